@@ -1,0 +1,30 @@
+"""MobileNet V1 and V2 of keras.applications, with their own normalisation inside the model."""
+
+import keras
+
+from architectures.layers import backbone, pooled_classifier
+from fer_bench.architecture import register_architecture
+
+
+@register_architecture(
+    "mobilenet",
+    family="mobilenet",
+    weights="imagenet",
+    paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017",
+    recipe={"epochs": 20},
+)
+def mobilenet(inputs, recipe):
+    """MobileNet V1 of width 1.0, global average pooling, one dense layer. Howard et al., 2017."""
+    return pooled_classifier(backbone(keras.applications.MobileNet, "tf", inputs, recipe), recipe)
+
+
+@register_architecture(
+    "mobilenet_v2",
+    family="mobilenet",
+    weights="imagenet",
+    paper="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
+    recipe={"epochs": 20},
+)
+def mobilenet_v2(inputs, recipe):
+    """MobileNet V2 of width 1.0, global average pooling, one dense layer. Sandler et al., CVPR 2018."""
+    return pooled_classifier(backbone(keras.applications.MobileNetV2, "tf", inputs, recipe), recipe)

@@ -1,0 +1,68 @@
+"""The registry of architectures, and what an entry says of itself.
+
+An architecture is one function in one file::
+
+    @register_architecture("vgg19", family="vgg", weights="imagenet", ...)
+    def vgg19(inputs, recipe):
+        \"\"\"One line. The paper. What is ours in it.\"\"\"
+        ...
+        return logits
+
+`inputs` is a Keras tensor of raw pixels (batch, height, width, 1) in [0, 255]; `recipe` is a `BuildRecipe`; the
+function returns float32 logits (batch, recipe.classes). This file imports no Keras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fer_bench.errors import UserError
+from fer_bench.registry import Entry, Registry
+from fer_bench.source import digest
+
+FOLDER = Path(__file__).resolve().parent.parent / "architectures"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a registry entry says of itself; the keywords of `register_architecture`."""
+
+    name: str
+    summary: str
+    family: str  # of the same building blocks: "vgg", "resnet", "cnn-lstm", …
+    paper: str = ""  # author, title, venue, year
+    weights: str | None = None  # "imagenet" where initial weights are to be had
+    backbone: str | None = None  # whose weights file it reads: <backbone>_notop.weights.h5; default: its own name
+    recipe: dict[str, Any] = field(default_factory=dict)  # its default recipe, where it departs from the base one
+    reported: list[dict[str, Any]] = field(default_factory=list)  # what others report for it
+    reference_speed: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
+
+    @property
+    def weights_name(self) -> str:
+        return self.backbone or self.name
+
+
+ARCHITECTURES = Registry("architecture")
+register_architecture = ARCHITECTURES.register
+ARCHITECTURES.scan(FOLDER, package="architectures")
+
+
+def describe(name: str) -> Architecture:
+    """The description of a registered architecture; UserError for an unknown name or a keyword that none has."""
+    return _described(ARCHITECTURES.get(name))
+
+
+def _described(entry: Entry) -> Architecture:
+    try:
+        return Architecture(name=entry.name, summary=entry.summary, **entry.options)
+    except TypeError as error:
+        reason = str(error).split("__init__() ")[-1]
+        raise UserError(f"{entry.file}, line {entry.line}: @register_architecture {reason}.") from None
+
+
+def source_digest(name: str) -> str:
+    """Digest of the source that builds an architecture, part of every key."""
+    entry = ARCHITECTURES.get(name)
+    return digest(entry.file, entry.function)

@@ -1,0 +1,32 @@
+"""The type that every dataset source returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SPLITS = ("training", "validation", "test")
+FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, labels and what is known of their origin.
+
+    images: (samples, height, width) uint8, usually a read-only memory map; labels: (samples,) int64;
+    ids: (samples,) str, unique; split: (samples,) int8 indices into SPLITS, None without an official split;
+    subjects: (samples,) str, None where unknown; fingerprint: digest of images, labels, split and subjects.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    classes: tuple[str, ...]
+    fingerprint: str
+    split: np.ndarray | None = None
+    subjects: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)

@@ -1,0 +1,83 @@
+"""What a user asks for: an experiment, from a YAML file, from flags, or from both."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fer_bench.errors import UserError
+from fer_bench.shipped import experiments
+from fer_bench.training.recipe import explain
+
+
+class Experiment(BaseModel):
+    """A sweep as its user asks for it: every model × dataset × protocol × seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str = ""
+    models: list[str] = Field(default_factory=lambda: ["all"], min_length=1)  # names or patterns such as vgg*
+    datasets: list[str] = Field(min_length=1)
+    protocols: list[str] = Field(default_factory=lambda: ["official"], min_length=1)
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    recipe: dict[str, Any] = Field(default_factory=dict)  # laid over every architecture's default recipe
+    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
+
+    @field_validator("models", "datasets", "protocols", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        """A number n stands for the seeds 0 … n-1."""
+        return list(range(value)) if isinstance(value, int) else value
+
+    def with_flags(self, recipe: Mapping[str, Any], **fields: Any) -> Experiment:
+        """This experiment with the given fields replaced, and recipe entries that win over every other."""
+        given = {key: value for key, value in fields.items() if value is not None}
+        if recipe:
+            given["recipe"] = {**self.recipe, **recipe}
+            given["per_model"] = {pattern: {**own, **recipe} for pattern, own in self.per_model.items()}
+        return validated({**self.model_dump(), **given}, "the flags")
+
+
+def read(name_or_path: str) -> Experiment:
+    """An experiment by its shipped name or its file. UserError in one sentence for anything that is wrong with it."""
+    path = experiments().get(name_or_path, Path(name_or_path))
+    if not path.is_file():
+        near = difflib.get_close_matches(name_or_path, experiments(), n=3, cutoff=0.5) or sorted(experiments())
+        raise UserError(f"No experiment file '{name_or_path}', and none of that name is shipped: {', '.join(near)}?")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold keys and values, such as 'models: [cnn]'.")
+    return validated({"name": path.stem, **content}, str(path))
+
+
+def validated(content: Mapping[str, Any], where: str) -> Experiment:
+    """An experiment from keys and values; UserError with the nearest key for a misspelt one."""
+    try:
+        return Experiment.model_validate(dict(content))
+    except ValidationError as error:
+        unknown = [str(e["loc"][0]) for e in error.errors() if e["type"] == "extra_forbidden"]
+        near = difflib.get_close_matches(unknown[0], Experiment.model_fields, n=1) if unknown else []
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"{where}: {explain(error)}{hint}") from None
+
+
+def save(experiment: Experiment, folder: Path) -> Path:
+    """Write a resolved experiment as YAML to <folder>/<name>.yaml; `--experiment` reads it back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{experiment.name}.yaml"
+    path.write_text(yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path

@@ -1,0 +1,46 @@
+"""Numbers as people read them. Anything that is not known is shown as a dash."""
+
+from __future__ import annotations
+
+import math
+
+UNKNOWN = "–"
+
+
+def percent(mean: float, sd: float = float("nan")) -> str:
+    """A fraction in per cent: `63.42 ± 0.31`, without the ± where there is no standard deviation."""
+    if math.isnan(mean):
+        return UNKNOWN
+    return f"{100 * mean:.2f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.2f}")
+
+
+def millions(parameters: float) -> str:
+    """A number of parameters: `1.33 M`, below a hundred thousand in thousands: `12.3 k`."""
+    if math.isnan(parameters):
+        return UNKNOWN
+    return f"{parameters / 1e6:.2f} M" if parameters >= 1e5 else f"{parameters / 1e3:.1f} k"
+
+
+def duration(seconds: float) -> str:
+    """Wall-clock: `42.1 s` below a minute, then `3:07`, then `1:23:45`."""
+    if math.isnan(seconds):
+        return UNKNOWN
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def rate(per_second: float) -> str:
+    """Images per second: three digits at least."""
+    if math.isnan(per_second):
+        return UNKNOWN
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"
+
+
+def mean_count(value: float) -> str:
+    """A count, with one decimal where it is a mean over unequal seeds."""
+    if math.isnan(value):
+        return UNKNOWN
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"

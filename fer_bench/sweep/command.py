@@ -1,0 +1,97 @@
+"""The main job: plan, say what will be done, do it, write the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+from rich.console import Console
+
+from fer_bench import records
+from fer_bench.datasets import Places
+from fer_bench.experiment import Experiment, save
+from fer_bench.report.leaderboard import board
+from fer_bench.report.tables import to_terminal
+from fer_bench.report.write import write_report
+from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.plan import Plan, make_plan
+from fer_bench.sweep.run import Todo, open_results, run, todo
+from fer_bench.sweep.view import View, duration
+from fer_bench.training.machine import describe_machine
+from fer_bench.training.weights import weights_folder
+
+
+def sweep_and_report(
+    experiment: Experiment,
+    places: Places,
+    weights_dir: Path | None,
+    results: Path,
+    console: Console,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+) -> int:
+    """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
+
+    UserError, before any training, for whatever is wrong with the request.
+    """
+    backend = keras.backend.backend()
+    open_results(results)
+    plan = make_plan(experiment, places, weights_folder(weights_dir), backend)
+    save(experiment, results / "experiments")
+    known = records.load(results)
+    left = todo(plan, known, overwrite, retry_failed)
+    estimator = Estimator((stored.record for stored in known), describe_machine(backend))
+    _announce(plan, left, estimator, results, console)
+    if left.missing:
+        with View(console, left.missing, estimator) as view:
+            run(left.missing, results, view)
+    return _report(plan, results, console)
+
+
+def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, console: Console) -> None:
+    experiment = plan.experiment
+    models = list(dict.fromkeys(planned.trial.architecture for planned in plan.trials))
+    datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
+    console.print(
+        f"[bold]{experiment.name}[/]: {len(models)} models × {', '.join(datasets)} × "
+        f"{len(experiment.seeds)} seed{'s' * (len(experiment.seeds) > 1)} = {len(plan.trials)} trials",
+        highlight=False,
+    )
+    if "synthetic" in datasets:
+        console.print(
+            "synthetic: drawn faces, not a benchmark. For the real thing, put fer2013.csv below data/ or name its "
+            "folder with --data-dir (see data/README.md).",
+            soft_wrap=True,
+            highlight=False,
+        )
+    for note in plan.notes:
+        console.print(f"[yellow]note[/]: {note}", soft_wrap=True, highlight=False)
+    if left.finished or left.failed:
+        failed = f" ({left.failed} of them failed; --retry-failed runs those again)" if left.failed else ""
+        console.print(f"{left.finished + left.failed} recorded already{failed}.", highlight=False)
+    if left.missing:
+        console.print(f"{len(left.missing)} to run, {_expected(left, estimator)}. Records go to {results}/records.")
+
+
+def _expected(left: Todo, estimator: Estimator) -> str:
+    seconds = {planned.trial.architecture: estimator.seconds(planned) for planned in left.missing}
+    unknown = [name for name, value in seconds.items() if value is None]
+    known = sum(estimator.seconds(planned) or 0.0 for planned in left.missing)
+    if unknown:
+        return f"about {duration(known)} and the time of {', '.join(unknown)}, not known yet"
+    return f"about {duration(known)} on this machine"
+
+
+def _report(plan: Plan, results: Path, console: Console) -> int:
+    """Show this experiment's rows; write the files over all records of the folder."""
+    known = records.load(results)
+    ours = [known.stored[p.trial.key] for p in plan.trials if p.trial.key in known.stored]
+    to_terminal(board(ours).frame, console, known.left_out)
+    written = write_report(results)
+    console.print(
+        f"Over all {len(known)} records: {results}/leaderboard.md, leaderboard.csv, "
+        f"{sum(p.suffix == '.png' for p in written)} figures in {results}/figures.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return sum(stored.record.status != "finished" for stored in ours)

@@ -1,0 +1,76 @@
+"""Run a plan: one trial after the other in this process, each recorded before the next begins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fer_bench import records
+from fer_bench.errors import UserError
+from fer_bench.records.store import FOLDER, TEMPORARY
+from fer_bench.sweep.plan import Plan, Planned
+from fer_bench.training.train import Watcher, run_trial
+from fer_bench.trial import Record
+
+STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
+
+
+class SweepWatcher(Watcher, Protocol):
+    """Whoever wants to follow a sweep."""
+
+    def trial_begins(self, planned: Planned, number: int, of: int) -> None: ...
+
+    def trial_ends(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What of a plan is still to be run, and how many of its trials are done or failed before."""
+
+    missing: list[Planned]
+    finished: int
+    failed: int
+
+
+def open_results(results: Path) -> None:
+    """Make the results folder and see that it can be written. UserError where it cannot."""
+    try:
+        (results / FOLDER).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / FOLDER):
+            pass
+    except OSError as error:
+        raise UserError(f"The results folder {results} cannot be written: {os.strerror(error.errno or 0)}.") from None
+    for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
+        if time.time() - remains.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(remains, ignore_errors=True)
+
+
+def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:
+    """Which trials are missing. Failed ones count as done unless they are to be tried again."""
+    status = {key: stored.record.status for key, stored in known.stored.items()}
+    missing, done = [], Counter()
+    for planned in plan.trials:
+        found = None if overwrite else status.get(planned.trial.key)
+        if found is None or (found != "finished" and retry_failed):
+            missing.append(planned)
+        else:
+            done["finished" if found == "finished" else "failed"] += 1
+    return Todo(missing, done["finished"], done["failed"])
+
+
+def run(missing: list[Planned], results: Path, watcher: SweepWatcher) -> list[Record]:
+    """Run trials and write each one's record and predictions as it ends. A failure is a record like another."""
+    done = []
+    for number, planned in enumerate(missing, start=1):
+        watcher.trial_begins(planned, number, len(missing))
+        record, predictions = run_trial(planned.trial, planned.dataset, planned.fold, planned.weights_file, watcher)
+        records.write(results, record, predictions)
+        watcher.trial_ends(record)
+        done.append(record)
+    return done

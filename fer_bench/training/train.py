@@ -1,0 +1,157 @@
+"""A trial, from its specification to its predictions and costs."""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from fer_bench.architecture import ARCHITECTURES
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.errors import UserError
+from fer_bench.protocols.fold import Fold
+from fer_bench.training import loop, machine
+from fer_bench.training.recipe import BuildRecipe, Recipe
+from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
+
+
+class Watcher(Protocol):
+    """Whoever wants to follow a trial."""
+
+    def step(self, step: int, steps: int, loss: float) -> None: ...
+
+    def epoch(self, epoch: Epoch, epochs: int) -> None: ...
+
+
+def build_model(
+    architecture: str, recipe: Recipe, image_size: tuple[int, int], classes: int, weights_file: Path | None = None
+) -> keras.Model:
+    """A registered architecture as a model from raw pixels (batch, height, width, 1) to logits (batch, classes).
+
+    UserError where the architecture does not return float32 logits of that shape.
+    """
+    inputs = keras.Input((*image_size, 1), name="pixels")
+    build = BuildRecipe(**recipe.model_dump(), classes=classes, weights_file=weights_file)
+    logits = ARCHITECTURES.function(architecture)(inputs, build)
+    if getattr(logits, "shape", None) != (None, classes) or logits.dtype != "float32":
+        raise UserError(
+            f"The architecture '{architecture}' must return float32 logits of shape (batch, {classes}), "
+            f"not {getattr(logits, 'dtype', type(logits).__name__)} {getattr(logits, 'shape', '')}."
+        )
+    return keras.Model(inputs, logits, name=architecture)
+
+
+def run_trial(
+    trial: Trial, dataset: Dataset, fold: Fold, weights_file: Path | None, watcher: Watcher
+) -> tuple[Record, dict[str, Predictions]]:
+    """Train and predict one trial. A trial that fails or diverges returns a record that says so, without predictions.
+
+    KeyboardInterrupt passes through: a trial that the user abandons leaves no record.
+    """
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    known = {
+        "trial": trial,
+        "started": started,
+        "machine": machine.describe_machine(trial.backend),
+        "classes": list(dataset.classes),
+        "samples": {part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
+    }
+    watched = _Watched(watcher, int(trial.recipe["epochs"]))
+    try:
+        with _keras_state(trial):
+            measured, predictions = _train_and_predict(trial, dataset, fold, weights_file, watched)
+    except loop.Diverged as error:
+        return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).strip()}"
+        return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
+    return Record(**known, status="finished", **measured), predictions
+
+
+def _train_and_predict(
+    trial: Trial, dataset: Dataset, fold: Fold, weights_file: Path | None, watched: _Watched
+) -> tuple[dict, dict[str, Predictions]]:
+    recipe = Recipe.model_validate(trial.recipe)
+    began = time.perf_counter()
+    model = build_model(trial.architecture, recipe, dataset.images.shape[1:3], len(dataset.classes), weights_file)
+    build_seconds = time.perf_counter() - began
+
+    fitted = loop.fit(
+        model,
+        dataset.images[fold.training],
+        dataset.labels[fold.training],
+        dataset.images[fold.validation],
+        dataset.labels[fold.validation],
+        recipe,
+        trial.seed,
+        on_step=watched.step,
+        on_epoch=watched.epoch,
+    )
+    # Only here, after every choice has been made, are the test images opened.
+    tested = loop.predict(model, dataset.images[fold.test])
+
+    costs = Costs(
+        build_seconds=build_seconds,
+        trace_seconds=fitted.trace_seconds,
+        train_seconds=sum(e.train_seconds for e in fitted.history),
+        validation_seconds=sum(e.validation_seconds for e in fitted.history),
+        images_per_second=fitted.images_per_second,
+        predict_images_per_second=tested.images_per_second,
+        peak_memory_bytes=machine.peak_memory_bytes(),
+    )
+    measured = {
+        "parameters": model.count_params(),
+        "best_epoch": fitted.best_epoch,
+        "history": fitted.history,
+        "costs": costs,
+    }
+    predictions = {
+        "validation": _predictions(dataset, fold.validation, fitted.validation_probabilities),
+        "test": _predictions(dataset, fold.test, loop.softmax(tested.logits)),
+    }
+    return measured, predictions
+
+
+def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    return Predictions(np.asarray(dataset.ids[indices]), dataset.labels[indices].astype(np.int64), probabilities)
+
+
+class _Watched:
+    """Passes the events on, and keeps the history for the record of a trial that does not finish."""
+
+    def __init__(self, watcher: Watcher, epochs: int) -> None:
+        self.history: list[Epoch] = []
+        self._watcher, self._epochs = watcher, epochs
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        self._watcher.step(step, steps, loss)
+
+    def epoch(self, epoch: Epoch) -> None:
+        self.history.append(epoch)
+        self._watcher.epoch(epoch, self._epochs)
+
+
+@contextmanager
+def _keras_state(trial: Trial) -> Iterator[None]:
+    """Seed and precision of a trial; afterwards the precision of before, and no graph left in memory."""
+    precision = keras.config.dtype_policy()
+    machine.reset_peak_memory()
+    if keras.backend.backend() == "tensorflow":
+        from fer_bench.training.tensorflow import make_deterministic
+
+        make_deterministic()
+    keras.utils.set_random_seed(trial.seed)
+    keras.config.set_dtype_policy(trial.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(precision)
+        keras.backend.clear_session()
+        gc.collect()

@@ -1,0 +1,108 @@
+"""Where initial weights come from: a weights folder, Keras' own cache, Keras' download."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fer_bench.architecture import Architecture
+from fer_bench.errors import UserError
+
+KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+# Path below KERAS_URL and MD5 (None: Keras itself checks none) of the files that keras.applications reads.
+KERAS_FILES: dict[str, tuple[str, str | None]] = {
+    "vgg16": ("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"),
+    "vgg19": ("vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6"),
+    "resnet50": ("resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "4d473c1dd8becc155b73f8504c6f6626"),
+    "mobilenet": ("mobilenet/mobilenet_1_0_224_tf_no_top.h5", None),
+    "mobilenet_v2": ("mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5", None),
+}
+DOWNLOAD_TIMEOUT = 20  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """What a model starts from: `label` as it stands in a Trial, and the file, None for random weights."""
+
+    label: str  # "random", or "imagenet:<digest of the file>"
+    file: Path | None = None
+    note: str = ""  # why `auto` fell back to random
+
+
+def find_initial_weights(architecture: Architecture, wanted: str, weights_dir: Path | None) -> InitialWeights:
+    """The initial weights that `auto`, `imagenet` or `random` stands for.
+
+    `auto` falls back to random weights and says why in `note`; `imagenet` that cannot be had is a UserError naming
+    the places looked at.
+    """
+    if wanted == "random" or (wanted == "auto" and architecture.weights is None):
+        return InitialWeights("random")
+    if architecture.weights is None:
+        raise UserError(f"There are no ImageNet weights for '{architecture.name}': use random or auto.")
+    file, looked = _find(architecture.weights_name, weights_dir)
+    if file is not None:
+        return InitialWeights(f"imagenet:{_digest(file)}", file)
+    note = f"No ImageNet weights for {architecture.name}; looked at {'; '.join(looked)}."
+    if wanted == "imagenet":
+        raise UserError(note)
+    return InitialWeights("random", note=note)
+
+
+def weights_folder(given: Path | None) -> Path | None:
+    """The weights folder: the given one, else FER_BENCH_WEIGHTS. UserError where it is not a folder."""
+    folder = given or (Path(os.environ["FER_BENCH_WEIGHTS"]) if os.environ.get("FER_BENCH_WEIGHTS") else None)
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"The weights folder {folder} does not exist.")
+    return folder
+
+
+@cache
+def _find(name: str, weights_dir: Path | None) -> tuple[Path | None, list[str]]:
+    places = [weights_dir / f"{name}_notop.weights.h5"] if weights_dir else []
+    if name in KERAS_FILES:
+        home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+        places.append(home / "models" / KERAS_FILES[name][0].rpartition("/")[2])
+    looked = [str(place) for place in places]
+    for place in places:
+        if place.is_file():
+            return place, looked
+    if name in KERAS_FILES:
+        file, reason = _download(name)
+        if file is not None:
+            return file, looked
+        looked.append(f"{KERAS_URL}/{KERAS_FILES[name][0]} ({reason})")
+    return None, looked
+
+
+_unreachable: list[str] = []  # the first failure to reach Keras' server: one is enough for a run
+
+
+def _download(name: str) -> tuple[Path | None, str]:
+    if _unreachable:
+        return None, _unreachable[0]
+    import keras
+
+    path, md5 = KERAS_FILES[name]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    try:
+        file = keras.utils.get_file(
+            path.rpartition("/")[2], f"{KERAS_URL}/{path}", cache_subdir="models", file_hash=md5
+        )
+        return Path(file), ""
+    except Exception as error:  # get_file wraps whatever went wrong in a bare Exception
+        _unreachable.append("could not be reached")
+        return None, _unreachable[0] if "URL fetch failure" in str(error) else str(error).split("\n")[0]
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@cache
+def _digest(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]

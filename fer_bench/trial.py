@@ -1,0 +1,110 @@
+"""Trial, Record and Predictions: the vocabulary on the ground floor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+# Raised when a change of the training code changes what a recipe means; part of every key.
+PROCEDURE = 1
+
+# What stands in a Trial for people to read, without a bearing on the outcome.
+LABELS = {"recipe_name"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trial(_Frozen):
+    """One architecture × dataset × protocol fold × recipe × seed × backend."""
+
+    architecture: str
+    source: str  # digest of the architecture's source
+    dataset: str
+    fingerprint: str  # digest of the dataset's images, labels and split
+    protocol: str
+    fold: int
+    recipe_name: str
+    recipe: dict[str, Any]  # resolved: every field, no defaults left open
+    initial_weights: str  # "random", or "imagenet:<digest of the file>"
+    seed: int
+    backend: str
+    procedure: int = PROCEDURE
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the outcome, and of nothing else: 64 hexadecimal digits."""
+        text = json.dumps(self.model_dump(exclude=LABELS), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def precision(self) -> str:
+        return str(self.recipe["precision"])
+
+    def __str__(self) -> str:
+        fold = f" fold {self.fold}" if self.fold else ""
+        return f"{self.architecture} on {self.dataset} ({self.protocol}{fold}, seed {self.seed})"
+
+
+class Epoch(_Frozen):
+    """One line of a trial's history. Seconds are wall-clock; training excludes validation and tracing."""
+
+    epoch: int  # from 1
+    learning_rate: float  # at the epoch's last step
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    train_seconds: float
+    validation_seconds: float
+
+
+class Costs(_Frozen):
+    """What a trial cost, each measured apart. None: not measured."""
+
+    build_seconds: float  # building the model and loading its weights
+    trace_seconds: float  # first calls of the compiled steps, beyond a usual call
+    train_seconds: float  # all epochs: training steps and their input, without validation
+    validation_seconds: float
+    images_per_second: float  # training throughput: median over steps
+    predict_images_per_second: float | None  # at the prediction batch size, on the test images
+    peak_memory_bytes: int | None  # of the process, while this trial ran
+
+
+class Record(_Frozen):
+    """What is known of one trial; its predictions lie beside it."""
+
+    trial: Trial
+    status: Literal["finished", "failed", "diverged"]
+    reason: str = ""  # one sentence, where the status is not "finished"
+    started: str  # ISO 8601, UTC
+    machine: dict[str, Any]  # processor, cores, memory_bytes, accelerator, versions
+    classes: list[str]
+    samples: dict[str, int]  # training, validation, test
+    parameters: int | None = None
+    best_epoch: int | None = None  # selected by validation accuracy
+    history: list[Epoch] = Field(default_factory=list)
+    costs: Costs | None = None
+
+    @property
+    def wall_clock_seconds(self) -> float | None:
+        """Training and validation over all epochs; no build, no trace, no download, no prediction."""
+        return self.costs and self.costs.train_seconds + self.costs.validation_seconds
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities of one part of a dataset.
+
+    ids: (samples,) str; labels: (samples,) int64; probabilities: (samples, classes) float32.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray

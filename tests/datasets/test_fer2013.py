@@ -1,0 +1,212 @@
+"""FER2013 from its csv file: what is read, and what is said of a file that is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fer_bench.datasets import Places, available, find, load
+from fer_bench.datasets.dataset import FER2013_CLASSES
+from fer_bench.datasets.fer2013 import read_fer2013
+from fer_bench.errors import UserError
+
+USAGES = ("Training", "PublicTest", "PrivateTest")
+HEADER = "emotion,pixels,Usage"
+SIZE = 48 * 48
+
+
+def text(values) -> str:
+    return " ".join(map(str, values))
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, SIZE))
+ROWS = [f"{index % 7},{text(IMAGES[index])},{USAGES[index % 3]}" for index in range(9)]
+GOOD = text(IMAGES[0])
+
+
+@pytest.fixture
+def places(tmp_path):
+    (tmp_path / "data").mkdir()
+    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+
+
+def write(places, content: str | bytes, name: str = "fer2013.csv") -> Path:
+    path = places.data_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def message(places) -> str:
+    """What the user is told; nothing may be left in the cache."""
+    with pytest.raises(UserError) as raised:
+        load("fer2013", places)
+    assert not list(places.cache_dir.glob("*")) and not list(places.cache_dir.glob(".*"))
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+    return str(raised.value)
+
+
+def test_reads_images_labels_split_and_ids(places):
+    write(places, "\n".join([HEADER, *ROWS]) + "\n")
+    data = load("fer2013", places)
+    assert data.images.dtype == np.uint8 and data.images.shape == (9, 48, 48)
+    assert np.array_equal(data.images.reshape(9, -1), IMAGES)
+    assert data.labels.dtype == np.int64 and data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert data.split.tolist() == [0, 1, 2] * 3
+    assert data.ids[0] == "fer2013-00000" and data.ids[8] == "fer2013-00008"
+    assert data.classes == FER2013_CLASSES and data.subjects is None
+    assert len(data.fingerprint) == 64
+
+
+QUOTED = [",".join([a, f'"{b}"', c]) for a, b, c in (row.split(",") for row in ROWS)]
+REORDERED = [",".join([a, c, b]) for a, b, c in (row.split(",") for row in ROWS)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\r\n".join([HEADER, *ROWS]) + "\r\n",
+        "\n".join([HEADER, *ROWS]),
+        "\ufeff" + "\n".join([HEADER, *ROWS]) + "\n",
+        "\n".join(['"emotion","pixels","Usage"', *QUOTED]) + "\n",
+        "\ufeff" + "\r\n".join([HEADER, *QUOTED]),
+        "\n".join([HEADER, *ROWS, "", ""]),
+        "\n".join(["emotion, Usage, pixels", *REORDERED]) + "\n",
+    ],
+    ids=["crlf", "no-last-newline", "bom", "quoted", "bom-crlf-quoted", "blank-lines", "column-order"],
+)
+def test_variants_of_the_layout_read_the_same(places, content):
+    data = read_fer2013(write(places, content))
+    assert np.array_equal(data.images.reshape(9, -1), IMAGES)
+    assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert data.split.tolist() == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv", "fer2013/fer2013.csv", "a/b/c/fer2013.csv"])
+def test_finds_the_file_at_any_depth(places, name):
+    assert find("fer2013", places) is None and not available("fer2013", places)
+    path = write(places, "", name)
+    assert find("fer2013", places) == path and available("fer2013", places)
+
+
+def test_prefers_the_shallowest_file_and_survives_a_circle_of_links(places):
+    (places.data_dir / "a").mkdir()
+    (places.data_dir / "a" / "circle").symlink_to(places.data_dir)
+    assert find("fer2013", places) is None
+    write(places, "", "a/b/fer2013.csv")
+    path = write(places, "", "z/fer2013.csv")
+    assert find("fer2013", places) == path
+
+
+def test_a_missing_file_names_the_places_and_the_origin(places):
+    (places.data_dir / "other.txt").touch()
+    told = message(places)
+    assert str(places.data_dir / "fer2013.csv") in told and str(places.data_dir / "fer2013" / "fer2013.csv") in told
+    assert "kaggle.com" in told and "challenges-in-representation-learning" in told and "--data-dir" in told
+
+
+def test_an_empty_data_folder_is_called_empty(places):
+    (places.data_dir / "README.md").touch()
+    assert f"{places.data_dir} is empty" in message(places)
+
+
+def test_a_missing_data_folder(places):
+    places.data_dir.rmdir()
+    assert f"no data folder {places.data_dir}" in message(places)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (b"", None, "is empty"),
+        (HEADER, None, "no rows"),
+        ("emotion,pixels\n0,1\n", 1, "no usage"),
+        ("a,b,c\n", 1, "no emotion and no pixels and no usage"),
+        (ROWS[0] + "\n", 1, "header"),
+        (HEADER.encode("utf-16"), 1, "header"),
+        (b"PK\x03\x04" + bytes(range(256)) * 20, 1, "header"),
+        (f"{HEADER}\n0,{text(IMAGES[0][:-1])},Training\n", 2, "2303 pixels instead of 2304"),
+        (f"{HEADER}\n{ROWS[0]}\n0,{GOOD} 7,Training\n", 3, "2305 pixels instead of 2304"),
+        (f"{HEADER}\n0,,Training\n", 2, "0 pixels"),
+        (f"{HEADER}\n0,  ,Training\n", 2, "0 pixels"),
+        (f"{HEADER}\n{ROWS[0]}\n\n0,256 {text(IMAGES[0][1:])},Training\n", 4, "256 is over 255"),
+        (f"{HEADER}\n0,65537 {text(IMAGES[0][1:])},Training\n", 2, "65537 is over 255"),
+        (f"{HEADER}\n0,{2**64 + 1} {text(IMAGES[0][1:])},Training\n", 2, "over 255"),
+        (f"{HEADER}\n0,-1 {text(IMAGES[0][1:])},Training\n", 2, "'-1'"),
+        (f"{HEADER}\n0,+1 {text(IMAGES[0][1:])},Training\n", 2, "'+1'"),
+        (f"{HEADER}\n0,1.5 {text(IMAGES[0][1:])},Training\n", 2, "'1.5'"),
+        (f"{HEADER}\n0,1e2 {text(IMAGES[0][1:])},Training\n", 2, "'1e2'"),
+        (f"{HEADER}\n0,{GOOD} x,Training\n", 2, "'x'"),
+        (f"{HEADER}\n0,{text(IMAGES[0][:-1])} nan,Training\n", 2, "'nan'"),
+        (f"{HEADER}\n0,{GOOD.replace(' ', chr(9), 1)},Training\n", 2, "pixel"),
+        (f"{HEADER}\n7,{GOOD},Training\n", 2, "unknown label '7'"),
+        (f"{HEADER}\n-1,{GOOD},Training\n", 2, "unknown label '-1'"),
+        (f"{HEADER}\nhappy,{GOOD},Training\n", 2, "unknown label 'happy'"),
+        (f"{HEADER}\n,{GOOD},Training\n", 2, "unknown label ''"),
+        (f"{HEADER}\n0,{GOOD},Test\n", 2, "unknown Usage 'Test'"),
+        (f"{HEADER}\n0,{GOOD},\n", 2, "unknown Usage ''"),
+        (f"{HEADER}\n0,{GOOD},Training,more\n", 2, "4 fields instead of 3"),
+    ],
+)
+def test_a_malformed_file_is_named_with_its_line(places, content, line, words):
+    path = write(places, content)
+    told = message(places)
+    assert told.startswith(f"{path}, line {line}:" if line else str(path)) and words in told
+    assert len(told) < 400 + len(str(path))
+
+
+WHOLE = "\n".join([HEADER, *ROWS[:2]])
+
+
+@pytest.mark.parametrize("at", [-len("PublicTest") + 3, -len("PublicTest"), -40, -5000, -len(ROWS[1]) + 1])
+def test_a_file_cut_in_a_row_is_said_to_be_cut(places, at):
+    write(places, WHOLE[:at])
+    told = message(places)
+    assert "line 3" in told and "cut off" in told
+
+
+def test_a_file_without_one_of_the_splits_loads(places):
+    write(places, "\n".join([HEADER, ROWS[0], ROWS[3]]))
+    assert load("fer2013", places).split.tolist() == [0, 0]
+
+
+def test_a_folder_of_that_name_is_no_file(places):
+    (places.data_dir / "fer2013.csv").mkdir()
+    assert "was not found" in message(places)
+
+
+def test_progress_ends_at_the_whole_file(places):
+    path = write(places, "\n".join([HEADER, *ROWS]))
+    seen = []
+    read_fer2013(path, lambda what, done, total: seen.append((what, done, total)))
+    assert seen[-1] == ("reading fer2013.csv", path.stat().st_size, path.stat().st_size)
+
+
+@st.composite
+def samples(draw):
+    count = draw(st.integers(1, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    high = draw(st.sampled_from([1, 10, 100, 256]))
+    return (
+        rng.integers(0, high, (count, SIZE)),
+        draw(st.lists(st.integers(0, 6), min_size=count, max_size=count)),
+        draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)),
+    )
+
+
+@given(samples(), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_reads_back_equal(tmp_path_factory, written, end, quoted, last_end):
+    images, labels, split = written
+    quote = '"' if quoted else ""
+    rows = [
+        f"{label},{quote}{text(image)}{quote},{USAGES[part]}"
+        for image, label, part in zip(images, labels, split, strict=True)
+    ]
+    path = tmp_path_factory.mktemp("csv") / "fer2013.csv"
+    path.write_bytes((end.join([HEADER, *rows]) + end * last_end).encode())
+    data = read_fer2013(path)
+    assert np.array_equal(data.images.reshape(len(images), -1), images)
+    assert data.labels.tolist() == labels and data.split.tolist() == split

@@ -1,0 +1,152 @@
+"""The leaderboard's numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from made_up_records import MACHINE, exact
+
+from fer_bench.records import load
+from fer_bench.report.leaderboard import board, leaderboard
+
+
+def frame_of(make):
+    return leaderboard(load(make.results))
+
+
+def test_mean_and_standard_deviation_over_seeds(make):
+    labels = [0, 0, 0, 0, 1, 2, 2, 1, 1, 0]
+    for seed, right in enumerate((5, 6, 9)):
+        predicted = [label if i < right else (label + 1) % 3 for i, label in enumerate(labels)]
+        make(seed=seed, test=exact(labels, predicted), validation=exact(labels, labels), seconds=60 + seed)
+    row = frame_of(make).iloc[0]
+    assert row["seeds"] == 3
+    assert row["accuracy"] == pytest.approx(2 / 3)
+    assert row["accuracy_sd"] == pytest.approx(math.sqrt((1 / 6**2 + 1 / 15**2 + (7 / 30) ** 2) / 2))
+    assert row["validation_accuracy"] == 1
+    assert row["training_seconds"] == pytest.approx(61)
+    assert row["images_per_second"] == 1234.5
+    assert (row["epochs"], row["best_epoch"], row["parameters"], row["test_images"]) == (10, 8, 1_330_000, 10)
+
+
+def test_one_seed_has_no_standard_deviation(make):
+    make()
+    assert math.isnan(frame_of(make).iloc[0]["accuracy_sd"])
+
+
+def test_rows_are_sorted_by_dataset_then_accuracy_with_failed_rows_last(make):
+    make("poor", dataset="b", accuracy=0.3)
+    make("good", dataset="b", accuracy=0.8)
+    make("broken", dataset="b", status="failed", reason="out of memory")
+    make("only", dataset="a", accuracy=0.1)
+    frame = frame_of(make)
+    assert frame["model"].tolist() == ["only", "good", "poor", "broken"]
+    assert frame["rank"].fillna(0).tolist() == [1, 1, 2, 0]
+    last = frame.iloc[-1]
+    assert (last["status"], last["reason"], last["seeds"], last["failed"]) == ("failed", "out of memory", 0, 1)
+    assert math.isnan(last["accuracy"])
+
+
+def test_a_failed_seed_is_counted_beside_the_finished_ones(make):
+    make(seed=0)
+    make(seed=1, status="diverged", reason="loss is NaN")
+    row = frame_of(make).iloc[0]
+    assert (row["seeds"], row["failed"], row["status"]) == (1, 1, "finished")
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({"recipe": {"epochs": 20}, "recipe_name": "long"}, "cnn long"),
+        ({"recipe": {"epochs": 20}}, "cnn (epochs=20)"),
+        ({"backend": "jax"}, "cnn (jax)"),
+        ({"weights": "imagenet:0123456789"}, "cnn (imagenet 012345)"),
+        ({"source": "1" * 64}, "cnn (source 111111)"),
+    ],
+)
+def test_what_differs_makes_a_row_of_its_own_and_names_it(make, change, label):
+    make()
+    make(**change)
+    frame = frame_of(make)
+    assert len(frame) == 2
+    assert label in frame["label"].tolist()
+    assert frame["label"].is_unique
+
+
+def test_many_differences_are_named_by_a_digest(make):
+    make()
+    make(recipe=dict.fromkeys(("augmentation", "optimizer", "schedule"), "a long value"))
+    assert frame_of(make)["variant"].str.fullmatch(r"row \w{6}").all()
+
+
+def test_folds_of_a_seed_are_pooled_before_scoring(make):
+    make(fold=0, test=exact([0, 0], [0, 0]), seconds=50)
+    make(fold=1, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]), seconds=70)
+    row = frame_of(make).iloc[0]
+    assert row["accuracy"] == 3 / 8
+    assert (row["seeds"], row["folds"], row["test_images"], row["training_seconds"]) == (1, 2, 8, 120)
+    assert "2 folds pooled" in row["badges"]
+
+
+def test_a_seed_without_all_folds_says_so(make):
+    make(fold=0, seed=0)
+    make(fold=1, seed=0)
+    make(fold=0, seed=1)
+    assert "folds missing" in frame_of(make).iloc[0]["badges"]
+
+
+def test_badges(make):
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": 10}, seed=0)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": 10}, seed=1)
+    assert frame_of(make).iloc[0]["badges"].split(" · ") == [
+        "synthetic",
+        "official",
+        "imagenet weights",
+        "10 test views",
+        "2 seeds",
+        "selected on validation",
+        "float32",
+        "tensorflow",
+    ]
+
+
+def test_a_changed_dataset_is_another_section(make):
+    make("a")
+    make("b", fingerprint="e" * 64)
+    assert frame_of(make)["rank"].tolist() == [1, 1]
+
+
+def test_predictions_that_cannot_be_read_or_scored_are_left_out_by_name(make):
+    make("good")
+    truncated, missing, bad, short = make("truncated"), make("missing"), make("bad"), make("short")
+    (truncated / "predictions.npz").write_bytes(b"PK\x03\x04")
+    np.savez(missing / "predictions.npz", other=np.zeros(1))
+    arrays = dict(np.load(bad / "predictions.npz"))
+    np.savez(bad / "predictions.npz", **arrays | {"test_probabilities": arrays["test_probabilities"] * np.nan})
+    np.savez(short / "predictions.npz", **arrays | {"test_labels": arrays["test_labels"][:5]})
+    result = board(load(make.results))
+    assert result.frame["model"].tolist() == ["good"]
+    reasons = dict(result.left_out)
+    assert set(reasons) == {truncated, missing, bad, short}
+    assert "no test predictions" in reasons[missing]
+    assert "not finite" in reasons[bad]
+    assert "do not fit" in reasons[short]
+
+
+def test_the_identity_of_a_row_does_not_depend_on_the_others(make):
+    make(seed=3)
+    before = frame_of(make).index[0]
+    make(seed=1)
+    make("other")
+    assert before in frame_of(make).index
+
+
+def test_machine_names_everything_a_time_depends_on(make):
+    make(machine=MACHINE | {"accelerator": "Example GPU"})
+    assert frame_of(make).iloc[0]["machine"] == (
+        "Example CPU, 2 cores, 8.0 GiB memory, Example GPU; keras 3.15.0, tensorflow 2.21.0"
+    )
+
+
+def test_no_records_make_an_empty_table():
+    assert leaderboard([]).empty

@@ -1,0 +1,141 @@
+"""Markdown, CSV and terminal tables."""
+
+import io
+
+import pandas as pd
+import pytest
+from made_up_records import MACHINE
+from rich.console import Console
+
+from fer_bench.records import load
+from fer_bench.report.formatting import duration, mean_count, millions, percent, rate
+from fer_bench.report.leaderboard import board
+from fer_bench.report.tables import to_csv, to_markdown, to_terminal
+
+REQUIRED = (
+    *("accuracy", "macro precision", "macro recall", "macro F1"),
+    *("weighted precision", "weighted recall", "weighted F1", "macro AUC"),
+    *("parameters", "training time", "images/s", "badges", "seeds", "failed", "validation accuracy"),
+)
+
+
+def board_of(make):
+    records = load(make.results)
+    return board(records, records.left_out)
+
+
+def printed(make, width: int) -> str:
+    found, stream = board_of(make), io.StringIO()
+    to_terminal(found.frame, Console(file=stream, width=width, color_system=None), found.left_out)
+    return stream.getvalue()
+
+
+def test_markdown_has_every_required_column_and_a_section_for_each_dataset(make):
+    make("cnn", seed=0)
+    make("cnn", seed=1)
+    make("vgg19", dataset="synthetic")
+    text = to_markdown(board_of(make))
+    header = next(line for line in text.splitlines() if line.startswith("|"))
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    assert set(REQUIRED) <= set(columns)
+    assert "## fer2013, protocol official\n" in text
+    assert "## synthetic (drawn faces, not a benchmark result), protocol official\n" in text
+    assert "300 test images: at the best accuracy the 95 % binomial interval is ± 5." in text
+    assert "Example CPU, 2 cores" in text
+    row = next(line for line in text.splitlines() if line.startswith("|      1 | cnn"))
+    assert row.count("±") == 9  # eight test scores and the validation accuracy
+    assert row.count("|") == len(columns) + 1
+
+
+def test_markdown_shows_failures_and_what_was_left_out(make):
+    make("cnn")
+    make("vgg19", status="failed", reason="out of memory | at\nstep 3")
+    (make.results / "records" / "broken").mkdir()
+    text = to_markdown(board_of(make))
+    line = next(line for line in text.splitlines() if "| vgg19" in line)
+    assert "failed: out of memory \\| at step 3" in line
+    assert "## Failed trials (1)\n\n- vgg19 on fer2013 (official, seed 0): failed: out of memory | at step 3" in text
+    assert "## Left out (1)\n\n- broken: record.json cannot be read" in text
+
+
+def test_markdown_of_failed_trials_alone(make):
+    make(status="failed", reason="out of memory")
+    assert "No trial of this section has finished." in to_markdown(board_of(make))
+
+
+def test_markdown_names_several_machines(make):
+    make(seed=0)
+    make(seed=1, machine=MACHINE | {"cores": 64})
+    text = to_markdown(board_of(make))
+    assert "## Machines" in text
+    assert "64 cores" in text
+
+
+def test_changed_data_under_one_name_is_headed_apart(make):
+    make("a")
+    make("b", fingerprint="0123456789ab")
+    text = to_markdown(board_of(make))
+    assert "(data 01234567)" in text
+    assert "(data ffffffff)" in text
+
+
+def test_csv_reads_back_as_numbers(make):
+    make("cnn", seed=0)
+    make("cnn", seed=1)
+    make("vgg19", status="failed", reason="a, b")
+    found = board_of(make)
+    read = pd.read_csv(io.StringIO(to_csv(found.frame)))
+    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall")
+    spread = [f"{n}{end}" for n in (*names, "weighted_f1", "macro_auc", "validation_accuracy") for end in ("", "_sd")]
+    others = ("parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "badges", "status")
+    assert {*spread, *others} <= set(read.columns)
+    assert read["accuracy"][0] == pytest.approx(found.frame["accuracy"].iloc[0], abs=1e-12)
+    assert read["reason"][1] == "a, b"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_terminal_table_fits_and_keeps_names_whole(make, width):
+    for seed in (0, 1):
+        for model in ("resnet50_lstm_attention", "cnn"):
+            make(model, seed=seed, weights="imagenet:01", seconds=5000)
+    make("vgg19", status="failed", reason="out of memory [64, 48]")
+    text = printed(make, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "resnet50_lstm_attention" in text
+    assert "±" in text
+    assert "vgg19: 1 failed trial: out of memory [64, 48]" in text
+
+
+def test_a_hundred_columns_show_all_essentials_of_one_recipe(make):
+    for seed in (0, 1):
+        make("resnet50_lstm_attention", seed=seed, weights="imagenet:01", seconds=5000, parameters=138_357_544)
+    text = printed(make, 100)
+    for header in ("model", "weights", "seeds", "accuracy", "AUC", "params", "time", "images"):
+        assert header in text
+    assert text.count("F1") == 2
+
+
+def test_the_terminal_names_recipes_only_where_there_are_several(make):
+    make()
+    assert "recipe" not in printed(make, 100)
+    make(recipe={"epochs": 20})
+    text = printed(make, 100)
+    assert "recipe" in text
+    assert "default (epochs=20)" in text
+
+
+def test_the_terminal_says_what_was_left_out_and_what_is_synthetic(make):
+    make(dataset="synthetic")
+    (make.results / "records" / "broken").mkdir()
+    text = printed(make, 100)
+    assert "synthetic (drawn faces, not a benchmark result)" in text
+    assert "broken: record.json cannot be read" in text
+
+
+def test_numbers_are_formatted_for_people():
+    nan = float("nan")
+    assert [percent(0.63421, 0.0031), percent(0.63421), percent(nan)] == ["63.42 ± 0.31", "63.42", "–"]
+    assert [millions(138_357_544), millions(12_345), millions(nan)] == ["138.36 M", "12.3 k", "–"]
+    assert [duration(s) for s in (42.13, 59.97, 187, 5025, nan)] == ["42.1 s", "1:00", "3:07", "1:23:45", "–"]
+    assert [rate(v) for v in (12.34, 1234.5, nan)] == ["12.3", "1,234", "–"]
+    assert [mean_count(v) for v in (30, 29.5, nan)] == ["30", "29.5", "–"]

@@ -1,0 +1,116 @@
+"""The whole report of a results folder, as files."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from made_up_records import exact
+from matplotlib.image import imread
+
+from fer_bench.errors import UserError
+from fer_bench.records import Stored, load
+from fer_bench.report.figures import curves_figure, png
+from fer_bench.report.rows import rows
+from fer_bench.report.write import write_report
+
+
+def size_of(path) -> tuple[int, int]:
+    height, width = np.asarray(imread(path)).shape[:2]
+    return width, height
+
+
+def test_report_writes_tables_and_pictures(make):
+    for seed in (0, 1):
+        make("cnn", seed=seed)
+    make("vgg19", dataset="synthetic")
+    written = write_report(make.results)
+    names = [str(path.relative_to(make.results)) for path in written]
+    assert names == [
+        "leaderboard.md",
+        "leaderboard.csv",
+        "figures/fer2013-official/accuracy-time.png",
+        "figures/fer2013-official/cnn-confusion.png",
+        "figures/fer2013-official/cnn-curves.png",
+        "figures/synthetic-official/accuracy-time.png",
+        "figures/synthetic-official/vgg19-confusion.png",
+        "figures/synthetic-official/vgg19-curves.png",
+    ]
+    for path in written[2:]:
+        width, height = size_of(path)
+        assert 500 <= width <= 2000
+        assert 400 <= height <= 2000
+    found = {path for path in make.results.rglob("*") if path.is_file() and "records" not in path.parts}
+    assert found == set(written)  # nothing temporary is left
+
+
+def test_figures_can_be_left_away(make):
+    make()
+    assert len(write_report(make.results, figures=False)) == 2
+    assert not (make.results / "figures").exists()
+
+
+def test_every_recipe_has_pictures_of_its_own(make):
+    make()
+    make(recipe={"epochs": 20})
+    make(recipe_name="a/b", recipe={"epochs": 30})
+    make(recipe_name="A:b", recipe={"epochs": 40})
+    written = [path for path in write_report(make.results) if path.name.endswith("-confusion.png")]
+    assert len({str(path).lower() for path in written}) == 4
+    assert {path.parent.name for path in written} == {"fer2013-official"}
+
+
+def test_pictures_of_one_epoch_absent_classes_and_diverged_trials(make):
+    make("cnn", test=exact([0, 0, 1], [0, 2, 1]), epochs=1, seconds=5)
+    make("vgg19", status="diverged", reason="loss is NaN", epochs=3)
+    names = {path.name for path in write_report(make.results)}
+    assert {"cnn-confusion.png", "cnn-curves.png", "vgg19-curves.png"} <= names
+    assert "vgg19-confusion.png" not in names
+
+
+def test_an_infinite_loss_leaves_a_gap_in_the_curves(make):
+    make(status="diverged", reason="loss is NaN", epochs=3)
+    (stored,) = load(make.results)
+    last = stored.record.history[-1].model_copy(update={"loss": float("nan"), "validation_loss": float("inf")})
+    record = stored.record.model_copy(update={"history": [*stored.record.history[:-1], last]})
+    (row,), _ = rows([Stored(record, stored.path)])
+    figure = curves_figure(row, "fer2013", "cnn")
+    assert png(figure).startswith(b"\x89PNG")
+    assert np.isfinite(figure.axes[0].get_ylim()).all()
+
+
+def test_failed_trials_alone_still_make_tables(make):
+    make(status="failed", reason="out of memory", epochs=0)
+    assert [path.name for path in write_report(make.results)] == ["leaderboard.md", "leaderboard.csv"]
+
+
+def test_a_broken_record_is_named_in_the_report(make):
+    make()
+    broken = make("vgg19")
+    (broken / "record.json").write_text("{")
+    write_report(make.results, figures=False)
+    assert broken.name in (make.results / "leaderboard.md").read_text()
+
+
+def test_no_records_is_one_sentence_with_the_command_that_makes_them(tmp_path):
+    with pytest.raises(UserError, match=r"no records in .*benchmark\.py --models all"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unwritable_report_is_one_sentence_and_harms_nothing(make):
+    record = make()
+    (make.results / "leaderboard.md").mkdir()
+    with pytest.raises(UserError, match=r"leaderboard\.md cannot be written"):
+        write_report(make.results)
+    assert (record / "record.json").is_file()
+    assert not list(make.results.glob(".leaderboard*"))
+
+
+def test_the_report_imports_neither_keras_nor_tensorflow():
+    code = (
+        "import sys, fer_bench.report.write, fer_bench.report.figures;"
+        "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'matplotlib.pyplot') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
