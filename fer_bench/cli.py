@@ -126,9 +126,9 @@ def train(**flags: Any) -> None:
 )
 def evaluate(model: str, dataset: str | None, results_dir: Path) -> None:
     """Score one trained model from its recorded predictions, class by class."""
-    from fer_bench.report.classes import write_class_tables
+    from fer_bench.report.classes import show_classes
 
-    write_class_tables(results_dir, model, dataset, _console())
+    show_classes(results_dir, model, dataset, _console())
 
 
 @cli.command()
@@ -225,6 +225,9 @@ def _sweep(
         datasets=datasets,
         seeds=seeds,
     )
+    from fer_bench.sweep.plan import recipes_of
+
+    recipes_of(experiment)  # what is misspelt is said before Keras takes its seconds to import
     _import_keras(backend)
     from fer_bench.sweep.command import sweep_and_report
 

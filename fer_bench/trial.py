@@ -18,7 +18,8 @@ LABELS = {"recipe_name"}
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Plain JSON has no NaN: pydantic would write null, and refuse it when reading.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Trial(_Frozen):

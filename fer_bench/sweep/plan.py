@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench.architecture import ARCHITECTURES, Architecture, describe, source_digest
-from fer_bench.datasets import Places, load
+from fer_bench.datasets import DATASETS, Places, load
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import folds
+from fer_bench.protocols.catalogue import PROTOCOLS, folds
 from fer_bench.protocols.fold import Fold
 from fer_bench.training.recipe import Recipe, changes, resolve
 from fer_bench.training.weights import find_initial_weights
@@ -42,8 +42,8 @@ class Plan:
 
 def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, backend: str) -> Plan:
     """Resolve an experiment. UserError for whatever would keep a trial from starting."""
-    names = models_of(experiment)
-    recipes = {name: recipe_of(experiment, name) for name in names}
+    recipes = recipes_of(experiment)
+    names = list(recipes)
     architectures = {name: describe(name) for name in names}
     weights = {
         name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir) for name in names
@@ -82,15 +82,23 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     return Plan(experiment, trials, _weight_notes({name: w.note for name, w in weights.items() if w.note}))
 
 
-def models_of(experiment: Experiment) -> list[str]:
-    """The architectures that an experiment's names and patterns stand for, each once."""
-    return list(dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern)))
+def recipes_of(experiment: Experiment) -> dict[str, Recipe]:
+    """Every architecture that an experiment's names and patterns stand for, with its resolved recipe.
 
-
-def recipe_of(experiment: Experiment, name: str) -> Recipe:
-    """The architecture's default recipe under the experiment's and the model's own overrides."""
+    Imports neither Keras nor data, so that a misspelt name is answered at once. UserError for unknown names of
+    architectures, datasets or protocols, and for recipes that are none.
+    """
+    for names, registry in ((experiment.datasets, DATASETS), (experiment.protocols, PROTOCOLS)):
+        for name in names:
+            registry.get(name)
     for pattern in experiment.per_model:
         ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
+    models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))
+    return {name: _recipe(experiment, name) for name in models}
+
+
+def _recipe(experiment: Experiment, name: str) -> Recipe:
+    """The architecture's default recipe under the experiment's and the model's own overrides."""
     own = [layer for pattern, layer in experiment.per_model.items() if fnmatch.fnmatch(name, pattern)]
     where = f"the recipe of {name} in '{experiment.name}'"
     return resolve(describe(name).recipe, experiment.recipe, *own, where=where)

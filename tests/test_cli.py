@@ -1,0 +1,268 @@
+"""The commands, from the command line to the files that they leave."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_bench import cli, records
+from fer_bench.architecture import ARCHITECTURES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ARCHITECTURES_FILE = '''
+"""Small networks for the tests."""
+
+from keras import layers, ops
+
+from architectures.layers import classifier, scaled
+from fer_bench.architecture import register_architecture
+
+
+@register_architecture("cli_tiny", family="test", recipe={"epochs": 6, "batch_size": 16})
+def cli_tiny(inputs, recipe):
+    """One dense layer."""
+    return classifier(layers.Flatten()(scaled(inputs, recipe)), recipe)
+
+
+@register_architecture("cli_broken", family="test", recipe={"epochs": 6, "batch_size": 16})
+def cli_broken(inputs, recipe):
+    """Raises when it is built."""
+    raise ValueError("no such layer")
+'''
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    """A file of architectures outside the repository, forgotten afterwards."""
+    file = tmp_path_factory.mktemp("outside") / "nets.py"
+    file.write_text(ARCHITECTURES_FILE)
+    yield file
+    for name in ("cli_tiny", "cli_broken"):
+        ARCHITECTURES._entries.pop(name, None)
+        ARCHITECTURES._functions.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A fer2013.csv of 98 rows whose classes differ in brightness."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    with open(folder / "fer2013.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["emotion", "pixels", "Usage"])
+        for i in range(98):
+            label = i % 7
+            pixels = np.clip(rng.normal(30 + 30 * label, 20, 48 * 48), 0, 255).astype(int)
+            usage = "Training" if i < 70 else "PublicTest" if i < 84 else "PrivateTest"
+            writer.writerow([label, " ".join(map(str, pixels)), usage])
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working folder with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FER_BENCH_WEIGHTS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def call(place, outside, monkeypatch, capfd):
+    """Run a command in this process: its exit status, standard output and standard error."""
+
+    def run(*args):
+        outside_option = ["--architectures", str(outside)] if _takes_architectures(args) else []
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, args), *outside_option])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capfd.readouterr()
+        return stopped.value.code or 0, out, err
+
+    return run
+
+
+def _takes_architectures(args):
+    return not args or args[0] in ("sweep", "train", "list") or str(args[0]).startswith("--")
+
+
+def _contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_sweep_writes_a_leaderboard_and_runs_only_what_is_missing(call, place, data_dir):
+    request = ("--models", "cli_tiny", "--data-dir", data_dir)
+    status, out, _ = call(*request)
+    assert status == 0
+    assert "1 to run" in out and "cli_tiny" in out
+    table = (place / "results/leaderboard.md").read_text()
+    assert "cli_tiny" in table and "fer2013" in table
+    with open(place / "results/leaderboard.csv") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["accuracy"]) > 0.3  # chance is 0.14; brightness gives the classes away
+    assert (place / "results/experiments/fer2013.yaml").is_file()
+    assert len(list((place / "results/figures").rglob("*.png"))) >= 2
+    before = _contents(place / "results/records")
+
+    status, out, _ = call(*request)
+    assert status == 0 and "1 recorded already" in out and "to run" not in out
+    assert _contents(place / "results/records") == before
+
+    status, out, _ = call(*request, "--seeds", "2")
+    assert status == 0 and "1 to run" in out
+    after = _contents(place / "results/records")
+    assert len(records.load(place / "results")) == 2
+    assert {path: after[path] for path in before} == before
+
+    status, out, _ = call(*request, "--overwrite")
+    assert status == 0 and "1 to run" in out
+    (redone,) = [s for s in records.load(place / "results") if s.record.trial.seed == 0]
+    np.testing.assert_array_equal(  # the same trial gives the same predictions
+        np.load(redone.path / "predictions.npz")["test_probabilities"],
+        _probabilities(before, redone.path),
+    )
+
+
+def _probabilities(contents, folder):
+    import io
+
+    return np.load(io.BytesIO(contents[folder / "predictions.npz"]))["test_probabilities"]
+
+
+def test_without_data_the_drawn_faces_are_used_and_named(call, place):
+    status, out, _ = call("--models", "cli_tiny", "--epochs", "1")
+    assert status == 0
+    assert "not a benchmark" in out and "fer2013.csv" in out  # what it is, and how to get the real thing
+    table = (place / "results/leaderboard.md").read_text()
+    assert "synthetic (drawn faces, not a benchmark result)" in table
+
+
+def test_a_failing_architecture_is_a_row_and_the_sweep_goes_on(call, place, data_dir):
+    status, out, _ = call("--models", "cli_broken,cli_tiny", "--data-dir", data_dir)
+    assert status == 1
+    table = (place / "results/leaderboard.md").read_text()
+    assert "no such layer" in table and "cli_broken" in table
+    with open(place / "results/leaderboard.csv") as file:
+        assert {row["model"]: row["status"] for row in csv.DictReader(file)} == {
+            "cli_tiny": "finished",
+            "cli_broken": "failed",
+        }
+    status, out, _ = call("--models", "cli_broken", "--data-dir", data_dir)
+    assert status == 1 and "--retry-failed" in out and "to run" not in out
+    status, out, _ = call("--models", "cli_broken", "--data-dir", data_dir, "--retry-failed")
+    assert status == 1 and "1 to run" in out
+
+
+def test_the_words_that_people_know(call, place, data_dir):
+    status, out, _ = call("prepare", "--data-dir", data_dir)
+    assert status == 0 and "fer2013: 98 images" in out and "angry 14" in out
+    status, out, _ = call("train", "--model", "cli_tiny", "--epochs", "3", "--batch-size", "32", "--data-dir", data_dir)
+    assert status == 0
+    (stored,) = records.load(place / "results")
+    assert len(stored.record.history) == 3 and stored.record.trial.recipe["batch_size"] == 32
+    status, out, _ = call("evaluate", "--model", "cli_tiny")
+    assert status == 0 and "surprise" in out and "recall" in out
+    for figure in (place / "results/figures").rglob("*.png"):
+        figure.unlink()
+    status, out, _ = call("visualize")
+    assert status == 0 and "confusion.png" in out
+    assert list((place / "results/figures").rglob("*confusion.png"))
+    (place / "results/leaderboard.md").unlink()
+    status, out, _ = call("report")
+    assert status == 0 and (place / "results/leaderboard.md").is_file()
+
+
+def test_list_shows_everything_there_is(call, data_dir):
+    status, out, _ = call("list", "--data-dir", data_dir)
+    assert status == 0
+    for name in ("vgg19", "resnet50_lstm_attention", "cli_tiny", "synthetic", "official", "fer2013_short"):
+        assert name in out
+    assert "fer2013.csv" in "".join(out.split())
+
+
+def test_flags_override_the_experiment_file(call, place, data_dir):
+    (place / "mine.yaml").write_text(
+        "models: [cli_tiny]\ndatasets: [fer2013]\nseeds: 2\nper_model: {cli_tiny: {epochs: 4, dropout: 0.1}}\n"
+    )
+    status, _, _ = call("--experiment", "mine.yaml", "--epochs", "1", "--seeds", "1", "--data-dir", data_dir)
+    assert status == 0
+    (stored,) = records.load(place / "results")
+    assert stored.record.trial.recipe["epochs"] == 1 and stored.record.trial.recipe["dropout"] == 0.1
+    assert "epochs: 1" in (place / "results/experiments/mine.yaml").read_text()
+
+
+BAD = {
+    "unknown model": (["--models", "vgg91"], "vgg19"),
+    "unknown dataset": (["--models", "cli_tiny", "--datasets", "fer2031"], "fer2013"),
+    "missing csv": (["--models", "cli_tiny", "--datasets", "fer2013", "--data-dir", "empty"], "fer2013.csv"),
+    "misspelt key": (["--experiment", "misspelt.yaml"], "'modles'"),
+    "misspelt recipe key": (["--experiment", "recipe.yaml"], "'epoch'"),
+    "not an experiment": (["--experiment", "nowhere"], "fer2013_short"),
+    "results in a file": (["--models", "cli_tiny", "--results-dir", "file/results"], "file/results"),
+    "weights folder": (["--models", "cli_tiny", "--weights-dir", "nowhere"], "nowhere"),
+    "no ImageNet weights": (["--models", "cli_tiny", "--weights", "imagenet"], "cli_tiny"),
+    "nothing to report": (["report", "--results-dir", "empty"], "empty"),
+    "nothing trained": (["evaluate", "--model", "vgg16", "--results-dir", "empty"], "empty"),
+    "cut csv": (["--models", "cli_tiny", "--data-dir", "cut"], "line 3"),
+    "no architecture file": (["--models", "all", "--architectures", "missing.py"], "missing.py"),
+}
+
+
+@pytest.mark.parametrize(("args", "expected"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_clear_sentence(call, place, args, expected):
+    (place / "empty").mkdir()
+    (place / "file").write_text("")
+    (place / "misspelt.yaml").write_text("modles: [cnn]\ndatasets: [synthetic]\n")
+    (place / "recipe.yaml").write_text("models: [cli_tiny]\ndatasets: [synthetic]\nrecipe: {epoch: 3}\n")
+    (place / "cut").mkdir()
+    row = " ".join(["7"] * 48 * 48)
+    (place / "cut/fer2013.csv").write_text(f"emotion,pixels,Usage\n0,{row},Training\n1,{row[:5000]}")
+    status, out, err = call(*args)
+    assert status == 2
+    assert expected in err
+    assert err.startswith("fer-bench: ") and err.count("\n") == 1 and "Traceback" not in err
+    assert "trial 1" not in out
+
+
+def test_bad_input_harms_nothing_recorded(call, place, data_dir):
+    call("--models", "cli_tiny", "--data-dir", data_dir)
+    before = _contents(place / "results/records")
+    (place / "broken").mkdir()
+    (place / "broken/fer2013.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
+    status, _, err = call("--models", "cli_tiny", "--data-dir", place / "broken")
+    assert status == 2 and "line 2" in err
+    assert _contents(place / "results/records") == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
+def test_a_stopped_sweep_goes_on_where_it_stopped(place, outside, data_dir, how):
+    command = [sys.executable, str(ROOT / "benchmark.py"), "--models", "cli_tiny", "--seeds", "30"]
+    command += ["--architectures", str(outside), "--data-dir", str(data_dir), "--epochs", "25"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while len(records.load("results")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sweep.send_signal(how)
+    out, _ = sweep.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert sweep.returncode == 130 and "goes on from there" in out and "Traceback" not in out
+    kept = _contents(place / "results/records")
+    done = len(records.load("results"))
+    assert 2 <= done < 30
+
+    again = subprocess.run(
+        [*command[:4], "--seeds", str(done + 1), *command[6:]], capture_output=True, text=True, env=environment
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"{done} recorded already" in again.stdout and "1 to run" in again.stdout
+    whole = {path: data for path, data in kept.items() if ".part-" not in str(path)}
+    now = _contents(place / "results/records")
+    assert {path: now[path] for path in whole} == whole
