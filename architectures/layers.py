@@ -5,6 +5,11 @@ from keras import layers, ops
 
 # Channel means of ImageNet in the order blue, green, red: the 'caffe' normalisation of the VGGs and ResNet50.
 IMAGENET_MEANS_BGR = (103.939, 116.779, 123.68)
+IMAGENET_DEVIATION = 58.0  # of its pixels, all channels
+
+# Share of the old running mean and variance that a step of training keeps. Keras' default of 0.99, and the 0.999 of
+# its MobileNetV2, lag behind the weights for hundreds of steps: a model that has learnt then validates at chance.
+MOMENTUM = 0.9
 
 
 def scaled(inputs, recipe):
@@ -15,19 +20,28 @@ def scaled(inputs, recipe):
 def backbone(application, normalisation, inputs, recipe):
     """The feature map of a network of keras.applications, from raw grey pixels, normalised as it was trained.
 
-    `normalisation` is 'caffe' (zero mean, BGR) or 'tf' ([-1, 1]). Weights come from recipe.weights_file, or are
-    random. Returns (batch, height / 32, width / 32, channels).
+    `normalisation` is 'caffe' (zero mean, BGR) or 'tf' ([-1, 1]). Weights come from recipe.weights_file; without one
+    they are random, by He et al. (ICCV 2015). Returns (batch, height / 32, width / 32, channels).
     """
     x = _resized(inputs, recipe)
     x = layers.Concatenate(name="grey_to_rgb")([x, x, x])
     if normalisation == "caffe":
-        # Grey has equal channels, so turning RGB into BGR changes nothing but the order of the means.
-        x = layers.Rescaling(1.0, offset=[-mean for mean in IMAGENET_MEANS_BGR], name="caffe")(x)
+        # Grey has equal channels, so turning RGB into BGR changes nothing but the order of the means. Random weights
+        # have no scale to be true to: they get unit variance.
+        scale = 1.0 if recipe.weights_file else 1 / IMAGENET_DEVIATION
+        x = layers.Rescaling(scale, offset=[-scale * mean for mean in IMAGENET_MEANS_BGR], name="caffe")(x)
     else:
         x = layers.Rescaling(1 / 127.5, offset=-1, name="tf")(x)
     side = recipe.input_size
     weights = str(recipe.weights_file) if recipe.weights_file else None
     network = application(include_top=False, weights=weights, input_shape=(side, side, 3), name="backbone")
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
+        elif weights is None and type(layer) is layers.Conv2D:
+            # Keras' own initialisation halves the signal's variance in every layer with a ReLU: a VGG without batch
+            # normalisation then stands still for hundreds of steps.
+            layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
     return network(x)
 
 
@@ -35,7 +49,7 @@ def conv_block(x, filters, convolutions=1):
     """3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling."""
     for _ in range(convolutions):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
         x = layers.ReLU()(x)
     return layers.MaxPooling2D()(x)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -20,12 +20,12 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^[^/\\]+$")  # of a file in the results folder too
     description: str = ""
     models: list[str] = Field(default_factory=lambda: ["all"], min_length=1)  # names or patterns such as vgg*
     datasets: list[str] = Field(min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["official"], min_length=1)
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default_factory=lambda: [0], min_length=1)
     recipe: dict[str, Any] = Field(default_factory=dict)  # laid over every architecture's default recipe
     per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
 

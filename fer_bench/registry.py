@@ -120,7 +120,7 @@ class Registry:
         path = path.resolve()
         if not path.exists():
             raise UserError(f"No {self.kind} file or folder at {path}.")
-        files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+        files = sorted(file.resolve() for file in path.glob("*.py")) if path.is_dir() else [path]
         for file in files:
             module = f"{package}.{file.stem}" if package else None
             for entry in self._read(file, module):
@@ -142,7 +142,9 @@ class Registry:
                 try:
                     (name,) = [ast.literal_eval(a) for a in call.args]
                     options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-                except ValueError:
+                    if not isinstance(name, str):
+                        raise TypeError(name)
+                except (ValueError, TypeError):
                     raise UserError(
                         f"{file}, line {call.lineno}: @{self.decorator_name} takes one name and literal options, "
                         "so that listing it needs no import."

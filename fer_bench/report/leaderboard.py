@@ -80,12 +80,12 @@ def sections(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
 def machine_text(machine: dict[str, Any]) -> str:
     """One line on a machine: processor, cores, memory in GiB, accelerator, library versions."""
     cores, memory = machine.get("cores"), machine.get("memory_bytes")
-    versions = machine.get("versions") or {}
+    accelerator, versions = machine.get("accelerator"), machine.get("versions") or {}
     parts = [
         str(machine.get("processor") or "unknown processor"),
         plural(cores, "core") if isinstance(cores, int) else "cores unknown",
         f"{memory / 2**30:.1f} GiB memory" if isinstance(memory, int) else "memory unknown",
-        str(machine.get("accelerator") or "no accelerator"),
+        accelerator if accelerator not in (None, "", "none") else "no accelerator",
     ]
     return ", ".join(parts) + ("; " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) if versions else "")
 

@@ -10,9 +10,8 @@ from rich.console import Console
 from fer_bench import records
 from fer_bench.datasets import Places
 from fer_bench.experiment import Experiment, save
-from fer_bench.report.leaderboard import board
 from fer_bench.report.tables import to_terminal
-from fer_bench.report.write import write_report
+from fer_bench.report.write import read_board, write_board
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.plan import Plan, make_plan
 from fer_bench.sweep.run import Todo, open_results, run, todo
@@ -71,28 +70,35 @@ def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, conso
         failed = f" ({left.failed} of them failed; --retry-failed runs those again)" if left.failed else ""
         console.print(f"{left.finished + left.failed} recorded already{failed}.", highlight=False)
     if left.missing:
-        console.print(f"{len(left.missing)} to run, {_expected(left, estimator)}. Records go to {results}/records.")
+        console.print(
+            f"{len(left.missing)} to run: {_expected(left, estimator)}. Records go to {results}/records.",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _expected(left: Todo, estimator: Estimator) -> str:
-    seconds = {planned.trial.architecture: estimator.seconds(planned) for planned in left.missing}
-    unknown = [name for name, value in seconds.items() if value is None]
-    known = sum(estimator.seconds(planned) or 0.0 for planned in left.missing)
-    if unknown:
-        return f"about {duration(known)} and the time of {', '.join(unknown)}, not known yet"
-    return f"about {duration(known)} on this machine"
+    seconds = [(planned.trial.architecture, estimator.seconds(planned)) for planned in left.missing]
+    unknown = list(dict.fromkeys(name for name, value in seconds if value is None))
+    known = sum(value for _, value in seconds if value is not None)
+    if not known:
+        return "how long is not known yet"
+    rest = f", and the time of {', '.join(unknown)}, not known yet" if unknown else ""
+    return f"about {duration(known)} on this machine{rest}"
 
 
 def _report(plan: Plan, results: Path, console: Console) -> int:
-    """Show this experiment's rows; write the files over all records of the folder."""
-    known = records.load(results)
-    ours = [known.stored[p.trial.key] for p in plan.trials if p.trial.key in known.stored]
-    to_terminal(board(ours).frame, console, known.left_out)
-    written = write_report(results)
+    """Show the rows that this experiment has a part in; write the files over all records of the folder."""
+    keys = {planned.trial.key for planned in plan.trials}
+    board = read_board(results)
+    ours = [i for i, row in board.rows.items() if any(record.trial.key in keys for record in row.records)]
+    to_terminal(board.frame.loc[ours], console, board.left_out)
+    written = write_board(board, results)
     console.print(
-        f"Over all {len(known)} records: {results}/leaderboard.md, leaderboard.csv, "
-        f"{sum(p.suffix == '.png' for p in written)} figures in {results}/figures.",
+        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, "
+        f"{sum(path.suffix == '.png' for path in written)} figures in {results}/figures.",
         soft_wrap=True,
         highlight=False,
     )
-    return sum(stored.record.status != "finished" for stored in ours)
+    records_of_ours = [record for i in ours for record in board.rows[i].records]
+    return sum(record.status != "finished" for record in records_of_ours if record.trial.key in keys)

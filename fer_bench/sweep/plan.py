@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def recipes_of(experiment: Experiment) -> dict[str, Recipe]:
 
 def _recipe(experiment: Experiment, name: str) -> Recipe:
     """The architecture's default recipe under the experiment's and the model's own overrides."""
-    own = [layer for pattern, layer in experiment.per_model.items() if fnmatch.fnmatch(name, pattern)]
+    own = [layer for pattern, layer in experiment.per_model.items() if name in ARCHITECTURES.match(pattern)]
     where = f"the recipe of {name} in '{experiment.name}'"
     return resolve(describe(name).recipe, experiment.recipe, *own, where=where)
 

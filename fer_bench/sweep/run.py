@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,8 +48,9 @@ def open_results(results: Path) -> None:
     except OSError as error:
         raise UserError(f"The results folder {results} cannot be written: {os.strerror(error.errno or 0)}.") from None
     for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
-        if time.time() - remains.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(remains, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its writer has just finished
+            if time.time() - remains.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(remains, ignore_errors=True)
 
 
 def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from statistics import fmean
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fer_bench.sweep.estimate import Estimator
@@ -26,8 +28,7 @@ class View:
     def __init__(self, console: Console, missing: list[Planned], estimator: Estimator) -> None:
         self._console = console
         self._expected = [estimator.seconds(planned) for planned in missing]
-        self._pace = 1.0  # actual over expected seconds, of the trials that are done
-        self._spent: list[tuple[float, float]] = []
+        self._spent: list[float] = []  # seconds of the trials that are done
         self._live = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -97,27 +98,35 @@ class View:
 
     def trial_ends(self, record: Record) -> None:
         took = time.monotonic() - self._began
-        expected = self._expected[self._number - 1]
-        if expected:
-            self._spent.append((took, expected))
-            self._pace = sum(t for t, _ in self._spent) / sum(e for _, e in self._spent)
+        self._spent.append(took)
         if record.status == "finished":
             best = record.history[(record.best_epoch or 1) - 1]
             outcome = f"[green]validation {best.validation_accuracy:.2%}[/] at epoch {best.epoch}"
         else:
-            outcome = f"[red]{record.status}[/]: {record.reason.splitlines()[0]}"
+            outcome = f"[red]{record.status}[/]: {escape(record.reason.splitlines()[0])}"
         self._say(f"  {record.trial.architecture}: {outcome}, {duration(took)} in all")
         self._progress.update(self._epochs, visible=False)
         self._progress.update(self._sweep, completed=self._number)
 
     def _show_sweep(self) -> None:
-        rest = [seconds for seconds in self._expected[self._number :] if seconds is not None]
-        current = self._expected[self._number - 1]
-        left = self._pace * sum(rest)
-        if current is not None:
-            left += max(0.0, self._pace * current - (time.monotonic() - self._began))
-        state = f"trial {self._number} of {self._of} · about {duration(left)} left"
+        left = self._left()
+        state = f"trial {self._number} of {self._of}" + (f" · about {duration(left)} left" if left is not None else "")
         self._progress.update(self._sweep, state=state)
+
+    def _left(self) -> float | None:
+        """Seconds to the end of the sweep; None while too little is known.
+
+        Estimates are corrected by how the trials so far compared with theirs; a trial without an estimate counts as
+        the mean of those that are done.
+        """
+        known = [(took, e) for took, e in zip(self._spent, self._expected, strict=False) if e]
+        pace = sum(took for took, _ in known) / sum(e for _, e in known) if known else 1.0
+        usual = fmean(self._spent) if self._spent else None
+        expected = [usual if e is None else pace * e for e in self._expected[self._number - 1 :]]
+        if None in expected:
+            return None
+        current, *rest = expected
+        return max(0.0, current - (time.monotonic() - self._began)) + sum(rest)
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)

@@ -178,8 +178,9 @@ class _SmoothedCrossentropy(keras.losses.Loss):
 def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     asked: Optimizer = recipe.optimizer
     rate = _learning_rate(recipe, steps_per_epoch)
-    common = {"learning_rate": rate, "weight_decay": asked.weight_decay or None, "clipnorm": None}
-    common["global_clipnorm"] = asked.clip_norm
+    # AdamW takes no None for no decay; to the others it spares an idle step over every weight.
+    decay = asked.weight_decay if asked.name == "adamw" else asked.weight_decay or None
+    common = {"learning_rate": rate, "weight_decay": decay, "global_clipnorm": asked.clip_norm}
     if asked.name == "sgd":
         optimizer = keras.optimizers.SGD(momentum=asked.momentum, nesterov=asked.momentum > 0, **common)
     else:

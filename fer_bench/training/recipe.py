@@ -101,7 +101,7 @@ def explain(error: ValidationError) -> str:
 
 def _lay(under: dict[str, Any], over: Mapping[str, Any]) -> None:
     for key, value in over.items():
-        head, _, rest = key.partition(".")
+        head, _, rest = str(key).partition(".")
         if rest:
             value = {rest: value}
         if isinstance(value, Mapping):

@@ -47,7 +47,8 @@ def find_initial_weights(architecture: Architecture, wanted: str, weights_dir: P
     file, looked = _find(architecture.weights_name, weights_dir)
     if file is not None:
         return InitialWeights(f"imagenet:{_digest(file)}", file)
-    note = f"No ImageNet weights for {architecture.name}; looked at {'; '.join(looked)}."
+    places = "; ".join(looked) or "no place: they come from a folder given by --weights-dir or FER_BENCH_WEIGHTS"
+    note = f"No ImageNet weights for {architecture.name}; looked at {places}."
     if wanted == "imagenet":
         raise UserError(note)
     return InitialWeights("random", note=note)
@@ -96,8 +97,10 @@ def _download(name: str) -> tuple[Path | None, str]:
         )
         return Path(file), ""
     except Exception as error:  # get_file wraps whatever went wrong in a bare Exception
+        if "URL fetch failure" not in str(error) and not isinstance(error, TimeoutError | ConnectionError):
+            return None, str(error).split("\n")[0]
         _unreachable.append("could not be reached")
-        return None, _unreachable[0] if "URL fetch failure" in str(error) else str(error).split("\n")[0]
+        return None, _unreachable[0]
     finally:
         socket.setdefaulttimeout(before)
 

@@ -1,0 +1,167 @@
+"""What the tests of several rooms share. Nothing here reads real data, the user's caches or the network."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.training import weights
+from fer_bench.training.recipe import resolve
+from fer_bench.trial import Epoch, Record, Trial
+
+# Networks that train in a second, and networks that go wrong, each in a way of its own.
+TINY_ARCHITECTURES = '''
+import keras
+from keras import layers
+
+from fer_bench.architecture import register_architecture
+
+
+def _dense(inputs, recipe):
+    return layers.Dense(recipe.classes, name="logits")(layers.Flatten()(layers.Rescaling(1 / 255)(inputs)))
+
+
+@register_architecture("tiny", family="test")
+def tiny(inputs, recipe):
+    """One dense layer."""
+    return _dense(inputs, recipe)
+
+
+@register_architecture("tiny_dropout", family="test", recipe={"optimizer": {"learning_rate": 0.01}})
+def tiny_dropout(inputs, recipe):
+    """One dense layer behind dropout."""
+    return _dense(layers.Dropout(0.2)(inputs), recipe)
+
+
+@register_architecture("tiny_raising", family="test")
+def tiny_raising(inputs, recipe):
+    """Cannot be built."""
+    raise ValueError("no room for this layer [/job:localhost]")
+
+
+@register_architecture("tiny_nan", family="test")
+def tiny_nan(inputs, recipe):
+    """Its logits are no numbers."""
+    return layers.Lambda(lambda x: x * float("nan"))(_dense(inputs, recipe))
+
+
+@register_architecture("tiny_misshapen", family="test")
+def tiny_misshapen(inputs, recipe):
+    """Returns a feature map instead of logits."""
+    return layers.Conv2D(4, 3)(inputs)
+'''
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _places_of_our_own(tmp_path_factory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("FER_BENCH_WEIGHTS", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_download() -> Iterator[None]:
+    """Every test starts without knowing where weights lie, and downloads none."""
+
+    def forget() -> None:
+        weights._find.cache_clear()
+        weights._digest.cache_clear()
+        weights._unreachable[:] = ["tests download nothing"]
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture(scope="module")
+def tiny_architectures(tmp_path_factory) -> Iterator[Path]:
+    """The tiny architectures in the registry, forgotten at the end of the module. The file they stand in."""
+    before = set(ARCHITECTURES.names())
+    file = tmp_path_factory.mktemp("outside") / "tiny_networks.py"
+    file.write_text(TINY_ARCHITECTURES)
+    ARCHITECTURES.scan(file)
+    yield file
+    for name in set(ARCHITECTURES.names()) - before:
+        del ARCHITECTURES._entries[name]
+        ARCHITECTURES._functions.pop(name, None)
+
+
+def make_dataset(counts: tuple[int, int, int] = (60, 21, 18), side: int = 12) -> Dataset:
+    """Three classes told apart by where they are bright, so that anything learns them; `counts` images a split."""
+    rng = np.random.default_rng(7)
+    total = sum(counts)
+    labels = np.arange(total, dtype=np.int64) % 3
+    bright = np.arange(side) * 3 // side == labels[:, None]  # (total, side) rows
+    images = rng.normal(80 + 100 * bright[:, :, None], 25, (total, side, side))
+    return Dataset(
+        name="made",
+        images=np.clip(images, 0, 255).astype(np.uint8),
+        labels=labels,
+        ids=np.array([f"made-{i:03d}" for i in range(total)]),
+        classes=("top", "middle", "bottom"),
+        fingerprint="made-fingerprint",
+        split=np.repeat(np.arange(3, dtype=np.int8), counts),
+    )
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    return make_dataset()
+
+
+@pytest.fixture
+def trial_of() -> Callable[..., Trial]:
+    """A trial of an architecture on the made dataset: `trial_of("tiny", seed=1, epochs=2)`."""
+
+    def make(architecture: str, seed: int = 0, **recipe) -> Trial:
+        quick = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.02}}
+        return Trial(
+            architecture=architecture,
+            source=source_digest(architecture) if architecture in ARCHITECTURES else "0" * 64,
+            dataset="made",
+            fingerprint="made-fingerprint",
+            protocol="official",
+            fold=0,
+            recipe_name="default",
+            recipe=resolve(quick, recipe).model_dump(mode="json"),
+            initial_weights="random",
+            seed=seed,
+            backend="tensorflow",
+        )
+
+    return make
+
+
+class StubWatcher:
+    """Writes down what a sweep tells those who follow it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple] = []
+
+    def trial_begins(self, planned, number: int, of: int) -> None:
+        self.events.append(("trial begins", planned.trial.architecture, number, of))
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        self.events.append(("step", step, steps))
+
+    def epoch(self, epoch: Epoch, epochs: int) -> None:
+        self.events.append(("epoch", epoch.epoch, epochs))
+
+    def trial_ends(self, record: Record) -> None:
+        self.events.append(("trial ends", record.status))
+
+
+@pytest.fixture
+def watcher() -> StubWatcher:
+    return StubWatcher()

@@ -1,0 +1,235 @@
+"""Records are whole or not there, whoever is killed when; what cannot be read is named."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fer_bench.records import load, store, write
+from fer_bench.trial import Predictions, Record, Trial
+
+
+def make_trial(seed: int = 0) -> Trial:
+    return Trial(
+        architecture="cnn",
+        source="a" * 64,
+        dataset="made",
+        fingerprint="b" * 64,
+        protocol="official",
+        fold=0,
+        recipe_name="default",
+        recipe={"epochs": 1, "precision": "float32"},
+        initial_weights="random",
+        seed=seed,
+        backend="tensorflow",
+    )
+
+
+def make_record(seed: int = 0, **changes) -> Record:
+    known = {"trial": make_trial(seed), "status": "finished", "started": "2025-01-01T00:00:00+00:00"}
+    known |= {"machine": {"cores": 2}, "classes": ["no", "yes"], "samples": {"training": 2}}
+    return Record(**{**known, **changes})
+
+
+def make_predictions(count: int = 5, seed: int = 0) -> dict[str, Predictions]:
+    rng = np.random.default_rng(seed)
+    share = rng.random((count, 1), np.float32)
+    one = Predictions(
+        ids=np.array([f"made-{i}" for i in range(count)]),
+        labels=rng.integers(0, 2, count),
+        probabilities=np.concatenate([share, 1 - share], axis=1),
+    )
+    return {"validation": one, "test": Predictions(one.ids[::-1], one.labels[::-1], one.probabilities[::-1])}
+
+
+def test_a_record_and_its_predictions_come_back_as_they_were(tmp_path):
+    record, predictions = make_record(), make_predictions()
+    path = write(tmp_path, record, predictions)
+    assert path.parent == tmp_path / "records"
+    assert path.name == f"cnn-made-s0-{record.trial.key[:16]}"
+    (stored,) = load(tmp_path)
+    assert stored.record == record and stored.path == path
+    for part, expected in predictions.items():
+        read = stored.predictions(part)
+        for column in ("ids", "labels", "probabilities"):
+            np.testing.assert_array_equal(getattr(read, column), getattr(expected, column))
+            assert getattr(read, column).dtype == getattr(expected, column).dtype
+
+
+def test_a_failed_trial_needs_no_predictions(tmp_path):
+    path = write(tmp_path, make_record(status="failed", reason="no memory"), {})
+    (stored,) = load(tmp_path)
+    assert stored.record.reason == "no memory"
+    assert [file.name for file in path.iterdir()] == ["record.json"]
+
+
+def test_a_part_that_was_not_predicted_is_a_key_error(tmp_path):
+    write(tmp_path, make_record(), {"test": make_predictions()["test"]})
+    (stored,) = load(tmp_path)
+    with pytest.raises(KeyError):
+        stored.predictions("validation")
+
+
+def test_writing_again_replaces_all_of_the_earlier_record(tmp_path):
+    write(tmp_path, make_record(), make_predictions(seed=1))
+    write(tmp_path, make_record(parameters=7), {"test": make_predictions(seed=2)["test"]})
+    (stored,) = load(tmp_path)
+    assert stored.record.parameters == 7
+    expected = make_predictions(seed=2)["test"].probabilities
+    np.testing.assert_array_equal(stored.predictions("test").probabilities, expected)
+    assert {path.name for path in (tmp_path / "records").rglob("*")} == {
+        stored.path.name,
+        "record.json",
+        "predictions.npz",
+    }
+    write(tmp_path, make_record(status="failed", reason="no memory"), {})
+    assert not (stored.path / "predictions.npz").exists()
+
+
+def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
+    write(tmp_path, make_record(parameters=1), make_predictions())
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_sync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path, make_record(parameters=2), make_predictions())
+    (stored,) = load(tmp_path)
+    assert stored.record.parameters == 1
+    assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
+
+
+def test_no_folder_is_no_records(tmp_path):
+    assert len(load(tmp_path / "nowhere")) == 0
+    assert load(str(tmp_path)).left_out == []
+
+
+def _break(path, tmp_path):
+    (path / "record.json").write_text('{"trial": ')
+    return "record.json"
+
+
+def _misspell(path, tmp_path):
+    text = (path / "record.json").read_text()
+    (path / "record.json").write_text(text.replace('"status"', '"state"'))
+    return "status"
+
+
+def _garble(path, tmp_path):
+    (path / "record.json").write_bytes(b"\xff\xfe\0")
+    return "record.json"
+
+
+def _rename(path, tmp_path):
+    path.rename(path.with_name("cnn-made-s0-0000000000000000"))
+    return "does not end in the key"
+
+
+def _edit(path, tmp_path):
+    text = (path / "record.json").read_text()
+    (path / "record.json").write_text(text.replace('"seed": 0', '"seed": 1'))
+    return "does not end in the key"
+
+
+def _lose_predictions(path, tmp_path):
+    (path / "predictions.npz").unlink()
+    return "predictions.npz is missing"
+
+
+def _empty(path, tmp_path):
+    (path / "record.json").unlink()
+    return "cannot be read"
+
+
+@pytest.mark.parametrize("damage", [_break, _misspell, _garble, _rename, _edit, _lose_predictions, _empty])
+def test_what_cannot_be_read_is_named_and_harms_no_other(tmp_path, damage):
+    whole = write(tmp_path, make_record(seed=5), make_predictions())
+    reason = damage(write(tmp_path, make_record(), make_predictions()), tmp_path)
+    records = load(tmp_path)
+    assert [stored.path for stored in records] == [whole]
+    ((path, said),) = records.left_out
+    assert path.parent == whole.parent and path != whole
+    assert reason in said
+
+
+def test_foreign_files_and_folders_are_named(tmp_path):
+    write(tmp_path, make_record(), make_predictions())
+    (tmp_path / "records" / "notes.txt").write_text("mine")
+    (tmp_path / "records" / "holiday").mkdir()
+    records = load(tmp_path)
+    assert len(records) == 1
+    assert {path.name for path, _ in records.left_out} == {"notes.txt", "holiday"}
+
+
+def test_the_remains_of_a_killed_writer_are_passed_over(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    shutil.copytree(path, path.with_name(".part-0123"))
+    records = load(tmp_path)
+    assert len(records) == 1 and records.left_out == []
+
+
+def test_folders_of_two_machines_merge_by_copying(tmp_path):
+    for machine, seeds in (("one", (0, 1)), ("two", (1, 2))):
+        for seed in seeds:
+            write(tmp_path / machine, make_record(seed), make_predictions(seed=seed))
+    shutil.copytree(tmp_path / "two", tmp_path / "one", dirs_exist_ok=True)
+    records = load(tmp_path / "one")
+    assert sorted(stored.record.trial.seed for stored in records) == [0, 1, 2]
+    assert records.left_out == []
+    assert set(records.stored) == {make_trial(seed).key for seed in range(3)}
+
+
+def test_500_records_load_quickly(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_sync", lambda file: file.flush())
+    for seed in range(500):
+        write(tmp_path, make_record(seed), {"test": make_predictions()["test"]})
+    began = time.process_time()
+    assert len(load(tmp_path)) == 500
+    assert time.process_time() - began < 2.5  # a quarter of a second on a free core
+
+
+# Forks writers, each replacing one record and adding another in turn, and kills each at a random moment.
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[2])
+from test_store import make_predictions, make_record
+from fer_bench.records import write
+
+random.seed(4)
+for number in range(int(sys.argv[3])):
+    results = Path(sys.argv[1]) / str(number)
+    write(results, make_record(0, parameters=0), make_predictions(seed=0))
+    child = os.fork()
+    if child == 0:
+        for version in range(1, 100_000):
+            write(results, make_record(version % 2, parameters=version), make_predictions(300, seed=version))
+        os._exit(1)
+    time.sleep(random.uniform(0.005, 0.1))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+KILLS = 15
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_writer_killed_at_any_moment_leaves_whole_records_alone(tmp_path, request):
+    command = [sys.executable, "-c", KILLER, str(tmp_path), str(request.path.parent), str(KILLS)]
+    subprocess.run(command, check=True, timeout=120)
+    written = 0
+    for number in range(KILLS):
+        records = load(tmp_path / str(number))
+        assert records.left_out == []
+        for stored in records:  # the record and its predictions are of one and the same write
+            version = stored.record.parameters
+            written = max(written, version)
+            expected = make_predictions(300 if version else 5, seed=version)
+            for part in ("validation", "test"):
+                np.testing.assert_array_equal(stored.predictions(part).probabilities, expected[part].probabilities)
+        write(tmp_path / str(number), make_record(1, parameters=1), make_predictions(300, seed=1))  # and it goes on
+    assert written > 2

@@ -1,0 +1,44 @@
+"""What the tests of the sweep share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.experiment import Experiment
+from fer_bench.sweep.plan import Plan, make_plan
+
+
+@pytest.fixture
+def made(dataset: Dataset, tiny_architectures: Path) -> Iterator[None]:
+    """The made dataset and the tiny architectures under their names in the registries."""
+
+    @DATASETS.register("made", title="made images", source="the tests")
+    def load_made(places: Places) -> Dataset:
+        """Three classes of made images."""
+        return dataset
+
+    yield
+    del DATASETS._entries["made"], DATASETS._functions["made"]
+
+
+@pytest.fixture
+def plan_of(made: None, tmp_path: Path) -> Callable[..., Plan]:
+    """The plan of an experiment on the made dataset: `plan_of(models=["tiny"], seeds=[0, 1], epochs=2)`."""
+
+    def make(models: list[str], seeds: list[int] | None = None, per_model: dict | None = None, **recipe) -> Plan:
+        experiment = Experiment(
+            name="tests",
+            models=models,
+            datasets=["made"],
+            seeds=seeds or [0],
+            recipe={"epochs": 1, "batch_size": 32, **recipe},
+            per_model=per_model or {},
+        )
+        return make_plan(experiment, Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
+
+    return make

@@ -1,0 +1,87 @@
+"""What a plan says of its time: measured on this machine where it can be, else scaled from another."""
+
+from dataclasses import replace
+
+import pytest
+
+from fer_bench.architecture import ARCHITECTURES
+from fer_bench.sweep import estimate
+from fer_bench.sweep.estimate import OVERHEAD_SECONDS, VALIDATION_SPEED, Estimator
+from fer_bench.trial import Costs, Record
+
+MACHINE = {"processor": "Example CPU", "cores": 2, "accelerator": "none", "memory_bytes": 1}
+
+
+@pytest.fixture(autouse=True)
+def this_machine(monkeypatch):
+    """As fast as the machine of the reference speeds."""
+    monkeypatch.setattr(estimate, "matrix_product_gflops", lambda: estimate.REFERENCE_GFLOPS)
+
+
+def recorded(planned, images_per_second: float, machine: dict = MACHINE) -> Record:
+    costs = Costs(
+        build_seconds=1,
+        trace_seconds=1,
+        train_seconds=1,
+        validation_seconds=1,
+        images_per_second=images_per_second,
+        predict_images_per_second=None,
+        peak_memory_bytes=None,
+    )
+    known = {"trial": planned.trial, "status": "finished", "started": "2025-01-01T00:00:00+00:00", "samples": {}}
+    return Record(**known, machine=machine, classes=["no", "yes"], costs=costs)
+
+
+@pytest.fixture
+def planned(plan_of):
+    return plan_of(models=["tiny"], epochs=4).trials[0]
+
+
+def training_seconds(estimator, planned) -> float:
+    return estimator.seconds(planned) - OVERHEAD_SECONDS
+
+
+def test_nothing_known_is_no_number(planned):
+    assert Estimator([], MACHINE).seconds(planned) is None
+
+
+def test_a_measured_speed_on_this_machine_is_used(planned):
+    # 60 training, 21 validation and 18 test images
+    expected = (4 * (60 + 21 / VALIDATION_SPEED) + 18 / VALIDATION_SPEED) / 10
+    assert training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned) == pytest.approx(expected)
+    several = Estimator([recorded(planned, speed) for speed in (1.0, 10.0, 1000.0)], MACHINE)
+    assert training_seconds(several, planned) == pytest.approx(expected)  # their median
+
+
+@pytest.mark.parametrize("other", [{"processor": "Another"}, {"cores": 64}, {"accelerator": "GPU"}])
+def test_a_speed_of_another_machine_is_not(planned, other):
+    assert Estimator([recorded(planned, 10.0, {**MACHINE, **other})], MACHINE).seconds(planned) is None
+
+
+def test_a_speed_at_another_input_size_is_not(planned, plan_of):
+    larger = plan_of(models=["tiny"], input_size=96).trials[0]
+    assert Estimator([recorded(larger, 10.0)], MACHINE).seconds(planned) is None
+
+
+def test_a_failed_trial_tells_no_speed(planned):
+    failed = recorded(planned, 10.0).model_copy(update={"costs": None, "status": "failed"})
+    assert Estimator([failed], MACHINE).seconds(planned) is None
+
+
+def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of, monkeypatch):
+    entry = ARCHITECTURES.get("tiny")
+    with_speed = replace(entry, options={**entry.options, "reference_speed": 10.0})
+    monkeypatch.setitem(ARCHITECTURES._entries, "tiny", with_speed)
+    usual = training_seconds(Estimator([], MACHINE), planned)
+    assert usual == pytest.approx(training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned))
+    larger = plan_of(models=["tiny"], epochs=4, input_size=96).trials[0]
+    assert training_seconds(Estimator([], MACHINE), larger) == pytest.approx(4 * usual)
+    monkeypatch.setattr(estimate, "matrix_product_gflops", lambda: 2 * estimate.REFERENCE_GFLOPS)
+    assert training_seconds(Estimator([], MACHINE), planned) == pytest.approx(usual / 2)
+    measured = Estimator([recorded(planned, 5.0)], MACHINE)
+    assert training_seconds(measured, planned) == pytest.approx(2 * usual)  # what was measured wins
+
+
+def test_the_rate_of_matrix_products_is_measured(monkeypatch):
+    monkeypatch.undo()
+    assert estimate.matrix_product_gflops(side=64, repeats=2) > 0.01

@@ -1,0 +1,142 @@
+"""Plans: in a sensible order, fully resolved, and refused before anything starts where something is wrong."""
+
+import pytest
+
+from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.datasets import Places
+from fer_bench.errors import UserError
+from fer_bench.experiment import Experiment
+from fer_bench.sweep.plan import make_plan
+from fer_bench.training import weights
+
+
+def names(plan) -> list[tuple[str, int]]:
+    return [(planned.trial.architecture, planned.trial.seed) for planned in plan.trials]
+
+
+def test_every_model_comes_once_before_any_second_seed(plan_of):
+    plan = plan_of(models=["tiny_dropout", "tiny"], seeds=[3, 1])
+    assert names(plan) == [("tiny_dropout", 3), ("tiny", 3), ("tiny_dropout", 1), ("tiny", 1)]
+
+
+def test_what_is_asked_for_twice_is_run_once(plan_of):
+    plan = plan_of(models=["tiny", "tiny*", "tiny"], seeds=[0, 0])
+    assert names(plan)[0] == ("tiny", 0)
+    assert len(names(plan)) == len(set(names(plan))) == len(ARCHITECTURES.match("tiny*"))
+    assert len({planned.trial.key for planned in plan.trials}) == len(plan.trials)
+
+
+def test_a_trial_is_fully_resolved(plan_of, dataset):
+    (planned,) = plan_of(models=["tiny_dropout"]).trials
+    trial = planned.trial
+    assert trial.source == source_digest("tiny_dropout")
+    assert (trial.dataset, trial.fingerprint) == ("made", "made-fingerprint")
+    assert (trial.protocol, trial.fold, trial.backend) == ("official", 0, "tensorflow")
+    assert trial.initial_weights == "random" and planned.weights_file is None
+    assert trial.recipe["optimizer"]["learning_rate"] == 0.01  # the architecture's own default
+    assert trial.recipe["optimizer"]["name"] == "adamw"  # the base recipe's
+    assert trial.recipe["epochs"] == 1  # the experiment's
+    assert len(planned.fold.training) == 60
+    assert planned.dataset is dataset
+
+
+def test_a_models_own_recipe_wins_over_the_experiments_by_name_and_pattern(plan_of):
+    per_model = {"tiny*": {"epochs": 3, "dropout": 0.1}, "tiny_dropout": {"epochs": 4}}
+    plan = plan_of(models=["tiny", "tiny_dropout"], per_model=per_model)
+    asked = {p.trial.architecture: (p.trial.recipe["epochs"], p.trial.recipe["dropout"]) for p in plan.trials}
+    assert asked == {"tiny": (3, 0.1), "tiny_dropout": (4, 0.1)}
+
+
+def test_a_recipe_for_all_models_is_for_all_models(plan_of):
+    (planned,) = plan_of(models=["tiny"], per_model={"all": {"epochs": 5}}).trials
+    assert planned.trial.recipe["epochs"] == 5
+
+
+def test_the_recipes_name_tells_what_departs_from_the_architectures_default(plan_of):
+    (one,) = plan_of(models=["tiny_dropout"], initial_weights="random").trials
+    assert one.trial.recipe_name == "default, epochs=1, batch_size=32"
+    (other,) = plan_of(models=["tiny_dropout"], **{"optimizer.learning_rate": 0.5}).trials
+    assert other.trial.recipe_name == "default, optimizer.learning_rate=0.5, epochs=1, batch_size=32"
+    (same,) = plan_of(models=["tiny_dropout"], **{"optimizer.learning_rate": 0.01}).trials
+    assert same.trial.recipe_name == "default, epochs=1, batch_size=32"  # said, but no departure
+
+
+def experiment(**changes) -> Experiment:
+    return Experiment(**{"name": "tests", "models": ["tiny"], "datasets": ["made"], **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"models": ["tiny_dropuot"]}, "did you mean tiny_dropout"),
+        ({"models": ["tinier*"]}, r"Unknown architecture 'tinier\*'"),
+        ({"per_model": {"tinny": {"epochs": 2}}}, "Unknown architecture 'tinny': did you mean tiny"),
+        ({"datasets": ["maed"]}, "Unknown dataset 'maed': did you mean made"),
+        ({"protocols": ["oficial"]}, "did you mean official"),
+        ({"recipe": {"epoch": 3}}, "the recipe of tiny in 'tests': unknown key 'epoch'"),
+        ({"per_model": {"tiny": {"epochs": -3}}}, "the recipe of tiny in 'tests': epochs should be greater"),
+        ({"recipe": {"initial_weights": "imagenet"}}, "There are no ImageNet weights for 'tiny'"),
+        ({"datasets": ["fer2013"]}, r"fer2013\.csv"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_starts(made, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make_plan(experiment(**changes), Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
+
+
+@pytest.fixture
+def scanned(tmp_path):
+    """Registers a file of architectures for one test."""
+    before = set(ARCHITECTURES.names())
+
+    def scan(text: str):
+        file = tmp_path / "more_networks.py"
+        file.write_text("from fer_bench.architecture import register_architecture\n" + text)
+        ARCHITECTURES.scan(file)
+        return file
+
+    yield scan
+    for name in set(ARCHITECTURES.names()) - before:
+        del ARCHITECTURES._entries[name]
+        ARCHITECTURES._functions.pop(name, None)
+
+
+def test_an_architecture_that_cannot_be_imported_is_named_before_anything_starts(made, scanned, tmp_path):
+    file = scanned('import kerass\n@register_architecture("late", family="test")\ndef late(inputs, recipe): pass\n')
+    with pytest.raises(UserError, match=r"more_networks\.py cannot be imported: ModuleNotFoundError.*kerass") as raised:
+        make_plan(experiment(models=["late"]), Places(tmp_path), None, "tensorflow")
+    assert str(file) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ('family="test", colour="red"', "line 3: @register_architecture got an unexpected keyword argument 'colour'"),
+        ("", "line 3: @register_architecture missing 1 required positional argument: 'family'"),
+    ],
+)
+def test_an_entry_that_says_too_much_or_too_little_is_named(made, scanned, tmp_path, options, sentence):
+    file = scanned(f'@register_architecture("odd", {options})\ndef odd(inputs, recipe): pass\n')
+    with pytest.raises(UserError) as raised:
+        make_plan(experiment(models=["odd"]), Places(tmp_path), None, "tensorflow")
+    assert str(raised.value) == f"{file}, {sentence}."
+
+
+def test_weights_are_found_for_every_model_and_part_of_the_key(made, scanned, tmp_path):
+    scanned(
+        '@register_architecture("wanting", family="test", weights="imagenet")\n'
+        "def wanting(inputs, recipe):\n    return inputs\n"
+    )
+    places = Places(tmp_path)
+    without = make_plan(experiment(models=["wanting", "tiny"]), places, tmp_path, "tensorflow")
+    (note,) = without.notes
+    assert "wanting" in note and "tiny" not in note
+    assert "--weights-dir" in note
+    (tmp_path / "wanting_notop.weights.h5").write_bytes(b"weights")
+    weights._find.cache_clear()
+    found = make_plan(experiment(models=["wanting", "tiny"]), places, tmp_path, "tensorflow")
+    assert found.notes == []
+    assert found.trials[0].weights_file == tmp_path / "wanting_notop.weights.h5"
+    assert found.trials[0].trial.initial_weights.startswith("imagenet:")
+    assert found.trials[0].trial.key != without.trials[0].trial.key
+    assert found.trials[1].trial.key == without.trials[1].trial.key

@@ -1,0 +1,147 @@
+"""Experiments: from files and flags, with one clear sentence for every mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fer_bench.errors import UserError
+from fer_bench.experiment import Experiment, read, save, validated
+from fer_bench.shipped import experiments
+from fer_bench.sweep.plan import recipes_of
+
+FULL = """
+# python benchmark.py --experiment mine.yaml
+description: Two models.
+models: [vgg*, cnn]
+datasets: synthetic, fer2013
+seeds: 3
+recipe: {epochs: 5, optimizer.learning_rate: 0.01}
+per_model:
+  cnn: {epochs: 14}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str, name: str = "mine.yaml") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_a_file_is_read_with_its_defaults(written):
+    experiment = read(written(FULL))
+    assert experiment.name == "mine"
+    assert experiment.models == ["vgg*", "cnn"]
+    assert experiment.datasets == ["synthetic", "fer2013"]
+    assert experiment.protocols == ["official"]
+    assert experiment.seeds == [0, 1, 2]
+    assert experiment.recipe == {"epochs": 5, "optimizer.learning_rate": 0.01}
+    assert experiment.per_model == {"cnn": {"epochs": 14}}
+    assert read(written("datasets: [synthetic]")).models == ["all"]
+
+
+def test_a_name_in_the_file_wins_over_the_files_name(written):
+    assert read(written("name: ours\ndatasets: [synthetic]")).name == "ours"
+
+
+def test_seeds_are_a_count_or_a_list(written):
+    assert read(written("datasets: [synthetic]\nseeds: 1")).seeds == [0]
+    assert read(written("datasets: [synthetic]\nseeds: [4, 2]")).seeds == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("modles: [cnn]\ndatasets: [synthetic]", "unknown key 'modles'. Did you mean 'models'?"),
+        ("dataset: [synthetic]", "Did you mean 'datasets'?"),
+        ("datasets: [synthetic]\nzzz: 1", "unknown key 'zzz'."),
+        ("models: [cnn]", "datasets"),
+        ("datasets: []", "datasets"),
+        ("datasets: [synthetic]\nmodels: ''", "models"),
+        ("datasets: [synthetic]\nmodels: {cnn: 1}", "models should be a valid list"),
+        ("datasets: [1]", "datasets.0 should be a valid string (given: 1)"),
+        ("datasets: [synthetic]\nseeds: 0", "seeds"),
+        ("datasets: [synthetic]\nseeds: many", "seeds should be a valid list (given: 'many')"),
+        ("datasets: [synthetic]\nseeds: [0, -1]", "seeds.1 should be greater than or equal to 0 (given: -1)"),
+        ("datasets: [synthetic]\nseeds: [4294967296]", "seeds.0 should be less than 4294967296"),
+        ("datasets: [synthetic]\nrecipe: 5", "recipe should be a valid dictionary (given: 5)"),
+        ("datasets: [synthetic]\nper_model: {cnn: 5}", "per_model.cnn should be a valid dictionary"),
+        ("datasets: [synthetic]\nname: a/b", "name"),
+        ("datasets: [synthetic", "is not valid YAML"),
+        ("datasets: \tsynthetic: x: y", "is not valid YAML"),
+        ("- synthetic", "must hold keys and values"),
+        ("", "must hold keys and values"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_file(written, text, sentence):
+    path = written(text)
+    with pytest.raises(UserError) as raised:
+        read(path)
+    assert str(raised.value).startswith(path)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_bytes_that_are_no_text_are_no_experiment(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        read(str(path))
+
+
+def test_an_unknown_experiment_suggests_the_shipped_ones(tmp_path):
+    with pytest.raises(UserError, match=r"No experiment file 'fer2013_shrot'.*fer2013_short"):
+        read("fer2013_shrot")
+    with pytest.raises(UserError, match="fer2013, fer2013_short, synthetic"):
+        read(str(tmp_path))  # a folder
+
+
+def test_flags_win_over_the_file_and_its_models(written):
+    experiment = read(written(FULL)).with_flags({"epochs": 1}, models="cnn, vgg16", seeds=1, datasets=None)
+    assert experiment.models == ["cnn", "vgg16"]
+    assert experiment.datasets == ["synthetic", "fer2013"]
+    assert experiment.seeds == [0]
+    assert experiment.recipe == {"epochs": 1, "optimizer.learning_rate": 0.01}
+    assert experiment.per_model == {"cnn": {"epochs": 1}}
+    assert experiment.name == "mine"
+
+
+def test_no_flags_change_nothing(written):
+    experiment = read(written(FULL))
+    assert experiment.with_flags({}, models=None) == experiment
+
+
+def test_a_bad_flag_is_a_sentence_about_the_flags(written):
+    with pytest.raises(UserError, match="the flags: models"):
+        read(written(FULL)).with_flags({}, models=" , ")
+
+
+def test_a_saved_experiment_reads_back_the_same(written, tmp_path):
+    experiment = read(written(FULL)).with_flags({"epochs": 1})
+    path = save(experiment, tmp_path / "results" / "experiments")
+    assert path.name == "mine.yaml"
+    assert read(str(path)) == experiment
+
+
+def test_validated_takes_keys_and_values():
+    assert validated({"name": "custom", "datasets": "synthetic"}, "the flags") == Experiment(
+        name="custom", datasets=["synthetic"]
+    )
+
+
+@pytest.mark.parametrize("name", sorted(experiments()))
+def test_a_shipped_experiment_reads_and_says_its_command(name):
+    path: Path = experiments()[name]
+    text = path.read_text(encoding="utf-8")
+    comment = text.split("\n\n")[0].split("\ndescription")[0]
+    assert all(line.startswith("#") for line in comment.splitlines())
+    assert f"python benchmark.py --experiment {name}" in comment
+    experiment = read(name)
+    assert experiment.name == name
+    assert experiment.description.endswith(".")
+    assert set(yaml.safe_load(text)) <= set(Experiment.model_fields)
+    assert recipes_of(experiment)  # its models and recipes are known

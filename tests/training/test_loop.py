@@ -1,0 +1,272 @@
+"""The training loop: it learns, it keeps the best epoch, it stops when it should, and its clock can be trusted."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fer_bench.training import loop
+from fer_bench.training.loop import Diverged, compile_model, fit, predict, softmax
+from fer_bench.training.recipe import resolve
+
+PLAIN = {
+    "augmentation": {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0},
+    "batch_size": 16,
+    "schedule.warmup_epochs": 0,
+}
+
+
+def images_and_labels(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes told apart by where they are bright."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(count) % 3)
+    bright = np.arange(6) // 2 == labels[:, None]  # (count, 6) rows
+    images = rng.normal(80 + 60 * bright[:, :, None], 40, (count, 6, 6))
+    return np.clip(images, 0, 255).astype(np.uint8), labels
+
+
+def dense(seed: int = 0, hidden: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((6, 6, 1))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    if hidden:
+        x = layers.BatchNormalization()(layers.Dense(hidden, activation="relu")(x))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def trained(model: keras.Model, recipe: dict, count: int = 64, **events):
+    resolved = resolve(PLAIN, recipe)
+    validation = images_and_labels(20, seed=1)
+    fitted = fit(model, *images_and_labels(count), *validation, resolved, seed=3, **events)
+    return fitted, validation
+
+
+def test_it_learns_and_tells_what_it_does():
+    steps, epochs = [], []
+    fitted, _ = trained(
+        dense(hidden=8),
+        {"epochs": 6, "optimizer.learning_rate": 0.05},
+        count=70,
+        on_step=lambda step, of, loss: steps.append((step, of)),
+        on_epoch=epochs.append,
+    )
+    assert fitted.history == epochs
+    assert [e.epoch for e in epochs] == [1, 2, 3, 4, 5, 6]
+    assert steps[:5] == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 4)] and len(steps) == 24
+    assert epochs[-1].loss < 0.6 * epochs[0].loss
+    assert epochs[-1].accuracy > 0.7 and max(e.validation_accuracy for e in epochs) > 0.6
+    assert all(e.train_seconds > 0 and e.validation_seconds > 0 for e in epochs)
+    assert fitted.trace_seconds > 0 and fitted.images_per_second > 0
+    usual = np.median([e.train_seconds for e in epochs[1:]])
+    assert epochs[0].train_seconds < 20 * usual + 0.05  # tracing, a hundred times that, stands apart
+
+
+def test_the_model_is_left_with_the_weights_of_the_best_epoch():
+    model = dense(hidden=8)
+    seen = []
+    validation = images, labels = images_and_labels(20, seed=1)
+    fitted, _ = trained(
+        model,
+        {"epochs": 6, "optimizer": {"learning_rate": 0.3, "name": "sgd"}, "patience": None},
+        on_epoch=lambda epoch: seen.append(softmax(predict(model, validation[0]).logits)),
+    )
+    merits = [(e.validation_accuracy, -e.validation_loss) for e in fitted.history]
+    assert fitted.best_epoch == 1 + merits.index(max(merits))
+    np.testing.assert_array_equal(fitted.validation_probabilities, seen[fitted.best_epoch - 1])
+    np.testing.assert_array_equal(softmax(predict(model, images).logits), fitted.validation_probabilities)
+    best = fitted.history[fitted.best_epoch - 1]
+    assert np.mean(fitted.validation_probabilities.argmax(1) == labels) == pytest.approx(best.validation_accuracy)
+    assert len({probabilities.tobytes() for probabilities in seen}) == 6
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """A validation whose accuracies are told beforehand; the model holds the number of the epoch in its bias."""
+
+    def make(accuracies: list[float], losses: list[float] | None = None):
+        told = iter(zip(accuracies, losses or [1.0] * len(accuracies), strict=True))
+
+        def predicted(model, images):
+            model.layers[-1].bias.assign([len(calls), 0, 0])
+            calls.append(None)
+            accuracy, loss = next(told)
+            right = np.arange(len(images)) < round(accuracy * len(images))
+            logits = np.where(right, 1.0, -1.0)[:, None] * np.array([loss, 0, 0])
+            return loop.Predicted(logits.astype(np.float32), 0.0, None)
+
+        calls: list = []
+        monkeypatch.setattr(loop, "predict", predicted)
+
+    return make
+
+
+def run_scripted(recipe: dict):
+    model = dense()
+    images = np.zeros((10, 6, 6), np.uint8)
+    validation = images, np.zeros(10, np.int64)
+    fitted = fit(model, images, np.arange(10) % 3, *validation, resolve(PLAIN, recipe), seed=0)
+    return fitted, float(np.asarray(model.layers[-1].bias)[0])
+
+
+def test_it_stops_after_so_many_epochs_without_a_better_one(scripted):
+    scripted([0.3, 0.6, 0.5, 0.4, 0.6, 0.9])
+    fitted, kept = run_scripted({"epochs": 6, "patience": 3})
+    assert len(fitted.history) == 5 and fitted.best_epoch == 2
+    assert kept == 1  # the weights as they were in the second epoch
+
+
+def test_patience_counts_from_the_best_epoch(scripted):
+    scripted([0.3, 0.2, 0.6, 0.5, 0.7, 0.1])
+    fitted, _ = run_scripted({"epochs": 6, "patience": 2})
+    assert len(fitted.history) == 6 and fitted.best_epoch == 5
+
+
+def test_without_patience_every_epoch_is_run(scripted):
+    scripted([0.9, 0.1, 0.1, 0.1])
+    fitted, kept = run_scripted({"epochs": 4, "patience": None})
+    assert len(fitted.history) == 4 and (fitted.best_epoch, kept) == (1, 0)
+
+
+def test_of_equally_accurate_epochs_the_lower_loss_wins(scripted):
+    scripted([0.5, 0.5, 0.5], losses=[1.0, 0.5, 2.0])
+    fitted, _ = run_scripted({"epochs": 3})
+    losses = [e.validation_loss for e in fitted.history]
+    assert fitted.best_epoch == 1 + losses.index(min(losses)) != 1
+
+
+def nan_after(steps: int) -> keras.Model:
+    """A model whose outputs are no numbers once it has been trained for some steps."""
+
+    class Counting(layers.Layer):
+        def build(self, shape):
+            self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x, training=False):
+            if training:
+                self.seen.assign_add(1.0)
+            return x + keras.ops.where(self.seen > steps, float("nan"), 0.0)
+
+    inputs = keras.Input((6, 6, 1))
+    return keras.Model(inputs, Counting()(layers.Dense(3)(layers.Flatten()(inputs))))
+
+
+def test_a_loss_that_is_no_number_ends_training_and_says_where():
+    heard = []
+    with pytest.raises(Diverged, match="the loss became nan in epoch 2, step 2 of 4"):
+        trained(nan_after(5), {"epochs": 3}, on_epoch=heard.append)
+    assert [e.epoch for e in heard] == [1]
+
+
+def test_a_learning_rate_without_measure_diverges():
+    with pytest.raises(Diverged, match=r"loss became (nan|inf)"):
+        trained(dense(), {"epochs": 5, "optimizer": {"name": "sgd", "learning_rate": 1e38, "weight_decay": 0}})
+
+
+def test_a_validation_loss_that_is_no_number_diverges(monkeypatch):
+    monkeypatch.setattr(
+        loop, "predict", lambda model, x: loop.Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
+    )
+    with pytest.raises(Diverged, match="the validation loss became nan in epoch 1"):
+        trained(dense(), {"epochs": 2})
+
+
+@pytest.mark.parametrize("count", [1, 4, 11])
+def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, count):
+    monkeypatch.setattr(loop, "PREDICTION_BATCH", 4)
+    inputs = keras.Input((2, 2, 1))
+    model = keras.Model(inputs, layers.Flatten()(inputs))
+    images = np.arange(count * 4, dtype=np.uint8).reshape(count, 2, 2)
+    predicted = predict(model, images)
+    np.testing.assert_array_equal(predicted.logits, images.reshape(count, 4))
+    assert predicted.logits.dtype == np.float32
+    assert (predicted.images_per_second is not None) == (count > 4)
+    assert predicted.trace_seconds >= 0
+
+
+def rates(recipe: dict, steps_per_epoch: int = 10) -> np.ndarray:
+    """The learning rate before each step and after the last."""
+    resolved = resolve(recipe)
+    schedule = loop._learning_rate(resolved, steps_per_epoch)
+    return np.array([float(schedule(step)) for step in range(resolved.epochs * steps_per_epoch + 1)])
+
+
+def test_the_learning_rate_warms_up_and_decays():
+    rate = rates({"epochs": 20, "optimizer.learning_rate": 0.1, "schedule": {"warmup_epochs": 1, "final": 0.05}})
+    np.testing.assert_allclose(rate[:11], np.linspace(0, 0.1, 11), atol=1e-7)  # in one epoch of ten steps
+    assert (np.diff(rate[10:]) < 0).all()
+    assert rate[105] == pytest.approx(0.1 * (1 + 0.05) / 2, rel=1e-3)  # halfway down the cosine
+    assert rate[-1] == pytest.approx(0.005, rel=1e-4)
+
+
+def test_a_short_run_warms_up_for_a_tenth_of_it_at_most():
+    rate = rates({"epochs": 2, "optimizer.learning_rate": 0.1, "schedule.warmup_epochs": 5})
+    assert rate.argmax() == 2 and rate[2] == pytest.approx(0.1)
+
+
+def test_a_constant_learning_rate_stays():
+    rate = rates({"epochs": 4, "optimizer.learning_rate": 0.1, "schedule": {"name": "constant", "warmup_epochs": 0}})
+    np.testing.assert_allclose(rate, 0.1, rtol=1e-6)
+    rate = rates({"epochs": 20, "optimizer.learning_rate": 0.1, "schedule.name": "constant"})
+    assert rate[0] == 0
+    np.testing.assert_allclose(rate[10:], 0.1, rtol=1e-6)
+
+
+def test_the_history_holds_the_learning_rate():
+    fitted, _ = trained(dense(), {"epochs": 3, "optimizer.learning_rate": 0.1, "schedule.final": 0.1})
+    rate = [e.learning_rate for e in fitted.history]
+    assert 0.1 > rate[0] > rate[1] > rate[2] == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_keras_cross_entropy_on_one_hot_labels(smoothing):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 2, (7, 3)).astype(np.float32), rng.integers(0, 3, 7)
+    model = dense()
+    compile_model(model, resolve({"label_smoothing": smoothing}), 10)
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)(
+        np.eye(3, dtype=np.float32)[labels], logits
+    )
+    assert float(model.loss(labels, logits)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_accuracy_is_counted_right_under_label_smoothing():
+    fitted, _ = trained(dense(), {"epochs": 8, "label_smoothing": 0.1, "optimizer.learning_rate": 0.05})
+    assert fitted.history[-1].accuracy > 0.6 and fitted.history[-1].loss > 0.3
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_weight_decay_spares_biases_and_normalisation(name):
+    model = dense(hidden=4)
+    recipe = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
+    compile_model(model, resolve({"optimizer": recipe, "schedule": {"name": "constant", "warmup_epochs": 0}}), 10)
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    model.optimizer.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
+    moved = {v.path: float(np.abs(np.asarray(v) - 1).max()) for v in model.trainable_variables}
+    assert {path.rpartition("/")[2] for path, by in moved.items() if by > 1e-6} == {"kernel"}
+    assert [by for path, by in moved.items() if path.endswith("kernel")] == pytest.approx([0.05, 0.05], rel=1e-4)
+
+
+def test_no_weight_decay_leaves_weights_without_gradient():
+    model = dense()
+    compile_model(model, resolve({"optimizer": {"weight_decay": 0}}), 10)
+    before = [np.asarray(v) for v in model.trainable_variables]
+    model.optimizer.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
+    for variable, expected in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(variable), expected)
+
+
+def test_the_whole_gradient_is_clipped():
+    model = dense()
+    asked = {"name": "sgd", "learning_rate": 1.0, "momentum": 0, "weight_decay": 0, "clip_norm": 1.0}
+    compile_model(model, resolve({"optimizer": asked, "schedule": {"name": "constant", "warmup_epochs": 0}}), 10)
+    before = [np.asarray(v) for v in model.trainable_variables]
+    model.optimizer.apply([10 * keras.ops.ones(v.shape) for v in model.trainable_variables], model.trainable_variables)
+    moved = [np.asarray(v) - b for v, b in zip(model.trainable_variables, before, strict=True)]
+    assert np.sqrt(sum((m**2).sum() for m in moved)) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_softmax_bears_large_logits():
+    probabilities = softmax(np.array([[1000.0, 0.0, -1000.0], [0.0, 0.0, 0.0]], np.float32))
+    np.testing.assert_allclose(probabilities, [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)
+    assert probabilities.dtype == np.float32

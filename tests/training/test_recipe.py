@@ -1,0 +1,85 @@
+"""Recipes: layers of overrides, and one clear sentence for a bad one."""
+
+import pytest
+from pydantic import ValidationError
+
+from fer_bench.errors import UserError
+from fer_bench.training.recipe import Recipe, changes, resolve
+
+
+def test_no_layers_are_the_defaults():
+    assert resolve() == Recipe() == resolve({}, {})
+
+
+def test_a_later_layer_wins_and_leaves_the_rest():
+    recipe = resolve(
+        {"epochs": 5, "optimizer": {"name": "sgd", "learning_rate": 0.1}},
+        {"epochs": 7, "optimizer": {"learning_rate": 0.2}},
+    )
+    assert (recipe.epochs, recipe.optimizer.name, recipe.optimizer.learning_rate) == (7, "sgd", 0.2)
+    assert recipe.optimizer.weight_decay == Recipe().optimizer.weight_decay
+
+
+def test_dotted_keys_mix_with_nested_ones():
+    recipe = resolve(
+        {"optimizer.learning_rate": 0.1, "optimizer": {"name": "adam"}},
+        {"optimizer.momentum": 0.5, "augmentation.flip": 0},
+    )
+    assert recipe.optimizer.model_dump() == {
+        **Recipe().optimizer.model_dump(),
+        "name": "adam",
+        "learning_rate": 0.1,
+        "momentum": 0.5,
+    }
+    assert recipe.augmentation.flip == 0 and recipe.augmentation.zoom == Recipe().augmentation.zoom
+
+
+def test_layers_are_not_changed_by_being_laid():
+    base = {"optimizer": {"name": "sgd"}}
+    resolve(base, {"optimizer": {"learning_rate": 0.2}, "schedule.final": 0.5})
+    assert base == {"optimizer": {"name": "sgd"}}
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        ({"epoch": 3}, "unknown key 'epoch'"),
+        ({"optimizer.rate": 3}, "unknown key 'optimizer.rate'"),
+        ({"optimizer": {"rate": 3}}, "unknown key 'optimizer.rate'"),
+        ({"optimizer": {1: 3}}, "unknown key 'optimizer.1'"),
+        ({"epochs": 0}, "epochs should be greater than or equal to 1 (given: 0)"),
+        ({"epochs": "many"}, "epochs should be a valid integer"),
+        ({"epochs.first": 1}, "epochs should be a valid integer"),
+        ({"optimizer.name": "lion"}, "optimizer.name should be 'adamw', 'adam' or 'sgd' (given: 'lion')"),
+        ({"optimizer": "adam"}, "optimizer should be a valid dictionary"),
+        ({"augmentation.shift": 0.9}, "augmentation.shift should be less than or equal to 0.5"),
+        ({"input_size": 16}, "input_size should be greater than or equal to 32"),
+        ({"precision": "float64"}, "precision should be 'float32'"),
+        ({"test_views": 10}, "test_views should be 1 (given: 10)"),
+        ({"optimizer.learning_rate": float("nan")}, "optimizer.learning_rate should be greater than 0"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_place(layer, sentence):
+    with pytest.raises(UserError) as raised:
+        resolve(layer, where="the recipe of cnn")
+    assert str(raised.value).startswith("the recipe of cnn: ")
+    assert sentence in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        Recipe().epochs = 3
+
+
+def test_changes_name_departures_with_dotted_keys():
+    assert changes(resolve({"epochs": 3, "optimizer.learning_rate": 0.5}), Recipe()) == {
+        "epochs": 3,
+        "optimizer.learning_rate": 0.5,
+    }
+    assert changes(Recipe(), Recipe()) == {}
+    assert changes(resolve({"patience": None}), Recipe()) == {"patience": None}
+
+
+def test_a_resolved_recipe_comes_back_from_its_dump():
+    recipe = resolve({"patience": None, "optimizer": {"clip_norm": 1}})
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe

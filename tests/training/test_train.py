@@ -1,0 +1,175 @@
+"""A trial from its specification to its record: pure, complete, and careful with the test images."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fer_bench.errors import UserError
+from fer_bench.protocols.catalogue import folds
+from fer_bench.training.recipe import Recipe, resolve
+from fer_bench.training.train import build_model, run_trial
+
+pytestmark = pytest.mark.usefixtures("tiny_architectures")
+
+
+@pytest.fixture
+def fold(dataset):
+    return folds("official", dataset, seed=0)[0]
+
+
+@pytest.fixture
+def run(dataset, fold, trial_of, watcher):
+    def run(architecture: str, seed: int = 0, **recipe):
+        return run_trial(trial_of(architecture, seed, **recipe), dataset, fold, None, watcher)
+
+    return run
+
+
+def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
+    record, predictions = run("tiny", epochs=3)
+    assert (record.status, record.reason) == ("finished", "")
+    assert record.classes == ["top", "middle", "bottom"]
+    assert record.samples == {"training": 60, "validation": 21, "test": 18}
+    assert record.parameters == 12 * 12 * 3 + 3
+    assert [e.epoch for e in record.history] == [1, 2, 3]
+    assert 1 <= record.best_epoch <= 3
+    assert record.started.endswith("+00:00")
+    assert record.machine["cores"] >= 1 and record.machine["versions"]["keras"].startswith("3.")
+    assert record.costs.train_seconds == pytest.approx(sum(e.train_seconds for e in record.history))
+    assert record.costs.validation_seconds == pytest.approx(sum(e.validation_seconds for e in record.history))
+    for cost in ("build_seconds", "trace_seconds", "train_seconds", "validation_seconds", "images_per_second"):
+        assert getattr(record.costs, cost) > 0
+    assert record.costs.peak_memory_bytes is None or record.costs.peak_memory_bytes > 10_000_000
+    assert [e for e in watcher.events if e[0] == "epoch"] == [("epoch", i, 3) for i in (1, 2, 3)]
+    assert watcher.events.count(("step", 1, 3)) == 3
+
+    for part in ("validation", "test"):
+        of, indices = predictions[part], getattr(fold, part)
+        np.testing.assert_array_equal(of.ids, dataset.ids[indices])
+        np.testing.assert_array_equal(of.labels, dataset.labels[indices])
+        assert of.probabilities.shape == (len(indices), 3) and of.probabilities.dtype == np.float32
+        np.testing.assert_allclose(of.probabilities.sum(axis=1), 1, rtol=1e-5)
+        assert (of.probabilities >= 0).all()
+    best = record.history[record.best_epoch - 1]
+    hits = predictions["validation"].probabilities.argmax(1) == predictions["validation"].labels
+    assert hits.mean() == pytest.approx(best.validation_accuracy)
+
+
+def test_it_learns_what_there_is_to_learn(run):
+    _, predictions = run("tiny", epochs=8)
+    test = predictions["test"]
+    assert (test.probabilities.argmax(1) == test.labels).mean() > 0.8  # chance is a third
+
+
+def test_the_same_trial_gives_the_same_predictions_to_the_byte(run):
+    _, one = run("tiny_dropout")
+    run("tiny", seed=5)  # whatever ran in between
+    _, again = run("tiny_dropout")
+    _, other = run("tiny_dropout", seed=1)
+    for part in ("validation", "test"):
+        assert one[part].probabilities.tobytes() == again[part].probabilities.tobytes()
+        assert one[part].probabilities.tobytes() != other[part].probabilities.tobytes()
+
+
+def test_an_architecture_that_raises_is_a_failed_record_with_its_reason(run):
+    record, predictions = run("tiny_raising")
+    assert record.status == "failed"
+    assert record.reason == "ValueError: no room for this layer [/job:localhost]"
+    assert predictions == {} and record.history == [] and record.costs is None
+
+
+def test_logits_that_are_no_numbers_are_a_diverged_record(run):
+    record, predictions = run("tiny_nan")
+    assert record.status == "diverged"
+    assert "the loss became nan in epoch 1, step 1 of 3" in record.reason
+    assert predictions == {}
+
+
+def test_a_record_of_a_failure_keeps_the_epochs_before_it(dataset, fold, trial_of, watcher):
+    class Failing(type(watcher)):
+        def epoch(self, epoch, epochs):
+            if epoch.epoch == 2:
+                raise MemoryError("no memory left")
+
+    record, _ = run_trial(trial_of("tiny", epochs=3), dataset, fold, None, Failing())
+    assert record.status == "failed" and record.reason == "MemoryError: no memory left"
+    assert [e.epoch for e in record.history] == [1, 2]
+
+
+def test_logits_of_a_wrong_shape_are_a_clear_sentence(run):
+    record, _ = run("tiny_misshapen")
+    assert record.status == "failed"
+    assert "'tiny_misshapen' must return float32 logits of shape (batch, 3)" in record.reason
+    assert "(None, 10, 10, 4)" in record.reason
+
+
+def test_build_model_refuses_what_are_no_logits():
+    assert build_model("tiny", Recipe(), (12, 12), 3).output_shape == (None, 3)
+    with pytest.raises(UserError, match=r"must return float32 logits of shape \(batch, 7\)"):
+        build_model("tiny_misshapen", Recipe(), (12, 12), 7)
+
+
+def test_an_interrupted_trial_leaves_no_record(dataset, fold, trial_of, watcher):
+    class Interrupting(type(watcher)):
+        def step(self, step, steps, loss):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial_of("tiny"), dataset, fold, None, Interrupting())
+
+
+def test_reduced_precision_is_of_one_trial_alone(run):
+    record, _ = run("tiny_dropout", precision="mixed_bfloat16")
+    assert record.status == "failed"  # its logits are bfloat16, which would be poor probabilities
+    assert "must return float32 logits" in record.reason and "bfloat16" in record.reason
+    assert run("tiny_dropout")[0].status == "finished"
+
+
+class WatchedImages(np.ndarray):
+    """Images that write down which of them are taken, and when."""
+
+    events: list
+
+    def __array_finalize__(self, obj):
+        self.events = getattr(obj, "events", None)
+
+    def __getitem__(self, key):
+        if self.events is not None:
+            self.events.append(("images", np.arange(len(self))[key]))
+        return super().__getitem__(key).view(np.ndarray)
+
+    def __array__(self, *args, **kwargs):
+        raise AssertionError("all images were read at once")
+
+
+def test_the_test_images_are_opened_after_training_has_ended_and_once(dataset, fold, trial_of, watcher):
+    images = dataset.images.view(WatchedImages)
+    images.events = watcher.events
+    record, _ = run_trial(trial_of("tiny", epochs=3), replace(dataset, images=images), fold, None, watcher)
+    assert record.status == "finished", record.reason
+    taken = [np.atleast_1d(event[1]) for event in watcher.events if event[0] == "images"]
+    assert set(fold.training) <= set(np.concatenate(taken))  # the watch works
+    opened = [
+        position
+        for position, event in enumerate(watcher.events)
+        if event[0] == "images" and set(np.atleast_1d(event[1])) & set(fold.test)
+    ]
+    last_epoch = max(position for position, event in enumerate(watcher.events) if event[0] == "epoch")
+    assert len(opened) == 1 and opened[0] > last_epoch
+    assert set(watcher.events[opened[0]][1]) == set(fold.test)
+
+
+def test_a_recipe_reaches_the_function_with_classes_and_weights(tmp_path, tiny_architectures, monkeypatch):
+    from fer_bench.architecture import ARCHITECTURES
+
+    seen = []
+
+    def spy(inputs, recipe):
+        seen.append(recipe)
+        return tiny(inputs, recipe)
+
+    tiny = ARCHITECTURES.function("tiny")
+    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", spy)
+    build_model("tiny", resolve({"dropout": 0.25}), (12, 12), 4, tmp_path / "weights.h5")
+    assert (seen[0].dropout, seen[0].classes, seen[0].weights_file) == (0.25, 4, tmp_path / "weights.h5")
