@@ -229,7 +229,7 @@ def _sweep(
 
     recipes_of(experiment)  # what is misspelt is said before Keras takes its seconds to import
     _import_keras(backend)
-    from fer_bench.sweep.command import sweep_and_report
+    from fer_bench.job import sweep_and_report
 
     failed = sweep_and_report(experiment, places, weights_dir, results_dir, _console(), overwrite, retry_failed)
     sys.exit(1 if failed else 0)

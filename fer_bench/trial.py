@@ -57,7 +57,7 @@ class Epoch(_Frozen):
     """One line of a trial's history. Seconds are wall-clock; training excludes validation and tracing."""
 
     epoch: int  # from 1
-    learning_rate: float  # at the epoch's last step
+    learning_rate: float  # as the epoch ends
     loss: float
     accuracy: float
     validation_loss: float

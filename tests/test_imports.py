@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     ("benchmark",),
     ("fer_bench.cli",),
+    ("fer_bench.job",),
     ("fer_bench.sweep", "fer_bench.report", "fer_bench.inference", "fer_bench.listing"),
     (
         "fer_bench.training",
@@ -82,6 +83,15 @@ def test_the_table_knows_every_module():
 def test_an_import_goes_down(module):
     upward = {other for other in imports(module) if floor(other) < floor(module)}
     assert upward == set(), f"{module} imports from a floor above"
+
+
+def test_training_and_reporting_know_nothing_of_each_other():
+    """The data flow one way, through the records: neither side of them may reach over to the other."""
+    for module in FILES:
+        if module.startswith("fer_bench.report"):
+            assert not [m for m in imports(module) if m.startswith(("fer_bench.sweep", "fer_bench.training"))]
+        if module.startswith(("fer_bench.sweep", "fer_bench.training")):
+            assert not [m for m in imports(module) if m.startswith("fer_bench.report")]
 
 
 def test_no_import_goes_round():

@@ -31,7 +31,10 @@ class Stored:
     path: Path
 
     def predictions(self, part: str) -> Predictions:
-        """The predictions of `validation` or `test`. KeyError where the record has none of that part."""
+        """The predictions of `validation` or `test`.
+
+        KeyError where the record has none of that part, FileNotFoundError where its trial did not finish.
+        """
         with np.load(self.path / "predictions.npz", allow_pickle=False) as file:
             return Predictions(*(file[f"{part}_{name}"] for name in ("ids", "labels", "probabilities")))
 

@@ -23,29 +23,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MAP = "Blues"  # one hue, from light to dark: read by lightness alone
 MOST_NAMED = 6  # lines in a legend
 MOST_TICKS = 8
-ROUND_TIMES = (
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    60,
-    120,
-    300,
-    600,
-    1200,
-    1800,
-    3600,
-    7200,
-    18000,
-    36000,
-    86400,
-    172800,
-)
+SECONDS, MINUTES, HOURS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 24, 48)
+ROUND_TIMES = (*SECONDS, *(60 * m for m in MINUTES), *(3600 * h for h in HOURS))
 GREY = "#555555"
 
 

@@ -72,7 +72,13 @@ def run(missing: list[Planned], results: Path, watcher: SweepWatcher) -> list[Re
     for number, planned in enumerate(missing, start=1):
         watcher.trial_begins(planned, number, len(missing))
         record, predictions = run_trial(planned.trial, planned.dataset, planned.fold, planned.weights_file, watcher)
-        records.write(results, record, predictions)
+        try:
+            records.write(results, record, predictions)
+        except OSError as error:
+            raise UserError(
+                f"The record of {planned.trial} cannot be written below {results}: {error.strerror or error}. "
+                "What was recorded before is unharmed; the same command goes on from there."
+            ) from None
         watcher.trial_ends(record)
         done.append(record)
     return done

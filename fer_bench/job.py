@@ -1,4 +1,7 @@
-"""The main job: plan, say what will be done, do it, write the leaderboard."""
+"""The main job: plan, say what will be done, do it, write the leaderboard.
+
+It stands above `sweep` and `report`, so that neither knows of the other.
+"""
 
 from __future__ import annotations
 
