@@ -52,7 +52,7 @@ def _options(*groups: list[Command]) -> Command:
 
 _path = click.Path(path_type=Path)
 RESULTS = [click.option("--results-dir", type=_path, default="results", show_default=True, help="Where records lie.")]
-DATA = [click.option("--data-dir", type=_path, default="data", show_default=True, help="Where datasets lie.")]
+DATA = [click.option("--data-dir", type=_path, help="Where datasets lie.  [default: data]")]
 OUTSIDE = [
     click.option(
         "--architectures", "outside", type=_path, multiple=True, help="A file or folder with more architectures."
@@ -158,7 +158,7 @@ def visualize(results_dir: Path) -> None:
 @cli.command()
 @click.argument("names", nargs=-1)
 @_options(DATA)
-def prepare(names: tuple[str, ...], data_dir: Path) -> None:
+def prepare(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Read datasets once into their memory-mapped cache. Default: all that are found."""
     from fer_bench.datasets import DATASETS, available, load
 
@@ -175,7 +175,7 @@ def prepare(names: tuple[str, ...], data_dir: Path) -> None:
 
 @cli.command("list")
 @_options(OUTSIDE, DATA)
-def list_(outside: tuple[Path, ...], data_dir: Path) -> None:
+def list_(outside: tuple[Path, ...], data_dir: Path | None) -> None:
     """List architectures, datasets, protocols and experiments."""
     from fer_bench.listing import print_listing
 
@@ -213,13 +213,13 @@ def _sweep(
     overwrite: bool,
     retry_failed: bool,
     outside: tuple[Path, ...],
-    data_dir: Path,
+    data_dir: Path | None,
     results_dir: Path,
 ) -> None:
     _add_outside(outside)
     places = _places(data_dir)
     recipe = {"epochs": epochs, "batch_size": batch_size, "initial_weights": weights}
-    experiment = _experiment(experiment_file, datasets, places).with_flags(
+    experiment = _experiment(experiment_file, datasets or _default_dataset(data_dir)).with_flags(
         {key: value for key, value in recipe.items() if value is not None},
         models=models,
         datasets=datasets,
@@ -235,18 +235,21 @@ def _sweep(
     sys.exit(1 if failed else 0)
 
 
-def _experiment(name_or_path: str | None, datasets: str | None, places: Places) -> Experiment:
-    """The experiment that was asked for; else the one shipped for the data that there are."""
+def _experiment(name_or_path: str | None, datasets: str) -> Experiment:
+    """The experiment that was asked for; else the one shipped for the data."""
     from fer_bench import experiment
-    from fer_bench.datasets import available
     from fer_bench.shipped import experiments
 
-    if name_or_path:
-        return experiment.read(name_or_path)
-    dataset = datasets or ("fer2013" if available("fer2013", places) else "synthetic")
-    if dataset in experiments():
-        return experiment.read(dataset)
-    return experiment.validated({"name": "custom", "datasets": dataset}, "the flags")
+    if name_or_path or datasets in experiments():
+        return experiment.read(name_or_path or datasets)
+    return experiment.validated({"name": "custom", "datasets": datasets}, "the flags")
+
+
+def _default_dataset(data_dir: Path | None) -> str:
+    """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
+    from fer_bench.datasets import available
+
+    return "fer2013" if data_dir or available("fer2013", _places(data_dir)) else "synthetic"
 
 
 def _import_keras(backend: str | None) -> None:
@@ -265,10 +268,10 @@ def _import_keras(backend: str | None) -> None:
         raise UserError(f"Keras cannot start on the backend '{os.environ['KERAS_BACKEND']}': {error}.") from None
 
 
-def _places(data_dir: Path) -> Places:
+def _places(data_dir: Path | None) -> Places:
     from fer_bench.datasets import Places
 
-    return Places(data_dir)
+    return Places(data_dir or Path("data"))
 
 
 def _add_outside(paths: tuple[Path, ...]) -> None:

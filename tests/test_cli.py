@@ -202,6 +202,8 @@ BAD = {
     "unknown model": (["--models", "vgg91"], "vgg19"),
     "unknown dataset": (["--models", "cli_tiny", "--datasets", "fer2031"], "fer2013"),
     "missing csv": (["--models", "cli_tiny", "--datasets", "fer2013", "--data-dir", "empty"], "fer2013.csv"),
+    "empty data folder": (["--models", "cli_tiny", "--data-dir", "empty"], "empty"),
+    "no data folder": (["--models", "cli_tiny", "--data-dir", "nowhere"], "nowhere"),
     "misspelt key": (["--experiment", "misspelt.yaml"], "'modles'"),
     "misspelt recipe key": (["--experiment", "recipe.yaml"], "'epoch'"),
     "not an experiment": (["--experiment", "nowhere"], "fer2013_short"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ MOST_TICKS = 8
 SECONDS, MINUTES, HOURS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 24, 48)
 ROUND_TIMES = (*SECONDS, *(60 * m for m in MINUTES), *(3600 * h for h in HOURS))
 GREY = "#555555"
+TITLE_CHARACTERS = 13  # to an inch of a title
 
 
 def confusion_figure(row: Row, heading: str, name: str) -> Figure:
@@ -126,8 +128,10 @@ def _figure(width: float, height: float, columns: int = 1):
 
 
 def _title(figure: Figure, name: str, *lines: str) -> None:
-    """The name, and below it what it was measured on."""
-    figure.suptitle(name + "\n" + "\n".join(lines), fontsize=9.5, x=0.01, ha="left", linespacing=1.4)
+    """The name, and below it what it was measured on, in lines that fit the figure."""
+    wide = int(figure.get_figwidth() * TITLE_CHARACTERS)
+    wrapped = [part for line in (name, *lines) for part in wrap(line, wide)]
+    figure.suptitle("\n".join(wrapped), fontsize=9.5, x=0.01, ha="left", linespacing=1.4)
 
 
 def _plain(axes: Axes) -> None:

@@ -185,8 +185,8 @@ def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOu
 
 def _fitting(heading: str, group: pd.DataFrame, console: Console) -> Table:
     columns = dict(TERMINAL)
-    if group["recipe"].nunique() == 1 and not group["variant"].any():
-        del columns["recipe"]
+    if not group["model"].duplicated().any():
+        del columns["recipe"]  # nothing to be told apart by it; the files have it all the same
     for fewer in _ever_fewer(columns):
         table = _table(heading, group, fewer)
         if _width(table, console) <= console.width:

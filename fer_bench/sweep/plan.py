@@ -44,15 +44,16 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     recipes = recipes_of(experiment)
     names = list(recipes)
     architectures = {name: describe(name) for name in names}
-    weights = {
-        name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir) for name in names
-    }
     for name in names:
         _importable(name)
     parts = {
         (dataset.name, protocol): (dataset, folds(protocol, dataset, SPLIT_SEED))
         for dataset in (load(name, places) for name in dict.fromkeys(experiment.datasets))
         for protocol in dict.fromkeys(experiment.protocols)
+    }
+    weights = {  # last, because it may have to download
+        name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir)
+        for name in names
     }
     trials = [
         Planned(
