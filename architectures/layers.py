@@ -42,7 +42,9 @@ def backbone(application, normalisation, inputs, recipe):
             # Keras' own initialisation halves the signal's variance in every layer with a ReLU: a VGG without batch
             # normalisation then stands still for hundreds of steps.
             layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
-    return network(x)
+    # Whatever the network's scale, what follows gets features of unit variance: an LSTM is not saturated by them, and
+    # the nearly equal features that a deep random network gives all images are told apart.
+    return layers.BatchNormalization(momentum=MOMENTUM, name="features")(network(x))
 
 
 def conv_block(x, filters, convolutions=1):

@@ -52,8 +52,7 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
         for protocol in dict.fromkeys(experiment.protocols)
     }
     weights = {  # last, because it may have to download
-        name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir)
-        for name in names
+        name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir) for name in names
     }
     trials = [
         Planned(
