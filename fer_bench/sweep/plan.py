@@ -107,7 +107,8 @@ def recipe_name(architecture: Architecture, recipe: Recipe) -> str:
     """ "default", and what departs from it. Initial weights have a column of their own."""
     departures = changes(recipe, resolve(architecture.recipe))
     departures.pop("initial_weights", None)
-    return ", ".join(["default", *(f"{key}={value}" for key, value in departures.items())])
+    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in departures.items()}
+    return ", ".join(["default", *(f"{key}={value}" for key, value in shown.items())])
 
 
 def _importable(name: str) -> None:
