@@ -52,7 +52,7 @@ def test_a_simple_classifier_learns_much_but_not_all(data):
     hog = opencv().HOGDescriptor((48, 48), (16, 16), (8, 8), (8, 8), 9)
     features = np.array([hog.compute(image).ravel() for image in data.images])
     model = make_pipeline(StandardScaler(), SVC(C=5)).fit(features[data.split == 0], data.labels[data.split == 0])
-    assert 0.6 < model.score(features[data.split == 2], data.labels[data.split == 2]) < 0.92
+    assert 0.6 < model.score(features[data.split == 2], data.labels[data.split == 2]) < 0.97
 
 
 def test_each_expression_changes_the_face():
