@@ -4,7 +4,7 @@ from architectures.layers import conv_block, pooled_classifier, scaled
 from fer_bench.architecture import register_architecture
 
 
-@register_architecture("cnn", family="cnn", recipe={"dropout": 0.4, "label_smoothing": 0.05})
+@register_architecture("cnn", family="cnn", reference_speed=295, recipe={"dropout": 0.4, "label_smoothing": 0.05})
 def cnn(inputs, recipe):
     """Seven 3×3 convolutions of 32 to 256 filters with batch normalisation, global average pooling. Ours.
 

@@ -10,6 +10,7 @@ from fer_bench.architecture import register_architecture
     "cnn_lstm",
     family="cnn-lstm",
     paper="Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
+    reference_speed=570,
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""

@@ -11,6 +11,7 @@ from fer_bench.architecture import register_architecture
     family="mobilenet",
     weights="imagenet",
     paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017",
+    reference_speed=500,
     recipe={"epochs": 20},
 )
 def mobilenet(inputs, recipe):
@@ -23,6 +24,7 @@ def mobilenet(inputs, recipe):
     family="mobilenet",
     weights="imagenet",
     paper="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
+    reference_speed=450,
     recipe={"epochs": 20},
 )
 def mobilenet_v2(inputs, recipe):

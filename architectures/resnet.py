@@ -19,6 +19,7 @@ from fer_bench.architecture import register_architecture
     family="resnet",
     weights="imagenet",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+    reference_speed=103,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50(inputs, recipe):
@@ -32,6 +33,7 @@ def resnet50(inputs, recipe):
     weights="imagenet",
     backbone="resnet50",
     paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
+    reference_speed=88,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_lstm_attention(inputs, recipe):

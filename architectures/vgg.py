@@ -11,6 +11,7 @@ from fer_bench.architecture import register_architecture
     family="vgg",
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
+    reference_speed=54,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg16(inputs, recipe):
@@ -23,6 +24,7 @@ def vgg16(inputs, recipe):
     family="vgg",
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
+    reference_speed=43,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg19(inputs, recipe):
