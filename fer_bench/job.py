@@ -91,11 +91,13 @@ def _expected(left: Todo, estimator: Estimator) -> str:
 
 
 def _report(plan: Plan, results: Path, console: Console) -> int:
-    """Show the rows that this experiment has a part in; write the files over all records of the folder."""
+    """Show the leaderboards that this experiment has a part in; write the files over all records of the folder."""
     keys = {planned.trial.key for planned in plan.trials}
     board = read_board(results)
-    ours = [i for i, row in board.rows.items() if any(record.trial.key in keys for record in row.records)]
-    to_terminal(board.frame.loc[ours], console, board.left_out)
+    ours = [record for row in board.rows.values() for record in row.records if record.trial.key in keys]
+    touched = {(record.trial.dataset, record.trial.protocol, record.trial.fingerprint) for record in ours}
+    shown = [identity for identity, row in board.rows.items() if row.section in touched]
+    to_terminal(board.frame.loc[shown], console, board.left_out)
     written = write_board(board, results)
     console.print(
         f"Over all records there: {results}/leaderboard.md, leaderboard.csv, "
@@ -103,5 +105,4 @@ def _report(plan: Plan, results: Path, console: Console) -> int:
         soft_wrap=True,
         highlight=False,
     )
-    records_of_ours = [record for i in ours for record in board.rows[i].records]
-    return sum(record.status != "finished" for record in records_of_ours if record.trial.key in keys)
+    return sum(record.status != "finished" for record in ours)
