@@ -11,7 +11,7 @@ from fer_bench.architecture import register_architecture
     family="vgg",
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
-    reference_speed=54,
+    reference_speed=52,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg16(inputs, recipe):
@@ -24,7 +24,7 @@ def vgg16(inputs, recipe):
     family="vgg",
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
-    reference_speed=43,
+    reference_speed=41,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg19(inputs, recipe):
