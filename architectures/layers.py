@@ -21,7 +21,7 @@ def backbone(application, normalisation, inputs, recipe):
     """The feature map of a network of keras.applications, from raw grey pixels, normalised as it was trained.
 
     `normalisation` is 'caffe' (zero mean, BGR) or 'tf' ([-1, 1]). Weights come from recipe.weights_file; without one
-    they are random, by He et al. (ICCV 2015). Returns (batch, height / 32, width / 32, channels).
+    they are random, by He et al. (ICCV 2015). Returns it batch-normalised: (batch, height / 32, width / 32, channels).
     """
     x = _resized(inputs, recipe)
     x = layers.Concatenate(name="grey_to_rgb")([x, x, x])

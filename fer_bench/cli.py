@@ -160,16 +160,16 @@ def visualize(results_dir: Path) -> None:
 @_options(DATA)
 def prepare(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Read datasets once into their memory-mapped cache. Default: all that are found."""
+    import numpy as np
+
     from fer_bench.datasets import DATASETS, available, load
 
     places = _places(data_dir)
     chosen = names or [name for name in DATASETS.names() if available(name, places)]
     for name in chosen:
         dataset = load(name, places)
-        counts = ", ".join(
-            f"{label} {n:,}"
-            for label, n in zip(dataset.classes, _counts(dataset.labels, len(dataset.classes)), strict=True)
-        )
+        per_class = np.bincount(dataset.labels, minlength=len(dataset.classes))
+        counts = ", ".join(f"{label} {n:,}" for label, n in zip(dataset.classes, per_class, strict=True))
         click.echo(f"{name}: {len(dataset):,} images of {dataset.images.shape[2]}×{dataset.images.shape[1]}: {counts}")
 
 
@@ -285,10 +285,6 @@ def _console():
     from rich.console import Console
 
     return Console()
-
-
-def _counts(labels, classes: int) -> list[int]:
-    return [int((labels == label).sum()) for label in range(classes)]
 
 
 def _say_written(paths: list[Path], results_dir: Path, console) -> None:
