@@ -115,6 +115,9 @@ def test_sweep_writes_a_leaderboard_and_runs_only_what_is_missing(call, place, d
     assert status == 0 and "1 recorded already" in out and "to run" not in out
     assert _contents(place / "results/records") == before
 
+    status, out, _ = call(*request, "--weights", "random")  # what auto came to: the same trial
+    assert status == 0 and "1 recorded already" in out
+
     status, out, _ = call(*request, "--seeds", "2")
     assert status == 0 and "1 to run" in out
     after = _contents(place / "results/records")

@@ -33,6 +33,11 @@ class InitialWeights:
     file: Path | None = None
     note: str = ""  # why `auto` fell back to random
 
+    @property
+    def kind(self) -> str:
+        """random or imagenet."""
+        return self.label.partition(":")[0]
+
 
 def find_initial_weights(architecture: Architecture, wanted: str, weights_dir: Path | None) -> InitialWeights:
     """The initial weights that `auto`, `imagenet` or `random` stands for.
