@@ -8,15 +8,15 @@ An architecture is one function in one file::
         ...
         return logits
 
-`inputs` is a Keras tensor of raw pixels (batch, height, width, 1) in [0, 255]; `recipe` is a `BuildRecipe`; the
-function returns float32 logits (batch, recipe.classes). This file imports no Keras.
+`inputs` is a Keras tensor of raw pixels in [0, 255], (batch, height, width, 1), or (batch, time, height, width, 1) where
+the architecture takes sequences; `recipe` is a `BuildRecipe`; the function returns float32 logits (batch, recipe.classes). This file imports no Keras.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fer_bench.errors import UserError
 from fer_bench.registry import Entry, Registry
@@ -35,8 +35,11 @@ class Architecture:
     paper: str = ""  # author, title, venue, year
     weights: str | None = None  # "imagenet" where initial weights are to be had
     backbone: str | None = None  # whose weights file it reads: <backbone>_notop.weights.h5; default: its own name
+    takes: Literal["images", "sequences"] = "images"  # (height, width, 1) or (time, height, width, 1)
+    input_sizes: tuple[int, ...] = (48,)  # pixels a side that it is checked at; the first is the smallest it works at
+    parameters: int | None = None  # for 7 classes at its default recipe's input size
     recipe: dict[str, Any] = field(default_factory=dict)  # its default recipe, where it departs from the base one
-    reported: list[dict[str, Any]] = field(default_factory=list)  # what others report for it
+    reported: list[dict[str, Any]] = field(default_factory=list)  # what others report: value, metric, on, source
     reference_speed: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
 
     @property
