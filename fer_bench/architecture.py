@@ -8,8 +8,9 @@ An architecture is one function in one file::
         ...
         return logits
 
-`inputs` is a Keras tensor of raw pixels in [0, 255], (batch, height, width, 1), or (batch, time, height, width, 1) where
-the architecture takes sequences; `recipe` is a `BuildRecipe`; the function returns float32 logits (batch, recipe.classes). This file imports no Keras.
+`inputs` is a Keras tensor of raw pixels in [0, 255], (batch, height, width, 1), or (batch, time, height, width, 1)
+where the architecture takes sequences; `recipe` is a `BuildRecipe`; the function returns float32 logits
+(batch, recipe.classes). This file imports no Keras.
 """
 
 from __future__ import annotations

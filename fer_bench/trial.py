@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raised when a change of the training code changes what a recipe means; part of every key.
-PROCEDURE = 1
+PROCEDURE = 2
 
 # What stands in a Trial for people to read, without a bearing on the outcome.
 LABELS = {"recipe_name"}

@@ -53,9 +53,22 @@ def test_layers_are_not_changed_by_being_laid():
         ({"optimizer.name": "lion"}, "optimizer.name should be 'adamw', 'adam' or 'sgd' (given: 'lion')"),
         ({"optimizer": "adam"}, "optimizer should be a valid dictionary"),
         ({"augmentation.shift": 0.9}, "augmentation.shift should be less than or equal to 0.5"),
-        ({"input_size": 16}, "input_size should be greater than or equal to 32"),
+        ({"input_size": 4}, "input_size should be greater than or equal to 8"),
         ({"precision": "float64"}, "precision should be 'float32'"),
-        ({"test_views": 10}, "test_views should be 1 (given: 10)"),
+        ({"test_views": 10}, "test_views should be '1', 'flip' or 'ten-crop' (given: '10')"),
+        ({"optimizer.lerning_rate": 3}, "Did you mean 'optimizer.learning_rate'?"),
+        ({"optimiser.name": "sgd"}, "Did you mean 'optimizer'?"),
+        ({"augmentation": "strnog"}, "unknown policy 'strnog': did you mean 'strong'?"),
+        ({"augmentation": "imgaug:heavy"}, "unknown policy 'imgaug:heavy'"),
+        ({"test_views": "ten-crop"}, "test_views 'ten-crop' needs a crop"),
+        ({"backbone.trained_blocks": 0, "initial_weights": "random"}, "freezes what initial_weights leaves random"),
+        ({"backbone.trained_blocks": "some"}, "must be 'all', a number, or pairs"),
+        ({"backbone.trained_blocks": [[0, 2], [0.5, 2]]}, "must grow"),
+        ({"backbone.trained_blocks": [[3, 2], [9, "all"]]}, "its first pair is at 0"),
+        ({"backbone.trained_blocks": [[0, 0], [9, 2]], "epochs": 8}, "more stages than 8 epochs have room for"),
+        ({"backbone.trained_blocks": [[0, 0], [0.9, 2], [3, "all"]]}, "not in the order of time"),
+        ({"optimizer": {"clip_norm": 1, "clip_value": 1}}, "exclude each other"),
+        ({"class_weights": "balanced", "sampling": "balanced"}, "choose one"),
         ({"optimizer.learning_rate": float("nan")}, "optimizer.learning_rate should be greater than 0"),
     ],
 )
@@ -83,3 +96,22 @@ def test_changes_name_departures_with_dotted_keys():
 def test_a_resolved_recipe_comes_back_from_its_dump():
     recipe = resolve({"patience": None, "optimizer": {"clip_norm": 1}})
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_stages_of_unfreezing_fit_the_length_of_the_run():
+    gradual = {"backbone.trained_blocks": [[0, 0], [0.3, 2], [0.6, "all"]]}
+    assert resolve(gradual, {"epochs": 10}).backbone.stages(10) == {1: 0, 4: 2, 7: "all"}
+    assert resolve(gradual, {"epochs": 4}).backbone.stages(4) == {1: 0, 2: 2, 3: "all"}
+    by_epoch = resolve({"backbone.trained_blocks": [[1, 0], [5, "all"]]})
+    assert by_epoch.backbone.stages(by_epoch.epochs) == {1: 0, 5: "all"}
+    assert Recipe().backbone.stages(3) == {1: "all"} and not Recipe().backbone.freezes
+
+
+def test_a_policy_stands_for_all_of_an_augmentation():
+    assert resolve({"augmentation": "standard"}).augmentation == Recipe().augmentation
+    after = resolve({"augmentation": {"rotation": 45, "mixup": 1}}, {"augmentation": "none"}).augmentation
+    assert not any(after.model_dump().values())
+    more = resolve({"augmentation": "strong"}, {"augmentation.mixup": 0.2}).augmentation
+    assert more.mixup == 0.2 and more.erasing == resolve({"augmentation": "strong"}).augmentation.erasing > 0
+    library = resolve({"augmentation": "imgaug:light"}).augmentation
+    assert library.imgaug == "light" and library.rotation == library.flip == 0
