@@ -18,6 +18,7 @@ from fer_bench.trial import Record, Trial
 
 SYNTHETIC = "synthetic"
 SELECTION = "selected on validation"  # the only way the training knows
+VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
 SECTION = ["dataset", "protocol", "fingerprint"]
 SCORES = ("accuracy", "validation_accuracy", *METRICS[1:])
 FLOATS = (*SCORES, "parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images")
@@ -112,7 +113,7 @@ def _numbers(row: Row) -> dict[str, Any]:
         "weights": row.weights,
         "backend": trial.backend,
         "precision": _precision(trial),
-        "test_views": trial.recipe.get("test_views", 1),
+        "test_views": str(trial.recipe.get("test_views", 1)),
         "seeds": len(row.seeds),
         "folds": len(row.folds),
         "failed": len(row.failed),
@@ -154,11 +155,11 @@ def _wall_clock(folds: list[Record]) -> float | None:
 
 
 def _badges(row: Row) -> list[str]:
-    trial, views = row.trial, row.trial.recipe.get("test_views", 1)
+    trial, views = row.trial, str(row.trial.recipe.get("test_views", 1))
     badges = [
         trial.protocol,
         f"{row.weights} weights",
-        plural(views, "test view"),
+        VIEWS.get(views, f"test views: {views}"),
         plural(len(row.seeds), "seed"),
         SELECTION,
         _precision(trial),

@@ -96,13 +96,13 @@ def test_a_seed_without_all_folds_says_so(make):
 
 
 def test_badges(make):
-    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": 10}, seed=0)
-    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": 10}, seed=1)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=0)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=1)
     assert frame_of(make).iloc[0]["badges"].split(" · ") == [
         "synthetic",
         "official",
         "imagenet weights",
-        "10 test views",
+        "10 test views (ten-crop)",
         "2 seeds",
         "selected on validation",
         "float32",

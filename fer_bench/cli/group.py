@@ -1,0 +1,62 @@
+"""The group of all commands; the default one is the sweep: `python benchmark.py --models all`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fer_bench import __version__
+from fer_bench.cli import data, results, sweep, zoo
+from fer_bench.errors import UserError
+
+DEFAULT_COMMAND = "sweep"
+COMMANDS = (sweep.sweep, sweep.train, results.evaluate, results.report, results.visualize, data.prepare, zoo.list_)
+
+
+class _Main(click.Group):
+    """A group whose options, given without a command, are those of the default command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sweep = self.commands[DEFAULT_COMMAND]
+        rows = [row for p in sweep.params if (row := p.get_help_record(ctx))]
+        with formatter.section("Options of the default command, sweep"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="fer-bench")
+def cli() -> None:
+    """Train facial expression recognition models under fixed protocols and compare them.
+
+    \b
+    python benchmark.py --models all                  every architecture, on what data there is
+    python benchmark.py --models 'vgg*',cnn --seeds 3
+    python benchmark.py --experiment fer2013_short --data-dir DIR
+    """
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: a UserError is one sentence and status 2, Ctrl-C is status 130."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"fer-bench: {error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nInterrupted. What is recorded stays; the same command goes on from there.", err=True)
+        sys.exit(130)

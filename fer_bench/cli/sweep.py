@@ -1,0 +1,111 @@
+"""Commands that train: the sweep, and a sweep of one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fer_bench.cli.options import (
+    DATA,
+    OUTSIDE,
+    RESULTS,
+    TRAINING,
+    add_outside,
+    console,
+    import_keras,
+    options,
+    places_of,
+)
+
+if TYPE_CHECKING:
+    from fer_bench.experiment import Experiment
+
+
+@click.command()
+@options(
+    [
+        click.option("--models", help="Names or patterns, separated by commas; or all."),
+        click.option("--datasets", help="Names, separated by commas; default: FER2013 if found, else synthetic."),
+        click.option("--experiment", "experiment_file", help="A shipped experiment or a YAML file; flags override it."),
+        click.option("--seeds", type=click.IntRange(1), help="How many seeds each trial runs with."),
+    ],
+    TRAINING,
+    OUTSIDE,
+    DATA,
+    RESULTS,
+)
+def sweep(**flags: Any) -> None:
+    """Train models and write the leaderboard (the default command)."""
+    _sweep(**flags)
+
+
+@click.command()
+@options(
+    [
+        click.option("--model", "models", required=True, help="One architecture of `list`."),
+        click.option("--dataset", "datasets", help="Default: FER2013 if found, else synthetic."),
+        click.option("--seeds", type=click.IntRange(1), help="How many seeds to train it with."),
+    ],
+    TRAINING,
+    OUTSIDE,
+    DATA,
+    RESULTS,
+)
+def train(**flags: Any) -> None:
+    """Train one model: a sweep of one."""
+    _sweep(**flags, experiment_file=None)
+
+
+def _sweep(
+    models: str | None,
+    datasets: str | None,
+    experiment_file: str | None,
+    seeds: int | None,
+    epochs: int | None,
+    batch_size: int | None,
+    weights: str | None,
+    weights_dir: Path | None,
+    backend: str | None,
+    overwrite: bool,
+    retry_failed: bool,
+    outside: tuple[Path, ...],
+    data_dir: Path | None,
+    results_dir: Path,
+) -> None:
+    add_outside(outside)
+    places = places_of(data_dir)
+    recipe = {"epochs": epochs, "batch_size": batch_size, "initial_weights": weights}
+    experiment = _experiment(experiment_file, datasets or _default_dataset(data_dir)).with_flags(
+        {key: value for key, value in recipe.items() if value is not None},
+        models=models,
+        datasets=datasets,
+        seeds=seeds,
+    )
+    from fer_bench.sweep.plan import recipes_of
+
+    recipes_of(experiment)  # what is misspelt is said before Keras takes its seconds to import
+    import_keras(backend)
+    from fer_bench.job import sweep_and_report
+
+    failed = sweep_and_report(experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed)
+    sys.exit(1 if failed else 0)
+
+
+def _experiment(name_orpath_type: str | None, datasets: str) -> Experiment:
+    """The experiment that was asked for; else the one shipped for the data."""
+    from fer_bench import experiment
+    from fer_bench.shipped import experiments
+
+    if name_orpath_type or datasets in experiments():
+        return experiment.read(name_orpath_type or datasets)
+    return experiment.validated({"name": "custom", "datasets": datasets}, "the flags")
+
+
+def _default_dataset(data_dir: Path | None) -> str:
+    """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
+    from fer_bench.datasets import available
+
+    return "fer2013" if data_dir or available("fer2013", places_of(data_dir)) else "synthetic"
