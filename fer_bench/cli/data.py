@@ -24,4 +24,6 @@ def prepare(names: tuple[str, ...], data_dir: Path | None) -> None:
         dataset = load(name, places)
         per_class = np.bincount(dataset.labels, minlength=len(dataset.classes))
         counts = ", ".join(f"{label} {n:,}" for label, n in zip(dataset.classes, per_class, strict=True))
-        click.echo(f"{name}: {len(dataset):,} images of {dataset.images.shape[2]}×{dataset.images.shape[1]}: {counts}")
+        *frames, height, width = dataset.images.shape[1:]
+        kind = f"sequences of {frames[0]} frames" if frames else "images"
+        click.echo(f"{name}: {len(dataset):,} {kind} of {width}×{height}: {counts}")

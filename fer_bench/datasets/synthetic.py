@@ -74,7 +74,7 @@ def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progres
     images = np.empty((total, SIDE, SIDE), np.uint8)
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, index])
-        images[index] = draw(_expression(FER2013_CLASSES[label], rng), _look(rng), rng)
+        images[index] = draw(random_expression(FER2013_CLASSES[label], rng), random_look(rng), rng)
         if progress and (index + 1) % 100 == 0:
             progress("drawing synthetic faces", index + 1, total)
     return Dataset(
@@ -84,12 +84,12 @@ def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progres
         ids=np.array([f"synthetic-{index:05d}" for index in range(total)]),
         classes=FER2013_CLASSES,
         fingerprint="",
-        split=_split(labels, np.random.default_rng([seed, total])),
+        split=split_by_class(labels, np.random.default_rng([seed, total])),
     )
 
 
-def _split(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(samples,) int8 indices into SPLITS, the same shares within each class."""
+def split_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random split, (samples,) int8 indices into SPLITS, the same shares within each class."""
     split = np.empty(len(labels), np.int8)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
@@ -99,7 +99,8 @@ def _split(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return split
 
 
-def _expression(name: str, rng: np.random.Generator) -> Expression:
+def random_expression(name: str, rng: np.random.Generator) -> Expression:
+    """A class' expression at a random strength, every muscle a little off."""
     strength = rng.uniform(WEAKEST, STRONGEST)
     full = EXPRESSIONS[name]
     return Expression(
@@ -107,7 +108,8 @@ def _expression(name: str, rng: np.random.Generator) -> Expression:
     )
 
 
-def _look(rng: np.random.Generator) -> Look:
+def random_look(rng: np.random.Generator) -> Look:
+    """A random face, pose, light and camera."""
     return Look(
         shift=tuple(rng.normal(0, 0.03, 2)),
         roll=rng.normal(0, 0.06),

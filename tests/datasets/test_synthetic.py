@@ -10,7 +10,7 @@ import pytest
 from fer_bench.datasets import Places, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.faces import draw, opencv
-from fer_bench.datasets.synthetic import EXPRESSIONS, _look, draw_dataset
+from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_look
 from fer_bench.errors import UserError
 
 
@@ -56,7 +56,7 @@ def test_a_simple_classifier_learns_much_but_not_all(data):
 
 
 def test_each_expression_changes_the_face():
-    look = replace(_look(np.random.default_rng(0)), noise=0.0)
+    look = replace(random_look(np.random.default_rng(0)), noise=0.0)
     faces = {name: draw(full, look, np.random.default_rng(0)).astype(int) for name, full in EXPRESSIONS.items()}
     names = list(faces)
     for index, one in enumerate(names):
