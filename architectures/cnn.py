@@ -1,10 +1,36 @@
-"""Convolutional networks of our own, trained from random weights."""
+"""Convolutional networks of our own in three sizes, and one that students build; trained from random weights."""
 
-from architectures.layers import conv_block, pooled_classifier, scaled
+from keras import layers
+
+from architectures.layers import (
+    SqueezeExcitation,
+    classifier,
+    conv_block,
+    pooled_classifier,
+    residual_block,
+    rows,
+    scaled,
+)
 from fer_bench.architecture import register_architecture
 
 
-@register_architecture("cnn", family="cnn", reference_speed=295, recipe={"dropout": 0.4, "label_smoothing": 0.05})
+@register_architecture("cnn_small", family="cnn", input_sizes=(32, 48, 64), parameters=316_647, recipe={"dropout": 0.2})
+def cnn_small(inputs, recipe):
+    """Four 3×3 convolutions of 32 to 192 filters with batch normalisation, global average pooling. Ours."""
+    x = scaled(inputs, recipe)
+    for filters in (32, 64, 128, 192):
+        x = conv_block(x, filters)
+    return pooled_classifier(x, recipe)
+
+
+@register_architecture(
+    "cnn",
+    family="cnn",
+    input_sizes=(32, 48, 64),
+    parameters=1_167_015,
+    reference_speed=295,
+    recipe={"dropout": 0.4, "label_smoothing": 0.05},
+)
 def cnn(inputs, recipe):
     """Seven 3×3 convolutions of 32 to 256 filters with batch normalisation, global average pooling. Ours.
 
@@ -14,3 +40,58 @@ def cnn(inputs, recipe):
     for filters in (64, 128, 256):
         x = conv_block(x, filters, convolutions=2)
     return pooled_classifier(x, recipe)
+
+
+@register_architecture(
+    "cnn_deep",
+    family="cnn",
+    paper="Hu et al., Squeeze-and-Excitation Networks, CVPR 2018",
+    input_sizes=(32, 48, 64),
+    parameters=4_986_201,
+    recipe={"epochs": 40, "dropout": 0.4, "label_smoothing": 0.05},
+)
+def cnn_deep(inputs, recipe):
+    """Seventeen convolutions: residual blocks of 48 to 320 filters with squeeze-and-excitation. Hu et al., CVPR 2018.
+
+    Ours: one convolution at full resolution, then four stages of two blocks, and global average pooling.
+    """
+    x = conv_block(scaled(inputs, recipe), 32)
+    for stage, filters in enumerate((48, 96, 192, 320)):
+        x = residual_block(x, filters, stride=1 if stage == 0 else 2, gate=SqueezeExcitation())
+        x = residual_block(x, filters, gate=SqueezeExcitation())
+    return pooled_classifier(x, recipe)
+
+
+@register_architecture(
+    "cnn_rnn",
+    family="cnn",
+    paper="LeCun et al., 1998; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
+    input_sizes=(32, 48, 64),
+    parameters=610_567,
+    reported=[
+        {
+            "value": 58.0,
+            "metric": "accuracy",
+            "on": "a split of FER2013, not stated which",
+            "source": "student project",
+        },
+        {
+            "value": 0.57,
+            "metric": "weighted_f1",
+            "on": "a split of FER2013, not stated which",
+            "source": "student project",
+        },
+    ],
+)
+def cnn_rnn(inputs, recipe):
+    """Two convolutions of 32 and 64 filters with max pooling, then two LSTM layers of 128 units, as students build it.
+
+    Ours: He's initialisation, and the rows of the feature map as the sequence, from top to bottom.
+    """
+    x = scaled(inputs, recipe)
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.LSTM(128, return_sequences=True)(rows(x))
+    x = layers.LSTM(128)(layers.Dropout(recipe.dropout)(x))
+    return classifier(x, recipe)

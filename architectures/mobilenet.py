@@ -11,6 +11,8 @@ from fer_bench.architecture import register_architecture
     family="mobilenet",
     weights="imagenet",
     paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017",
+    input_sizes=(32, 48, 96, 224),
+    parameters=3_240_135,
     reference_speed=500,
     recipe={"epochs": 20},
 )
@@ -24,6 +26,8 @@ def mobilenet(inputs, recipe):
     family="mobilenet",
     weights="imagenet",
     paper="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
+    input_sizes=(32, 48, 96, 224),
+    parameters=2_272_071,
     reference_speed=450,
     recipe={"epochs": 20},
 )

@@ -1,17 +1,48 @@
-"""ResNet50 of keras.applications, alone and with an LSTM over its feature map."""
+"""ResNet18 for small faces; ResNet50 of keras.applications, alone, with attention and with an LSTM behind it."""
 
 import keras
 from keras import layers
 
 from architectures.layers import (
+    CBAM,
+    MOMENTUM,
     AttentionPooling,
     SpatialAttention,
     backbone,
     classifier,
+    insert_layers,
     pooled_classifier,
     positions,
+    residual_block,
+    scaled,
 )
 from fer_bench.architecture import register_architecture
+
+
+@register_architecture(
+    "resnet18",
+    family="resnet",
+    paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+    input_sizes=(32, 40, 44, 48),
+    parameters=11_180_871,
+    recipe={"dropout": 0.5},
+    reported=[
+        {
+            "value": 73.70,
+            "metric": "accuracy",
+            "on": "FER2013 PrivateTest, the best of several hundred epochs on it; 44×44 crops, ten-crop",
+            "source": "github.com/WuJie1010/Facial-Expression-Recognition.Pytorch",
+        }
+    ],
+)
+def resnet18(inputs, recipe):
+    """ResNet18 with a first convolution of 3×3, stride 1 and no pooling, for small images. He et al., CVPR 2016."""
+    x = layers.Conv2D(64, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(scaled(inputs, recipe))
+    x = layers.ReLU()(layers.BatchNormalization(momentum=MOMENTUM)(x))
+    for stage, filters in enumerate((64, 128, 256, 512)):
+        x = residual_block(x, filters, stride=1 if stage == 0 else 2)
+        x = residual_block(x, filters)
+    return pooled_classifier(x, recipe)
 
 
 @register_architecture(
@@ -19,12 +50,67 @@ from fer_bench.architecture import register_architecture
     family="resnet",
     weights="imagenet",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+    input_sizes=(32, 48, 96, 224),
+    parameters=23_610_247,
     reference_speed=103,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
+    reported=[
+        {
+            "value": 61.0,
+            "metric": "accuracy",
+            "on": "FER2013, split not stated; unfrozen gradually, 25 while frozen",
+            "source": "a published comparison of student projects",
+        }
+    ],
 )
 def resnet50(inputs, recipe):
     """ResNet50, global average pooling, one dense layer. He et al., CVPR 2016."""
     return pooled_classifier(backbone(keras.applications.ResNet50, "caffe", inputs, recipe), recipe)
+
+
+@register_architecture(
+    "resnet50_cbam",
+    family="resnet",
+    weights="imagenet",
+    backbone="resnet50",
+    paper="Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018",
+    input_sizes=(32, 48, 96, 224),
+    parameters=26_142_823,
+    recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
+)
+def resnet50_cbam(inputs, recipe):
+    """ResNet50 with channel and spatial attention at the end of each residual branch. Woo et al., ECCV 2018.
+
+    Ours: each CBAM starts as the identity, so that the pretrained features pass unchanged at first.
+    """
+    return pooled_classifier(backbone(_resnet50_with_cbam, "caffe", inputs, recipe), recipe)
+
+
+@register_architecture(
+    "resnet50_lstm",
+    family="resnet-lstm",
+    weights="imagenet",
+    backbone="resnet50",
+    paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
+    input_sizes=(40, 48, 96, 224),
+    parameters=25_958_023,
+    recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
+    reported=[
+        {
+            "value": 56.0,
+            "metric": "accuracy",
+            "on": "FER2013, split not stated",
+            "source": "a published comparison of student projects",
+        }
+    ],
+)
+def resnet50_lstm(inputs, recipe):
+    """ResNet50, and an LSTM over the positions of its feature map in reading order. He et al., CVPR 2016.
+
+    2×2 positions at 48 pixels, 7×7 at 224; a single one, and so no sequence, at 32.
+    """
+    feature_map = backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
+    return classifier(layers.LSTM(256)(positions(feature_map)), recipe)
 
 
 @register_architecture(
@@ -33,6 +119,8 @@ def resnet50(inputs, recipe):
     weights="imagenet",
     backbone="resnet50",
     paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
+    input_sizes=(40, 48, 96, 224),
+    parameters=25_974_634,
     reference_speed=88,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
@@ -45,3 +133,13 @@ def resnet50_lstm_attention(inputs, recipe):
     sequence = positions(SpatialAttention()(feature_map))
     sequence = layers.LSTM(256, return_sequences=True)(sequence)
     return classifier(AttentionPooling()(sequence), recipe)
+
+
+def _resnet50_with_cbam(**options):
+    """ResNet50 with a CBAM after the last batch normalisation of each of its 16 blocks, before the addition."""
+
+    def cbam(layer):
+        block, found, _ = layer.name.partition("_3_bn")
+        return CBAM(name=f"{block}_cbam") if found else None
+
+    return insert_layers(keras.applications.ResNet50(**options), cbam)

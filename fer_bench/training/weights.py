@@ -14,13 +14,37 @@ from fer_bench.errors import UserError
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 
-# Path below KERAS_URL and MD5 (None: Keras itself checks none) of the files that keras.applications reads.
+# Address and hash, MD5 or SHA-256 (None: Keras itself checks none), of the files that keras.applications reads.
 KERAS_FILES: dict[str, tuple[str, str | None]] = {
-    "vgg16": ("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"),
-    "vgg19": ("vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6"),
-    "resnet50": ("resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "4d473c1dd8becc155b73f8504c6f6626"),
-    "mobilenet": ("mobilenet/mobilenet_1_0_224_tf_no_top.h5", None),
-    "mobilenet_v2": ("mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5", None),
+    "vgg16": (
+        f"{KERAS_URL}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "6d6bbae143d832006294945121d1f1fc",
+    ),
+    "vgg19": (
+        f"{KERAS_URL}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "253f8cb515780f3b799900260a226db6",
+    ),
+    "resnet50": (
+        f"{KERAS_URL}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "4d473c1dd8becc155b73f8504c6f6626",
+    ),
+    "mobilenet": (f"{KERAS_URL}/mobilenet/mobilenet_1_0_224_tf_no_top.h5", None),
+    "mobilenet_v2": (
+        f"{KERAS_URL}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        None,
+    ),
+    "densenet121": (
+        f"{KERAS_URL}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "30ee3e1110167f948a6b9946edeeb738",
+    ),
+    "efficientnet_b0": (
+        "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+        "50bc09e76180e00e4465e1a485ddc09d",
+    ),
+    "convnext_tiny": (
+        f"{KERAS_URL}/convnext/convnext_tiny_notop.h5",
+        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+    ),
 }
 DOWNLOAD_TIMEOUT = 20  # seconds without an answer
 
@@ -81,7 +105,7 @@ def _find(name: str, weights_dir: Path | None) -> tuple[Path | None, list[str]]:
         file, reason = _download(name)
         if file is not None:
             return file, looked
-        looked.append(f"{KERAS_URL}/{KERAS_FILES[name][0]} ({reason})")
+        looked.append(f"{KERAS_FILES[name][0]} ({reason})")
     return None, looked
 
 
@@ -93,13 +117,11 @@ def _download(name: str) -> tuple[Path | None, str]:
         return None, _unreachable[0]
     import keras
 
-    path, md5 = KERAS_FILES[name]
+    address, file_hash = KERAS_FILES[name]
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
-        file = keras.utils.get_file(
-            path.rpartition("/")[2], f"{KERAS_URL}/{path}", cache_subdir="models", file_hash=md5
-        )
+        file = keras.utils.get_file(address.rpartition("/")[2], address, cache_subdir="models", file_hash=file_hash)
         return Path(file), ""
     except Exception as error:  # get_file wraps whatever went wrong in a bare Exception
         if "URL fetch failure" not in str(error) and not isinstance(error, TimeoutError | ConnectionError):

@@ -1,0 +1,20 @@
+"""ConvNeXt of keras.applications, with its own normalisation inside the network."""
+
+import keras
+
+from architectures.layers import backbone, pooled_classifier
+from fer_bench.architecture import register_architecture
+
+
+@register_architecture(
+    "convnext_tiny",
+    family="convnext",
+    weights="imagenet",
+    paper="Liu et al., A ConvNet for the 2020s, CVPR 2022",
+    input_sizes=(32, 48, 96, 224),
+    parameters=27_828_583,
+    recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4, "weight_decay": 0.05}},
+)
+def convnext_tiny(inputs, recipe):
+    """ConvNeXt-Tiny, global average pooling, one dense layer. Liu et al., CVPR 2022."""
+    return pooled_classifier(backbone(keras.applications.ConvNeXtTiny, "own", inputs, recipe), recipe)

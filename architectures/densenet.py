@@ -1,0 +1,20 @@
+"""DenseNet of keras.applications, with its own normalisation inside the model."""
+
+import keras
+
+from architectures.layers import backbone, pooled_classifier
+from fer_bench.architecture import register_architecture
+
+
+@register_architecture(
+    "densenet121",
+    family="densenet",
+    weights="imagenet",
+    paper="Huang et al., Densely Connected Convolutional Networks, CVPR 2017",
+    input_sizes=(32, 48, 96, 224),
+    parameters=7_048_775,
+    recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
+)
+def densenet121(inputs, recipe):
+    """DenseNet121, global average pooling, one dense layer. Huang et al., CVPR 2017."""
+    return pooled_classifier(backbone(keras.applications.DenseNet121, "torch", inputs, recipe), recipe)

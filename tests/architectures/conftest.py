@@ -1,0 +1,33 @@
+"""Architectures as tests build them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import pytest
+
+from fer_bench.architecture import ARCHITECTURES, describe
+
+TIME = 4  # frames of a sequence
+
+
+@pytest.fixture
+def build():
+    """Builds an architecture at an input size from images of that size, with all that its function may ask of a recipe.
+
+    `build("vgg16", 48, weights_file=path)`; the same weights for the same name.
+    """
+
+    def make(
+        name: str, size: int, classes: int = 7, weights_file: Path | None = None, dropout: float = 0.0
+    ) -> keras.Model:
+        keras.utils.set_random_seed(0)
+        frames = (TIME,) if describe(name).takes == "sequences" else ()
+        inputs = keras.Input((*frames, size, size, 1))
+        recipe = SimpleNamespace(input_size=size, classes=classes, dropout=dropout, weights_file=weights_file)
+        return keras.Model(inputs, ARCHITECTURES.function(name)(inputs, recipe), name=name)
+
+    yield make
+    keras.backend.clear_session()
