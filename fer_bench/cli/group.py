@@ -11,7 +11,18 @@ from fer_bench.cli import data, results, sweep, zoo
 from fer_bench.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
-COMMANDS = (sweep.sweep, sweep.train, results.evaluate, results.report, results.visualize, data.prepare, zoo.list_)
+COMMANDS = (
+    sweep.sweep,
+    sweep.train,
+    results.evaluate,
+    results.report,
+    results.visualize,
+    data.prepare,
+    data.show_augmentation,
+    zoo.list_,
+    zoo.check,
+    zoo.new,
+)
 
 
 class _Main(click.Group):

@@ -14,9 +14,10 @@ FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neut
 class Dataset:
     """Images, labels and what is known of their origin.
 
-    images: (samples, height, width) uint8, usually a read-only memory map; labels: (samples,) int64;
+    images: (samples, [time,] height, width) uint8, usually a read-only memory map; labels: (samples,) int64;
     ids: (samples,) str, unique; split: (samples,) int8 indices into SPLITS, None without an official split;
-    subjects: (samples,) str, None where unknown; fingerprint: digest of images, labels, split and subjects.
+    subjects: (samples,) str, None where unknown; fingerprint: digest of images, labels, split and subjects;
+    soft_labels: (samples, classes) float32, each row a distribution over the classes, None where there are none.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dataset:
     fingerprint: str
     split: np.ndarray | None = None
     subjects: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

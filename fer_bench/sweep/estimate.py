@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ import numpy as np
 
 from fer_bench.architecture import describe
 from fer_bench.sweep.plan import Planned
+from fer_bench.training.recipe import Recipe
 from fer_bench.trial import Record
 
 # The machine on which the registry's `reference_speed` figures were measured: two cores of an AMD EPYC
@@ -17,6 +19,8 @@ from fer_bench.trial import Record
 REFERENCE_GFLOPS = 205.0
 OVERHEAD_SECONDS = 12.0  # building and tracing a model
 VALIDATION_SPEED = 3.5  # images/s in prediction over images/s in training
+FROZEN_COST, PARTLY_COST = 0.35, 0.65  # of a training step whose backbone is frozen, or trained in its last blocks
+VIEWS = {"1": 1, "flip": 2, "ten-crop": 10}
 
 
 def matrix_product_gflops(side: int = 1024, repeats: int = 5) -> float:
@@ -50,14 +54,25 @@ class Estimator:
             reference = describe(planned.trial.architecture).reference_speed
             if reference is None:
                 return None
-            speed = reference * self._scale * (48 / recipe["input_size"]) ** 2
-        fold = planned.fold
+            speed = reference * self._scale * (48 / recipe["input_size"]) ** 2 / _relative_cost(recipe)
+        fold, views = planned.fold, VIEWS[recipe["test_views"]]
         images = len(fold.training) + len(fold.validation) / VALIDATION_SPEED
-        return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + len(fold.test) / VALIDATION_SPEED / speed
+        tested = views * len(fold.test) + (views > 1) * views * len(fold.validation)
+        return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / VALIDATION_SPEED / speed
 
 
 def _speed_key(architecture: str, recipe: dict) -> tuple:
-    return architecture, recipe["input_size"], recipe["precision"]
+    trained = json.dumps(recipe.get("backbone", {}).get("trained_blocks", "all"))  # absent in older records
+    return architecture, recipe["input_size"], recipe["precision"], trained
+
+
+def _relative_cost(recipe: dict) -> float:
+    """Cost of a training step over one that trains everything, as the mean over the run's epochs."""
+    stages = Recipe.model_validate(recipe).backbone.stages(recipe["epochs"])
+    starts = [*stages, recipe["epochs"] + 1]
+    costs = {0: FROZEN_COST, "all": 1.0}
+    weighed = [costs.get(blocks, PARTLY_COST) * (starts[n + 1] - starts[n]) for n, blocks in enumerate(stages.values())]
+    return sum(weighed) / recipe["epochs"]
 
 
 def _same_machine(one: dict, other: dict) -> bool:

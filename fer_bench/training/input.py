@@ -1,67 +1,69 @@
-"""Batches of augmented uint8 images, made while the step before them runs."""
+"""Batches of augmented uint8 images, made while the step before them runs; and the views a test image is cut to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fer_bench.training.recipe import Augmentation
+from fer_bench.training.augmentation import augmented
+from fer_bench.training.mixing import mixed
+from fer_bench.training.recipe import Recipe
+
+
+class Batch(NamedTuple):
+    """Images (batch, [time,] height, width, 1) uint8 and targets (batch, classes) float32."""
+
+    images: np.ndarray
+    targets: np.ndarray
 
 
 def batches(
-    images: np.ndarray, labels: np.ndarray, batch_size: int, augmentation: Augmentation, seed: int, epoch: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of (images (batch, height, width, 1) uint8, labels (batch,)), shuffled and augmented.
+    images: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int, epoch: int, labels: np.ndarray
+) -> Iterator[Batch]:
+    """One epoch of images (samples, [time,] height, width) uint8: sampled, augmented, cropped, mixed with targets.
 
     Every batch is full: the images left over differ from epoch to epoch. Seed and epoch decide all of it,
-    whatever the threads do.
+    whatever the threads do. labels (samples,) say what balanced sampling balances.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-    batch_size = min(batch_size, len(labels))
-    steps = len(labels) // batch_size
+    order = sampled(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
+    batch_size = min(recipe.batch_size, len(order))
+    steps = len(order) // batch_size
 
-    def make(step: int) -> tuple[np.ndarray, np.ndarray]:
+    def make(step: int) -> Batch:
         # Sorted: a memory map is read in one direction. The order within a batch has no effect on its gradient.
         chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
         rng = np.random.default_rng([seed, epoch, step])
-        return augmented(images[chosen], augmentation, rng)[..., None], labels[chosen]
+        x = augmented(images[chosen], recipe.augmentation, rng, recipe.crop)
+        x, y = mixed(x, targets[chosen], recipe.augmentation, rng)
+        return Batch(x[..., None], y)
 
     yield from _ahead(make, steps)
 
 
-def augmented(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Images (batch, height, width) uint8, each under a random flip, rotation, shift and zoom of its own."""
-    import cv2
+def sampled(labels: np.ndarray, sampling: Literal["shuffled", "balanced"], rng: np.random.Generator) -> np.ndarray:
+    """An epoch's order of samples, as many as there are labels: each once, or of each class the same number, up to one.
 
-    matrices = affine_maps(len(images), images.shape[1:3], augmentation, rng)
-    height, width = images.shape[1:3]
-    out = np.empty_like(images)
-    for image, matrix, target in zip(images, matrices, out, strict=True):
-        cv2.warpAffine(
-            image, matrix, (width, height), dst=target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    return out
+    Balanced, a class's samples come again only once all of them have come.
+    """
+    if sampling == "shuffled":
+        return rng.permutation(len(labels))
+    classes = rng.permutation(np.unique(labels))  # shuffled: the first of them get what cannot be shared out
+    each, left = divmod(len(labels), len(classes))
+    drawn = [_drawn(np.flatnonzero(labels == c), each + (i < left), rng) for i, c in enumerate(classes)]
+    return rng.permutation(np.concatenate(drawn))
 
 
-def affine_maps(count: int, size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Random 2×3 maps about the image's centre, (count, 2, 3) float64, in pixels."""
-    height, width = size
-    flip = np.where(rng.random(count) < augmentation.flip, -1.0, 1.0)
-    angle = np.deg2rad(rng.uniform(-1, 1, count) * augmentation.rotation)
-    scale = 1 + rng.uniform(-1, 1, count) * augmentation.zoom
-    shift = rng.uniform(-1, 1, (count, 2)) * augmentation.shift * [width, height]
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.stack([np.stack([cos * flip, -sin], -1), np.stack([sin * flip, cos], -1)], 1)
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    return np.concatenate([linear, (centre + shift - linear @ centre)[..., None]], axis=2)
+def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    rounds = math.ceil(count / len(members))
+    return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count]
 
 
 def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """All images in order as (batch (batch, height, width, 1) uint8, how many of it are real).
+    """All images in order as (batch (batch, [time,] height, width, 1) uint8, how many of it are real).
 
     The last batch is filled up by repeats, so that every batch has one shape and nothing is traced twice.
     """
@@ -72,6 +74,23 @@ def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.nda
         return np.resize(part, (batch_size, *part.shape[1:]))[..., None], real
 
     yield from _ahead(make, math.ceil(len(images) / batch_size))
+
+
+def cut_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
+    """The views of a batch (batch, [time,] height, width, 1) that are predicted in its place, each contiguous.
+
+    1: the centre. flip: the centre and its mirror. ten-crop: the four corners and the centre, then their mirrors;
+    Krizhevsky et al., NIPS 2012. Without a crop the centre is the whole image.
+    """
+    height, width = batch.shape[-3:-1]
+    high, wide = (crop, crop) if crop else (height, width)
+    bottom, right = height - high, width - wide
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)] if views == "ten-crop" else []
+    places = [*corners, (bottom // 2, right // 2)]
+    cuts = [batch[..., top : top + high, left : left + wide, :] for top, left in places]
+    if views != "1":
+        cuts += [cut[..., ::-1, :] for cut in cuts]
+    return [np.ascontiguousarray(cut) for cut in cuts]
 
 
 def _ahead(make: Callable[[int], Any], steps: int) -> Iterator[Any]:

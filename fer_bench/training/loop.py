@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import keras
 import numpy as np
 
-from fer_bench.training.input import batches, padded_batches
-from fer_bench.training.recipe import Optimizer, Recipe
+from fer_bench.training.freezing import pretrained_variables, train_blocks
+from fer_bench.training.input import Batch, batches, cut_views, padded_batches
+from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
+from fer_bench.training.optimizer import averaged_weights, make_optimizer
+from fer_bench.training.recipe import Blocks, Recipe
+from fer_bench.training.schedule import learning_rate
 from fer_bench.trial import Epoch
 
 PREDICTION_BATCH = 256
@@ -29,7 +34,7 @@ class Diverged(Exception):
 class Fitted:
     """What training leaves behind, apart from the model, which holds the best weights.
 
-    validation_probabilities: (samples, classes) float32, of the best epoch.
+    validation_probabilities: (samples, classes) float32, of the best epoch, over the recipe's test views.
     """
 
     history: list[Epoch]
@@ -40,20 +45,48 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best epoch so far: its weights, and its validation probabilities (samples, classes) float32."""
+
+    merit: tuple[float, float]  # the greater the better
+    epoch: int
+    weights: list[np.ndarray]
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
 class Predicted:
-    """Logits (samples, classes) float32, with the prediction's own costs."""
+    """Probabilities (samples, classes) float32, averaged over the views, with the prediction's own costs."""
 
-    logits: np.ndarray
+    probabilities: np.ndarray
     trace_seconds: float
-    images_per_second: float | None  # None where a single batch leaves nothing to time
+    images_per_second: float | None  # images, not views; None where a single call leaves nothing to time
 
 
-def compile_model(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
-    """Attach loss, optimizer and schedule. XLA stays off: on CPUs it is slower for every architecture measured."""
-    loss: keras.losses.Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if recipe.label_smoothing:
-        loss = _SmoothedCrossentropy(recipe.label_smoothing)
-    model.compile(optimizer=_optimizer(recipe, steps_per_epoch), loss=loss, metrics=["accuracy"], jit_compile=False)
+def compile_model(model: keras.Model, recipe: Recipe) -> None:
+    """Attach loss, penalties and optimizer; targets are (batch, classes) float32, the learning rate is the peak.
+
+    XLA stays off on TensorFlow: on CPUs it is slower for every architecture measured. JAX is nothing without it.
+    """
+    penalise(model, recipe)
+    factor = recipe.backbone.learning_rate_factor
+    slow = pretrained_variables(model) if factor != 1 else []
+    model.compile(
+        optimizer=make_optimizer(recipe.optimizer, slow, factor),
+        loss=make_loss(recipe),
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],  # the likeliest class of a soft target is its label
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks) -> None:
+    """Freeze all but the last blocks of the backbone and compile anew.
+
+    The optimizer's moments and moving averages start anew with the stage; the learning-rate schedule goes on.
+    """
+    if recipe.backbone.freezes:
+        train_blocks(model, trained_blocks)
+    compile_model(model, recipe)
 
 
 def fit(
@@ -64,89 +97,93 @@ def fit(
     validation_labels: np.ndarray,
     recipe: Recipe,
     seed: int,
+    soft_labels: np.ndarray | None = None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fitted:
-    """Train on images (samples, height, width) uint8 and leave the weights of the best validation epoch in the model.
+    """Train on images (samples, [time,] height, width) uint8; the model is left with the best epoch's weights.
 
-    The best epoch has the highest validation accuracy, then the lowest validation loss. Raises Diverged.
+    The best epoch has the highest validation accuracy, then the lowest validation loss. `soft_labels` (samples,
+    classes) are of the training images. Patience waits for the last stage of unfreezing. Raises Diverged.
     """
+    classes = model.output_shape[-1]
+    targets = make_targets(recipe, labels, classes, soft_labels)
+    weights = class_weights(recipe, labels, classes)
     steps = max(1, len(labels) // recipe.batch_size)
-    compile_model(model, recipe, steps)
+    stages = recipe.backbone.stages(recipe.epochs)
     history: list[Epoch] = []
-    best: tuple[tuple[float, float], int, list[np.ndarray], np.ndarray] | None = None
+    best: Best | None = None
     step_seconds: list[float] = []
-    trace_seconds = first_step = 0.0
+    trace_seconds = 0.0
+    since = 0  # the epoch that patience counts from
 
     for number in range(1, recipe.epochs + 1):
-        began = time.perf_counter()
-        losses, accuracies = [], []  # of equal batches: their mean is the epoch's
-        for step, (x, y) in enumerate(
-            batches(images, labels, recipe.batch_size, recipe.augmentation, seed, number), start=1
-        ):
-            step_began = time.perf_counter()
-            logs = model.train_on_batch(x, y, return_dict=True)
-            loss = float(logs["loss"])
-            losses.append(loss)
-            accuracies.append(float(logs["accuracy"]))
-            elapsed = time.perf_counter() - step_began
-            if not math.isfinite(loss):
-                raise Diverged(f"the loss became {loss} in epoch {number}, step {step} of {steps}")
-            if number == 1 and step == 1:
-                first_step = elapsed
-            else:
-                step_seconds.append(elapsed)
-            on_step(step, steps, loss)
-        train_seconds = time.perf_counter() - began
-        if number == 1:  # the first step is traced and compiled: what it took beyond a usual step is not training
-            usual = float(np.median(step_seconds)) if step_seconds else first_step
-            trace_seconds += max(0.0, first_step - usual)
-            train_seconds -= trace_seconds
+        if begins := number in stages:
+            began = time.perf_counter()
+            begin_stage(model, recipe, stages[number])
+            trace_seconds += time.perf_counter() - began
+            since = number - 1
+
+        reached = [epoch.validation_accuracy for epoch in history]
+        rates = [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
+        made = batches(images, targets, recipe, seed, number, labels)
+        trained = _train_epoch(model, made, weights, rates, f"epoch {number}", on_step)
+        traced = _traced(trained.step_seconds) if begins else 0.0
+        step_seconds += [trained.step_seconds[0] - traced, *trained.step_seconds[1:]]
 
         began = time.perf_counter()
-        predicted = predict(model, validation_images)
-        validation_seconds = time.perf_counter() - began
-        if number == 1:
-            trace_seconds += predicted.trace_seconds
-            validation_seconds -= predicted.trace_seconds
-        probabilities = softmax(predicted.logits)
+        with averaged_weights(model):
+            predicted = predict(model, validation_images, crop=recipe.crop)
+            accuracy = float(np.mean(predicted.probabilities.argmax(1) == validation_labels))
+            loss = _log_loss(predicted.probabilities, validation_labels)
+            if not math.isfinite(loss):
+                raise Diverged(f"the validation loss became {loss} in epoch {number}")
+            if best is None or (accuracy, -loss) > best.merit:
+                best = Best((accuracy, -loss), number, model.get_weights(), predicted.probabilities)
+                since = number
+        predict_traced = predicted.trace_seconds if begins else 0.0
         epoch = Epoch(
             epoch=number,
-            learning_rate=float(model.optimizer.learning_rate),
-            loss=float(np.mean(losses)),
-            accuracy=float(np.mean(accuracies)),
-            validation_loss=_log_loss(probabilities, validation_labels),
-            validation_accuracy=float(np.mean(probabilities.argmax(1) == validation_labels)),
-            train_seconds=train_seconds,
-            validation_seconds=validation_seconds,
+            learning_rate=rates[-1],
+            loss=trained.loss,
+            accuracy=trained.accuracy,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            train_seconds=trained.seconds - traced,
+            validation_seconds=time.perf_counter() - began - predict_traced,
         )
-        if not math.isfinite(epoch.validation_loss):
-            raise Diverged(f"the validation loss became {epoch.validation_loss} in epoch {number}")
+        trace_seconds += traced + predict_traced
         history.append(epoch)
         on_epoch(epoch)
-        merit = (epoch.validation_accuracy, -epoch.validation_loss)
-        if best is None or merit > best[0]:
-            best = (merit, number, model.get_weights(), probabilities)
-        elif recipe.patience is not None and number - best[1] >= recipe.patience:
+        if recipe.patience is not None and number - since >= recipe.patience and number >= max(stages):
             break
 
     assert best is not None
-    model.set_weights(best[2])
-    rate = min(recipe.batch_size, len(labels)) / float(np.median(step_seconds or [first_step]))
-    return Fitted(history, best[1], best[3], trace_seconds, rate)
+    model.set_weights(best.weights)
+    probabilities = best.probabilities
+    if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
+        probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
+    rate = min(recipe.batch_size, len(labels)) / float(np.median(step_seconds))
+    return Fitted(history, best.epoch, probabilities, trace_seconds, rate)
 
 
-def predict(model: keras.Model, images: np.ndarray) -> Predicted:
-    """Logits of images (samples, height, width) uint8, in their order."""
+def predict(
+    model: keras.Model, images: np.ndarray, views: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
+) -> Predicted:
+    """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
     batch = min(PREDICTION_BATCH, len(images))
-    logits, seconds = [], []
+    probabilities: list[np.ndarray] = []
+    seconds: list[float] = []
     for x, real in padded_batches(images, batch):
-        began = time.perf_counter()
-        logits.append(np.asarray(model.predict_on_batch(x), np.float32)[:real])
-        seconds.append(time.perf_counter() - began)
-    usual = float(np.median(seconds[1:])) if len(seconds) > 1 else seconds[0]
-    rate = batch / usual if len(seconds) > 1 else None
-    return Predicted(np.concatenate(logits), max(0.0, seconds[0] - usual), rate)
+        seen = []
+        for view in cut_views(x, views, crop):
+            began = time.perf_counter()
+            logits = np.asarray(model.predict_on_batch(view), np.float32)
+            seconds.append(time.perf_counter() - began)
+            seen.append(softmax(logits[:real]))
+        probabilities.append(np.stack(seen).mean(axis=0, dtype=np.float64).astype(np.float32))
+    rate = batch / (len(seen) * float(np.median(seconds[1:]))) if len(seconds) > 1 else None
+    return Predicted(np.concatenate(probabilities), _traced(seconds), rate)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -156,52 +193,43 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-@keras.saving.register_keras_serializable(package="fer_bench")
-class _SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy from logits and integer labels with label smoothing, which Keras' sparse loss does not have."""
+@dataclass(frozen=True)
+class _Trained:
+    """One epoch of training. Loss and accuracy are means over its steps: its batches are of one size."""
 
-    def __init__(self, label_smoothing: float, name: str = "smoothed_crossentropy", **kwargs) -> None:
-        super().__init__(name=name, **kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        classes = y_pred.shape[-1]
-        one_hot = keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32"), classes)
-        return keras.losses.categorical_crossentropy(
-            one_hot, y_pred, from_logits=True, label_smoothing=self.label_smoothing
-        )
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+    loss: float
+    accuracy: float
+    seconds: float
+    step_seconds: list[float]
 
 
-def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    asked: Optimizer = recipe.optimizer
-    rate = _learning_rate(recipe, steps_per_epoch)
-    # AdamW takes no None for no decay; to the others it spares an idle step over every weight.
-    decay = asked.weight_decay if asked.name == "adamw" else asked.weight_decay or None
-    common = {"learning_rate": rate, "weight_decay": decay, "global_clipnorm": asked.clip_norm}
-    if asked.name == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=asked.momentum, nesterov=asked.momentum > 0, **common)
-    else:
-        optimizer = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[asked.name](**common)
-    if asked.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+def _train_epoch(
+    model: keras.Model,
+    made: Iterator[Batch],
+    weights: np.ndarray | None,
+    rates: list[float],
+    where: str,
+    on_step: Callable[[int, int, float], None],
+) -> _Trained:
+    began = time.perf_counter()
+    losses, accuracies, seconds = [], [], []
+    for step, ((x, y), rate) in enumerate(zip(made, rates, strict=True), start=1):
+        step_began = time.perf_counter()
+        model.optimizer.learning_rate = rate
+        logs = model.train_on_batch(x, y, None if weights is None else y @ weights, return_dict=True)
+        losses.append(float(logs["loss"]))
+        accuracies.append(float(logs["accuracy"]))
+        seconds.append(time.perf_counter() - step_began)
+        if not math.isfinite(losses[-1]):
+            raise Diverged(f"the loss became {losses[-1]} in {where}, step {step} of {len(rates)}")
+        on_step(step, len(rates), losses[-1])
+    return _Trained(float(np.mean(losses)), float(np.mean(accuracies)), time.perf_counter() - began, seconds)
 
 
-def _learning_rate(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    peak, schedule = recipe.optimizer.learning_rate, recipe.schedule
-    total = recipe.epochs * steps_per_epoch
-    # A tenth of the run at most: a short run must not spend itself on warming up.
-    warmup = min(round(schedule.warmup_epochs * steps_per_epoch), total // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else peak,
-        decay_steps=max(1, total - warmup),
-        alpha=schedule.final if schedule.name == "cosine" else 1.0,
-        warmup_target=peak if warmup else None,
-        warmup_steps=warmup,
-    )
+def _traced(seconds: list[float]) -> float:
+    """What the first of some steps took beyond a usual one: it is traced and compiled, which is not training."""
+    first, *others = seconds
+    return max(0.0, first - float(np.median(others or [first])))
 
 
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -30,6 +30,13 @@ def describe_machine(backend: str) -> dict[str, Any]:
     }
 
 
+def precision_unsupported(precision: str, backend: str) -> str | None:
+    """Why this machine cannot train at a precision, in one sentence; None where it can."""
+    if precision == "mixed_float16" and not _accelerators(backend):
+        return "mixed_float16 needs a GPU, and this machine has none: use mixed_bfloat16 or float32."
+    return None
+
+
 def reset_peak_memory() -> None:
     """Start the process' peak anew, so that a trial is not charged with the one before it. Linux alone."""
     try:
@@ -68,7 +75,7 @@ def _accelerators(backend: str) -> list[str]:
 
         return accelerators()
     if backend == "jax":
-        import jax
+        from fer_bench.training.jax import accelerators
 
-        return [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+        return accelerators()
     return []

@@ -128,10 +128,10 @@ POLICIES: dict[str, dict[str, Any]] = {
     "none": NOTHING,
     "light": {"rotation": 0, "shift": 0.05, "zoom": 0},
     "standard": {},
-    "strong": {
+    "strong": {  # with shift 0.1 and resized_crop 0.35, a quarter of tightly cut faces lose a part of the mouth
         "rotation": 15,
-        "shift": 0.1,
-        "resized_crop": 0.35,
+        "shift": 0.05,
+        "resized_crop": 0.25,
         "brightness": 0.15,
         "contrast": 0.3,
         "erasing": 0.3,

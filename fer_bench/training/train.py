@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -31,13 +31,17 @@ class Watcher(Protocol):
 
 
 def build_model(
-    architecture: str, recipe: Recipe, image_size: tuple[int, int], classes: int, weights_file: Path | None = None
+    architecture: str, recipe: Recipe, image_shape: tuple[int, ...], classes: int, weights_file: Path | None = None
 ) -> keras.Model:
-    """A registered architecture as a model from raw pixels (batch, height, width, 1) to logits (batch, classes).
+    """A registered architecture as a model from raw pixels (batch, *image_shape, 1) to logits (batch, classes).
 
-    UserError where the architecture does not return float32 logits of that shape.
+    `image_shape` is ([time,] height, width); the recipe's crop replaces height and width. UserError where the
+    architecture does not return float32 logits of that shape, or the crop is greater than the image.
     """
-    inputs = keras.Input((*image_size, 1), name="pixels")
+    if recipe.crop and recipe.crop > min(image_shape[-2:]):
+        raise UserError(f"A crop of {recipe.crop} is greater than the images of {image_shape[-2]}×{image_shape[-1]}.")
+    side = (recipe.crop, recipe.crop) if recipe.crop else image_shape[-2:]
+    inputs = keras.Input((*image_shape[:-2], *side, 1), name="pixels")
     build = BuildRecipe(**recipe.model_dump(), classes=classes, weights_file=weights_file)
     logits = ARCHITECTURES.function(architecture)(inputs, build)
     if getattr(logits, "shape", None) != (None, classes) or logits.dtype != "float32":
@@ -56,7 +60,7 @@ def run_trial(
     KeyboardInterrupt passes through: a trial that the user abandons leaves no record.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    known = {
+    known: dict[str, Any] = {
         "trial": trial,
         "started": started,
         "machine": machine.describe_machine(trial.backend),
@@ -79,8 +83,10 @@ def _train_and_predict(
     trial: Trial, dataset: Dataset, fold: Fold, weights_file: Path | None, watched: _Watched
 ) -> tuple[dict, dict[str, Predictions]]:
     recipe = Recipe.model_validate(trial.recipe)
+    if reason := machine.precision_unsupported(recipe.precision, trial.backend):
+        raise UserError(reason)
     began = time.perf_counter()
-    model = build_model(trial.architecture, recipe, dataset.images.shape[1:3], len(dataset.classes), weights_file)
+    model = build_model(trial.architecture, recipe, dataset.images.shape[1:], len(dataset.classes), weights_file)
     build_seconds = time.perf_counter() - began
 
     fitted = loop.fit(
@@ -91,11 +97,12 @@ def _train_and_predict(
         dataset.labels[fold.validation],
         recipe,
         trial.seed,
+        soft_labels=None if dataset.soft_labels is None else dataset.soft_labels[fold.training],
         on_step=watched.step,
         on_epoch=watched.epoch,
     )
     # Only here, after every choice has been made, are the test images opened.
-    tested = loop.predict(model, dataset.images[fold.test])
+    tested = loop.predict(model, dataset.images[fold.test], recipe.test_views, recipe.crop)
 
     costs = Costs(
         build_seconds=build_seconds,
@@ -114,7 +121,7 @@ def _train_and_predict(
     }
     predictions = {
         "validation": _predictions(dataset, fold.validation, fitted.validation_probabilities),
-        "test": _predictions(dataset, fold.test, loop.softmax(tested.logits)),
+        "test": _predictions(dataset, fold.test, tested.probabilities),
     }
     return measured, predictions
 
@@ -143,10 +150,7 @@ def _keras_state(trial: Trial) -> Iterator[None]:
     """Seed and precision of a trial; afterwards the precision of before, and no graph left in memory."""
     precision = keras.config.dtype_policy()
     machine.reset_peak_memory()
-    if keras.backend.backend() == "tensorflow":
-        from fer_bench.training.tensorflow import make_deterministic
-
-        make_deterministic()
+    _make_deterministic()
     keras.utils.set_random_seed(trial.seed)
     keras.config.set_dtype_policy(trial.precision)
     try:
@@ -155,3 +159,14 @@ def _keras_state(trial: Trial) -> Iterator[None]:
         keras.config.set_dtype_policy(precision)
         keras.backend.clear_session()
         gc.collect()
+
+
+def _make_deterministic() -> None:
+    if keras.backend.backend() == "tensorflow":
+        from fer_bench.training import tensorflow
+
+        tensorflow.make_deterministic()
+    elif keras.backend.backend() == "jax":
+        from fer_bench.training import jax
+
+        jax.make_deterministic()

@@ -82,6 +82,27 @@ def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of,
     assert training_seconds(measured, planned) == pytest.approx(2 * usual)  # what was measured wins
 
 
+def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planned, plan_of, monkeypatch):
+    entry = ARCHITECTURES.get("tiny")
+    monkeypatch.setitem(
+        ARCHITECTURES._entries, "tiny", replace(entry, options={**entry.options, "reference_speed": 10.0})
+    )
+
+    def seconds(**changes):
+        recipe = {**planned.trial.recipe, **changes}
+        trial = planned.trial.model_copy(update={"recipe": recipe})
+        return training_seconds(Estimator([], MACHINE), replace(planned, trial=trial))
+
+    def trained(blocks):
+        return seconds(backbone={"trained_blocks": blocks, "learning_rate_factor": 1.0}, initial_weights="imagenet")
+
+    frozen, gradual, full = trained(0), trained([[0, 0], [0.5, "all"]]), trained("all")
+    assert full == seconds()
+    assert frozen == pytest.approx(estimate.FROZEN_COST * full)
+    assert gradual == pytest.approx((frozen + full) / 2)
+    assert seconds(test_views="ten-crop", crop=8) > seconds(test_views="flip") > full
+
+
 def test_the_rate_of_matrix_products_is_measured(monkeypatch):
     monkeypatch.undo()
     assert estimate.matrix_product_gflops(side=64, repeats=2) > 0.01

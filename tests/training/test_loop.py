@@ -6,11 +6,11 @@ import pytest
 from keras import layers
 
 from fer_bench.training import loop
-from fer_bench.training.loop import Diverged, compile_model, fit, predict, softmax
+from fer_bench.training.loop import Diverged, fit, predict, softmax
 from fer_bench.training.recipe import resolve
 
 PLAIN = {
-    "augmentation": {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0},
+    "augmentation": "none",
     "batch_size": 16,
     "schedule.warmup_epochs": 0,
 }
@@ -68,12 +68,12 @@ def test_the_model_is_left_with_the_weights_of_the_best_epoch():
     fitted, _ = trained(
         model,
         {"epochs": 6, "optimizer": {"learning_rate": 0.3, "name": "sgd"}, "patience": None},
-        on_epoch=lambda epoch: seen.append(softmax(predict(model, validation[0]).logits)),
+        on_epoch=lambda epoch: seen.append(predict(model, validation[0]).probabilities),
     )
     merits = [(e.validation_accuracy, -e.validation_loss) for e in fitted.history]
     assert fitted.best_epoch == 1 + merits.index(max(merits))
     np.testing.assert_array_equal(fitted.validation_probabilities, seen[fitted.best_epoch - 1])
-    np.testing.assert_array_equal(softmax(predict(model, images).logits), fitted.validation_probabilities)
+    np.testing.assert_array_equal(predict(model, images).probabilities, fitted.validation_probabilities)
     best = fitted.history[fitted.best_epoch - 1]
     assert np.mean(fitted.validation_probabilities.argmax(1) == labels) == pytest.approx(best.validation_accuracy)
     assert len({probabilities.tobytes() for probabilities in seen}) == 6
@@ -86,13 +86,13 @@ def scripted(monkeypatch):
     def make(accuracies: list[float], losses: list[float] | None = None):
         told = iter(zip(accuracies, losses or [1.0] * len(accuracies), strict=True))
 
-        def predicted(model, images):
+        def predicted(model, images, crop=None):
             model.layers[-1].bias.assign([len(calls), 0, 0])
             calls.append(None)
             accuracy, loss = next(told)
             right = np.arange(len(images)) < round(accuracy * len(images))
             logits = np.where(right, 1.0, -1.0)[:, None] * np.array([loss, 0, 0])
-            return loop.Predicted(logits.astype(np.float32), 0.0, None)
+            return loop.Predicted(softmax(logits), 0.0, None)
 
         calls: list = []
         monkeypatch.setattr(loop, "predict", predicted)
@@ -164,7 +164,7 @@ def test_a_learning_rate_without_measure_diverges():
 
 def test_a_validation_loss_that_is_no_number_diverges(monkeypatch):
     monkeypatch.setattr(
-        loop, "predict", lambda model, x: loop.Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
+        loop, "predict", lambda model, x, crop: loop.Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
     )
     with pytest.raises(Diverged, match="the validation loss became nan in epoch 1"):
         trained(dense(), {"epochs": 2})
@@ -177,93 +177,21 @@ def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, 
     model = keras.Model(inputs, layers.Flatten()(inputs))
     images = np.arange(count * 4, dtype=np.uint8).reshape(count, 2, 2)
     predicted = predict(model, images)
-    np.testing.assert_array_equal(predicted.logits, images.reshape(count, 4))
-    assert predicted.logits.dtype == np.float32
+    np.testing.assert_array_equal(predicted.probabilities, softmax(images.reshape(count, 4)))
+    assert predicted.probabilities.dtype == np.float32
     assert (predicted.images_per_second is not None) == (count > 4)
     assert predicted.trace_seconds >= 0
-
-
-def rates(recipe: dict, steps_per_epoch: int = 10) -> np.ndarray:
-    """The learning rate before each step and after the last."""
-    resolved = resolve(recipe)
-    schedule = loop._learning_rate(resolved, steps_per_epoch)
-    return np.array([float(schedule(step)) for step in range(resolved.epochs * steps_per_epoch + 1)])
-
-
-def test_the_learning_rate_warms_up_and_decays():
-    rate = rates({"epochs": 20, "optimizer.learning_rate": 0.1, "schedule": {"warmup_epochs": 1, "final": 0.05}})
-    np.testing.assert_allclose(rate[:11], np.linspace(0, 0.1, 11), atol=1e-7)  # in one epoch of ten steps
-    assert (np.diff(rate[10:]) < 0).all()
-    assert rate[105] == pytest.approx(0.1 * (1 + 0.05) / 2, rel=1e-3)  # halfway down the cosine
-    assert rate[-1] == pytest.approx(0.005, rel=1e-4)
-
-
-def test_a_short_run_warms_up_for_a_tenth_of_it_at_most():
-    rate = rates({"epochs": 2, "optimizer.learning_rate": 0.1, "schedule.warmup_epochs": 5})
-    assert rate.argmax() == 2 and rate[2] == pytest.approx(0.1)
-
-
-def test_a_constant_learning_rate_stays():
-    rate = rates({"epochs": 4, "optimizer.learning_rate": 0.1, "schedule": {"name": "constant", "warmup_epochs": 0}})
-    np.testing.assert_allclose(rate, 0.1, rtol=1e-6)
-    rate = rates({"epochs": 20, "optimizer.learning_rate": 0.1, "schedule.name": "constant"})
-    assert rate[0] == 0
-    np.testing.assert_allclose(rate[10:], 0.1, rtol=1e-6)
 
 
 def test_the_history_holds_the_learning_rate():
     fitted, _ = trained(dense(), {"epochs": 3, "optimizer.learning_rate": 0.1, "schedule.final": 0.1})
     rate = [e.learning_rate for e in fitted.history]
-    assert 0.1 > rate[0] > rate[1] > rate[2] == pytest.approx(0.01, rel=1e-3)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_is_keras_cross_entropy_on_one_hot_labels(smoothing):
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(0, 2, (7, 3)).astype(np.float32), rng.integers(0, 3, 7)
-    model = dense()
-    compile_model(model, resolve({"label_smoothing": smoothing}), 10)
-    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)(
-        np.eye(3, dtype=np.float32)[labels], logits
-    )
-    assert float(model.loss(labels, logits)) == pytest.approx(float(expected), rel=1e-5)
+    assert 0.1 > rate[0] > rate[1] > rate[2] > 0.01
 
 
 def test_accuracy_is_counted_right_under_label_smoothing():
     fitted, _ = trained(dense(), {"epochs": 8, "label_smoothing": 0.1, "optimizer.learning_rate": 0.05})
     assert fitted.history[-1].accuracy > 0.6 and fitted.history[-1].loss > 0.3
-
-
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_weight_decay_spares_biases_and_normalisation(name):
-    model = dense(hidden=4)
-    recipe = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
-    compile_model(model, resolve({"optimizer": recipe, "schedule": {"name": "constant", "warmup_epochs": 0}}), 10)
-    for variable in model.trainable_variables:
-        variable.assign(np.ones(variable.shape))
-    model.optimizer.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
-    moved = {v.path: float(np.abs(np.asarray(v) - 1).max()) for v in model.trainable_variables}
-    assert {path.rpartition("/")[2] for path, by in moved.items() if by > 1e-6} == {"kernel"}
-    assert [by for path, by in moved.items() if path.endswith("kernel")] == pytest.approx([0.05, 0.05], rel=1e-4)
-
-
-def test_no_weight_decay_leaves_weights_without_gradient():
-    model = dense()
-    compile_model(model, resolve({"optimizer": {"weight_decay": 0}}), 10)
-    before = [np.asarray(v) for v in model.trainable_variables]
-    model.optimizer.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
-    for variable, expected in zip(model.trainable_variables, before, strict=True):
-        np.testing.assert_array_equal(np.asarray(variable), expected)
-
-
-def test_the_whole_gradient_is_clipped():
-    model = dense()
-    asked = {"name": "sgd", "learning_rate": 1.0, "momentum": 0, "weight_decay": 0, "clip_norm": 1.0}
-    compile_model(model, resolve({"optimizer": asked, "schedule": {"name": "constant", "warmup_epochs": 0}}), 10)
-    before = [np.asarray(v) for v in model.trainable_variables]
-    model.optimizer.apply([10 * keras.ops.ones(v.shape) for v in model.trainable_variables], model.trainable_variables)
-    moved = [np.asarray(v) - b for v, b in zip(model.trainable_variables, before, strict=True)]
-    assert np.sqrt(sum((m**2).sum() for m in moved)) == pytest.approx(1.0, rel=1e-4)
 
 
 def test_softmax_bears_large_logits():

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from fer_bench.errors import UserError
 from fer_bench.protocols.catalogue import folds
+from fer_bench.training.machine import precision_unsupported
 from fer_bench.training.recipe import Recipe, resolve
 from fer_bench.training.train import build_model, run_trial
 
@@ -173,3 +175,67 @@ def test_a_recipe_reaches_the_function_with_classes_and_weights(tmp_path, tiny_a
     monkeypatch.setitem(ARCHITECTURES._functions, "tiny", spy)
     build_model("tiny", resolve({"dropout": 0.25}), (12, 12), 4, tmp_path / "weights.h5")
     assert (seen[0].dropout, seen[0].classes, seen[0].weights_file) == (0.25, 4, tmp_path / "weights.h5")
+
+
+def test_a_crop_and_a_sequence_shape_the_pixels():
+    assert build_model("tiny", resolve({"crop": 8}), (12, 12), 3).input_shape == (None, 8, 8, 1)
+    assert build_model("tiny", resolve(), (5, 12, 10), 3).input_shape == (None, 5, 12, 10, 1)
+    assert build_model("tiny", resolve({"crop": 8}), (5, 12, 10), 3).input_shape == (None, 5, 8, 8, 1)
+    with pytest.raises(UserError, match="A crop of 11 is greater than the images of 12×10"):
+        build_model("tiny", resolve({"crop": 11}), (12, 10), 3)
+
+
+def test_the_test_is_predicted_by_the_views_that_the_recipe_asks_for(run):
+    _, one = run("tiny", epochs=3, crop=8)
+    record, ten = run("tiny", epochs=3, crop=8, test_views="ten-crop")
+    assert record.status == "finished", record.reason
+    for part in ("validation", "test"):  # the same training, looked at otherwise
+        assert np.abs(one[part].probabilities - ten[part].probabilities).max() > 1e-3
+        np.testing.assert_allclose(ten[part].probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_sequences_are_a_dataset_like_any_other(dataset, fold, trial_of, watcher):
+    sequences = replace(dataset, images=np.stack([dataset.images] * 3, axis=1))
+    record, predictions = run_trial(trial_of("tiny", epochs=8), sequences, fold, None, watcher)
+    assert record.status == "finished", record.reason
+    assert record.parameters == 3 * 12 * 12 * 3 + 3
+    assert (predictions["test"].probabilities.argmax(1) == predictions["test"].labels).mean() > 0.8
+
+
+def test_soft_labels_come_with_the_dataset(dataset, fold, trial_of, watcher):
+    trial = trial_of("tiny", epochs=8, soft_labels=True)
+    record, _ = run_trial(trial, dataset, fold, None, watcher)
+    assert record.status == "failed" and "the dataset has no label distributions" in record.reason
+    soft = 0.4 * np.eye(3, dtype=np.float32)[dataset.labels] + 0.2
+    record, predictions = run_trial(trial, replace(dataset, soft_labels=soft), fold, None, watcher)
+    test = predictions["test"]
+    assert (test.probabilities.argmax(1) == test.labels).mean() > 0.8
+    assert test.probabilities.max() < 0.9  # as unsure as the labels are
+
+
+def test_float16_without_a_gpu_is_refused_in_one_sentence(run, monkeypatch):
+    monkeypatch.setattr("fer_bench.training.machine._accelerators", lambda backend: [])
+    record, _ = run("tiny", precision="mixed_float16")
+    assert record.status == "failed"
+    assert "mixed_float16 needs a GPU, and this machine has none" in record.reason
+
+
+def test_what_a_machine_supports():
+    assert precision_unsupported("float32", "tensorflow") is None
+    assert precision_unsupported("mixed_bfloat16", "tensorflow") is None
+
+
+def test_parameters_are_counted_whether_they_are_trained_or_not(run, monkeypatch):
+    from fer_bench.architecture import ARCHITECTURES
+
+    def frozen(inputs, recipe):
+        flat = keras.layers.Flatten()(inputs)
+        pixels = keras.Input(flat.shape[1:])
+        backbone = keras.Model(pixels, keras.layers.Dense(4, name="block1_dense")(pixels), name="backbone")
+        return keras.layers.Dense(recipe.classes)(backbone(flat))
+
+    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", frozen)
+    for blocks in (0, "all"):
+        record, _ = run("tiny", **{"backbone.trained_blocks": blocks})
+        assert record.status == "finished", record.reason
+        assert record.parameters == 144 * 4 + 4 + 4 * 3 + 3

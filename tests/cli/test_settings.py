@@ -1,0 +1,25 @@
+"""The values of --set, and how it stands to the other flags."""
+
+import pytest
+
+from fer_bench.cli.options import recipe_flags
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["optimizer.learning_rate=3e-4"], {"optimizer.learning_rate": 3e-4}),
+        (["loss=focal", "soft_labels=true"], {"loss": "focal", "soft_labels": True}),
+        (["crop=null", "test_views=1"], {"crop": None, "test_views": 1}),
+        (["augmentation=imgaug:light"], {"augmentation": "imgaug:light"}),
+        (["backbone.trained_blocks=[[0,0],[0.5,all]]"], {"backbone.trained_blocks": [[0, 0], [0.5, "all"]]}),
+        (["epochs=3", "epochs=4"], {"epochs": 4}),
+        (["epochs = 3"], {"epochs": 3}),
+    ],
+)
+def test_the_values_of_set_are_yaml(settings, expected):
+    assert recipe_flags(None, None, None, tuple(settings)) == expected
+
+
+def test_set_wins_over_the_flag_for_the_same():
+    assert recipe_flags(7, 8, "random", ("epochs=3",)) == {"epochs": 3, "batch_size": 8, "initial_weights": "random"}

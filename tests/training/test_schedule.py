@@ -1,0 +1,75 @@
+"""The learning rate at known steps of known runs."""
+
+import numpy as np
+import pytest
+
+from fer_bench.training.recipe import resolve
+from fer_bench.training.schedule import drops, learning_rate
+
+
+def rates(recipe: dict, steps_per_epoch: int = 10, accuracies=()) -> np.ndarray:
+    resolved = resolve({"optimizer.learning_rate": 0.1}, recipe)
+    steps = range(resolved.epochs * steps_per_epoch)
+    return np.array([learning_rate(resolved, step, steps_per_epoch, accuracies) for step in steps])
+
+
+def test_it_warms_up_and_decays_as_a_cosine():
+    rate = rates({"epochs": 20, "schedule": {"warmup_epochs": 1, "final": 0.05}})
+    np.testing.assert_allclose(rate[:11], 0.1 * np.arange(1, 12) / 11)  # no step is idle
+    assert (np.diff(rate[10:]) < 0).all()
+    assert rate[105] == pytest.approx(0.1 * (1 + 0.05) / 2)  # halfway down the cosine
+    assert rate[-1] == pytest.approx(0.005, rel=0.01)
+
+
+def test_a_short_run_warms_up_for_a_tenth_of_it_at_most():
+    rate = rates({"epochs": 2, "schedule.warmup_epochs": 5})
+    assert rate.argmax() == 2 and rate[2] == pytest.approx(0.1) and rate[0] > 0
+
+
+def test_the_shortest_run_has_no_warm_up():
+    assert rates({"epochs": 1}, steps_per_epoch=1) == pytest.approx([0.1])
+
+
+def test_a_constant_learning_rate_stays():
+    assert set(rates({"epochs": 4, "schedule": {"name": "constant", "warmup_epochs": 0}})) == {0.1}
+    warm = rates({"epochs": 20, "schedule.name": "constant"})
+    assert warm[0] < 0.01 and set(warm[10:]) == {0.1}
+
+
+def test_steps_fall_every_so_many_epochs_after_the_start():
+    rate = rates(
+        {"epochs": 9, "schedule": {"name": "step", "warmup_epochs": 0, "start": 3, "every": 2, "factor": 0.5}},
+        steps_per_epoch=2,
+    )
+    by_epoch = rate.reshape(9, 2)
+    assert (by_epoch[:, 0] == by_epoch[:, 1]).all()
+    np.testing.assert_allclose(by_epoch[:, 0], 0.1 * 0.5 ** np.array([0, 0, 0, 0, 0, 1, 1, 2, 2]))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([], 0),
+        ([0.1, 0.2, 0.3, 0.4], 0),
+        ([0.5, 0.4, 0.4], 1),
+        ([0.5, 0.5, 0.5], 1),  # as good is not better
+        ([0.5, 0.4, 0.4, 0.4], 1),
+        ([0.5, 0.4, 0.4, 0.4, 0.4], 2),
+        ([0.5, 0.4, 0.6, 0.4], 0),
+    ],
+)
+def test_drops_wait_for_a_better_accuracy(accuracies, expected):
+    assert drops(accuracies, patience=2) == expected
+
+
+def test_a_plateau_lowers_the_rate_down_to_its_end():
+    recipe = {"epochs": 5, "schedule": {"name": "plateau", "warmup_epochs": 0, "patience": 2, "final": 0.02}}
+    assert set(rates(recipe, accuracies=[0.5, 0.6])) == {0.1}
+    assert rates(recipe, accuracies=[0.5, 0.4, 0.4])[0] == pytest.approx(0.01)
+    assert rates(recipe, accuracies=[0.5, *[0.4] * 8])[0] == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("name", ["cosine", "step", "plateau", "constant"])
+def test_every_schedule_warms_up(name):
+    rate = rates({"epochs": 20, "schedule": {"name": name, "every": 20, "warmup_epochs": 2}})
+    np.testing.assert_allclose(rate[:20], 0.1 * np.arange(1, 21) / 21)
