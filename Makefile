@@ -23,8 +23,8 @@ help: ## list these targets
 
 install: $(INSTALLED) ## create .venv and install the project there
 
-bench: $(INSTALLED) ## run every architecture and print the leaderboard (ARGS='--epochs 5')
-	$(RUN) benchmark.py --models all $(ARGS)
+bench: $(INSTALLED) ## train and print the leaderboard (ARGS='--models all --epochs 5')
+	$(RUN) benchmark.py $(ARGS)
 
 test: $(INSTALLED) ## run the fast tests (ARGS='-k registry')
 	@$(RUN) -m pytest $(ARGS)

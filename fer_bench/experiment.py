@@ -11,12 +11,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_bench.errors import UserError
+from fer_bench.recipes import DEFAULT, located
 from fer_bench.shipped import experiments
 from fer_bench.training.recipe import explain
 
 
 class Experiment(BaseModel):
-    """A sweep as its user asks for it: every model × dataset × protocol × seed."""
+    """A sweep as its user asks for it: every model × recipe × dataset × protocol × seed.
+
+    A recipe is laid in this order, each over the one before: the base recipe, the architecture's own (unless the named
+    one is complete), the named one, what it says of the model, `recipe`, `per_model`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,13 +31,20 @@ class Experiment(BaseModel):
     datasets: list[str] = Field(min_length=1)
     protocols: list[str] = Field(default_factory=lambda: ["official"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default_factory=lambda: [0], min_length=1)
-    recipe: dict[str, Any] = Field(default_factory=dict)  # laid over every architecture's default recipe
+    recipes: list[str] = Field(default_factory=lambda: [DEFAULT], min_length=1)  # names or YAML files
+    recipe: dict[str, Any] = Field(default_factory=dict)  # laid over each of them
     per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
+    leave_out_impossible: bool = False  # pairs of model and recipe; else those of models named outright are refused
 
-    @field_validator("models", "datasets", "protocols", mode="before")
+    @field_validator("models", "datasets", "protocols", "recipes", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return _parts(value)
+
+    @field_validator("recipes")
+    @classmethod
+    def _locate(cls, value: list[str]) -> list[str]:
+        return [located(one) for one in value]
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -44,8 +56,8 @@ class Experiment(BaseModel):
         """This experiment with the given fields replaced, and recipe entries that win over every other."""
         given = {key: value for key, value in fields.items() if value is not None}
         if recipe:
-            given["recipe"] = {**self.recipe, **recipe}
-            given["per_model"] = {pattern: {**own, **recipe} for pattern, own in self.per_model.items()}
+            given["recipe"] = _over(self.recipe, recipe)
+            given["per_model"] = {pattern: _over(own, recipe) for pattern, own in self.per_model.items()}
         return validated({**self.model_dump(), **given}, "the flags")
 
 
@@ -61,6 +73,8 @@ def read(name_or_path: str) -> Experiment:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys and values, such as 'models: [cnn]'.")
+    if "recipes" in content:
+        content = content | {"recipes": _beside(content["recipes"], path.parent)}
     return validated({"name": path.stem, **content}, str(path))
 
 
@@ -81,3 +95,20 @@ def save(experiment: Experiment, folder: Path) -> Path:
     path = folder / f"{experiment.name}.yaml"
     path.write_text(yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
+
+
+def _parts(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, the second one last: of dotted and nested keys for the same thing, the last one counts."""
+    return {key: value for key, value in under.items() if key not in over} | dict(over)
+
+
+def _beside(recipes: Any, folder: Path) -> Any:
+    """Recipe files are looked for beside the experiment that names them, then where the command was given."""
+    parts = _parts(recipes)
+    if not isinstance(parts, list):
+        return recipes
+    return [str(folder / part) if isinstance(part, str) and (folder / part).is_file() else part for part in parts]

@@ -13,6 +13,7 @@ from rich.console import Console
 from fer_bench import records
 from fer_bench.datasets import Places
 from fer_bench.experiment import Experiment, save
+from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
 from fer_bench.report.write import read_board, write_board
 from fer_bench.sweep.estimate import Estimator
@@ -39,8 +40,7 @@ def sweep_and_report(
     backend = keras.backend.backend()
     open_results(results)
     plan = make_plan(experiment, places, weights_folder(weights_dir), backend)
-    models = list(dict.fromkeys(planned.trial.architecture for planned in plan.trials))
-    save(experiment.model_copy(update={"models": models}), results / "experiments")
+    save(_resolved(plan), results / "experiments")
     known = records.load(results)
     left = todo(plan, known, overwrite, retry_failed)
     estimator = Estimator((stored.record for stored in known), describe_machine(backend))
@@ -51,15 +51,20 @@ def sweep_and_report(
     return _report(plan, results, console)
 
 
-def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, console: Console) -> None:
-    experiment = plan.experiment
-    models = list(dict.fromkeys(planned.trial.architecture for planned in plan.trials))
-    datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
-    console.print(
-        f"[bold]{experiment.name}[/]: {len(models)} models × {', '.join(datasets)} × "
-        f"{len(experiment.seeds)} seed{'s' * (len(experiment.seeds) > 1)} = {len(plan.trials)} trials",
-        highlight=False,
+def _resolved(plan: Plan) -> Experiment:
+    """The experiment with the models that its patterns stand for today; run again, it leaves out the same pairs."""
+    models = list(dict.fromkeys(pair.architecture.name for pair in plan.pairs.possible))
+    return plan.experiment.model_copy(
+        update={
+            "models": models,
+            "leave_out_impossible": plan.experiment.leave_out_impossible or bool(plan.pairs.left_out),
+        }
     )
+
+
+def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, console: Console) -> None:
+    datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
+    console.print(f"[bold]{plan.experiment.name}[/]: {_size(plan, datasets)}", highlight=False, soft_wrap=True)
     if "synthetic" in datasets:
         console.print(
             "synthetic: drawn faces, not a benchmark. For the real thing, put fer2013.csv below data/ or name its "
@@ -78,6 +83,17 @@ def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, conso
             soft_wrap=True,
             highlight=False,
         )
+
+
+def _size(plan: Plan, datasets: list[str]) -> str:
+    """Models × recipes × datasets × seeds = trials, and how many pairs are missing from that product."""
+    models = {pair.architecture.name for pair in plan.pairs.possible}
+    recipes = list(dict.fromkeys(pair.asked for pair in plan.pairs.possible))
+    seeds = len(dict.fromkeys(plan.experiment.seeds))
+    factors = [plural(len(models), "model"), ", ".join(recipes), ", ".join(datasets), plural(seeds, "seed")]
+    left_out = len({(left.model, left.recipe) for left in plan.pairs.left_out if left.model in models})
+    less = f", {plural(left_out, 'impossible pair')} left out" if left_out else ""
+    return f"{' × '.join(factors)} = {plural(len(plan.trials), 'trial')}{less}"
 
 
 def _expected(left: Todo, estimator: Estimator) -> str:

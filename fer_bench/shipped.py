@@ -1,4 +1,4 @@
-"""The experiments that come with the project. Imports nothing, so that listing them is light."""
+"""The experiments and recipes that come with the project. Imports nothing, so that listing them is light."""
 
 from pathlib import Path
 
@@ -8,3 +8,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 def experiments() -> dict[str, Path]:
     """Name → YAML file."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def recipes() -> dict[str, Path]:
+    """Name → YAML file."""
+    return {path.stem: path for path in sorted((FOLDER / "recipes").glob("*.yaml"))}

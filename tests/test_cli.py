@@ -201,6 +201,35 @@ def test_flags_override_the_experiment_file(call, place, data_dir):
     assert "epochs: 1" in (place / "results/experiments/mine.yaml").read_text()
 
 
+def test_recipes_by_name_and_by_file_are_rows_of_their_own(call, place, data_dir):
+    (place / "short.yaml").write_text("recipe: {epochs: 2, dropout: 0.1}\n")
+    asked = ("--models", "cli_t*", "--recipe", "default,short.yaml,frozen", "--data-dir", data_dir)
+    status, out, _ = call(*asked, "--set", "optimizer.learning_rate=3e-4", "--set", "patience=null", "--epochs", "1")
+    assert status == 0
+    assert "1 model × default, short × fer2013 × 1 seed = 2 trials, 1 impossible pair left out" in out
+    assert "Left out as impossible: cli_tiny × frozen (no ImageNet weights exist)." in out
+    recipes = [stored.record.trial.recipe for stored in records.load(place / "results")]
+    assert sorted(recipe["dropout"] for recipe in recipes) == [0.1, 0.3]
+    assert all((r["optimizer"]["learning_rate"], r["patience"], r["epochs"]) == (3e-4, None, 1) for r in recipes)
+    with open(place / "results/leaderboard.csv") as file:
+        labels = {row["label"]: row["recipe"] for row in csv.DictReader(file)}
+    assert sorted(recipe.partition(",")[0] for recipe in labels.values()) == ["default", "short"]
+    figures = [path.name for path in (place / "results/figures").rglob("*confusion.png")]
+    assert len(figures) == 2 and any("short" in name for name in figures)
+
+    resolved = "results/experiments/fer2013.yaml"
+    status, out, _ = call("--experiment", resolved, "--data-dir", data_dir)
+    assert status == 0 and "2 recorded already" in out and "to run" not in out
+
+
+def test_train_takes_a_recipe_too(call, place, data_dir):
+    asked = ("train", "--model", "cli_tiny", "--recipe", "uniform", "--set", "epochs=1", "--data-dir", data_dir)
+    status, _, _ = call(*asked)
+    assert status == 0
+    (stored,) = records.load(place / "results")
+    assert stored.record.trial.recipe_name == "uniform, epochs=1"
+
+
 BAD = {
     "unknown model": (["--models", "vgg91"], "vgg19"),
     "unknown dataset": (["--models", "cli_tiny", "--datasets", "fer2031"], "fer2013"),
@@ -213,6 +242,15 @@ BAD = {
     "results in a file": (["--models", "cli_tiny", "--results-dir", "file/results"], "file/results"),
     "weights folder": (["--models", "cli_tiny", "--weights-dir", "nowhere"], "nowhere"),
     "no ImageNet weights": (["--models", "cli_tiny", "--weights", "imagenet"], "cli_tiny"),
+    "unknown recipe": (["--models", "cli_tiny", "--recipe", "fozen"], "frozen"),
+    "impossible recipe": (["--models", "cli_tiny", "--recipe", "frozen"], "no ImageNet weights exist"),
+    "nothing left": (["--models", "cli_tin*", "--recipe", "frozen"], "Nothing is left to train"),
+    "set without value": (["--models", "cli_tiny", "--set", "epochs"], "such as --set optimizer.learning_rate=3e-4"),
+    "set without key": (["--models", "cli_tiny", "--set", "=3"], "give a key and a value"),
+    "set to no YAML": (["--models", "cli_tiny", "--set", "epochs=[3"], "no valid YAML value"),
+    "set of no field": (["--models", "cli_tiny", "--set", "epoch=3"], "unknown key 'epoch'. Did you mean 'epochs'?"),
+    "set to no value": (["--models", "cli_tiny", "--set", "loss=fokal"], "loss should be"),
+    "ten-crop without crop": (["--models", "cli_tiny", "--set", "test_views=ten-crop"], "needs a crop"),
     "nothing to report": (["report", "--results-dir", "empty"], "empty"),
     "nothing trained": (["evaluate", "--model", "vgg16", "--results-dir", "empty"], "empty"),
     "cut csv": (["--models", "cli_tiny", "--data-dir", "cut"], "line 3"),

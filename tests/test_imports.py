@@ -20,16 +20,24 @@ FLOORS = [
     ("benchmark",),
     ("fer_bench.cli",),
     ("fer_bench.job",),
-    ("fer_bench.sweep", "fer_bench.report", "fer_bench.inference", "fer_bench.listing"),
+    (
+        "fer_bench.sweep",
+        "fer_bench.report",
+        "fer_bench.inference",
+        "fer_bench.contract",
+        "fer_bench.scaffold",
+        "fer_bench.listing",
+    ),
     (
         "fer_bench.training",
         "fer_bench.protocols",
         "fer_bench.records",
         "fer_bench.experiment",
+        "fer_bench.recipes",
         "fer_bench.architecture",
         "architectures",
     ),
-    ("fer_bench.datasets", "fer_bench.evaluation", "fer_bench.registry", "fer_bench.trial"),
+    ("fer_bench.datasets", "fer_bench.evaluation", "fer_bench.registry", "fer_bench.entry_points", "fer_bench.trial"),
     # What belongs to no room: on nothing but the standard library and each other.
     ("fer_bench.source", "fer_bench.shipped", "fer_bench.quiet", "fer_bench.errors", "fer_bench"),
 ]

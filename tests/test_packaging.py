@@ -66,6 +66,15 @@ def test_architectures_and_experiments_lie_beside_the_package():
     beside = Path(fer_bench.__file__).resolve().parent.parent
     assert (beside / "architectures").is_dir()
     assert list((beside / "experiments").glob("*.yaml"))
+    assert list((beside / "experiments" / "recipes").glob("*.yaml"))
+
+
+def test_a_wheel_holds_every_experiment_and_recipe():
+    """Every YAML file matches what pyproject.toml says of their folder."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folder = ROOT / "experiments"
+    packed = {path for pattern in tool["package-data"]["experiments"] for path in folder.glob(pattern)}
+    assert packed == set(folder.rglob("*.yaml"))
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")

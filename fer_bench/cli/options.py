@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,18 @@ OUTSIDE = [
     )
 ]
 TRAINING = [
+    click.option(
+        "--recipe",
+        "recipes",
+        help="Named recipes or YAML files, separated by commas: frozen, finetune, …  [default: each model's own]",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A recipe's entry, such as optimizer.learning_rate=3e-4; wins over every recipe. Repeatable.",
+    ),
     click.option("--epochs", type=click.IntRange(1), help="Epochs of every trial."),
     click.option("--batch-size", type=click.IntRange(1), help="Batch size of every trial."),
     click.option("--weights", type=click.Choice(["auto", "imagenet", "random"]), help="Initial weights."),
@@ -49,6 +62,34 @@ TRAINING = [
     click.option("--overwrite", is_flag=True, help="Run again what is recorded already."),
     click.option("--retry-failed", is_flag=True, help="Run again what is recorded as failed."),
 ]
+
+
+def recipe_flags(epochs: int | None, batch_size: int | None, weights: str | None, settings: tuple[str, ...]) -> dict:
+    """The entries of a recipe that --epochs, --batch-size, --weights and --set give; keys may be dotted.
+
+    UserError for a --set that is no KEY=VALUE, or whose value is no YAML.
+    """
+    flags = {"epochs": epochs, "batch_size": batch_size, "initial_weights": weights}
+    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set {setting}: give a key and a value, such as --set optimizer.learning_rate=3e-4.")
+        given.pop(key.strip(), None)  # the last one counts, also over a whole part that it belongs to
+        given[key.strip()] = _value(setting, value)
+    return given
+
+
+def _value(setting: str, text: str) -> Any:
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {setting}: '{text}' is no valid YAML value.") from None
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+[eE][-+]?\d+", value):
+        return float(value)  # 3e-4 is a string to YAML 1.1
+    return value
 
 
 def import_keras(backend: str | None) -> None:
@@ -72,6 +113,13 @@ def places_of(data_dir: Path | None) -> Places:
     from fer_bench.datasets import Places
 
     return Places(data_dir or Path("data"))
+
+
+def default_dataset(data_dir: Path | None) -> str:
+    """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
+    from fer_bench.datasets import available
+
+    return "fer2013" if data_dir or available("fer2013", places_of(data_dir)) else "synthetic"
 
 
 def add_outside(paths: tuple[Path, ...]) -> None:

@@ -15,9 +15,11 @@ from fer_bench.cli.options import (
     TRAINING,
     add_outside,
     console,
+    default_dataset,
     import_keras,
     options,
     places_of,
+    recipe_flags,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def _sweep(
     datasets: str | None,
     experiment_file: str | None,
     seeds: int | None,
+    recipes: str | None,
+    settings: tuple[str, ...],
     epochs: int | None,
     batch_size: int | None,
     weights: str | None,
@@ -77,14 +81,14 @@ def _sweep(
 ) -> None:
     add_outside(outside)
     places = places_of(data_dir)
-    recipe = {"epochs": epochs, "batch_size": batch_size, "initial_weights": weights}
-    experiment = _experiment(experiment_file, datasets or _default_dataset(data_dir)).with_flags(
-        {key: value for key, value in recipe.items() if value is not None},
+    experiment = _experiment(experiment_file, datasets or default_dataset(data_dir)).with_flags(
+        recipe_flags(epochs, batch_size, weights, settings),
         models=models,
+        recipes=recipes,
         datasets=datasets,
         seeds=seeds,
     )
-    from fer_bench.sweep.plan import recipes_of
+    from fer_bench.sweep.pairs import recipes_of
 
     recipes_of(experiment)  # what is misspelt is said before Keras takes its seconds to import
     import_keras(backend)
@@ -102,10 +106,3 @@ def _experiment(name_orpath_type: str | None, datasets: str) -> Experiment:
     if name_orpath_type or datasets in experiments():
         return experiment.read(name_orpath_type or datasets)
     return experiment.validated({"name": "custom", "datasets": datasets}, "the flags")
-
-
-def _default_dataset(data_dir: Path | None) -> str:
-    """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
-    from fer_bench.datasets import available
-
-    return "fer2013" if data_dir or available("fer2013", places_of(data_dir)) else "synthetic"

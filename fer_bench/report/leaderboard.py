@@ -23,6 +23,7 @@ SECTION = ["dataset", "protocol", "fingerprint"]
 SCORES = ("accuracy", "validation_accuracy", *METRICS[1:])
 FLOATS = (*SCORES, "parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images")
 LONGEST_VARIANT = 40  # characters; beyond, a digest tells two recipes apart
+LONGEST_RECIPE = 60  # characters in a label, and so in the name of a figure's file; beyond, the same
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,18 @@ def _names(found: list[Row]) -> dict[str, dict[str, str]]:
 def _name(row: Row, model: list[Row]) -> dict[str, str]:
     alike = [r for r in model if r.trial.recipe_name == row.trial.recipe_name]
     variant = _variant(row, alike)
-    named = row.trial.architecture if len(alike) == len(model) else f"{row.trial.architecture} {row.trial.recipe_name}"
+    recipe = "" if len(alike) == len(model) else told_apart([r.trial.recipe_name for r in model])[row.trial.recipe_name]
+    if len(recipe) > LONGEST_RECIPE:
+        recipe = f"{recipe.partition(',')[0][:LONGEST_RECIPE]} … {row.id[:6]}"
+    named = f"{row.trial.architecture} {recipe}".rstrip()
     return {"variant": variant, "label": f"{named} ({variant})" if variant else named}
+
+
+def told_apart(recipes: Iterable[str]) -> dict[str, str]:
+    """Recipes' names → the same without the departures that all of them share."""
+    parts = {recipe: recipe.split(", ") for recipe in recipes}
+    shared = set.intersection(*(set(departures) for _, *departures in parts.values()))
+    return {recipe: ", ".join([name, *(d for d in rest if d not in shared)]) for recipe, (name, *rest) in parts.items()}
 
 
 def _variant(row: Row, alike: list[Row]) -> str:

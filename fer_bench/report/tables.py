@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.report.formatting import UNKNOWN, duration, mean_count, millions, percent, rate
-from fer_bench.report.leaderboard import Board, machine_text, plural, sections
+from fer_bench.report.leaderboard import Board, machine_text, plural, sections, told_apart
 from fer_bench.report.rows import LeftOut, Row
 
 Cell = Callable[[pd.Series], str]
@@ -185,8 +185,10 @@ def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOu
 
 def _fitting(heading: str, group: pd.DataFrame, console: Console) -> Table:
     columns = dict(TERMINAL)
-    if not group["model"].duplicated().any():
+    names = group["recipe"].str.partition(",")[0]
+    if not group["model"].duplicated().any() and (names == "default").all():
         del columns["recipe"]  # nothing to be told apart by it; the files have it all the same
+    group = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"])))
     for fewer in _ever_fewer(columns):
         table = _table(heading, group, fewer)
         if _width(table, console) <= console.width:

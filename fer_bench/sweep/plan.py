@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_bench.architecture import ARCHITECTURES, Architecture, describe, source_digest
-from fer_bench.datasets import DATASETS, Places, load
+from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.datasets import Places, load
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import PROTOCOLS, folds
+from fer_bench.protocols.catalogue import folds
 from fer_bench.protocols.fold import Fold
-from fer_bench.training.recipe import Recipe, changes, resolve
-from fer_bench.training.weights import find_initial_weights
+from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, recipes_of
+from fer_bench.training.weights import InitialWeights, find_initial_weights
 from fer_bench.trial import Trial
 
 # Splits are part of a protocol, not of a trial's luck: every seed of a sweep sees the same ones.
@@ -36,80 +38,107 @@ class Plan:
 
     experiment: Experiment
     trials: list[Planned]
+    pairs: Pairs
     notes: list[str] = field(default_factory=list)  # what the user should know before it starts
 
 
 def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, backend: str) -> Plan:
     """Resolve an experiment. UserError for whatever would keep a trial from starting."""
-    recipes = recipes_of(experiment)
-    names = list(recipes)
-    architectures = {name: describe(name) for name in names}
-    for name in names:
-        _importable(name)
+    for pair in recipes_of(experiment).possible:
+        _importable(pair.architecture.name)
+    datasets = {name: load(name, places) for name in dict.fromkeys(experiment.datasets)}
     parts = {
-        (dataset.name, protocol): (dataset, folds(protocol, dataset, SPLIT_SEED))
-        for dataset in (load(name, places) for name in dict.fromkeys(experiment.datasets))
+        (name, protocol): (dataset, folds(protocol, dataset, SPLIT_SEED))
+        for name, dataset in datasets.items()
         for protocol in dict.fromkeys(experiment.protocols)
     }
-    weights = {  # last, because it may have to download
-        name: find_initial_weights(architectures[name], recipes[name].initial_weights, weights_dir) for name in names
-    }
+    holds = {name: "sequences" if dataset.images.ndim == 4 else "images" for name, dataset in datasets.items()}
+    pairs = recipes_of(experiment, holds)
+    for pair in pairs.possible:
+        _refuse(pair, datasets, backend)
+    started, pairs = _with_weights(pairs, weights_dir)  # last, because it may have to download
     trials = [
         Planned(
             Trial(
-                architecture=name,
-                source=source_digest(name),
+                architecture=pair.architecture.name,
+                source=source_digest(pair.architecture.name),
                 dataset=dataset.name,
                 fingerprint=dataset.fingerprint,
                 protocol=protocol,
                 fold=number,
-                recipe_name=recipe_name(architectures[name], recipes[name]),
+                recipe_name=pair.name,
                 # What was asked for ("auto") has no bearing on the outcome, and so none on the key; what was found has.
-                recipe=recipes[name].model_dump(mode="json") | {"initial_weights": weights[name].kind},
-                initial_weights=weights[name].label,
+                recipe=pair.recipe.model_dump(mode="json") | {"initial_weights": weights.kind},
+                initial_weights=weights.label,
                 seed=seed,
                 backend=backend,
             ),
             dataset,
             fold,
-            weights[name].file,
+            weights.file,
         )
         for seed in dict.fromkeys(experiment.seeds)
-        for (_, protocol), (dataset, dataset_folds) in parts.items()
-        for name in names
+        for (name, protocol), (dataset, dataset_folds) in parts.items()
+        for pair, weights in started
+        if name in pair.datasets
         for number, fold in enumerate(dataset_folds)
     ]
-    return Plan(experiment, trials, _weight_notes({name: w.note for name, w in weights.items() if w.note}))
+    trials, same = _once(trials)
+    missing = dict.fromkeys(pair.architecture.name for pair, weights in started if weights.note)
+    return Plan(experiment, trials, pairs, [*pairs.note(), *same, *_weight_notes(list(missing))])
 
 
-def recipes_of(experiment: Experiment) -> dict[str, Recipe]:
-    """Every architecture that an experiment's names and patterns stand for, with its resolved recipe.
+def _refuse(pair: Pair, datasets: Mapping[str, Dataset], backend: str) -> None:
+    """UserError for a recipe that the data or the machine cannot serve, whatever the model."""
+    from fer_bench.training.machine import precision_unsupported
 
-    Imports neither Keras nor data, so that a misspelt name is answered at once. UserError for unknown names of
-    architectures, datasets or protocols, and for recipes that are none.
-    """
-    for names, registry in ((experiment.datasets, DATASETS), (experiment.protocols, PROTOCOLS)):
-        for name in names:
-            registry.get(name)
-    for pattern in experiment.per_model:
-        ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
-    models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))
-    return {name: _recipe(experiment, name) for name in models}
-
-
-def _recipe(experiment: Experiment, name: str) -> Recipe:
-    """The architecture's default recipe under the experiment's and the model's own overrides."""
-    own = [layer for pattern, layer in experiment.per_model.items() if name in ARCHITECTURES.match(pattern)]
-    where = f"the recipe of {name} in '{experiment.name}'"
-    return resolve(describe(name).recipe, experiment.recipe, *own, where=where)
+    recipe, where = pair.recipe, f"the recipe '{pair.name}' of {pair.architecture.name}"
+    for name in pair.datasets:
+        height, width = datasets[name].images.shape[-2:]
+        if recipe.crop and recipe.crop > min(height, width):
+            raise UserError(f"{where}: a crop of {recipe.crop} is larger than the images of {name}, {width}×{height}.")
+        if recipe.soft_labels and datasets[name].soft_labels is None:
+            raise UserError(f"{where}: soft_labels need label distributions, and {name} has none.")
+    if reason := precision_unsupported(recipe.precision, backend):
+        raise UserError(f"{where}: {reason}")
+    if recipe.backbone.learning_rate_factor != 1 and backend == "torch":
+        raise UserError(f"{where}: backbone.learning_rate_factor is not possible on the Torch backend.")
 
 
-def recipe_name(architecture: Architecture, recipe: Recipe) -> str:
-    """ "default", and what departs from it. Initial weights have a column of their own."""
-    departures = changes(recipe, resolve(architecture.recipe))
-    departures.pop("initial_weights", None)
-    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in departures.items()}
-    return ", ".join(["default", *(f"{key}={value}" for key, value in shown.items())])
+def _with_weights(pairs: Pairs, weights_dir: Path | None) -> tuple[list[tuple[Pair, InitialWeights]], Pairs]:
+    """Each pair with what it starts from; those whose weights are missing are refused or left out."""
+    kept = Pairs(left_out=list(pairs.left_out))
+    found = []
+    for pair in pairs.possible:
+        try:
+            weights = find_initial_weights(pair.architecture, pair.recipe.initial_weights, weights_dir)
+        except UserError:
+            if not pair.optional:
+                raise
+            kept.leave_out(pair, NOT_FOUND)
+            continue
+        if weights.kind == "random" and pair.recipe.backbone.freezes:
+            kept.leave_out(pair, NOT_FOUND)
+            continue
+        kept.possible.append(pair)
+        found.append((pair, weights))
+    return found, kept.checked()
+
+
+def _once(trials: list[Planned]) -> tuple[list[Planned], list[str]]:
+    """Each trial once, under the first of the recipes that come to the same; and a note on those."""
+    first: dict[str, Planned] = {}
+    same: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for planned in trials:
+        trial = planned.trial
+        kept = first.setdefault(trial.key, planned).trial
+        if kept is not trial:
+            same[kept.recipe_name, trial.recipe_name].append(trial.architecture)
+    told = [
+        f"'{other}' is the same as '{name}' for {', '.join(dict.fromkeys(models))}"
+        for (name, other), models in same.items()
+    ]
+    return list(first.values()), [f"Run once, under the first name: {'; '.join(told)}."] if told else []
 
 
 def _importable(name: str) -> None:
@@ -122,7 +151,7 @@ def _importable(name: str) -> None:
         raise UserError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from None
 
 
-def _weight_notes(missing: dict[str, str]) -> list[str]:
+def _weight_notes(missing: list[str]) -> list[str]:
     if not missing:
         return []
     return [

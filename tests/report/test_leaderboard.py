@@ -73,6 +73,22 @@ def test_what_differs_makes_a_row_of_its_own_and_names_it(make, change, label):
     assert frame["label"].is_unique
 
 
+def test_two_recipes_of_a_model_are_told_apart_by_what_differs(make):
+    make(recipe_name="default, epochs=3, dropout=0")
+    make(recipe={"epochs": 20}, recipe_name="frozen, epochs=3, dropout=0")
+    make(recipe={"epochs": 30}, recipe_name="frozen, epochs=4, dropout=0")
+    frame = frame_of(make)
+    assert sorted(frame["label"]) == ["cnn default, epochs=3", "cnn frozen, epochs=3", "cnn frozen, epochs=4"]
+    assert "default, epochs=3, dropout=0" in frame["recipe"].tolist()
+
+
+def test_a_recipe_of_many_words_keeps_its_name_and_a_digest(make):
+    make()
+    make(recipe={"epochs": 20}, recipe_name="frozen, " + ", ".join(f"optimizer.key{i}={i}" for i in range(9)))
+    label = next(label for label in frame_of(make)["label"] if "frozen" in label)
+    assert label.startswith("cnn frozen … ") and len(label) < 30
+
+
 def test_many_differences_are_named_by_a_digest(make):
     make()
     make(recipe=dict.fromkeys(("augmentation", "optimizer", "schedule"), "a long value"))

@@ -139,3 +139,12 @@ def test_numbers_are_formatted_for_people():
     assert [duration(s) for s in (42.13, 59.97, 187, 5025, nan)] == ["42.1 s", "1:00", "3:07", "1:23:45", "–"]
     assert [rate(v) for v in (12.34, 1234.5, nan)] == ["12.3", "1,234", "–"]
     assert [mean_count(v) for v in (30, 29.5, nan)] == ["30", "29.5", "–"]
+
+
+def test_the_terminal_names_a_recipe_that_is_not_each_models_own(make):
+    make("vgg16", recipe_name="frozen, epochs=3")
+    make("cnn", recipe_name="frozen, epochs=3")
+    console = Console(width=200, record=True, file=io.StringIO())
+    to_terminal(board(load(make.results)).frame, console)
+    text = console.export_text()
+    assert "frozen" in text and "epochs=3" not in text  # what all rows share tells none apart

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets import DATASETS, Places
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.experiment import Experiment
@@ -30,15 +31,39 @@ def made(dataset: Dataset, tiny_architectures: Path) -> Iterator[None]:
 def plan_of(made: None, tmp_path: Path) -> Callable[..., Plan]:
     """The plan of an experiment on the made dataset: `plan_of(models=["tiny"], seeds=[0, 1], epochs=2)`."""
 
-    def make(models: list[str], seeds: list[int] | None = None, per_model: dict | None = None, **recipe) -> Plan:
+    def make(
+        models: list[str],
+        seeds: list[int] | None = None,
+        per_model: dict | None = None,
+        recipes: list[str] | None = None,
+        **recipe,
+    ) -> Plan:
         experiment = Experiment(
             name="tests",
             models=models,
             datasets=["made"],
             seeds=seeds or [0],
+            recipes=recipes or ["default"],
             recipe={"epochs": 1, "batch_size": 32, **recipe},
             per_model=per_model or {},
         )
         return make_plan(experiment, Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
 
     return make
+
+
+@pytest.fixture
+def scanned(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Registers a file of architectures for one test."""
+    before = set(ARCHITECTURES.names())
+
+    def scan(text: str) -> Path:
+        file = tmp_path / "more_networks.py"
+        file.write_text("from fer_bench.architecture import register_architecture\n" + text)
+        ARCHITECTURES.scan(file)
+        return file
+
+    yield scan
+    for name in set(ARCHITECTURES.names()) - before:
+        del ARCHITECTURES._entries[name]
+        ARCHITECTURES._functions.pop(name, None)

@@ -73,32 +73,25 @@ def experiment(**changes) -> Experiment:
         ({"per_model": {"tinny": {"epochs": 2}}}, "Unknown architecture 'tinny': did you mean tiny"),
         ({"datasets": ["maed"]}, "Unknown dataset 'maed': did you mean made"),
         ({"protocols": ["oficial"]}, "did you mean official"),
-        ({"recipe": {"epoch": 3}}, "the recipe of tiny in 'tests': unknown key 'epoch'"),
-        ({"per_model": {"tiny": {"epochs": -3}}}, "the recipe of tiny in 'tests': epochs should be greater"),
-        ({"recipe": {"initial_weights": "imagenet"}}, "There are no ImageNet weights for 'tiny'"),
+        ({"recipe": {"epoch": 3}}, "the recipe 'default' of tiny in 'tests': unknown key 'epoch'"),
+        ({"per_model": {"tiny": {"epochs": -3}}}, "the recipe 'default' of tiny in 'tests': epochs should be greater"),
+        ({"recipe": {"initial_weights": "imagenet"}}, "'tiny' cannot be trained with .* no ImageNet weights exist"),
+        ({"recipes": ["frozn"]}, "did you mean frozen"),
+        ({"recipes": ["frozen"]}, "'tiny' cannot be trained with the recipe 'frozen': no ImageNet weights exist"),
+        ({"recipe": {"backbone.trained_blocks": 0}}, "'tiny' cannot be trained .* no pretrained backbone to freeze"),
+        ({"recipe": {"backbone.learning_rate_factor": 0.1}}, "no pretrained backbone to freeze or to slow down"),
+        ({"recipe": {"input_size": 32}}, "input_size 32 is below 48, the smallest possible"),
+        ({"models": ["sequence_gru"]}, "'sequence_gru' cannot .* takes sequences, made holds images"),
+        ({"recipe": {"crop": 13}}, "the recipe .* of tiny: a crop of 13 is larger than the images of made, 12×12"),
+        ({"recipe": {"soft_labels": True}}, "soft_labels need label distributions, and made has none"),
+        ({"recipe": {"test_views": "ten-crop"}}, "test_views 'ten-crop' needs a crop"),
+        ({"recipe": {"precision": "mixed_float16"}}, "of tiny: mixed_float16 needs a GPU"),
         ({"datasets": ["fer2013"]}, r"fer2013\.csv"),
     ],
 )
 def test_a_mistake_is_named_before_anything_starts(made, tmp_path, changes, sentence):
     with pytest.raises(UserError, match=sentence):
         make_plan(experiment(**changes), Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
-
-
-@pytest.fixture
-def scanned(tmp_path):
-    """Registers a file of architectures for one test."""
-    before = set(ARCHITECTURES.names())
-
-    def scan(text: str):
-        file = tmp_path / "more_networks.py"
-        file.write_text("from fer_bench.architecture import register_architecture\n" + text)
-        ARCHITECTURES.scan(file)
-        return file
-
-    yield scan
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
-        ARCHITECTURES._functions.pop(name, None)
 
 
 def test_an_architecture_that_cannot_be_imported_is_named_before_anything_starts(made, scanned, tmp_path):
