@@ -16,13 +16,16 @@ where the architecture takes sequences; `recipe` is a `BuildRecipe`; the functio
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_bench.entry_points import scan_entry_points
 from fer_bench.errors import UserError
 from fer_bench.registry import Entry, Registry
 from fer_bench.source import digest
 
+ENTRY_POINTS = "fer_bench.architectures"  # the group by which an installed package names its files
 FOLDER = Path(__file__).resolve().parent.parent / "architectures"
 
 
@@ -51,6 +54,7 @@ class Architecture:
 ARCHITECTURES = Registry("architecture")
 register_architecture = ARCHITECTURES.register
 ARCHITECTURES.scan(FOLDER, package="architectures")
+ARCHITECTURES.add_later(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINTS))
 
 
 def describe(name: str) -> Architecture:

@@ -53,18 +53,31 @@ class Registry:
         self.decorator_name = f"register_{kind}"
         self._entries: dict[str, Entry] = {}
         self._functions: dict[str, Callable] = {}
+        self._more: list[Callable[[], None]] = []
+
+    def add_later(self, add: Callable[[], None]) -> None:
+        """Call `add` when entries are first asked for: for what takes time to find."""
+        self._more.append(add)
+
+    def _complete(self) -> None:
+        while self._more:
+            self._more.pop()()
 
     def __iter__(self) -> Iterator[Entry]:
+        self._complete()
         return iter(sorted(self._entries.values(), key=lambda e: e.name))
 
     def __contains__(self, name: object) -> bool:
+        self._complete()
         return name in self._entries
 
     def names(self) -> list[str]:
+        self._complete()
         return sorted(self._entries)
 
     def get(self, name: str) -> Entry:
         """The entry of that name; UserError with the nearest names where there is none."""
+        self._complete()
         try:
             return self._entries[name]
         except KeyError:
@@ -114,19 +127,23 @@ class Registry:
     def scan(self, path: Path, package: str | None = None) -> None:
         """Add the entries of a Python file, or of every file in a folder, without running them.
 
-        `package` is the import name of the folder, None where the files stand for themselves.
-        Raises UserError for a file that does not parse, an option that is not a literal, a name used twice.
+        `package` is the import name of the folder or the file, None where files stand for themselves.
+        Raises UserError for a file that does not parse, an option that is not a literal, a name used twice; then
+        nothing of all of it is added.
         """
         path = path.resolve()
         if not path.exists():
             raise UserError(f"No {self.kind} file or folder at {path}.")
-        files = sorted(file.resolve() for file in path.glob("*.py")) if path.is_dir() else [path]
-        for file in files:
-            module = f"{package}.{file.stem}" if package else None
-            for entry in self._read(file, module):
-                known = self._entries.get(entry.name)
-                if known is None or (known.file, known.function) != (entry.file, entry.function):
-                    self._add(entry)
+        before = dict(self._entries)
+        try:
+            for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+                for entry in self._read(file.resolve(), _module_of(file, path, package)):
+                    known = self._entries.get(entry.name)
+                    if known is None or (known.file, known.function) != (entry.file, entry.function):
+                        self._add(entry)
+        except UserError:
+            self._entries = before
+            raise
 
     def _read(self, file: Path, module: str | None) -> Iterator[Entry]:
         try:
@@ -165,6 +182,10 @@ class Registry:
         near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.names()) or 'none'}."
         return f"Unknown {self.kind} '{name}': {hint}"
+
+
+def _module_of(file: Path, scanned: Path, package: str | None) -> str | None:
+    return package if package is None or file == scanned or file.stem == "__init__" else f"{package}.{file.stem}"
 
 
 def _import(entry: Entry) -> None:

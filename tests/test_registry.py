@@ -69,6 +69,33 @@ def test_scan_of_a_folder_names_modules_of_its_package_in_order(registry, tmp_pa
     assert "b" in registry and "a" not in registry
 
 
+def test_the_file_of_a_package_itself_is_named_as_the_package(registry, tmp_path):
+    write(tmp_path / "__init__.py", "@register_tool('saw')\ndef saw(): pass\n")
+    file = write(tmp_path / "a.py", "@register_tool('rasp')\ndef rasp(): pass\n")
+    registry.scan(tmp_path, package="shed")
+    assert [(e.name, e.module) for e in registry] == [("rasp", "shed.a"), ("saw", "shed")]
+    other = Registry("tool")
+    other.scan(file, package="shed.a")
+    assert other.get("rasp").module == "shed.a"
+
+
+def test_what_is_added_later_is_there_when_it_is_asked_for(registry, tmp_path):
+    file = write(tmp_path / "a.py", HAMMER)
+    calls = []
+    registry.add_later(lambda: (calls.append(1), registry.scan(file)))
+    assert calls == []
+    assert registry.match("h*") == ["hammer"] and "hammer" in registry and registry.get("hammer")
+    assert calls == [1]
+
+
+def test_a_file_with_a_mistake_adds_nothing(registry, tmp_path):
+    write(tmp_path / "a.py", HAMMER)
+    write(tmp_path / "b.py", "@register_tool(5)\ndef x(): pass\n")
+    with pytest.raises(UserError):
+        registry.scan(tmp_path)
+    assert registry.names() == []
+
+
 def test_a_file_outside_is_registered_and_its_function_works(registry, tmp_path):
     file = write(tmp_path / "outside.py", HAMMER)
     registry.scan(file)
