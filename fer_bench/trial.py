@@ -88,6 +88,7 @@ class Record(_Frozen):
     machine: dict[str, Any]  # processor, cores, memory_bytes, accelerator, versions
     classes: list[str]
     samples: dict[str, int]  # training, validation, test
+    remarks: list[str] = Field(default_factory=list)  # of its split, in the few words of a badge
     parameters: int | None = None
     best_epoch: int | None = None  # selected by validation accuracy
     history: list[Epoch] = Field(default_factory=list)
@@ -103,9 +104,11 @@ class Record(_Frozen):
 class Predictions:
     """Class probabilities of one part of a dataset.
 
-    ids: (samples,) str; labels: (samples,) int64; probabilities: (samples, classes) float32.
+    ids: (samples,) str; labels: (samples,) int64; probabilities: (samples, classes) float32; clean: (samples,) bool,
+    those without a twin in the parts that were trained or selected on, None where that was not looked at.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    clean: np.ndarray | None = None

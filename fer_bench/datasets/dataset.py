@@ -17,7 +17,9 @@ class Dataset:
     images: (samples, [time,] height, width) uint8, usually a read-only memory map; labels: (samples,) int64;
     ids: (samples,) str, unique; split: (samples,) int8 indices into SPLITS, None without an official split;
     subjects: (samples,) str, None where unknown; fingerprint: digest of images, labels, split and subjects;
-    soft_labels: (samples, classes) float32, each row a distribution over the classes, None where there are none.
+    soft_labels: (samples, classes) float32, each row a distribution over the classes, None where there are none;
+    sequences: (samples,) str, which film a frame is of, None where images stand alone; notes: what whoever compares
+    results must know of this copy, a sentence each, such as rows left out.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Dataset:
     split: np.ndarray | None = None
     subjects: np.ndarray | None = None
     soft_labels: np.ndarray | None = None
+    sequences: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

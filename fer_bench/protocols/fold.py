@@ -9,8 +9,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fold:
-    """Indices into a dataset, disjoint: fit on training, select on validation, predict test once. Each (n,) int64."""
+    """Indices into a dataset, disjoint: fit on training, select on validation, predict test once. Each (n,) int64.
+
+    clean: (n,) bool, the test samples without a twin in the other parts, None where that was not looked at; remarks:
+    what a reader of the figures must know of this split, in the few words of a badge.
+    """
 
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    clean: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
