@@ -13,6 +13,8 @@ from rich.table import Table
 from fer_bench import shipped
 from fer_bench.architecture import ARCHITECTURES, Architecture, describe
 from fer_bench.datasets import DATASETS, Places, find
+from fer_bench.datasets.catalogue import needs_files
+from fer_bench.datasets.finding.tree import Walk
 from fer_bench.protocols.catalogue import PROTOCOLS
 
 NARROW = 110  # characters, below which what an architecture is leaves no room for its family
@@ -24,11 +26,12 @@ def print_listing(places: Places, console: Console) -> None:
     if not console.is_terminal:
         console.width = max(console.width, LINE)  # one line for each, for grep
     _architectures(console)
+    tree = Walk(places.data_dir)
     _table(
         console,
         "Datasets",
         ("name", "where", "what it is"),
-        [(entry.name, _where(entry.name, places), entry.summary) for entry in DATASETS],
+        [(entry.name, _where(entry.name, places, tree), entry.summary) for entry in DATASETS],
         folded=2,
     )
     _table(console, "Protocols", ("name", "what it is"), [(entry.name, entry.summary) for entry in PROTOCOLS])
@@ -103,10 +106,10 @@ def _short(file: Path) -> str:
     return str(file) if relative.startswith("..") else relative
 
 
-def _where(name: str, places: Places) -> str:
-    if not DATASETS.get(name).options.get("files"):
+def _where(name: str, places: Places, tree: Walk) -> str:
+    if not needs_files(name):
         return "built in"
-    path = find(name, places)
+    path = find(name, places, tree)
     return str(path) if path else f"not found below {places.data_dir}"
 
 

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fer_bench.cli.options import DATA, PATH, default_dataset, options, places_of
+from fer_bench.cli.options import DATA, PATH, READING, console, default_dataset, options, places_of
 from fer_bench.errors import UserError
 
 
-@click.command()
-@click.argument("names", nargs=-1)
-@options(DATA)
-def prepare(names: tuple[str, ...], data_dir: Path | None) -> None:
-    """Read datasets once into their memory-mapped cache. Default: all that are found."""
-    import numpy as np
+@click.group(invoke_without_command=True)
+@options(READING, DATA)
+@click.pass_context
+def data(ctx: click.Context, **given: Any) -> None:
+    """Show which datasets are found where, with their counts; get one with `data download`."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, names=(), **given)
+    ctx.default_map = dict.fromkeys(data.commands, given)  # `data --data-dir DIR list` is `data list --data-dir DIR`
 
-    from fer_bench.datasets import DATASETS, available, load
+
+@data.command("list")
+@click.argument("names", nargs=-1)
+@options(READING, DATA)
+def list_(names: tuple[str, ...], data_dir: Path | None, skip_bad: bool, refresh: bool) -> None:
+    """Read the datasets that are found, or NAMES, and show their counts beside the published ones."""
+    from fer_bench.holdings import print_holdings
+
+    if print_holdings(places_of(data_dir, skip_bad, refresh), console(), names):
+        sys.exit(1)
+
+
+@data.command()
+@click.argument("name")
+@options(DATA)
+def download(name: str, data_dir: Path | None) -> None:
+    """Get a dataset from Kaggle with your own account, or say where to ask for it and how to lay out its files."""
+    from fer_bench.datasets.download import download, instructions
 
     places = places_of(data_dir)
-    chosen = names or [name for name in DATASETS.names() if available(name, places)]
-    for name in chosen:
-        dataset = load(name, places)
-        per_class = np.bincount(dataset.labels, minlength=len(dataset.classes))
-        counts = ", ".join(f"{label} {n:,}" for label, n in zip(dataset.classes, per_class, strict=True))
-        *frames, height, width = dataset.images.shape[1:]
-        kind = f"sequences of {frames[0]} frames" if frames else "images"
-        click.echo(f"{name}: {len(dataset):,} {kind} of {width}×{height}: {counts}")
+    path = download(name, places)
+    click.echo(str(path) if path else instructions(name, places))
 
 
 @click.command("show-augmentation")
@@ -44,7 +59,7 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
 
     POLICY may go on with fields of its own, separated by commas: strong,mixup=0.2
     """
-    from fer_bench.datasets import load
+    from fer_bench.preparation.load import load
     from fer_bench.training.picture import show_augmentation
     from fer_bench.training.recipe import resolve
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from fer_bench import __version__
-from fer_bench.cli import data, results, sweep, zoo
+from fer_bench.cli import audit, data, prepare, results, sweep, zoo
 from fer_bench.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
@@ -17,7 +17,8 @@ COMMANDS = (
     results.evaluate,
     results.report,
     results.visualize,
-    data.prepare,
+    data.data,
+    prepare.prepare,
     data.show_augmentation,
     zoo.list_,
     zoo.check,
@@ -54,6 +55,8 @@ def cli() -> None:
 
 for command in COMMANDS:
     cli.add_command(command)
+for command in (audit.audit, audit.split):
+    data.data.add_command(command)
 
 
 def main() -> None:

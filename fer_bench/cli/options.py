@@ -36,6 +36,13 @@ def options(*groups: list[Command]) -> Command:
 PATH = click.Path(path_type=Path)
 RESULTS = [click.option("--results-dir", type=PATH, default="results", show_default=True, help="Where records lie.")]
 DATA = [click.option("--data-dir", type=PATH, help="Where datasets lie.  [default: data]")]
+SKIP_BAD = [
+    click.option("--skip-bad", is_flag=True, help="Leave out rows and images that cannot be read, and say how many."),
+]
+READING = [
+    *SKIP_BAD,
+    click.option("--refresh", is_flag=True, help="Read the files again, whatever the cache holds."),
+]
 OUTSIDE = [
     click.option(
         "--architectures", "outside", type=PATH, multiple=True, help="A file or folder with more architectures."
@@ -108,11 +115,12 @@ def import_keras(backend: str | None) -> None:
         raise UserError(f"Keras cannot start on the backend '{os.environ['KERAS_BACKEND']}': {error}.") from None
 
 
-def places_of(data_dir: Path | None) -> Places:
-    """Where datasets lie: --data-dir, else data/."""
+def places_of(data_dir: Path | None, skip_bad: bool = False, refresh: bool = False) -> Places:
+    """Where datasets lie: --data-dir, else data/; and how their files are read."""
+    from fer_bench.cli.progress import Bar
     from fer_bench.datasets import Places
 
-    return Places(data_dir or Path("data"))
+    return Places(data_dir or Path("data"), progress=Bar(), skip_bad=skip_bad, refresh=refresh)
 
 
 def default_dataset(data_dir: Path | None) -> str:

@@ -12,6 +12,7 @@ from fer_bench.cli.options import (
     DATA,
     OUTSIDE,
     RESULTS,
+    SKIP_BAD,
     TRAINING,
     add_outside,
     console,
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     [
         click.option("--models", help="Names or patterns, separated by commas; or all."),
         click.option("--datasets", help="Names, separated by commas; default: FER2013 if found, else synthetic."),
+        click.option("--protocols", help="Names, separated by commas, such as kfold,'cross:fer2013->jaffe'."),
         click.option("--experiment", "experiment_file", help="A shipped experiment or a YAML file; flags override it."),
         click.option("--seeds", type=click.IntRange(1), help="How many seeds each trial runs with."),
     ],
     TRAINING,
     OUTSIDE,
     DATA,
+    SKIP_BAD,
     RESULTS,
 )
 def sweep(**flags: Any) -> None:
@@ -49,11 +52,13 @@ def sweep(**flags: Any) -> None:
     [
         click.option("--model", "models", required=True, help="One architecture of `list`."),
         click.option("--dataset", "datasets", help="Default: FER2013 if found, else synthetic."),
+        click.option("--protocol", "protocols", help="One of `list`, 'cross:TRAIN->TEST' or file:PATH."),
         click.option("--seeds", type=click.IntRange(1), help="How many seeds to train it with."),
     ],
     TRAINING,
     OUTSIDE,
     DATA,
+    SKIP_BAD,
     RESULTS,
 )
 def train(**flags: Any) -> None:
@@ -64,6 +69,7 @@ def train(**flags: Any) -> None:
 def _sweep(
     models: str | None,
     datasets: str | None,
+    protocols: str | None,
     experiment_file: str | None,
     seeds: int | None,
     recipes: str | None,
@@ -77,15 +83,17 @@ def _sweep(
     retry_failed: bool,
     outside: tuple[Path, ...],
     data_dir: Path | None,
+    skip_bad: bool,
     results_dir: Path,
 ) -> None:
     add_outside(outside)
-    places = places_of(data_dir)
+    places = places_of(data_dir, skip_bad)
     experiment = _experiment(experiment_file, datasets or default_dataset(data_dir)).with_flags(
         recipe_flags(epochs, batch_size, weights, settings),
         models=models,
         recipes=recipes,
         datasets=datasets,
+        protocols=protocols,
         seeds=seeds,
     )
     from fer_bench.sweep.pairs import recipes_of

@@ -7,7 +7,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from fer_bench.datasets.catalogue import CACHE_VARIABLE
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.sources import State, state, unchanged
 from fer_bench.errors import UserError
 
 try:
@@ -25,22 +27,37 @@ except ImportError:  # Windows: two first reads at once each do the work, and th
     fcntl = None
 
 # Raised when the layout of the folder changes; older caches are then built anew.
-FORMAT = 1
+FORMAT = 2
 
-ARRAYS = ("images", "labels", "ids", "split", "subjects")  # the last two where the dataset has them
+# All but the first three where the dataset has them.
+ARRAYS = ("images", "labels", "ids", "split", "subjects", "soft_labels", "sequences")
+
+Source = Path | Sequence[Path] | None
 
 
-def cached(name: str, source: Path | None, cache_dir: Path, read: Callable[[], Dataset], version: int = 1) -> Dataset:
+def cached(
+    name: str,
+    source: Source,
+    cache_dir: Path,
+    read: Callable[[], Dataset],
+    version: int = 1,
+    skip_bad: bool = False,
+    refresh: bool = False,
+) -> Dataset:
     """The dataset from its cache; `read` fills it when it is missing, damaged, or older than its source.
 
-    `source` is the file whose path, size and modification time the cache must match, None for a dataset made
+    `source` is the file or folder whose path, size and times the cache must match, several, or None for a dataset made
     by the program. `version` is raised by a source whose reader changes. `read` returns a Dataset without a
-    fingerprint; what it raises is passed on and leaves nothing behind. Images come back as a read-only memory map.
-    Raises UserError where the cache folder cannot be written.
+    fingerprint and calls for no other cache; what it raises is passed on and leaves nothing behind. `skip_bad` says
+    that `read` leaves out what is bad: a cache without anything left out serves both. `refresh` reads anew. Images
+    come back as a read-only memory map. Raises UserError where the source cannot be read or the cache folder cannot be
+    written.
     """
-    origin = _origin(name, source, version)
-    folder = cache_dir / _folder_name(name, source)
-    dataset = _open(folder, origin)
+    paths = _paths(source)
+    origin = {"format": FORMAT, "name": name, "version": version}
+    folder = cache_dir / _folder_name(name, paths)
+    begun = time.time_ns()
+    dataset = None if refresh else _open(folder, origin, paths, skip_bad)
     if dataset is not None:
         return dataset
     with _writable(cache_dir):
@@ -48,30 +65,40 @@ def cached(name: str, source: Path | None, cache_dir: Path, read: Callable[[], D
         if not os.access(cache_dir, os.W_OK | os.X_OK):  # told before the reading, not after it
             raise PermissionError(None, "permission denied")
     with _locked(cache_dir) as alone:
-        dataset = _open(folder, origin)  # another process may have filled it while this one waited
+        # Another process may have filled it while this one waited.
+        if not refresh or _written(folder) > begun:
+            dataset = _open(folder, origin, paths, skip_bad)
         if dataset is not None:
             return dataset
+        states = _states(paths)
         data = read()
         data = replace(data, fingerprint=fingerprint(data))
         with _writable(cache_dir):
             if alone:  # whatever is half-written now was left by a process that was killed
                 for stale in cache_dir.glob(f".{folder.name}-*.tmp"):
                     shutil.rmtree(stale, ignore_errors=True)
-            _write(data, origin, folder)
-    dataset = _open(folder, origin)
+            _write(data, origin | {"sources": states, "skip_bad": skip_bad}, folder)
+    dataset = _open(folder, origin, paths, skip_bad)
+    if dataset is None and _states(paths) != states:
+        raise UserError(f"{paths[0]} was changed while it was read: try again.")
     if dataset is None:
         raise UserError(f"The cache folder {folder} does not read back as written: delete it and try again.")
     return dataset
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over images, labels, split and subjects with their shapes: 64 hexadecimal digits."""
+    """SHA-256 over images, labels, split, subjects, soft labels and sequences with their shapes; 64 hex digits.
+
+    What a dataset lacks is no part of it.
+    """
     digest = hashlib.sha256()
     parts = {
         "images": (dataset.images, "u1"),
         "labels": (dataset.labels, "<i8"),
         "split": (dataset.split, "i1"),
         "subjects": (dataset.subjects, "<U"),
+        "soft_labels": (dataset.soft_labels, "<f4"),
+        "sequences": (dataset.sequences, "<U"),
     }
     for part, (values, kind) in parts.items():
         if values is None:
@@ -82,33 +109,47 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _origin(name: str, source: Path | None, version: int) -> dict[str, Any]:
-    """What must not have changed since the cache was written."""
-    origin: dict[str, Any] = {"format": FORMAT, "name": name, "version": version, "source": None}
-    if source is not None:
-        status = source.stat()
-        origin |= {"source": str(source.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    return origin
+def _paths(source: Source) -> list[Path]:
+    return [] if source is None else [source] if isinstance(source, Path) else list(source)
 
 
-def _folder_name(name: str, source: Path | None) -> str:
-    if source is None:
+def _states(paths: list[Path]) -> list[State]:
+    try:
+        return [state(path) for path in paths]
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror or error}.") from None
+
+
+def _folder_name(name: str, paths: list[Path]) -> str:
+    if not paths:
         return name
-    return f"{name}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:12]}"
+    return f"{name}-{hashlib.sha256(':'.join(str(path.resolve()) for path in paths).encode()).hexdigest()[:12]}"
 
 
-def _open(folder: Path, origin: dict[str, Any]) -> Dataset | None:
+def _written(folder: Path) -> int:
+    """When a cache was written, in nanoseconds; 0 where there is none."""
+    try:
+        return (folder / "meta.json").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _open(folder: Path, origin: dict[str, Any], paths: list[Path], skip_bad: bool) -> Dataset | None:
     """The cached dataset, None where it is absent, outdated or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        if meta["origin"] != origin:
+        if not _is_current(meta["origin"], origin, paths, skip_bad):
             return None
         arrays = {
             part: np.load(folder / f"{part}.npy", mmap_mode="r" if part == "images" else None)
             for part in meta["arrays"]
         }
         dataset = Dataset(
-            name=origin["name"], classes=tuple(meta["classes"]), fingerprint=meta["fingerprint"], **arrays
+            name=origin["name"],
+            classes=tuple(meta["classes"]),
+            fingerprint=meta["fingerprint"],
+            notes=tuple(meta["notes"]),
+            **arrays,
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
@@ -117,12 +158,19 @@ def _open(folder: Path, origin: dict[str, Any]) -> Dataset | None:
     return dataset
 
 
+def _is_current(known: dict[str, Any], origin: dict[str, Any], paths: list[Path], skip_bad: bool) -> bool:
+    if {key: known[key] for key in origin} != origin or (known["skip_bad"] and not skip_bad):
+        return False
+    return len(paths) == len(known["sources"]) and all(map(unchanged, paths, known["sources"]))
+
+
 def _write(data: Dataset, origin: dict[str, Any], folder: Path) -> None:
     """Write the cache beside its place, then put it there in one step."""
     arrays = {part: getattr(data, part) for part in ARRAYS if getattr(data, part) is not None}
     meta = {
         "origin": origin,
         "classes": list(data.classes),
+        "notes": list(data.notes),
         "fingerprint": data.fingerprint,
         "arrays": {part: [str(values.dtype), *values.shape] for part, values in arrays.items()},
     }

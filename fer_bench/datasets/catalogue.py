@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fer_bench.datasets.finding.tree import Folder, Walk, walk
 from fer_bench.errors import UserError
 from fer_bench.registry import Registry
 
@@ -33,14 +34,17 @@ def default_cache_dir() -> Path:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a dataset's source reads and writes.
+    """Where a dataset's source reads and writes, and how.
 
-    `progress` is called during a first read.
+    `progress` is called during a first read. With `skip_bad` rows and images that cannot be read are left out and
+    told in the dataset's notes, instead of being an error. `refresh` reads the files again, whatever the cache holds.
     """
 
     data_dir: Path = Path("data")
     cache_dir: Path = field(default_factory=default_cache_dir)
     progress: Progress | None = None
+    skip_bad: bool = False
+    refresh: bool = False
 
 
 def load(name: str, places: Places) -> Dataset:
@@ -51,23 +55,57 @@ def load(name: str, places: Places) -> Dataset:
     return DATASETS.function(name)(places)
 
 
-def find(name: str, places: Places) -> Path | None:
-    """The dataset's source file below the data folder; None where it is absent or the dataset needs none.
+def needs_files(name: str) -> bool:
+    """Whether a dataset is read from files; others are made by the program. UserError for an unknown name."""
+    options = DATASETS.get(name).options
+    return any(options.get(key) for key in ("files", "folders", "finder"))
 
-    Looks for each of the entry's `files` in the data folder, in its subfolder of the dataset's name, then at
-    any depth, the shallowest first. Opens nothing. Raises UserError for an unknown name.
+
+def find(name: str, places: Places, tree: Iterable[Folder] | None = None) -> Path | None:
+    """The file or folder that a dataset is read from; None where it is absent or the dataset needs none.
+
+    An entry says by its options what is looked for: `folders` and `files` are names, in order of preference, sought in
+    the data folder, in its subfolder of the dataset's name, then at any depth, the shallowest first; `finder` names a
+    function of `finding`, as "jaffe:find", which chooses. `tree` is a walk of the data folder, where several datasets
+    are looked for. Raises UserError for an unknown name.
     """
-    files = DATASETS.get(name).options.get("files", ())
-    for file in files:
-        for path in (places.data_dir / file, places.data_dir / name / file):
-            if os.path.isfile(path):  # unlike Path.is_file, False for what may not be read
+    options, data_dir = DATASETS.get(name).options, places.data_dir
+    if finder := options.get("finder"):
+        module, _, function = finder.partition(":")
+        choose = getattr(import_module(f"fer_bench.datasets.finding.{module}"), function)
+        return choose(data_dir, Walk(data_dir) if tree is None else tree)
+    for wanted, is_there in _wanted(options):
+        for path in (data_dir / wanted, data_dir / name / wanted):
+            if is_there(path):
                 return path
-    return _search(places.data_dir, files) if files else None
+    if not needs_files(name):
+        return None
+    folders = {folder.lower(): place for place, folder in enumerate(options.get("folders", ()))}
+    files = {file: place for place, file in enumerate(options.get("files", ()), len(folders))}
+    found = [
+        (place, depth, path)
+        for depth, folder in enumerate(walk(data_dir) if tree is None else tree)
+        for place, path in _matches(folder, depth == 0, folders, files)
+    ]
+    return min(found)[2] if found else None
 
 
-def available(name: str, places: Places) -> bool:
-    """Whether `load` has what it needs: the source file is found, or the dataset needs none."""
-    return not DATASETS.get(name).options.get("files") or find(name, places) is not None
+def available(name: str, places: Places, tree: Iterable[Folder] | None = None) -> bool:
+    """Whether `load` has what it needs: its source is found, or it needs none."""
+    return not needs_files(name) or find(name, places, tree) is not None
+
+
+def found(places: Places) -> dict[str, Path | None]:
+    """The datasets that can be loaded, with their source; None for those that the program makes.
+
+    `folder`, which reads any images, is left out where what it would read belongs to another dataset.
+    """
+    tree = Walk(places.data_dir)
+    sources = {name: find(name, places, tree) for name in DATASETS.names() if available(name, places, tree)}
+    others = [path.resolve() for name, path in sources.items() if path and name != "folder"]
+    if (own := sources.get("folder")) and any(path.is_relative_to(own.resolve()) for path in others):
+        del sources["folder"]
+    return sources
 
 
 def require(name: str, places: Places) -> Path:
@@ -76,17 +114,33 @@ def require(name: str, places: Places) -> Path:
     if path is not None:
         return path
     options, data_dir = DATASETS.get(name).options, places.data_dir
+    wanted = [*options.get("folders", ()), *options.get("files", ())]
     if _is_empty(data_dir):
         state = f"the data folder {data_dir} is empty"
     elif os.path.isdir(data_dir):
-        looked = ", ".join(str(folder / file) for file in options["files"] for folder in (data_dir, data_dir / name))
-        state = f"looked at {looked} and everywhere below {data_dir}"
+        looked = ", ".join(str(folder / one) for one in wanted for folder in (data_dir, data_dir / name))
+        state = f"looked at {looked} and everywhere below {data_dir}" if wanted else f"looked below {data_dir}"
     else:
         state = f"there is no data folder {data_dir}"
+    layouts = options.get("layouts") or [f"{one}/" if one in options.get("folders", ()) else one for one in wanted]
     raise UserError(
         f"{options['title']} was not found ({state}): get it from {options['source']} "
-        f"and put {' or '.join(options['files'])} below {data_dir}/, or name its folder with --data-dir."
+        f"and put {' or '.join(layouts)} below {data_dir}/, or name its folder with --data-dir."
     )
+
+
+def _wanted(options: dict[str, Any]) -> list[tuple[str, Callable[[Path], bool]]]:
+    """Names with what tells that they are there; os.path's functions say False of what may not be read."""
+    folders = [(name, os.path.isdir) for name in options.get("folders", ())]
+    return folders + [(name, os.path.isfile) for name in options.get("files", ())]
+
+
+def _matches(folder: Folder, is_root: bool, folders: dict[str, int], files: dict[str, int]) -> Iterator[tuple]:
+    """What of one folder is looked for, with its place in the order of preference."""
+    if is_root and folder.path.resolve().name.lower() in folders:  # --data-dir names the dataset's own folder
+        yield folders[folder.path.resolve().name.lower()], folder.path
+    yield from ((folders[name.lower()], folder.path / name) for name in folder.folders if name.lower() in folders)
+    yield from ((files[name], folder.path / name) for name in folder.files if name in files)
 
 
 def _is_empty(folder: Path) -> bool:
@@ -95,26 +149,6 @@ def _is_empty(folder: Path) -> bool:
         return all(name == "README.md" or name.startswith(".") for name in os.listdir(folder))
     except OSError:
         return False
-
-
-def _search(root: Path, files: tuple[str, ...]) -> Path | None:
-    """The shallowest file of one of these names; follows links to folders, each folder once."""
-    queue, seen = deque([root]), set()
-    while queue:
-        folder = queue.popleft()
-        try:
-            status = folder.stat()
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:  # a folder that cannot be read holds nothing for us
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            if entry.name in files and os.path.isfile(entry):
-                return Path(entry.path)
-        queue.extend(Path(e.path) for e in entries if not e.name.startswith(".") and os.path.isdir(e))
-    return None
 
 
 DATASETS.scan(Path(__file__).parent, package="fer_bench.datasets")

@@ -1,0 +1,43 @@
+"""Names of expressions: what people write, and what is meant by it."""
+
+import pytest
+
+from fer_bench.datasets.dataset import FER2013_CLASSES
+from fer_bench.datasets.emotions import ORDER, canonical, count_notes
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("anger", "angry"),
+        ("Happiness", "happy"),
+        ("SADNESS", "sad"),
+        ("surprised", "surprise"),
+        ("disgusted", "disgust"),
+        ("Fearful", "fear"),
+        ("scared", "fear"),
+        ("neutrality", "neutral"),
+        ("contempt", "contempt"),
+        ("0_angry", "angry"),
+        ("1 - Anger", "angry"),
+        ("03. fear", "fear"),
+        (" 6neutral ", "neutral"),
+    ],
+)
+def test_a_name_is_understood(written, meant):
+    assert canonical(written) == meant
+
+
+@pytest.mark.parametrize("name", ["", "7", "cats", "train", "angry faces", "un-happy", "sadly"])
+def test_other_names_are_none(name):
+    assert canonical(name) is None
+
+
+def test_the_order_is_that_of_fer2013_then_contempt():
+    assert (*FER2013_CLASSES, "contempt") == ORDER and all(canonical(name) == name for name in ORDER)
+
+
+def test_counts_that_differ_are_told():
+    assert count_notes([0, 1, 1], ("sad", "happy"), (1, 2)) == ()
+    (note,) = count_notes([0, 1], ("sad", "happy"), (1, 2000), "test ")
+    assert note == "The test counts are not the published ones: happy 1 instead of 2,000."
