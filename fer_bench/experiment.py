@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_bench.errors import UserError
+from fer_bench.protocols.catalogue import CROSS
 from fer_bench.recipes import DEFAULT, located
 from fer_bench.shipped import experiments
 from fer_bench.training.recipe import explain
@@ -28,7 +29,7 @@ class Experiment(BaseModel):
     name: str = Field(pattern=r"^[^/\\]+$")  # of a file in the results folder too
     description: str = ""
     models: list[str] = Field(default_factory=lambda: ["all"], min_length=1)  # names or patterns such as vgg*
-    datasets: list[str] = Field(min_length=1)
+    datasets: list[str] = Field(default_factory=list)  # none where cross:TRAIN->TEST names them all
     protocols: list[str] = Field(default_factory=lambda: ["official"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default_factory=lambda: [0], min_length=1)
     recipes: list[str] = Field(default_factory=lambda: [DEFAULT], min_length=1)  # names or YAML files
@@ -40,6 +41,12 @@ class Experiment(BaseModel):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _parts(value)
+
+    @model_validator(mode="after")
+    def _has_data(self) -> Experiment:
+        if not self.datasets and not all(name.startswith(CROSS) for name in self.protocols):
+            raise ValueError("name datasets, or nothing but protocols such as cross:fer2013->jaffe")
+        return self
 
     @field_validator("recipes")
     @classmethod

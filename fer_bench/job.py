@@ -5,6 +5,7 @@ It stands above `sweep` and `report`, so that neither knows of the other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import keras
@@ -90,7 +91,13 @@ def _size(plan: Plan, datasets: list[str]) -> str:
     models = {pair.architecture.name for pair in plan.pairs.possible}
     recipes = list(dict.fromkeys(pair.asked for pair in plan.pairs.possible))
     seeds = len(dict.fromkeys(plan.experiment.seeds))
+    folds: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for planned in plan.trials:
+        folds[planned.trial.protocol].add((planned.trial.dataset, planned.trial.fold))
+    protocols = ", ".join(name + (f" ({len(of)} folds)" if len(of) > 1 else "") for name, of in folds.items())
     factors = [plural(len(models), "model"), ", ".join(recipes), ", ".join(datasets), plural(seeds, "seed")]
+    if list(folds) != ["official"]:
+        factors.insert(3, protocols)
     left_out = len({(left.model, left.recipe) for left in plan.pairs.left_out if left.model in models})
     less = f", {plural(left_out, 'impossible pair')} left out" if left_out else ""
     return f"{' × '.join(factors)} = {plural(len(plan.trials), 'trial')}{less}"

@@ -190,3 +190,10 @@ def test_a_shipped_experiment_reads_and_says_its_command(name):
     assert experiment.description.endswith(".")
     assert set(yaml.safe_load(text)) <= set(Experiment.model_fields)
     assert recipes_of(experiment).possible  # its models and recipes are known
+
+
+def test_datasets_may_come_with_the_protocol():
+    experiment = validated({"name": "x", "protocols": "cross:fer2013->jaffe, cross:fer2013->ckplus"}, "the flags")
+    assert experiment.datasets == [] and len(experiment.protocols) == 2
+    with pytest.raises(UserError, match="name datasets, or nothing but protocols such as cross:fer2013->jaffe"):
+        validated({"name": "x", "protocols": "cross:fer2013->jaffe, kfold"}, "the flags")

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_bench.errors import UserError
+
+PARTS = ("training", "validation", "test")
+
+
+class DoesNotFit(UserError):
+    """A protocol that is sound, asked for on a dataset that it is not for."""
+
 
 @dataclass(frozen=True)
 class Fold:

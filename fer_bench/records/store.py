@@ -7,6 +7,7 @@ whenever the writer is killed. Folders of several machines merge by copying.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from fer_bench.trial import Predictions, Record, Trial
 FOLDER = "records"
 KEY_LENGTH = 16  # of the 64 digits, in folder names
 TEMPORARY = ".part-"
+COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have them
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Stored:
         KeyError where the record has none of that part, FileNotFoundError where its trial did not finish.
         """
         with np.load(self.path / "predictions.npz", allow_pickle=False) as file:
-            return Predictions(*(file[f"{part}_{name}"] for name in ("ids", "labels", "probabilities")))
+            columns = {name: file[f"{part}_{name}"] for name in COLUMNS}
+            return Predictions(**columns, clean=file.get(f"{part}_clean"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Records:
 
 def folder_of(results: Path, trial: Trial) -> Path:
     name = f"{trial.architecture}-{trial.dataset}-s{trial.seed}-{trial.key[:KEY_LENGTH]}"
-    return results / FOLDER / name.replace(os.sep, "_")
+    return results / FOLDER / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
 
 
 def write(results: Path, record: Record, predictions: dict[str, Predictions]) -> Path:
@@ -67,7 +70,8 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions]) ->
         arrays = {
             f"{name}_{column}": getattr(p, column)
             for name, p in predictions.items()
-            for column in ("ids", "labels", "probabilities")
+            for column in (*COLUMNS, "clean")
+            if getattr(p, column) is not None
         }
         if arrays:
             with open(part / "predictions.npz", "wb") as file:

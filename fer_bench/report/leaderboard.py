@@ -20,8 +20,13 @@ SYNTHETIC = "synthetic"
 SELECTION = "selected on validation"  # the only way the training knows
 VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
 SECTION = ["dataset", "protocol", "fingerprint"]
-SCORES = ("accuracy", "validation_accuracy", *METRICS[1:])
-FLOATS = (*SCORES, "parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images")
+SCORES = ("accuracy", "clean_accuracy", "validation_accuracy", *METRICS[1:])
+OF_TWINS = ["clean_accuracy", "clean_accuracy_sd", "clean_test_images"]  # only where any row has them
+NUMBERS = (
+    *("parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images"),
+    "clean_test_images",
+)
+FLOATS = (*SCORES, *NUMBERS)
 LONGEST_VARIANT = 40  # characters; beyond, a digest tells two recipes apart
 LONGEST_RECIPE = 60  # characters in a label, and so in the name of a figure's file; beyond, the same
 
@@ -40,7 +45,8 @@ def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
 
     The frame's index is the row's identity; scores are fractions with `<name>_sd` beside them (sample standard
     deviation over seeds, NaN with one seed), times are seconds. A row without a finished trial has NaN for its numbers
-    and stands last in its section, with `status` and `reason`.
+    and stands last in its section, with `status` and `reason`. `clean_accuracy` is of the test images without a twin in
+    another part of the data; its columns are there only where a test set has images with one.
     """
     found, unreadable = rows(stored)
     by_id = {row.id: row for row in found}
@@ -55,6 +61,8 @@ def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
         kind="stable",
     )
     frame["rank"] = frame.groupby(SECTION)["accuracy"].rank(ascending=False, method="min").astype("Int64")
+    if frame["clean_accuracy"].isna().all():
+        frame = frame.drop(columns=OF_TWINS)
     return Board(frame, {i: by_id[i] for i in frame.index}, [*left_out, *unreadable])
 
 
@@ -63,11 +71,14 @@ def leaderboard(stored: Iterable[Stored]) -> pd.DataFrame:
     return board(stored).frame
 
 
-def section_name(dataset: str, protocol: str, fingerprint: str = "") -> str:
-    """How a section is headed: drawn faces are never taken for a benchmark; a fingerprint is given where it matters."""
+def section_name(dataset: str, protocol: str, fingerprint: str = "", remarks: str = "") -> str:
+    """How a section is headed: drawn faces are never taken for a benchmark, nor a leaky split for a sound one.
+
+    A fingerprint is given where it matters.
+    """
     shown = f"{SYNTHETIC} (drawn faces, not a benchmark result)" if dataset == SYNTHETIC else dataset
     data = f" (data {fingerprint[:8]})" if fingerprint else ""
-    return f"{shown}, protocol {protocol}{data}"
+    return f"{shown}, protocol {protocol}{data}" + (f" ({remarks})" if remarks else "")
 
 
 def sections(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
@@ -76,7 +87,8 @@ def sections(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
     for (dataset, protocol, fingerprint), group in frame.groupby(SECTION, sort=False):
         told = fingerprint if datas[dataset, protocol] > 1 else ""
         stem = f"{dataset}-{protocol}" + (f"-{told[:8]}" if told else "")
-        yield section_name(dataset, protocol, told), stem, group
+        remarks = "; ".join(dict.fromkeys(text for text in group["remarks"] if text))
+        yield section_name(dataset, protocol, told, remarks), stem, group
 
 
 def machine_text(machine: dict[str, Any]) -> str:
@@ -98,8 +110,8 @@ def _columns() -> list[str]:
         *("rank", "label", "model", "dataset", "protocol", "fingerprint", "recipe", "variant", "weights", "backend"),
         *("precision", "test_views", "seeds", "folds", "failed", "status", "reason"),
         *spread,
-        *("parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images"),
-        *("badges", "machine"),
+        *NUMBERS,
+        *("remarks", "badges", "machine"),
     ]
 
 
@@ -126,6 +138,8 @@ def _numbers(row: Row) -> dict[str, Any]:
         "epochs": _mean(len(r.history) for r in finished),
         "best_epoch": _mean(r.best_epoch for r in finished),
         "test_images": max((seed.test_images for seed in row.seeds), default=None),
+        "clean_test_images": max((seed.clean_images for seed in row.seeds), default=None),
+        "remarks": "; ".join(row.remarks),
         "badges": " · ".join(_badges(row)),
         "machine": " + ".join(dict.fromkeys(machine_text(r.machine) for r in row.records)),
     }
@@ -141,7 +155,7 @@ def _precision(trial: Trial) -> str:
 
 
 def _score(seed: SeedResult, name: str) -> float:
-    return seed.validation_accuracy if name == "validation_accuracy" else seed.scores[name]
+    return seed.scores[name] if name in seed.scores else getattr(seed, name)
 
 
 def _mean(values: Iterable[float | None]) -> float:
@@ -159,6 +173,7 @@ def _badges(row: Row) -> list[str]:
     trial, views = row.trial, str(row.trial.recipe.get("test_views", 1))
     badges = [
         trial.protocol,
+        *row.remarks,
         f"{row.weights} weights",
         VIEWS.get(views, f"test views: {views}"),
         plural(len(row.seeds), "seed"),

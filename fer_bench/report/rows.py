@@ -29,6 +29,8 @@ class SeedResult:
     scores: dict[str, float]
     confusion: np.ndarray  # (classes, classes) int
     test_images: int
+    clean_images: int  # of them, those known to have no twin in other parts; 0 where that was not looked at
+    clean_accuracy: float  # on those; NaN where there are none, or where all are clean
     validation_accuracy: float  # NaN where no validation predictions were kept
 
 
@@ -59,6 +61,11 @@ class Row:
     @property
     def folds(self) -> set[int]:
         return {r.trial.fold for r in self.records}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known of its split, each once."""
+        return list(dict.fromkeys(remark for record in self.records for remark in record.remarks))
 
     @property
     def complete(self) -> bool:
@@ -105,7 +112,8 @@ def _seed_result(seed: int, folds: list[Stored], left_out: list[LeftOut]) -> See
             left_out.append((one.path, _reason(error)))
     if not read:
         return None
-    labels, probabilities = (np.concatenate([test[i] for _, test, _ in read]) for i in (0, 1))
+    labels, probabilities, clean = (np.concatenate([test[i] for _, test, _ in read]) for i in (0, 1, 2))
+    right = probabilities.argmax(axis=1) == labels
     hits = [v[1].argmax(axis=1) == v[0] for _, _, v in read if v]
     return SeedResult(
         seed=seed,
@@ -113,19 +121,25 @@ def _seed_result(seed: int, folds: list[Stored], left_out: list[LeftOut]) -> See
         scores=scores(labels, probabilities),
         confusion=confusion(labels, probabilities),
         test_images=len(labels),
+        clean_images=int(clean.sum()),
+        clean_accuracy=float(right[clean].mean()) if 0 < clean.sum() < len(clean) else float("nan"),
         validation_accuracy=float(np.concatenate(hits).mean()) if hits else float("nan"),
     )
 
 
-def _part(one: Stored, part: str) -> tuple[np.ndarray, np.ndarray]:
+def _part(one: Stored, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, probabilities, and which samples are known to be clean."""
     predictions = one.predictions(part)
     labels, probabilities = checked(predictions.labels, predictions.probabilities)
     if probabilities.shape[1] != len(one.record.classes):
         raise ValueError(f"{probabilities.shape[1]} columns of probabilities for {len(one.record.classes)} classes")
-    return labels, probabilities
+    clean = np.zeros(len(labels), bool) if predictions.clean is None else predictions.clean
+    if clean.shape != labels.shape or clean.dtype != bool:
+        raise ValueError(f"{clean.dtype} {clean.shape} marks {len(labels)} samples as clean")
+    return labels, probabilities, clean
 
 
-def _validation(one: Stored) -> tuple[np.ndarray, np.ndarray] | None:
+def _validation(one: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     try:
         return _part(one, "validation")
     except KeyError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -38,6 +39,7 @@ COLUMNS: dict[str, Cell] = {
     "seeds": lambda row: str(row["seeds"]),
     "failed": lambda row: str(row["failed"]),
     "accuracy": _score("accuracy"),
+    "clean accuracy": _score("clean_accuracy"),
     "validation accuracy": _score("validation_accuracy"),
     "macro precision": _score("macro_precision"),
     "macro recall": _score("macro_recall"),
@@ -63,6 +65,7 @@ TERMINAL: dict[str, tuple[str, Cell]] = {
     "weights": ("weights", COLUMNS["weights"]),
     "seeds": ("seeds", COLUMNS["seeds"]),
     "accuracy": ("accuracy", COLUMNS["accuracy"]),
+    "clean accuracy": ("clean accuracy", COLUMNS["clean accuracy"]),
     "macro F1": ("macro F1", COLUMNS["macro F1"]),
     "weighted F1": ("weighted F1", COLUMNS["weighted F1"]),
     "macro AUC": ("AUC", COLUMNS["macro AUC"]),
@@ -71,12 +74,16 @@ TERMINAL: dict[str, tuple[str, Cell]] = {
     "images/s": ("images/s", COLUMNS["images/s"]),
 }
 SHORTER: dict[str, tuple[str, Cell]] = {
+    "clean accuracy": ("clean\nacc.", _score("clean_accuracy", spread=False)),
     "macro F1": ("macro\nF1", _score("macro_f1", spread=False)),
     "weighted F1": ("wtd.\nF1", _score("weighted_f1", spread=False)),
     "macro AUC": ("AUC", _score("macro_auc", spread=False)),
     "images/s": ("images\n/s", COLUMNS["images/s"]),
 }
-DISPENSABLE = ("weighted F1", "parameters", "macro AUC", "images/s", "weights", "seeds", "macro F1", "training time")
+DISPENSABLE = (
+    *("weighted F1", "parameters", "macro AUC", "images/s", "weights", "seeds", "macro F1", "clean accuracy"),
+    "training time",
+)
 
 LEGEND = """\
 Scores are in per cent on the test images: mean over seeds, ± the standard deviation over seeds where there are \
@@ -85,7 +92,10 @@ averages weigh every class alike, weighted ones by its share of the test images;
 one-vs-rest areas under the ROC curve. Training time is the wall-clock of training and validation over all epochs, \
 without building, tracing, downloading or predicting (mean over seeds); images/s is training throughput; epochs are \
 those run, best epoch the one kept. Badges: protocol, initial weights, views of each test image, seeds, the split that \
-selected the epoch, precision, backend. leaderboard.csv holds the same numbers as fractions and seconds."""
+selected the epoch, precision, backend; what is remarkable about the split stands after the protocol. leaderboard.csv \
+holds the same numbers as fractions and seconds."""
+
+TWINS = "Clean accuracy is that on the test images without a pixel-identical twin in another part of the data."
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -95,7 +105,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_markdown(board: Board) -> str:
     """leaderboard.md: a section for each dataset × protocol, then machines, failed trials and what was left out."""
-    parts = ["# Leaderboard", LEGEND]
+    parts = ["# Leaderboard", f"{LEGEND} {TWINS}" if "clean_accuracy" in board.frame else LEGEND]
     for heading, _, group in sections(board.frame):
         parts += [f"## {heading}", _markdown_table(group), _resolution(group)]
     parts += _machines(board.rows.values())
@@ -105,12 +115,20 @@ def to_markdown(board: Board) -> str:
 
 
 def _markdown_table(group: pd.DataFrame) -> str:
-    cells = [[_in_cell(cell(row)) for cell in COLUMNS.values()] for _, row in group.iterrows()]
+    columns = _with_something(COLUMNS, group)
+    cells = [[_in_cell(cell(row)) for cell in columns.values()] for _, row in group.iterrows()]
     for line, (_, row) in zip(cells, group.iterrows(), strict=True):
         if row["status"] != "finished":
-            line[list(COLUMNS).index("accuracy")] = _in_cell(f"{row['status']}: {row['reason'] or 'no reason given'}")
-    align = ["left" if name in LEFT else "right" for name in COLUMNS]
-    return tabulate(cells, list(COLUMNS), tablefmt="pipe", colalign=align, disable_numparse=True)
+            line[list(columns).index("accuracy")] = _in_cell(f"{row['status']}: {row['reason'] or 'no reason given'}")
+    align = ["left" if name in LEFT else "right" for name in columns]
+    return tabulate(cells, list(columns), tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def _with_something(columns: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+    """The columns without that of the clean part, where no row of the section has one."""
+    if "clean_accuracy" in group and group["clean_accuracy"].notna().any():
+        return columns
+    return {name: column for name, column in columns.items() if name != "clean accuracy"}
 
 
 def _plain(text: str) -> str:
@@ -128,9 +146,11 @@ def _resolution(group: pd.DataFrame) -> str:
     if scored.empty:
         return "No trial of this section has finished."
     images, half = _half_width(scored)
+    clean = scored["clean_test_images"].max() if "clean_test_images" in scored else images
+    twins = f", {int(clean):,} of them clean" if 0 < clean < images else ""
     return (
-        f"{plural(images, 'test image')}: at the best accuracy the 95 % binomial interval is ± {half:.2f} points, "
-        "however many seeds; on its own, a smaller difference puts no two rows in order."
+        f"{plural(images, 'test image')}{twins}: at the best accuracy the 95 % binomial interval is ± {half:.2f} "
+        "points, however many seeds; on its own, a smaller difference puts no two rows in order."
     )
 
 
@@ -184,10 +204,11 @@ def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOu
 
 
 def _fitting(heading: str, group: pd.DataFrame, console: Console) -> Table:
-    columns = dict(TERMINAL)
+    columns = _with_something(TERMINAL, group)
     names = group["recipe"].str.partition(",")[0]
     if not group["model"].duplicated().any() and (names == "default").all():
-        del columns["recipe"]  # nothing to be told apart by it; the files have it all the same
+        # Nothing to be told apart by it; the files have it all the same.
+        columns = {name: column for name, column in columns.items() if name != "recipe"}
     group = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"])))
     for fewer in _ever_fewer(columns):
         table = _table(heading, group, fewer)
@@ -200,8 +221,9 @@ def _ever_fewer(columns: dict[str, tuple[str, Cell]]) -> Iterator[dict[str, tupl
     """The columns, then the same with one more shortened at each step, then with one more left away."""
     yield columns
     for name, short in SHORTER.items():
-        columns = columns | {name: short}
-        yield columns
+        if name in columns:
+            columns = columns | {name: short}
+            yield columns
     for name in DISPENSABLE:
         columns = {key: column for key, column in columns.items() if key != name}
         yield columns

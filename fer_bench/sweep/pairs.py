@@ -10,7 +10,8 @@ from fer_bench.architecture import ARCHITECTURES, Architecture, describe
 from fer_bench.datasets import DATASETS
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import PROTOCOLS
+from fer_bench.preparation.preparation import split_name
+from fer_bench.protocols.catalogue import settings, sources
 from fer_bench.recipes import NamedRecipe, read_all
 from fer_bench.training.recipe import IMGAUG_POLICIES, POLICIES, Augmentation, Recipe, changes, resolve
 
@@ -27,7 +28,7 @@ class Pair:
     recipe: Recipe
     asked: str  # the named recipe
     name: str  # that, and what the experiment changes of it
-    datasets: tuple[str, ...]  # those that hold what the architecture takes
+    datasets: tuple[str, ...]  # those, and TRAIN->TEST of two, that hold what the architecture takes
     optional: bool  # a pattern brought the model in: the pair is left out where it is impossible
 
 
@@ -83,12 +84,11 @@ def recipes_of(experiment: Experiment, holds: Mapping[str, str] | None = None) -
     data, so that a misspelt name is answered at once. UserError for unknown names, for recipes that are none, and for
     impossible pairs of models that were named outright.
     """
-    for names, registry in ((experiment.datasets, DATASETS), (experiment.protocols, PROTOCOLS)):
-        for name in names:
-            registry.get(name)
+    datas = data_of(experiment)
+    entries = {name: DATASETS.get(split_name(name)[0]) for data in datas for name in sources(data)}
     for pattern in experiment.per_model:
         ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
-    holds = holds or {name: str(DATASETS.get(name).options.get("takes", "images")) for name in experiment.datasets}
+    holds = holds or {data: str(entries[sources(data)[0]].options.get("takes", "images")) for data in datas}
     models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))
     asked = read_all(experiment.recipes)
     pairs = Pairs()
@@ -96,6 +96,11 @@ def recipes_of(experiment: Experiment, holds: Mapping[str, str] | None = None) -
         for named in asked:
             _add(pairs, _pair(experiment, describe(model), named, holds), holds)
     return pairs.checked()
+
+
+def data_of(experiment: Experiment) -> list[str]:
+    """What data an experiment needs: datasets, and TRAIN->TEST for two of them. UserError for unknown protocols."""
+    return list(dict.fromkeys(setting.data for setting in settings(experiment.datasets, experiment.protocols)))
 
 
 def _add(pairs: Pairs, pair: Pair, holds: Mapping[str, str]) -> None:
@@ -119,7 +124,7 @@ def _pair(experiment: Experiment, architecture: Architecture, named: NamedRecipe
         recipe=recipe,
         asked=named.name,
         name=recipe_name(named, architecture, recipe),
-        datasets=tuple(name for name in dict.fromkeys(experiment.datasets) if holds[name] == architecture.takes),
+        datasets=tuple(data for data, kind in holds.items() if kind == architecture.takes),
         optional=experiment.leave_out_impossible or model not in experiment.models,
     )
 

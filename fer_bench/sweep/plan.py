@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench.architecture import ARCHITECTURES, source_digest
-from fer_bench.datasets import Places, load
+from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import folds
-from fer_bench.protocols.fold import Fold
-from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, recipes_of
+from fer_bench.protocols.catalogue import ARROW, SPLIT_SEED, Setting, folds, settings, title
+from fer_bench.protocols.fold import DoesNotFit, Fold
+from fer_bench.protocols.pool import load
+from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, data_of, recipes_of
 from fer_bench.training.weights import InitialWeights, find_initial_weights
 from fer_bench.trial import Trial
-
-# Splits are part of a protocol, not of a trial's luck: every seed of a sweep sees the same ones.
-SPLIT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,8 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     """Resolve an experiment. UserError for whatever would keep a trial from starting."""
     for pair in recipes_of(experiment).possible:
         _importable(pair.architecture.name)
-    datasets = {name: load(name, places) for name in dict.fromkeys(experiment.datasets)}
-    parts = {
-        (name, protocol): (dataset, folds(protocol, dataset, SPLIT_SEED))
-        for name, dataset in datasets.items()
-        for protocol in dict.fromkeys(experiment.protocols)
-    }
+    datasets = {data: load(data, places) for data in data_of(experiment)}
+    parts, unfit = split(settings(experiment.datasets, experiment.protocols), datasets)
     holds = {name: "sequences" if dataset.images.ndim == 4 else "images" for name, dataset in datasets.items()}
     pairs = recipes_of(experiment, holds)
     for pair in pairs.possible:
@@ -64,7 +58,7 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
                 source=source_digest(pair.architecture.name),
                 dataset=dataset.name,
                 fingerprint=dataset.fingerprint,
-                protocol=protocol,
+                protocol=title(setting.protocol),
                 fold=number,
                 recipe_name=pair.name,
                 # What was asked for ("auto") has no bearing on the outcome, and so none on the key; what was found has.
@@ -78,14 +72,36 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
             weights.file,
         )
         for seed in dict.fromkeys(experiment.seeds)
-        for (name, protocol), (dataset, dataset_folds) in parts.items()
+        for setting, dataset_folds in parts.items()
         for pair, weights in started
-        if name in pair.datasets
+        if setting.data in pair.datasets
+        for dataset in [datasets[setting.data]]
         for number, fold in enumerate(dataset_folds)
     ]
     trials, same = _once(trials)
     missing = dict.fromkeys(pair.architecture.name for pair, weights in started if weights.note)
-    return Plan(experiment, trials, pairs, [*pairs.note(), *same, *_weight_notes(list(missing))])
+    notes = [*_data_notes(datasets), *unfit, *pairs.note(), *same, *_weight_notes(list(missing))]
+    return Plan(experiment, trials, pairs, notes)
+
+
+def split(wanted: list[Setting], datasets: Mapping[str, Dataset]) -> tuple[dict[Setting, list[Fold]], list[str]]:
+    """The folds of every setting, and a note on the settings that are left out since they do not fit.
+
+    UserError for a dataset that no protocol fits, or a protocol that fits no dataset: in a product of several a misfit
+    is to be expected, on its own it is a mistake.
+    """
+    parts, unfit = {}, {}
+    for setting in wanted:
+        try:
+            parts[setting] = folds(setting.protocol, datasets[setting.data], SPLIT_SEED)
+        except DoesNotFit as error:
+            unfit[setting] = error
+    datas, protocols = {setting.data for setting in parts}, {setting.protocol for setting in parts}
+    for setting, error in unfit.items():
+        if setting.data not in datas or setting.protocol not in protocols:
+            raise error
+    names = ", ".join(f"{setting.protocol} on {setting.data}" for setting in unfit)
+    return parts, [f"Left out, since they do not fit: {names}."] if unfit else []
 
 
 def _refuse(pair: Pair, datasets: Mapping[str, Dataset], backend: str) -> None:
@@ -149,6 +165,13 @@ def _importable(name: str) -> None:
     except Exception as error:
         file = ARCHITECTURES.get(name).file
         raise UserError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from None
+
+
+def _data_notes(datasets: Mapping[str, Dataset]) -> list[str]:
+    """What is noted of each dataset, under its name; two as one say of whom they speak."""
+    alone = [f"{data}: {note}" for data, dataset in datasets.items() if ARROW not in data for note in dataset.notes]
+    pooled = [note for data, dataset in datasets.items() if ARROW in data for note in dataset.notes]
+    return list(dict.fromkeys([*alone, *pooled]))
 
 
 def _weight_notes(missing: list[str]) -> list[str]:

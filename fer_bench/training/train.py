@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ def run_trial(
         "machine": machine.describe_machine(trial.backend),
         "classes": list(dataset.classes),
         "samples": {part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
+        "remarks": list(fold.remarks),
     }
     watched = _Watched(watcher, int(trial.recipe["epochs"]))
     try:
@@ -121,7 +123,7 @@ def _train_and_predict(
     }
     predictions = {
         "validation": _predictions(dataset, fold.validation, fitted.validation_probabilities),
-        "test": _predictions(dataset, fold.test, tested.probabilities),
+        "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.clean),
     }
     return measured, predictions
 

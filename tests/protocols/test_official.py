@@ -1,4 +1,4 @@
-"""The split that a dataset's authors gave."""
+"""The split that a dataset's authors gave, as it is, without its twins, and across datasets."""
 
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ def test_one_fold_holds_every_image_once(dataset):
         assert (shuffled.split[indices] == part).all() and indices.dtype == np.int64
     together = np.concatenate([fold.training, fold.validation, fold.test])
     np.testing.assert_array_equal(np.sort(together), np.arange(len(dataset)))
+    assert fold.remarks == () and fold.clean.all()
 
 
 def test_the_seed_has_no_part_in_it(dataset):
@@ -24,19 +25,73 @@ def test_the_seed_has_no_part_in_it(dataset):
     np.testing.assert_array_equal(one.training, other.training)
 
 
-def test_a_dataset_without_a_split_is_refused(dataset):
+@pytest.mark.parametrize("protocol", ["official", "official-dedup"])
+def test_a_dataset_without_a_split_is_refused(dataset, protocol):
     with pytest.raises(UserError, match="'made' has no official split"):
-        folds("official", replace(dataset, split=None), seed=0)
+        folds(protocol, replace(dataset, split=None), seed=0)
 
 
-@pytest.mark.parametrize(("part", "name"), [(0, "training"), (1, "validation"), (2, "test")])
+@pytest.mark.parametrize(("part", "name"), [(0, "training"), (2, "test")])
 def test_an_empty_part_is_named(dataset, part, name):
     split = np.where(dataset.split == part, (part + 1) % 3, dataset.split)
     with pytest.raises(UserError, match=f"'made' has no {name} images"):
         folds("official", replace(dataset, split=split), seed=0)
 
 
+def test_validation_is_cut_from_training_where_there_is_none_and_a_badge_says_so(dataset):
+    merged = replace(dataset, split=np.where(dataset.split == 1, 0, dataset.split))
+    (fold,) = folds("official", merged, seed=0)
+    assert fold.remarks == ("validation cut from training",)
+    np.testing.assert_array_equal(np.sort([*fold.training, *fold.validation]), np.flatnonzero(merged.split == 0))
+    per_class = np.bincount(merged.labels[fold.validation], minlength=3)
+    assert per_class.sum() in (8, 9) and np.ptp(per_class) <= 1  # a tenth of 81
+    subjects = np.array([f"person {i % 20}" for i in range(len(dataset))])
+    (fold,) = folds("official", replace(merged, subjects=subjects), seed=0)
+    assert not set(subjects[fold.training]) & set(subjects[fold.validation])
+
+
 def test_the_protocol_is_listed_with_one_line():
     assert "PrivateTest" in PROTOCOLS.get("official").summary
     with pytest.raises(UserError, match="did you mean official"):
         PROTOCOLS.get("offical")
+
+
+@pytest.fixture
+def twins(dataset):
+    """60 training, 21 validation, 18 test images; some are the same."""
+    images = dataset.images.copy()
+    images[[3, 4]] = images[90]  # test image 90 twice in training,
+    images[65] = images[90]  # and in validation
+    images[70] = images[91]  # test image 91 in validation
+    images[10] = images[72]  # a validation image in training
+    images[20] = images[21]  # twins within training
+    images[95] = images[96]  # and within the test
+    return replace(dataset, images=images)
+
+
+def test_dedup_takes_twins_out_of_the_earlier_parts_and_leaves_the_test_whole(twins):
+    (fold,) = folds("official-dedup", twins, seed=0)
+    assert set(range(60)) - set(fold.training) == {3, 4, 10}
+    assert set(range(60, 81)) - set(fold.validation) == {65, 70}
+    np.testing.assert_array_equal(fold.test, np.arange(81, 99))
+    assert set(fold.test[~fold.clean]) == {90, 91}
+    (official,) = folds("official", twins, seed=0)
+    np.testing.assert_array_equal(official.clean, fold.clean)
+    assert len(official.training) == 60
+
+
+def test_dedup_leaves_no_image_in_two_parts(twins):
+    (fold,) = folds("official-dedup", twins, seed=0)
+    seen = [{twins.images[i].tobytes() for i in getattr(fold, part)} for part in ("training", "validation", "test")]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+def test_nothing_left_to_train_on_is_said(dataset):
+    same = replace(dataset, images=np.zeros_like(dataset.images))
+    with pytest.raises(UserError, match="'made' has no training images without a twin in a later part"):
+        folds("official-dedup", same, seed=0)
+
+
+def test_cross_needs_two_datasets(dataset):
+    with pytest.raises(UserError, match="'cross' takes two datasets, as in 'cross:made->jaffe'"):
+        folds("cross", dataset, seed=0)

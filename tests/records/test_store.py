@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,23 @@ def test_a_record_and_its_predictions_come_back_as_they_were(tmp_path):
         for column in ("ids", "labels", "probabilities"):
             np.testing.assert_array_equal(getattr(read, column), getattr(expected, column))
             assert getattr(read, column).dtype == getattr(expected, column).dtype
+
+
+def test_which_test_samples_are_clean_and_what_is_remarkable_come_back(tmp_path):
+    predictions = make_predictions()
+    clean = np.array([True, False, True, True, False])
+    write(tmp_path, make_record(remarks=["leaky"]), predictions | {"test": replace(predictions["test"], clean=clean)})
+    (stored,) = load(tmp_path)
+    np.testing.assert_array_equal(stored.predictions("test").clean, clean)
+    assert stored.predictions("validation").clean is None
+    assert stored.record.remarks == ["leaky"]
+
+
+def test_a_folder_has_no_sign_that_a_file_system_refuses(tmp_path):
+    trial = make_trial().model_copy(update={"dataset": "fer2013->jaffe"})
+    path = write(tmp_path, make_record(trial=trial), make_predictions())
+    assert path.name.startswith("cnn-fer2013-to-jaffe-s0-")
+    assert load(tmp_path).stored[trial.key].record.trial == trial
 
 
 def test_a_failed_trial_needs_no_predictions(tmp_path):

@@ -90,6 +90,7 @@ class Maker:
         seconds: float = 35.0,
         machine: dict[str, Any] = MACHINE,
         parameters: int | None = 1_330_000,
+        remarks: tuple[str, ...] = (),
     ) -> Path:
         """Write one record; without given predictions, made-up ones of about the accuracy asked for."""
         trial = Trial(
@@ -116,6 +117,7 @@ class Maker:
             machine=machine,
             classes=CLASSES[: test.probabilities.shape[1]],
             samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
+            remarks=list(remarks),
             parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),

@@ -1,13 +1,14 @@
 """The leaderboard's numbers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_up_records import MACHINE, exact
 
 from fer_bench.records import load
-from fer_bench.report.leaderboard import board, leaderboard
+from fer_bench.report.leaderboard import board, leaderboard, sections
 
 
 def frame_of(make):
@@ -166,3 +167,46 @@ def test_machine_names_everything_a_time_depends_on(make):
 
 def test_no_records_make_an_empty_table():
     assert leaderboard([]).empty
+
+
+def with_clean(predictions, clean):
+    return replace(predictions, clean=np.array(clean))
+
+
+def test_the_clean_part_is_scored_on_its_own(make):
+    test = exact([0, 1, 2, 0], [0, 1, 2, 1])
+    for seed, clean in enumerate(([True, True, False, True], [False, True, False, True])):
+        make(seed=seed, test=with_clean(test, clean))
+    row = frame_of(make).iloc[0]
+    assert row["accuracy"] == 0.75
+    assert row["clean_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert row["clean_accuracy_sd"] == pytest.approx((2 / 3 - 1 / 2) / math.sqrt(2))
+    assert row["clean_test_images"] == 3
+
+
+@pytest.mark.parametrize("clean", [[True] * 4, None])
+def test_there_is_no_column_for_a_test_without_twins(make, clean):
+    test = exact([0, 1, 2, 0], [0, 1, 2, 1])
+    make(test=with_clean(test, clean) if clean else test)
+    assert not [column for column in frame_of(make) if "clean" in column]
+
+
+def test_a_mark_for_other_samples_is_left_out_and_named(make):
+    make("good")
+    make(test=with_clean(exact([0, 1], [0, 1]), [True]))
+    found = board(load(make.results))
+    assert [row.trial.architecture for row in found.rows.values()] == ["good"]
+    assert "bool (1,) marks 2 samples as clean" in found.left_out[0][1]
+
+
+def test_what_is_remarkable_about_a_split_is_a_badge_and_heads_its_section(make):
+    for fold in range(2):
+        make(dataset="ckplus", protocol="image-kfold", fold=fold, remarks=("leaky: same persons in training and test",))
+    make(dataset="ckplus", protocol="subject-kfold")
+    frame = frame_of(make)
+    assert [heading for heading, _, _ in sections(frame)] == [
+        "ckplus, protocol image-kfold (leaky: same persons in training and test)",
+        "ckplus, protocol subject-kfold",
+    ]
+    assert "image-kfold · leaky: same persons in training and test · random weights" in frame.iloc[0]["badges"]
+    assert frame["remarks"].tolist() == ["leaky: same persons in training and test", ""]

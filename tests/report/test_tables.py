@@ -1,10 +1,12 @@
 """Markdown, CSV and terminal tables."""
 
 import io
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import MACHINE
+from made_up_records import MACHINE, exact
 from rich.console import Console
 
 from fer_bench.records import load
@@ -148,3 +150,17 @@ def test_the_terminal_names_a_recipe_that_is_not_each_models_own(make):
     to_terminal(board(load(make.results)).frame, console)
     text = console.export_text()
     assert "frozen" in text and "epochs=3" not in text  # what all rows share tells none apart
+
+
+def test_the_clean_accuracy_has_a_column_where_there_are_twins_alone(make):
+    twins = exact([0, 1, 2, 0], [0, 1, 2, 1])
+    make(protocol="official-dedup", test=replace(twins, clean=np.array([True, True, False, True])))
+    make(dataset="jaffe")
+    text = to_markdown(board_of(make))
+    first, second = text.split("\n## ")[1:3]
+    assert "| clean accuracy |" in " ".join(first.split()) and "4 test images, 3 of them clean: at" in first
+    assert "clean" not in second
+    assert "without a pixel-identical twin" in text.split("\n## ")[0]
+    assert "66.67" in first
+    assert "clean" in printed(make, 200) and "clean" not in printed(make, 60).partition("jaffe")[2]
+    assert "clean_accuracy" in to_csv(board_of(make).frame)

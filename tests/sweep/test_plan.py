@@ -1,11 +1,15 @@
 """Plans: in a sensible order, fully resolved, and refused before anything starts where something is wrong."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from fer_bench.architecture import ARCHITECTURES, source_digest
-from fer_bench.datasets import Places
+from fer_bench.datasets import DATASETS, Places
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
+from fer_bench.protocols.catalogue import PROTOCOLS
 from fer_bench.sweep.plan import make_plan
 from fer_bench.training import weights
 
@@ -133,3 +137,88 @@ def test_weights_are_found_for_every_model_and_part_of_the_key(made, scanned, tm
     assert found.trials[0].trial.initial_weights.startswith("imagenet:")
     assert found.trials[0].trial.key != without.trials[0].trial.key
     assert found.trials[1].trial.key == without.trials[1].trial.key
+
+
+def test_a_protocol_has_a_trial_for_each_fold_and_the_official_key_stays_what_it_was(made, tmp_path):
+    plan = make_plan(experiment(protocols=["official", "kfold"]), Places(tmp_path), None, "tensorflow")
+    found = [(planned.trial.protocol, planned.trial.fold) for planned in plan.trials]
+    assert found == [("official", 0), *(("kfold", fold) for fold in range(10))]
+    assert len({planned.trial.key for planned in plan.trials}) == 11
+    assert sum(len(planned.fold.test) for planned in plan.trials[1:]) == 99
+
+
+def test_a_second_version_of_a_protocol_is_part_of_its_name(made, tmp_path, monkeypatch):
+    monkeypatch.setitem(PROTOCOLS.get("kfold").options, "version", 2)
+    plan = make_plan(experiment(protocols=["kfold"]), Places(tmp_path), None, "tensorflow")
+    assert plan.trials[0].trial.protocol == "kfold@2"
+
+
+def test_a_split_file_is_a_protocol(made, dataset, tmp_path):
+    split = tmp_path / "mine.csv"
+    split.write_text("id,part\nmade-000,training\nmade-001,validation\nmade-002,test\n")
+    (planned,) = make_plan(experiment(protocols=[f"file:{split}"]), Places(tmp_path), None, "tensorflow").trials
+    assert planned.trial.protocol.startswith("file:mine@")
+    assert planned.fold.test.tolist() == [2]
+
+
+@pytest.fixture
+def elsewhere(made, dataset):
+    """A second dataset, of larger images, whose persons are known and who have no split."""
+    other = replace(
+        dataset,
+        name="elsewhere",
+        images=dataset.images.repeat(2, axis=1).repeat(2, axis=2),
+        classes=("top", "middle", "other"),
+        fingerprint="elsewhere-fingerprint",
+        split=None,
+        subjects=np.array([f"S{i % 11}" for i in range(len(dataset))]),
+        notes=("It is elsewhere.",),
+    )
+
+    @DATASETS.register("elsewhere")
+    def load_elsewhere(places: Places):
+        return other
+
+    yield other
+    del DATASETS._entries["elsewhere"], DATASETS._functions["elsewhere"]
+
+
+@pytest.mark.parametrize("datasets", [[], ["made"]])
+def test_a_cross_brings_its_data_with_it(elsewhere, tmp_path, datasets):
+    asked = experiment(datasets=datasets, protocols=["cross:made->elsewhere"])
+    plan = make_plan(asked, Places(tmp_path), None, "tensorflow")
+    (planned,) = plan.trials
+    assert (planned.trial.dataset, planned.trial.protocol) == ("made->elsewhere", "cross")
+    assert planned.trial.fingerprint not in ("made-fingerprint", "elsewhere-fingerprint")
+    assert planned.dataset.images.shape[1:] == (12, 12)
+    assert planned.dataset.classes == ("top", "middle")
+    assert (len(planned.fold.training), len(planned.fold.validation), len(planned.fold.test)) == (40, 14, 66)
+    assert plan.notes[0] == "elsewhere: It is elsewhere."
+
+
+def test_in_a_product_of_several_what_does_not_fit_is_left_out_and_named(elsewhere, tmp_path):
+    asked = experiment(datasets=["made", "elsewhere"], protocols=["official", "subject-kfold"])
+    plan = make_plan(asked, Places(tmp_path), None, "tensorflow")
+    assert {(p.trial.dataset, p.trial.protocol) for p in plan.trials} == {
+        ("made", "official"),
+        ("elsewhere", "subject-kfold"),
+    }
+    (note,) = [note for note in plan.notes if "do not fit" in note]
+    assert note == "Left out, since they do not fit: subject-kfold on made, official on elsewhere."
+
+
+@pytest.mark.parametrize(
+    ("datasets", "protocols", "sentence"),
+    [
+        (["made"], ["subject-kfold"], "'subject-kfold' needs to know the subjects, and 'made' names none"),
+        (["made"], ["official", "loso"], "'loso' needs to know the subjects, and 'made' names none"),
+        (["made", "elsewhere"], ["official"], "'elsewhere' has no official split"),
+        ([], ["cross:made->elsewher"], "Unknown dataset 'elsewher': did you mean elsewhere"),
+        ([], ["cross:made->"], "names no two datasets"),
+        (["made"], ["file:none.json"], "no split file none.json"),
+        (["made"], ["cross"], "'cross' takes two datasets"),
+    ],
+)
+def test_a_protocol_that_fits_nothing_is_refused(elsewhere, tmp_path, datasets, protocols, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make_plan(experiment(datasets=datasets, protocols=protocols), Places(tmp_path), None, "tensorflow")

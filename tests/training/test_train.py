@@ -58,6 +58,15 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
     assert hits.mean() == pytest.approx(best.validation_accuracy)
 
 
+def test_what_is_known_of_the_split_goes_into_the_record(dataset, fold, trial_of, watcher):
+    clean = np.arange(18) % 3 > 0
+    known = replace(fold, clean=clean, remarks=("leaky",))
+    record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, known, None, watcher)
+    assert record.remarks == ["leaky"]
+    np.testing.assert_array_equal(predictions["test"].clean, clean)
+    assert predictions["validation"].clean is None
+
+
 def test_it_learns_what_there_is_to_learn(run):
     _, predictions = run("tiny", epochs=8)
     test = predictions["test"]

@@ -1,0 +1,32 @@
+"""Pixel-identical images."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def identical(images: np.ndarray) -> np.ndarray:
+    """Which images are pixel-identical: (samples,) int64, equal numbers for equal images, counted from 0.
+
+    images: (samples, …) uint8.
+    """
+    groups: dict[bytes, int] = {}
+    return np.fromiter((groups.setdefault(digest, len(groups)) for digest in digests(images)), np.int64, len(images))
+
+
+def digests(images: np.ndarray) -> Iterator[bytes]:
+    """A digest of each image's pixels, 16 bytes."""
+    rows = np.ascontiguousarray(images).reshape(len(images), math.prod(images.shape[1:]))
+    return (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+
+
+def without_twins(groups: np.ndarray, samples: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of some samples have no pixel-identical image among others: (len(samples),) bool.
+
+    groups: (samples,) int64 as `identical` gives them, of the whole dataset; samples, others: indices into it.
+    """
+    return ~np.isin(groups[samples], groups[others])
