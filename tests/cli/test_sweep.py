@@ -1,77 +1,12 @@
 """The commands, from the command line to the files that they leave."""
 
 import csv
-import os
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_bench import cli, records
-from fer_bench.architecture import ARCHITECTURES
-
-ROOT = Path(__file__).resolve().parent.parent
-
-ARCHITECTURES_FILE = '''
-"""Small networks for the tests."""
-
-from keras import layers, ops
-
-from architectures.layers import classifier, scaled
-from fer_bench.architecture import register_architecture
-
-
-@register_architecture("cli_tiny", family="test", recipe={"epochs": 6, "batch_size": 16})
-def cli_tiny(inputs, recipe):
-    """One dense layer."""
-    return classifier(layers.Flatten()(scaled(inputs, recipe)), recipe)
-
-
-@register_architecture("cli_broken", family="test", recipe={"epochs": 6, "batch_size": 16})
-def cli_broken(inputs, recipe):
-    """Raises when it is built."""
-    raise ValueError("no such layer")
-'''
-
-
-@pytest.fixture(scope="module")
-def outside(tmp_path_factory):
-    """A file of architectures outside the repository, forgotten afterwards."""
-    file = tmp_path_factory.mktemp("outside") / "nets.py"
-    file.write_text(ARCHITECTURES_FILE)
-    yield file
-    for name in ("cli_tiny", "cli_broken"):
-        ARCHITECTURES._entries.pop(name, None)
-        ARCHITECTURES._functions.pop(name, None)
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    """A fer2013.csv of 98 rows whose classes differ in brightness."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    with open(folder / "fer2013.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["emotion", "pixels", "Usage"])
-        for i in range(98):
-            label = i % 7
-            pixels = np.clip(rng.normal(30 + 30 * label, 20, 48 * 48), 0, 255).astype(int)
-            usage = "Training" if i < 70 else "PublicTest" if i < 84 else "PrivateTest"
-            writer.writerow([label, " ".join(map(str, pixels)), usage])
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """An empty working folder with a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("FER_BENCH_WEIGHTS", raising=False)
-    return tmp_path
 
 
 @pytest.fixture
@@ -93,11 +28,7 @@ def _takes_architectures(args):
     return not args or args[0] in ("sweep", "train", "list") or str(args[0]).startswith("--")
 
 
-def _contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def test_sweep_writes_a_leaderboard_and_runs_only_what_is_missing(call, place, data_dir):
+def test_sweep_writes_a_leaderboard_and_runs_only_what_is_missing(call, place, data_dir, contents):
     request = ("--models", "cli_tiny", "--data-dir", data_dir)
     status, out, _ = call(*request)
     assert status == 0
@@ -109,18 +40,18 @@ def test_sweep_writes_a_leaderboard_and_runs_only_what_is_missing(call, place, d
     assert float(row["accuracy"]) > 0.3  # chance is 0.14; brightness gives the classes away
     assert (place / "results/experiments/fer2013.yaml").is_file()
     assert len(list((place / "results/figures").rglob("*.png"))) >= 2
-    before = _contents(place / "results/records")
+    before = contents(place / "results/records")
 
     status, out, _ = call(*request)
     assert status == 0 and "1 recorded already" in out and "to run" not in out
-    assert _contents(place / "results/records") == before
+    assert contents(place / "results/records") == before
 
     status, out, _ = call(*request, "--weights", "random")  # what auto came to: the same trial
     assert status == 0 and "1 recorded already" in out
 
     status, out, _ = call(*request, "--seeds", "2")
     assert status == 0 and "1 to run" in out
-    after = _contents(place / "results/records")
+    after = contents(place / "results/records")
     assert len(records.load(place / "results")) == 2
     assert {path: after[path] for path in before} == before
 
@@ -274,38 +205,11 @@ def test_bad_input_is_one_clear_sentence(call, place, args, expected):
     assert "trial 1" not in out
 
 
-def test_bad_input_harms_nothing_recorded(call, place, data_dir):
+def test_bad_input_harms_nothing_recorded(call, place, data_dir, contents):
     call("--models", "cli_tiny", "--data-dir", data_dir)
-    before = _contents(place / "results/records")
+    before = contents(place / "results/records")
     (place / "broken").mkdir()
     (place / "broken/fer2013.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
     status, _, err = call("--models", "cli_tiny", "--data-dir", place / "broken")
     assert status == 2 and "line 2" in err
-    assert _contents(place / "results/records") == before
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
-def test_a_stopped_sweep_goes_on_where_it_stopped(place, outside, data_dir, how):
-    command = [sys.executable, str(ROOT / "benchmark.py"), "--models", "cli_tiny", "--seeds", "30"]
-    command += ["--architectures", str(outside), "--data-dir", str(data_dir), "--epochs", "25"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    deadline = time.monotonic() + 120
-    while len(records.load("results")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    sweep.send_signal(how)
-    out, _ = sweep.communicate(timeout=60)
-    if how == signal.SIGINT:
-        assert sweep.returncode == 130 and "goes on from there" in out and "Traceback" not in out
-    kept = _contents(place / "results/records")
-    done = len(records.load("results"))
-    assert 2 <= done < 30
-
-    again = subprocess.run(
-        [*command[:4], "--seeds", str(done + 1), *command[6:]], capture_output=True, text=True, env=environment
-    )
-    assert again.returncode == 0, again.stderr
-    assert f"{done} recorded already" in again.stdout and "1 to run" in again.stdout
-    whole = {path: data for path, data in kept.items() if ".part-" not in str(path)}
-    now = _contents(place / "results/records")
-    assert {path: now[path] for path in whole} == whole
+    assert contents(place / "results/records") == before

@@ -1,0 +1,75 @@
+"""Small networks, a small fer2013.csv and an empty folder for the commands to work on."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from fer_bench.architecture import ARCHITECTURES
+
+ARCHITECTURES_FILE = '''
+"""Small networks for the tests."""
+
+from keras import layers, ops
+
+from architectures.layers import classifier, scaled
+from fer_bench.architecture import register_architecture
+
+
+@register_architecture("cli_tiny", family="test", recipe={"epochs": 6, "batch_size": 16})
+def cli_tiny(inputs, recipe):
+    """One dense layer."""
+    return classifier(layers.Flatten()(scaled(inputs, recipe)), recipe)
+
+
+@register_architecture("cli_broken", family="test", recipe={"epochs": 6, "batch_size": 16})
+def cli_broken(inputs, recipe):
+    """Raises when it is built."""
+    raise ValueError("no such layer")
+'''
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    """A file of architectures outside the repository, forgotten afterwards."""
+    file = tmp_path_factory.mktemp("outside") / "nets.py"
+    file.write_text(ARCHITECTURES_FILE)
+    yield file
+    for name in ("cli_tiny", "cli_broken"):
+        ARCHITECTURES._entries.pop(name, None)
+        ARCHITECTURES._functions.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A fer2013.csv of 98 rows whose classes differ in brightness."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    with open(folder / "fer2013.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["emotion", "pixels", "Usage"])
+        for i in range(98):
+            label = i % 7
+            pixels = np.clip(rng.normal(30 + 30 * label, 20, 48 * 48), 0, 255).astype(int)
+            usage = "Training" if i < 70 else "PublicTest" if i < 84 else "PrivateTest"
+            writer.writerow([label, " ".join(map(str, pixels)), usage])
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working folder with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FER_BENCH_WEIGHTS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def contents():
+    """The files below a folder: path → bytes."""
+
+    def read(folder):
+        return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    return read
