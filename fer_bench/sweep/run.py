@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Protocol
 from fer_bench import records
 from fer_bench.errors import UserError
 from fer_bench.records.store import FOLDER, TEMPORARY
+from fer_bench.sweep.interrupt import noticed
 from fer_bench.sweep.plan import Plan, Planned
 from fer_bench.training.train import Watcher, run_trial
-from fer_bench.trial import Record
+from fer_bench.trial import Epoch, Predictions, Record
 
 STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
 
@@ -69,16 +71,42 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
 def run(missing: list[Planned], results: Path, watcher: SweepWatcher) -> list[Record]:
     """Run trials and write each one's record and predictions as it ends. A failure is a record like another."""
     done = []
-    for number, planned in enumerate(missing, start=1):
-        watcher.trial_begins(planned, number, len(missing))
-        record, predictions = run_trial(planned.trial, planned.dataset, planned.fold, planned.weights_file, watcher)
-        try:
-            records.write(results, record, predictions)
-        except OSError as error:
-            raise UserError(
-                f"The record of {planned.trial} cannot be written below {results}: {error.strerror or error}. "
-                "What was recorded before is unharmed; the same command goes on from there."
-            ) from None
-        watcher.trial_ends(record)
-        done.append(record)
+    with noticed() as check:
+        stoppable = _Stoppable(watcher, check)
+        for number, planned in enumerate(missing, start=1):
+            watcher.trial_begins(planned, number, len(missing))
+            record, predictions = run_trial(
+                planned.trial, planned.dataset, planned.fold, planned.weights_file, stoppable
+            )
+            if record.status != "finished":
+                check()  # a library that was interrupted may have made an error of its own of it
+            _write(results, record, predictions)
+            watcher.trial_ends(record)
+            done.append(record)
+            check()
     return done
+
+
+def _write(results: Path, record: Record, predictions: dict[str, Predictions]) -> None:
+    try:
+        records.write(results, record, predictions)
+    except OSError as error:
+        raise UserError(
+            f"The record of {record.trial} cannot be written below {results}: {error.strerror or error}. "
+            "What was recorded before is unharmed; the same command goes on from there."
+        ) from None
+
+
+class _Stoppable:
+    """A watcher after whose events a Ctrl-C that was lost is raised again."""
+
+    def __init__(self, watcher: Watcher, check: Callable[[], None]) -> None:
+        self._watcher, self._check = watcher, check
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        self._watcher.step(step, steps, loss)
+        self._check()
+
+    def epoch(self, epoch: Epoch, epochs: int) -> None:
+        self._watcher.epoch(epoch, epochs)
+        self._check()
