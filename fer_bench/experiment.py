@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fer_bench.errors import UserError
 from fer_bench.protocols.catalogue import CROSS
-from fer_bench.recipes import DEFAULT, located
+from fer_bench.recipes import DEFAULT, keys_and_values, located
 from fer_bench.shipped import experiments
 from fer_bench.training.recipe import explain
 
@@ -74,12 +74,7 @@ def read(name_or_path: str) -> Experiment:
     if not path.is_file():
         near = difflib.get_close_matches(name_or_path, experiments(), n=3, cutoff=0.5) or sorted(experiments())
         raise UserError(f"No experiment file '{name_or_path}', and none of that name is shipped: {', '.join(near)}?")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold keys and values, such as 'models: [cnn]'.")
+    content = keys_and_values(path, example="models: [cnn]")
     if "recipes" in content:
         content = content | {"recipes": _beside(content["recipes"], path.parent)}
     return validated({"name": path.stem, **content}, str(path))
@@ -90,10 +85,7 @@ def validated(content: Mapping[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(dict(content))
     except ValidationError as error:
-        unknown = [str(e["loc"][0]) for e in error.errors() if e["type"] == "extra_forbidden"]
-        near = difflib.get_close_matches(unknown[0], Experiment.model_fields, n=1) if unknown else []
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"{where}: {explain(error)}{hint}") from None
+        raise UserError(f"{where}: {explain(error, Experiment)}") from None
 
 
 def save(experiment: Experiment, folder: Path) -> Path:

@@ -69,16 +69,21 @@ def read(name_or_path: str) -> NamedRecipe:
     path = shipped.recipes().get(name_or_path, Path(name_or_path).expanduser())
     if not path.is_file():
         raise UserError(_unknown(name_or_path))
+    recipe = _validated({"name": path.stem, **keys_and_values(path, example="recipe: {epochs: 20}")}, path)
+    if name_or_path not in shipped.recipes() and recipe.name in (DEFAULT, *shipped.recipes()):
+        raise UserError(f"{path}: '{recipe.name}' is the name of a shipped recipe; give yours another.")
+    return recipe
+
+
+def keys_and_values(path: Path, example: str) -> dict[str, Any]:
+    """What a YAML file holds. UserError, with an example, where that is no mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} must hold keys and values, such as 'recipe: {{epochs: 20}}'.")
-    recipe = _validated({"name": path.stem, **content}, path)
-    if name_or_path not in shipped.recipes() and recipe.name in (DEFAULT, *shipped.recipes()):
-        raise UserError(f"{path}: '{recipe.name}' is the name of a shipped recipe; give yours another.")
-    return recipe
+        raise UserError(f"{path} must hold keys and values, such as '{example}'.")
+    return content
 
 
 def read_all(names_or_paths: list[str]) -> list[NamedRecipe]:
