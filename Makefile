@@ -4,6 +4,7 @@
 VENV ?= .venv
 ARGS ?=
 RUN := $(VENV)/bin/python
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 INSTALLED := $(VENV)/.installed
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
@@ -26,8 +27,8 @@ install: $(INSTALLED) ## create .venv and install the project there
 bench: $(INSTALLED) ## train and print the leaderboard (ARGS='--models all --epochs 5')
 	$(RUN) benchmark.py $(ARGS)
 
-test: $(INSTALLED) ## run the fast tests (ARGS='-k registry')
-	@$(RUN) -m pytest $(ARGS)
+test: $(INSTALLED) ## run the fast tests (ARGS='-k registry', ARGS='-n 0' in one process)
+	@$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 test-long: $(INSTALLED) ## run the tests marked slow
 	@$(RUN) -m pytest -m slow $(ARGS)
