@@ -14,7 +14,14 @@ from architectures.layers import (
 from fer_bench.architecture import register_architecture
 
 
-@register_architecture("cnn_small", family="cnn", input_sizes=(32, 48, 64), parameters=316_647, recipe={"dropout": 0.2})
+@register_architecture(
+    "cnn_small",
+    family="cnn",
+    input_sizes=(32, 48, 64),
+    parameters=316_647,
+    reference_speed=590,
+    recipe={"dropout": 0.2},
+)
 def cnn_small(inputs, recipe):
     """Four 3×3 convolutions of 32 to 192 filters with batch normalisation, global average pooling. Ours."""
     x = scaled(inputs, recipe)
@@ -48,6 +55,7 @@ def cnn(inputs, recipe):
     paper="Hu et al., Squeeze-and-Excitation Networks, CVPR 2018",
     input_sizes=(32, 48, 64),
     parameters=4_986_201,
+    reference_speed=168,
     recipe={"epochs": 40, "dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn_deep(inputs, recipe):
@@ -68,6 +76,7 @@ def cnn_deep(inputs, recipe):
     paper="LeCun et al., 1998; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(32, 48, 64),
     parameters=610_567,
+    reference_speed=1140,
     reported=[
         {
             "value": 58.0,

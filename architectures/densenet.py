@@ -13,6 +13,7 @@ from fer_bench.architecture import register_architecture
     paper="Huang et al., Densely Connected Convolutional Networks, CVPR 2017",
     input_sizes=(32, 48, 96, 224),
     parameters=7_048_775,
+    reference_speed=142,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def densenet121(inputs, recipe):

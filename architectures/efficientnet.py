@@ -22,6 +22,7 @@ from fer_bench.architecture import register_architecture
     paper="Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",
     input_sizes=(32, 48, 96, 224),
     parameters=4_063_658,
+    reference_speed=270,
     recipe={"epochs": 20},
 )
 def efficientnet_b0(inputs, recipe):

@@ -25,6 +25,7 @@ from fer_bench.architecture import register_architecture
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     input_sizes=(32, 40, 44, 48),
     parameters=11_180_871,
+    reference_speed=24,
     recipe={"dropout": 0.5},
     reported=[
         {
@@ -76,6 +77,7 @@ def resnet50(inputs, recipe):
     paper="Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018",
     input_sizes=(32, 48, 96, 224),
     parameters=26_142_823,
+    reference_speed=89,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_cbam(inputs, recipe):
@@ -94,6 +96,7 @@ def resnet50_cbam(inputs, recipe):
     paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(40, 48, 96, 224),
     parameters=25_958_023,
+    reference_speed=96,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
     reported=[
         {

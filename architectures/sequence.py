@@ -13,6 +13,7 @@ from fer_bench.architecture import register_architecture
     paper="Donahue et al., Long-term Recurrent Convolutional Networks for Visual Recognition, CVPR 2015",
     input_sizes=(32, 48, 64),
     parameters=481_319,
+    reference_speed=79,
     recipe={"batch_size": 16},
 )
 def sequence_lstm(inputs, recipe):
@@ -27,6 +28,7 @@ def sequence_lstm(inputs, recipe):
     paper="Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",
     input_sizes=(32, 48, 64),
     parameters=440_615,
+    reference_speed=79,
     recipe={"batch_size": 16},
 )
 def sequence_gru(inputs, recipe):
@@ -41,6 +43,7 @@ def sequence_gru(inputs, recipe):
     paper="Bahdanau et al., Neural Machine Translation by Jointly Learning to Align and Translate, ICLR 2015",
     input_sizes=(32, 48, 64),
     parameters=489_639,
+    reference_speed=79,
     recipe={"batch_size": 16},
 )
 def sequence_lstm_attention(inputs, recipe):

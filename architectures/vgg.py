@@ -52,6 +52,7 @@ def vgg19(inputs, recipe):
     paper="Khaireddin & Chen, Facial Emotion Recognition: State of the Art Performance on FER2013, 2021",
     input_sizes=(32, 40, 44, 48),
     parameters=40_378_439,
+    reference_speed=56,
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
     reported=[
         {

@@ -13,6 +13,7 @@ from fer_bench.architecture import register_architecture
     "Classification, 2017",
     input_sizes=(32, 48, 64),
     parameters=58_423,
+    reference_speed=950,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
     reported=[
         {
@@ -44,6 +45,7 @@ def mini_xception(inputs, recipe):
     "Classification, 2017",
     input_sizes=(32, 48, 64),
     parameters=208_871,
+    reference_speed=460,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
     reported=[
         {
