@@ -1,19 +1,26 @@
 """Metrics against hand-computed values and against scikit-learn."""
 
 import math
+import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, roc_auc_score
 
-from fer_bench.evaluation.metrics import METRICS, accuracy_half_width, confusion, macro_auc, scores
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+from fer_bench.evaluation.metrics import (
+    LOWER_IS_BETTER,
+    METRICS,
+    OF_CONFUSION,
+    accuracy_half_width,
+    confusion,
+    confusion_scores,
+    macro_auc,
+    per_class,
+    scores,
+)
 
 
 def certain(predicted: list[int], classes: int) -> np.ndarray:
@@ -38,8 +45,16 @@ def test_scores_by_hand_on_unequal_classes():
             "weighted_precision": (4 * 3 / 4 + 1 / 2) / 6,
             "weighted_recall": 4 / 6,
             "weighted_f1": (4 * 3 / 4 + 2 / 3) / 6,
+            "balanced_accuracy": (3 / 4 + 1 + 0) / 3,
+            # 4 of 6 agree, by chance (4·4 + 1·2 + 1·0) / 6 = 3 of 6 would.
+            "kappa": (4 - 3) / (6 - 3),
             # One-vs-rest with certain scores, (TPR + TNR) / 2: (3/4 + 1/2) / 2, (1 + 4/5) / 2, 1/2.
             "macro_auc": (0.625 + 0.9 + 0.5) / 3,
+            "weighted_auc": (4 * 0.625 + 0.9 + 0.5) / 6,
+            # Behind the predicted class all are equal and the last comes first: class 2, and for it class 1 and not 0.
+            "top2_accuracy": 5 / 6,
+            "log_loss": 2 * -math.log(2.0**-52) / 6,
+            "ece": 2 / 6,
         },
         abs=1e-12,
     )
@@ -54,19 +69,80 @@ def test_confusion_keeps_classes_that_do_not_occur():
     assert confusion(np.array([1, 1]), certain([1, 2], 4)).shape == (4, 4)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), classes=st.integers(3, 8))
-def test_scores_agree_with_scikit_learn_on_float32_softmax(seed, classes):
+def predictions(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 50)])
-    probabilities = softmax(rng.normal(0, 2, (len(labels), classes)))
+    classes, samples = int(rng.integers(3, 9)), int(rng.integers(20, 200))
+    labels = rng.integers(0, 1 if kind == "one class" else classes - (kind == "absent class"), samples)
+    logits = rng.normal(0, 2, (samples, classes))
+    logits[np.arange(samples), labels] += rng.uniform(0, 3)
+    if kind == "ties":
+        return labels, rng.integers(0, 4, (samples, classes)) + (rng.random((samples, 1)) < 0.2) + 1e-9
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return labels, (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["softmax", "ties", "absent class", "one class"]))
+def test_scores_agree_with_scikit_learn(seed, kind):
+    labels, probabilities = predictions(seed, kind)
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
-    result = scores(labels, probabilities)
-    assert result["macro_auc"] == pytest.approx(roc_auc_score(labels, exact, multi_class="ovr"), abs=1e-9)
-    assert result["macro_f1"] == pytest.approx(
-        f1_score(labels, exact.argmax(1), average="macro", zero_division=0), abs=1e-12
-    )
+    predicted, classes = exact.argmax(axis=1), np.arange(exact.shape[1])
+    edges = np.linspace(0, 1, 16)
+    inside = [(exact.max(1) > low) & (exact.max(1) <= high) for low, high in pairwise(edges)]
+    gaps = [abs((predicted == labels)[i].mean() - exact.max(1)[i].mean()) * i.mean() for i in inside if i.any()]
+    present = np.unique(labels)
+    aucs = [sk.roc_auc_score(labels == c, exact[:, c]) for c in present] if len(present) > 1 else [float("nan")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # classes in the predictions alone
+        expected = {
+            "accuracy": sk.accuracy_score(labels, predicted),
+            "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
+            "kappa": sk.cohen_kappa_score(labels, predicted),
+            "macro_auc": np.mean(aucs),
+            "weighted_auc": np.average(aucs, weights=np.unique(labels, return_counts=True)[1]),
+            "top2_accuracy": sk.top_k_accuracy_score(labels, exact, k=2, labels=classes),
+            "log_loss": sk.log_loss(labels, exact, labels=classes),
+            "ece": sum(gaps),
+        }
+    for average in ("macro", "weighted"):
+        found = sk.precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)
+        expected |= {f"{average}_{name}": found[i] for i, name in enumerate(("precision", "recall", "f1"))}
+    assert scores(labels, probabilities) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_all_classes_together_agree_with_scikit_learns_own_average():
+    labels, probabilities = predictions(5, "softmax")
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    for average in ("macro", "weighted"):
+        expected = sk.roc_auc_score(labels, exact, multi_class="ovr", average=average)
+        assert scores(labels, probabilities)[f"{average}_auc"] == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["softmax", "ties", "absent class"]))
+def test_classes_agree_with_scikit_learn(seed, kind):
+    labels, probabilities = predictions(seed, kind)
+    classes = np.arange(probabilities.shape[1])
+    exact = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
+    expected = sk.precision_recall_fscore_support(labels, exact.argmax(axis=1), labels=classes, zero_division=0)
+    found = per_class(labels, probabilities)
+    for values, right in zip((found.precision, found.recall, found.f1, found.support), expected, strict=True):
+        np.testing.assert_allclose(values, right, atol=1e-9)
+    for c in classes:
+        auc = sk.roc_auc_score(labels == c, exact[:, c]) if c in labels else float("nan")
+        assert found.auc[c] == pytest.approx(auc, abs=1e-9, nan_ok=True)
+
+
+def test_many_confusion_matrices_are_scored_at_once_as_one_by_one():
+    counts = np.random.default_rng(0).integers(0, 9, (3, 2, 5, 5))
+    counts[0, 0, 2], counts[0, 1, :, 3] = 0, 0  # a class without samples, one never predicted
+    together = confusion_scores(counts)
+    assert tuple(together) == OF_CONFUSION
+    for i in np.ndindex(3, 2):
+        alone = {name: float(value) for name, value in confusion_scores(counts[i]).items()}
+        assert {name: float(values[i]) for name, values in together.items()} == pytest.approx(alone)
 
 
 def test_auc_is_the_mean_over_the_classes_present():
@@ -78,13 +154,26 @@ def test_auc_is_the_mean_over_the_classes_present():
 
 def test_auc_of_a_single_class_is_not_a_number():
     result = scores(np.array([1, 1]), certain([1, 0], 3))
-    assert math.isnan(result["macro_auc"])
+    assert math.isnan(result["macro_auc"]) and math.isnan(result["weighted_auc"])
     assert result["accuracy"] == 0.5
+
+
+def test_kappa_of_one_class_alone_is_not_a_number():
+    assert math.isnan(scores(np.array([1, 1]), certain([1, 1], 3))["kappa"])
 
 
 def test_rows_that_miss_one_in_float32_are_scored():
     probabilities = certain([0, 1, 2], 3) * np.float32(0.9999)
     assert scores(np.array([0, 1, 2]), probabilities)["macro_auc"] == 1
+
+
+def test_labels_of_a_small_type_do_not_overflow():
+    labels = np.arange(100, dtype=np.uint8)
+    assert scores(labels, np.eye(100))["accuracy"] == 1
+
+
+def test_what_is_better_when_lower_is_a_metric():
+    assert set(METRICS) > LOWER_IS_BETTER == {"log_loss", "ece"}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +182,9 @@ def test_rows_that_miss_one_in_float32_are_scored():
         ([], np.zeros((0, 3)), "no samples"),
         ([0, 1], np.full((3, 3), 1 / 3), "do not fit"),
         ([0, 3], np.full((2, 3), 1 / 3), "label is outside"),
+        ([0, -1], np.full((2, 3), 1 / 3), "label is outside"),
         ([0, 1], np.array([[np.nan, 1], [0, 1]]), "not finite"),
+        ([0, 1], np.array([[np.inf, -np.inf], [0, 1]]), "not finite"),
         ([0, 1], np.array([[0.0, 0], [0, 1]]), "not a distribution"),
         ([0, 1], np.array([[-0.5, 1.5], [0, 1]]), "not a distribution"),
     ],
@@ -101,6 +192,11 @@ def test_rows_that_miss_one_in_float32_are_scored():
 def test_what_cannot_be_scored_is_an_error(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         scores(np.array(labels, dtype=int), probabilities)
+
+
+def test_labels_that_are_not_whole_numbers_are_an_error():
+    with pytest.raises(ValueError, match="whole numbers"):
+        scores(np.array([0.0, 1.0]), certain([0, 1], 2))
 
 
 def test_half_width_at_73_per_cent_of_fer2013():

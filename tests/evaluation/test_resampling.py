@@ -1,0 +1,122 @@
+"""Bootstrap intervals: what is drawn, and how often the interval holds the truth."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from fer_bench.evaluation.resampling import (
+    bootstrap_weights,
+    drawn_units,
+    interval,
+    percentile_interval,
+    resampled_means,
+    resampled_scores,
+)
+
+
+def holds(ends: tuple[np.ndarray, np.ndarray], truth: float) -> float:
+    return float(np.mean((ends[0] <= truth) & (truth <= ends[1])))
+
+
+def test_every_draw_has_as_many_samples_and_is_the_same_next_time():
+    weights = bootstrap_weights(30, repeats=50, seed=1)
+    assert weights.shape == (50, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert (weights == bootstrap_weights(30, repeats=50, seed=1)).all()
+    assert (weights != bootstrap_weights(30, repeats=50, seed=2)).any()
+    assert weights.mean(axis=0).std() < 0.3  # no sample is preferred
+
+
+def test_subjects_are_drawn_whole():
+    groups = np.array(["S2", "S1", "S2", "S3", "S3", "S3"])
+    weights = bootstrap_weights(groups, repeats=200)
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, 3:] == weights[:, 3:4]).all()
+    assert (weights[:, 0] + weights[:, 1] + weights[:, 3] == 3).all()
+    assert drawn_units(6, groups) == 3
+
+
+def test_nothing_to_draw_is_an_error():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        bootstrap_weights(0)
+
+
+def test_the_interval_agrees_with_scipy():
+    values = np.random.default_rng(0).random(400) < 0.7
+    low, high = interval(values, repeats=20_000)
+    theirs = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    assert (low, high) == pytest.approx(tuple(theirs), abs=0.002)
+
+
+def test_a_resampled_mean_is_the_mean_of_what_was_drawn():
+    weights = np.array([[2, 0, 1.0], [1, 1, 1]])
+    assert resampled_means(np.array([1, 0, 0.5]), weights) == pytest.approx([2.5 / 3, 0.5])
+    assert resampled_means(np.array([[1, 0, 0.5], [0, 1, 1]]), weights)[1] == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_resampled_scores_are_those_of_the_drawn_samples():
+    rng = np.random.default_rng(0)
+    labels, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, (2, 60))
+    labels[labels == 3] = 0
+    labels[0] = 3  # a class that most draws do not hold
+    weights = bootstrap_weights(60, repeats=20)
+    found = resampled_scores(labels, predicted, 4, weights)
+    for draw, counts in enumerate(weights.astype(int)):
+        drawn = np.repeat(np.arange(60), counts)
+        of_seeds = [f1_score(labels[drawn], one[drawn], average="macro", zero_division=0) for one in predicted]
+        assert found["macro_f1"][draw] == pytest.approx(np.mean(of_seeds), abs=1e-9)
+    known = np.flatnonzero(weights[:, 0])[0]
+    drawn = np.repeat(np.arange(60), weights[known].astype(int))
+    of_seeds = [balanced_accuracy_score(labels[drawn], one[drawn]) for one in predicted]
+    assert found["balanced_accuracy"][known] == pytest.approx(np.mean(of_seeds), abs=1e-9)
+
+
+@pytest.mark.parametrize(("samples", "truth"), [(213, 0.5), (300, 0.7), (1000, 0.9)])
+def test_the_interval_holds_the_true_accuracy_95_times_in_100(samples, truth):
+    simulated = np.random.default_rng(1).random((2000, samples)) < truth
+    assert 0.93 <= holds(interval(simulated), truth) <= 0.97
+
+
+def test_the_interval_of_a_macro_f1_holds_the_truth():
+    rng = np.random.default_rng(2)
+    shares, chance = np.array([0.6, 0.3, 0.1]), np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.2, 0.2, 0.6]])
+    joint = shares[:, None] * chance
+    truth = np.mean(2 * np.diag(joint) / (joint.sum(0) + joint.sum(1)))
+    weights = bootstrap_weights(400, repeats=500)
+    ends = []
+    for _ in range(300):
+        labels = rng.choice(3, 400, p=shares)
+        predicted = (rng.random((400, 1)) > chance[labels].cumsum(axis=1)).sum(axis=1).clip(max=2)
+        ends.append(percentile_interval(resampled_scores(labels, predicted, 3, weights)["macro_f1"], 400))
+    assert 0.92 <= holds(tuple(np.array(ends).T), truth) <= 0.98  # ± 1.3 points of chance in 300 simulations
+
+
+def of_subjects(subjects: int, simulations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Simulated correctness (simulations, samples) where some persons are easier than others; accuracy is 2/3."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(subjects), rng.integers(5, 40, subjects))
+    easy = rng.beta(6, 3, (simulations, subjects))
+    return rng.random((simulations, len(groups))) < easy[:, groups], groups
+
+
+@pytest.mark.parametrize("subjects", [10, 30, 118])  # JAFFE has 10, CK+ 118
+def test_the_interval_over_subjects_holds_the_truth(subjects):
+    simulated, groups = of_subjects(subjects, 2000)
+    assert 0.93 <= holds(interval(simulated, groups), 2 / 3) <= 0.97
+
+
+def test_an_interval_over_images_of_the_same_persons_is_too_narrow():
+    simulated, _ = of_subjects(30, 500)
+    assert holds(interval(simulated), 2 / 3) < 0.8
+
+
+def test_five_subjects_are_too_few_but_a_plain_percentile_would_be_worse():
+    simulated, groups = of_subjects(5, 1000)
+    draws = resampled_means(simulated, bootstrap_weights(groups))
+    plain = np.quantile(draws, [0.025, 0.975], axis=-1)
+    assert holds(plain, 2 / 3) < 0.86 < 0.89 < holds(interval(simulated, groups), 2 / 3)
+
+
+def test_one_subject_alone_has_no_interval():
+    assert np.isnan(interval(np.array([1, 0, 1]), np.array(["S1"] * 3))).all()
