@@ -33,6 +33,7 @@ def sweep_and_report(
     console: Console,
     overwrite: bool = False,
     retry_failed: bool = False,
+    keep_models: bool = False,
 ) -> int:
     """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
 
@@ -46,9 +47,16 @@ def sweep_and_report(
     left = todo(plan, known, overwrite, retry_failed)
     estimator = Estimator((stored.record for stored in known), describe_machine(backend))
     _announce(plan, left, estimator, results, console)
+    if keep_models and left.without_model:
+        console.print(
+            f"{plural(left.without_model, 'trial')} recorded already without a model, which --keep-models leaves so; "
+            "with --overwrite they are trained again and it is kept.",
+            soft_wrap=True,
+            highlight=False,
+        )
     if left.missing:
         with View(console, left.missing, estimator) as view:
-            run(left.missing, results, view)
+            run(left.missing, results, view, keep_models)
     return _report(plan, results, console)
 
 
@@ -123,7 +131,7 @@ def _report(plan: Plan, results: Path, console: Console) -> int:
     to_terminal(board.frame.loc[shown], console, board.left_out)
     written = write_board(board, results)
     console.print(
-        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, "
+        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, leaderboard.html, "
         f"{sum(path.suffix == '.png' for path in written)} figures in {results}/figures.",
         soft_wrap=True,
         highlight=False,

@@ -16,6 +16,15 @@ PROCEDURE = 2
 # What stands in a Trial for people to read, without a bearing on the outcome.
 LABELS = {"recipe_name"}
 
+# What stands below a table with Costs.flops.
+FLOPS_METHOD = (
+    "multiply-adds of convolutions, dense and recurrent layers and attention, each counted as two operations; biases, "
+    "normalisation, activations, pooling, resizing and other element-wise work are left out"
+)
+
+EXTERNAL = "external"  # the recipe of a model that others trained, and the entry of it with its preprocessing
+ENSEMBLE = "ensemble"  # the architecture of a vote of other trials, and the entry of its recipe with its members
+
 
 class _Frozen(BaseModel):
     # Plain JSON has no NaN: pydantic would write null, and refuse it when reading.
@@ -48,6 +57,16 @@ class Trial(_Frozen):
     def precision(self) -> str:
         return str(self.recipe["precision"])
 
+    @property
+    def external(self) -> bool:
+        """Whether others trained the model: of its initial weights, selection and precision nothing is known."""
+        return EXTERNAL in self.recipe
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether its predictions are a vote of other trials'; see `Record.members`."""
+        return ENSEMBLE in self.recipe
+
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if self.fold else ""
         return f"{self.architecture} on {self.dataset} ({self.protocol}{fold}, seed {self.seed})"
@@ -75,7 +94,22 @@ class Costs(_Frozen):
     validation_seconds: float
     images_per_second: float  # training throughput: median over steps
     predict_images_per_second: float | None  # at the prediction batch size, on the test images
-    peak_memory_bytes: int | None  # of the process, while this trial ran
+    peak_memory_bytes: int | None  # of the process, while this trial ran; not of an accelerator's own memory
+    predict_batch: int | None = None  # images to a call, of predict_images_per_second
+    flops: int | None = None  # of one image or sequence, one view; see FLOPS_METHOD
+    model_bytes: int | None = None  # on disk, as a .keras file without optimizer
+    latency_p50_seconds: float | None = None  # a call with one image, warmed up, from array to array
+    latency_p95_seconds: float | None = None
+
+
+class Member(_Frozen):
+    """A trial that votes in an ensemble, and its share of the vote: all shares sum to 1."""
+
+    key: str
+    architecture: str
+    recipe_name: str
+    seed: int
+    weight: float
 
 
 class Record(_Frozen):
@@ -93,6 +127,7 @@ class Record(_Frozen):
     best_epoch: int | None = None  # selected by validation accuracy
     history: list[Epoch] = Field(default_factory=list)
     costs: Costs | None = None
+    members: list[Member] = Field(default_factory=list)  # of an ensemble
 
     @property
     def wall_clock_seconds(self) -> float | None:
@@ -105,10 +140,13 @@ class Predictions:
     """Class probabilities of one part of a dataset.
 
     ids: (samples,) str; labels: (samples,) int64; probabilities: (samples, classes) float32; clean: (samples,) bool,
-    those without a twin in the parts that were trained or selected on, None where that was not looked at.
+    those without a twin in the parts that were trained or selected on, None where that was not looked at; groups:
+    (samples,) str, the subject of each, or else its sequence, None where neither is known: what depends on each other
+    when intervals are drawn.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
     clean: np.ndarray | None = None
+    groups: np.ndarray | None = None

@@ -93,6 +93,12 @@ def test_a_record_comes_back_from_its_file_with_the_same_key():
     assert after.trial.key == TRIAL.key
 
 
+def test_a_record_from_before_some_costs_were_measured_still_loads():
+    text = record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch"}})
+    costs = Record.model_validate_json(text).costs
+    assert costs == COSTS and costs.flops is costs.model_bytes is costs.latency_p95_seconds is None
+
+
 def test_wall_clock_is_training_and_validation_alone():
     assert record(costs=COSTS).wall_clock_seconds == 34
     assert record(status="failed", reason="no memory").wall_clock_seconds is None

@@ -68,6 +68,11 @@ TRAINING = [
     click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend; default: KERAS_BACKEND or tensorflow."),
     click.option("--overwrite", is_flag=True, help="Run again what is recorded already."),
     click.option("--retry-failed", is_flag=True, help="Run again what is recorded as failed."),
+    click.option(
+        "--keep-models",
+        is_flag=True,
+        help="Keep each trained model, as model.keras beside its record. For trials recorded before: with --overwrite.",
+    ),
 ]
 
 

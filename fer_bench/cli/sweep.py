@@ -81,6 +81,7 @@ def _sweep(
     backend: str | None,
     overwrite: bool,
     retry_failed: bool,
+    keep_models: bool,
     outside: tuple[Path, ...],
     data_dir: Path | None,
     skip_bad: bool,
@@ -102,7 +103,9 @@ def _sweep(
     import_keras(backend)
     from fer_bench.job import sweep_and_report
 
-    failed = sweep_and_report(experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed)
+    failed = sweep_and_report(
+        experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed, keep_models
+    )
     sys.exit(1 if failed else 0)
 
 

@@ -1,28 +1,43 @@
-"""RESULTS/records/<architecture>-<dataset>-s<seed>-<key>/{record.json, predictions.npz}.
+"""RESULTS/records/<architecture>-<dataset>-s<seed>-<key>/{record.json, predictions.npz[, model.keras]}.
 
+What else lies there, such as robustness.json, was measured of the model afterwards.
 A record's folder is filled under another name and renamed when it is whole, so a reader never sees half of one,
 whenever the writer is killed. Folders of several machines merge by copying.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from fer_bench.trial import Predictions, Record, Trial
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FOLDER = "records"
 KEY_LENGTH = 16  # of the 64 digits, in folder names
 TEMPORARY = ".part-"
+PREDICTIONS = "predictions.npz"
+MODEL = "model.keras"  # kept where it was asked for
 COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have them
+OPTIONAL = ("clean", "groups")
+# What NumPy and zipfile raise for files that were cut short or changed.
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -32,14 +47,39 @@ class Stored:
     record: Record
     path: Path
 
+    @property
+    def model_file(self) -> Path | None:
+        """The trained model, None where it was not kept."""
+        file = self.path / MODEL
+        return file if file.is_file() else None
+
     def predictions(self, part: str) -> Predictions:
         """The predictions of `validation` or `test`.
 
         KeyError where the record has none of that part, FileNotFoundError where its trial did not finish.
         """
-        with np.load(self.path / "predictions.npz", allow_pickle=False) as file:
-            columns = {name: file[f"{part}_{name}"] for name in COLUMNS}
-            return Predictions(**columns, clean=file.get(f"{part}_clean"))
+        found = self.arrays(*(f"{part}_{name}" for name in (*COLUMNS, *OPTIONAL)))
+        columns = {name: found.get(f"{part}_{name}") for name in OPTIONAL}
+        return Predictions(*(found[f"{part}_{name}"] for name in COLUMNS), **columns)
+
+    def arrays(self, *names: str) -> dict[str, np.ndarray]:
+        """Those of the named arrays of predictions.npz that it has, such as `test_labels`; the others are not read.
+
+        FileNotFoundError where the trial did not finish; OSError, EOFError, ValueError or BadZipFile where the file is
+        damaged.
+        """
+        return self._read(lambda name: name in names)
+
+    def all_arrays(self) -> dict[str, np.ndarray]:
+        """As `arrays`, of all that are there."""
+        return self._read(lambda name: True)
+
+    def _read(self, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+        try:
+            with np.load(self.path / PREDICTIONS, allow_pickle=False) as file:
+                return {name: file[name] for name in file if wanted(name)}
+        except (RuntimeError, zlib.error) as error:  # what zipfile raises for some of the bits that can turn
+            raise zipfile.BadZipFile(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -55,14 +95,23 @@ class Records:
     def __len__(self) -> int:
         return len(self.stored)
 
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row for each record, without scores; see `fer_bench.records.frame.to_frame`."""
+        from fer_bench.records.frame import to_frame  # pandas takes half a second, and most readers do without
+
+        return to_frame((one.record, one.path) for one in self)
+
 
 def folder_of(results: Path, trial: Trial) -> Path:
     name = f"{trial.architecture}-{trial.dataset}-s{trial.seed}-{trial.key[:KEY_LENGTH]}"
     return results / FOLDER / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
 
 
-def write(results: Path, record: Record, predictions: dict[str, Predictions]) -> Path:
-    """Write a record and its predictions in one atomic step, in place of an earlier one of the same key."""
+def write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None = None) -> Path:
+    """Write a record and its predictions in one atomic step, in place of an earlier one of the same key.
+
+    `model_file` is moved there with them. Of an earlier record nothing stays, its model neither.
+    """
     final = folder_of(results, record.trial)
     part = final.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
     part.mkdir(parents=True)
@@ -70,16 +119,20 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions]) ->
         arrays = {
             f"{name}_{column}": getattr(p, column)
             for name, p in predictions.items()
-            for column in (*COLUMNS, "clean")
+            for column in (*COLUMNS, *OPTIONAL)
             if getattr(p, column) is not None
         }
         if arrays:
-            with open(part / "predictions.npz", "wb") as file:
+            with open(part / PREDICTIONS, "wb") as file:
                 np.savez(file, **arrays)
                 _sync(file)
         with open(part / "record.json", "w", encoding="utf-8") as text:
             text.write(record.model_dump_json(indent=1) + "\n")
             _sync(text)
+        if model_file is not None:
+            shutil.move(model_file, part / MODEL)
+            with open(part / MODEL, "rb+") as model:
+                _sync(model)
         if final.exists():  # a folder cannot be renamed over a full one
             final.rename(part / "replaced")
         part.rename(final)
@@ -90,33 +143,91 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions]) ->
 
 
 def load(results: Path | str) -> Records:
-    """Read every record below a results folder; what cannot be read is named in `left_out`, never raised."""
+    """Read every record below a results folder; what cannot be read is named in `left_out`, never raised.
+
+    Copies of one record, in folders whose names hold its key, are one. Records of one key that disagree are all left
+    out, each with what it disagrees in: which of them is right cannot be known.
+    """
     folder = Path(results) / FOLDER
     records = Records()
     if not folder.is_dir():
         return records
+    found: dict[str, list[Stored]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if path.name.startswith(TEMPORARY):
             continue  # the remains of a killed writer
-        try:
-            record = Record.model_validate_json((path / "record.json").read_bytes())
-        except (OSError, ValidationError) as error:
-            records.left_out.append((path, _reason(error)))
-            continue
-        key = record.trial.key
-        if not path.name.endswith(key[:KEY_LENGTH]):
-            records.left_out.append((path, "the folder's name does not end in the key of its record"))
-        elif record.status == "finished" and not (path / "predictions.npz").is_file():
-            records.left_out.append((path, "predictions.npz is missing"))
+        one = _read(path)
+        if isinstance(one, Stored):
+            found[one.record.trial.key].append(one)
         else:
-            records.stored[key] = Stored(record, path)
+            records.left_out.append((path, one))
+    for key, copies in found.items():
+        kept, left_out = (copies[0], []) if len(copies) == 1 else _agreed(copies)
+        records.left_out.extend(left_out)
+        if kept:
+            records.stored[key] = kept
     return records
+
+
+def _agreed(copies: list[Stored]) -> tuple[Stored | None, list[tuple[Path, str]]]:
+    """Of several records under one key the one that all readable ones equal, if they do; and those left out.
+
+    Where several are equal it is the one whose model was kept, else the first by name.
+    """
+    contents, left_out = {}, []
+    for one in copies:
+        try:
+            contents[one.path] = _content(one)
+        except UNREADABLE as error:
+            left_out.append((one.path, f"{PREDICTIONS} cannot be read ({type(error).__name__})"))
+    whole = [one for one in copies if one.path in contents]
+    differing = {
+        (one.path, other.path): _difference(contents[one.path], contents[other.path])
+        for one, other in permutations(whole, 2)
+    }
+    disagree = [(mine, other, what) for (mine, other), what in differing.items() if what]
+    if not disagree:
+        return next((one for one in whole if one.model_file), whole[0] if whole else None), left_out
+    for one in whole:
+        said = [f"{other.name} ({', '.join(what)})" for mine, other, what in disagree if mine == one.path]
+        left_out.append((one.path, f"under one key it disagrees with {', '.join(said)}"))
+    return None, left_out
+
+
+def _content(one: Stored) -> dict[str, Any]:
+    """All that a record and its predictions say, under the names that a reader knows it by."""
+    fields = {name: json.dumps(value, sort_keys=True) for name, value in one.record.model_dump(mode="json").items()}
+    if not (one.path / PREDICTIONS).is_file():
+        return fields
+    arrays = one.all_arrays()
+    return fields | {"predictions": {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()}}
+
+
+def _difference(one: dict, other: dict) -> list[str]:
+    return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+
+
+def _read(path: Path) -> Stored | str:
+    """A record, or why it is none."""
+    if not path.is_dir():
+        return "a file, and records are folders"
+    try:
+        record = Record.model_validate_json((path / "record.json").read_bytes())
+    except FileNotFoundError:
+        return "record.json cannot be read (there is none)"
+    except (OSError, ValidationError) as error:
+        return _reason(error)
+    if record.trial.key[:KEY_LENGTH] not in path.name:
+        return "the folder's name does not hold the key of its record: one of them was changed"
+    if record.status == "finished" and not (path / PREDICTIONS).is_file():
+        return f"{PREDICTIONS} is missing"
+    return Stored(record, path)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"record.json: {'.'.join(map(str, first['loc']))} {first['msg']}".strip()
+        return f"record.json: {'.'.join(map(str, first['loc']))} {first['msg']}".replace(":  ", ": ").strip()
     return f"record.json cannot be read ({type(error).__name__})"
 
 

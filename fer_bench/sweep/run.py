@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from fer_bench import records
 from fer_bench.errors import UserError
-from fer_bench.records.store import FOLDER, TEMPORARY
+from fer_bench.records.store import FOLDER, MODEL, TEMPORARY
 from fer_bench.sweep.interrupt import noticed
 from fer_bench.sweep.plan import Plan, Planned
 from fer_bench.training.train import Watcher, run_trial
@@ -34,11 +35,15 @@ class SweepWatcher(Watcher, Protocol):
 
 @dataclass(frozen=True)
 class Todo:
-    """What of a plan is still to be run, and how many of its trials are done or failed before."""
+    """What of a plan is still to be run, and how many of its trials are done or failed before.
+
+    without_model: how many of those that are done were recorded without their trained model.
+    """
 
     missing: list[Planned]
     finished: int
     failed: int
+    without_model: int = 0
 
 
 def open_results(results: Path) -> None:
@@ -56,7 +61,10 @@ def open_results(results: Path) -> None:
 
 
 def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:
-    """Which trials are missing. Failed ones count as done unless they are to be tried again."""
+    """Which trials are missing. Failed ones count as done unless they are to be tried again.
+
+    So do those whose model was not kept: to train for hours what is known already is for the user to ask.
+    """
     status = {key: stored.record.status for key, stored in known.stored.items()}
     missing, done = [], Counter()
     for planned in plan.trials:
@@ -65,31 +73,41 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
             missing.append(planned)
         else:
             done["finished" if found == "finished" else "failed"] += 1
-    return Todo(missing, done["finished"], done["failed"])
+            done["without model"] += found == "finished" and known.stored[planned.trial.key].model_file is None
+    return Todo(missing, done["finished"], done["failed"], done["without model"])
 
 
-def run(missing: list[Planned], results: Path, watcher: SweepWatcher) -> list[Record]:
-    """Run trials and write each one's record and predictions as it ends. A failure is a record like another."""
+def run(missing: list[Planned], results: Path, watcher: SweepWatcher, keep_models: bool = False) -> list[Record]:
+    """Run trials and write each one's record and predictions as it ends. A failure is a record like another.
+
+    With `keep_models` the trained model of each that finishes lies beside them.
+    """
     done = []
     with noticed() as check:
         stoppable = _Stoppable(watcher, check)
         for number, planned in enumerate(missing, start=1):
             watcher.trial_begins(planned, number, len(missing))
-            record, predictions = run_trial(
-                planned.trial, planned.dataset, planned.fold, planned.weights_file, stoppable
-            )
-            if record.status != "finished":
-                check()  # a library that was interrupted may have made an error of its own of it
-            _write(results, record, predictions)
+            model_file = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" / MODEL if keep_models else None
+            try:
+                record, predictions = run_trial(
+                    planned.trial, planned.dataset, planned.fold, planned.weights_file, stoppable, model_file
+                )
+                if record.status != "finished":
+                    check()  # a library that was interrupted may have made an error of its own of it
+                _write(results, record, predictions, model_file)
+            finally:
+                if model_file is not None:
+                    shutil.rmtree(model_file.parent, ignore_errors=True)
             watcher.trial_ends(record)
             done.append(record)
             check()
     return done
 
 
-def _write(results: Path, record: Record, predictions: dict[str, Predictions]) -> None:
+def _write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None) -> None:
+    kept = model_file is not None and model_file.is_file()  # not of a failed trial, nor of a model that cannot be saved
     try:
-        records.write(results, record, predictions)
+        records.write(results, record, predictions, model_file if kept else None)
     except OSError as error:
         raise UserError(
             f"The record of {record.trial} cannot be written below {results}: {error.strerror or error}. "

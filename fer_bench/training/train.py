@@ -17,8 +17,10 @@ import numpy as np
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
+from fer_bench.protocols.cut import groups_of
 from fer_bench.protocols.fold import Fold
 from fer_bench.training import loop, machine
+from fer_bench.training.cost import costs_of_use
 from fer_bench.training.recipe import BuildRecipe, Recipe
 from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
 
@@ -54,11 +56,17 @@ def build_model(
 
 
 def run_trial(
-    trial: Trial, dataset: Dataset, fold: Fold, weights_file: Path | None, watcher: Watcher
+    trial: Trial,
+    dataset: Dataset,
+    fold: Fold,
+    weights_file: Path | None,
+    watcher: Watcher,
+    model_file: Path | None = None,
 ) -> tuple[Record, dict[str, Predictions]]:
     """Train and predict one trial. A trial that fails or diverges returns a record that says so, without predictions.
 
-    KeyboardInterrupt passes through: a trial that the user abandons leaves no record.
+    The trained model of one that finishes is saved as `model_file`, where that is named; one that cannot be saved is a
+    warning. KeyboardInterrupt passes through: a trial that the user abandons leaves no record.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     known: dict[str, Any] = {
@@ -72,7 +80,7 @@ def run_trial(
     watched = _Watched(watcher, int(trial.recipe["epochs"]))
     try:
         with _keras_state(trial):
-            measured, predictions = _train_and_predict(trial, dataset, fold, weights_file, watched)
+            measured, predictions = _train_and_predict(trial, dataset, fold, weights_file, watched, model_file)
     except loop.Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
@@ -82,7 +90,12 @@ def run_trial(
 
 
 def _train_and_predict(
-    trial: Trial, dataset: Dataset, fold: Fold, weights_file: Path | None, watched: _Watched
+    trial: Trial,
+    dataset: Dataset,
+    fold: Fold,
+    weights_file: Path | None,
+    watched: _Watched,
+    model_file: Path | None,
 ) -> tuple[dict, dict[str, Predictions]]:
     recipe = Recipe.model_validate(trial.recipe)
     if reason := machine.precision_unsupported(recipe.precision, trial.backend):
@@ -114,6 +127,8 @@ def _train_and_predict(
         images_per_second=fitted.images_per_second,
         predict_images_per_second=tested.images_per_second,
         peak_memory_bytes=machine.peak_memory_bytes(),
+        predict_batch=min(loop.PREDICTION_BATCH, len(fold.test)),
+        **costs_of_use(model, model_file),  # the last: what they take themselves is in no other cost
     )
     measured = {
         "parameters": model.count_params(),
@@ -129,7 +144,13 @@ def _train_and_predict(
 
 
 def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarray) -> Predictions:
-    return Predictions(np.asarray(dataset.ids[indices]), dataset.labels[indices].astype(np.int64), probabilities)
+    groups = groups_of(dataset)
+    return Predictions(
+        np.asarray(dataset.ids[indices]),
+        dataset.labels[indices].astype(np.int64),
+        probabilities,
+        groups=None if groups is None else np.asarray(groups[indices], dtype=np.str_),
+    )
 
 
 class _Watched:

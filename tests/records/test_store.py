@@ -70,6 +70,16 @@ def test_which_test_samples_are_clean_and_what_is_remarkable_come_back(tmp_path)
     assert stored.record.remarks == ["leaky"]
 
 
+def test_whose_images_they_are_comes_back_where_it_is_known(tmp_path):
+    predictions = make_predictions()
+    persons = np.array(["S1", "S1", "S22", "S3", "S3"])
+    write(tmp_path, make_record(), predictions | {"test": replace(predictions["test"], groups=persons)})
+    (stored,) = load(tmp_path)
+    np.testing.assert_array_equal(stored.predictions("test").groups, persons)
+    assert stored.predictions("validation").groups is None
+    assert stored.arrays("test_groups", "validation_groups", "other").keys() == {"test_groups"}
+
+
 def test_a_folder_has_no_sign_that_a_file_system_refuses(tmp_path):
     trial = make_trial().model_copy(update={"dataset": "fer2013->jaffe"})
     path = write(tmp_path, make_record(trial=trial), make_predictions())
@@ -105,6 +115,18 @@ def test_writing_again_replaces_all_of_the_earlier_record(tmp_path):
     }
     write(tmp_path, make_record(status="failed", reason="no memory"), {})
     assert not (stored.path / "predictions.npz").exists()
+
+
+def test_a_kept_model_lies_beside_its_record_until_that_is_replaced(tmp_path):
+    file = tmp_path / "trained"
+    file.write_bytes(b"weights")
+    write(tmp_path, make_record(), make_predictions(), file)
+    (stored,) = load(tmp_path)
+    assert stored.model_file == stored.path / "model.keras" and stored.model_file.read_bytes() == b"weights"
+    assert not file.exists()
+    write(tmp_path, make_record(), make_predictions())  # a model of other weights than the record's would be worse
+    (stored,) = load(tmp_path)
+    assert stored.model_file is None
 
 
 def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
@@ -144,13 +166,13 @@ def _garble(path, tmp_path):
 
 def _rename(path, tmp_path):
     path.rename(path.with_name("cnn-made-s0-0000000000000000"))
-    return "does not end in the key"
+    return "does not hold the key"
 
 
 def _edit(path, tmp_path):
     text = (path / "record.json").read_text()
     (path / "record.json").write_text(text.replace('"seed": 0', '"seed": 1'))
-    return "does not end in the key"
+    return "does not hold the key"
 
 
 def _lose_predictions(path, tmp_path):
@@ -160,7 +182,7 @@ def _lose_predictions(path, tmp_path):
 
 def _empty(path, tmp_path):
     (path / "record.json").unlink()
-    return "cannot be read"
+    return "record.json cannot be read (there is none)"
 
 
 @pytest.mark.parametrize("damage", [_break, _misspell, _garble, _rename, _edit, _lose_predictions, _empty])
@@ -181,6 +203,107 @@ def test_foreign_files_and_folders_are_named(tmp_path):
     records = load(tmp_path)
     assert len(records) == 1
     assert {path.name for path, _ in records.left_out} == {"notes.txt", "holiday"}
+
+
+def test_what_is_foreign_is_named_for_what_it_is(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    (path.parent / "notes.txt").write_text("mine")
+    shutil.copytree(path.parent, tmp_path / "other")
+    shutil.copytree(tmp_path / "other", path.parent / "records")  # copied one folder too deep
+    records = load(tmp_path)
+    assert len(records) == 1
+    assert {path.name: reason for path, reason in records.left_out} == {
+        "notes.txt": "a file, and records are folders",
+        "records": "record.json cannot be read (there is none)",
+    }
+
+
+def _copy(path, number=1):
+    return shutil.copytree(path, path.with_name(f"{path.name} ({number})"))
+
+
+def test_equal_copies_under_other_names_are_one_record(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    shutil.copytree(path, path.with_name(f"a-{path.name}"))
+    _copy(path)
+    records = load(tmp_path)
+    assert len(records) == 1 and records.left_out == []
+
+
+def test_of_equal_copies_the_one_with_the_model_is_taken(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    copy = _copy(path)
+    (copy / "model.keras").write_bytes(b"weights")
+    (stored,) = load(tmp_path)
+    assert stored.path == copy
+
+
+@pytest.mark.parametrize("changed", [{"parameters": 7}, {"machine": {"cores": 4}, "best_epoch": 2}], ids=",".join)
+def test_records_that_disagree_under_one_key_are_left_out_with_what_differs(tmp_path, changed):
+    other = write(tmp_path / "other", make_record(), make_predictions())
+    mine = write(tmp_path, make_record(**changed), make_predictions())
+    whole = write(tmp_path, make_record(seed=5), make_predictions())
+    copied = shutil.copytree(other, mine.with_name(f"{mine.name}-copy"))
+    records = load(tmp_path)
+    assert [stored.path for stored in records] == [whole]
+    assert dict(records.left_out) == {
+        one: f"under one key it disagrees with {another.name} ({', '.join(changed)})"
+        for one, another in ((mine, copied), (copied, mine))
+    }
+
+
+def test_predictions_that_disagree_under_one_key_are_named(tmp_path):
+    other = write(tmp_path / "other", make_record(), make_predictions(seed=1))
+    mine = write(tmp_path, make_record(), make_predictions(seed=2))
+    copied = shutil.copytree(other, mine.with_name(f"{mine.name}-copy"))
+    again = _copy(mine, 2)
+    records = load(tmp_path)
+    assert len(records) == 0
+    said = dict(records.left_out)
+    assert said[mine] == f"under one key it disagrees with {copied.name} (predictions)"
+    assert mine.name in said[copied] and again.name in said[copied]
+
+
+def test_a_damaged_copy_harms_the_whole_one_no_more_than_another_folder(tmp_path):
+    whole = write(tmp_path, make_record(), make_predictions())
+    for number, damage in enumerate((_cut_short, _break, _lose_predictions)):
+        damage(_copy(whole, number), tmp_path)
+    records = load(tmp_path)
+    assert [stored.path for stored in records] == [whole]
+    assert len(records.left_out) == 3
+    assert any("cannot be read (BadZipFile)" in reason for _, reason in records.left_out)
+
+
+def test_predictions_with_a_turned_bit_raise_what_readers_expect(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    whole = (path / "predictions.npz").read_bytes()
+    (stored,) = load(tmp_path)
+    raised = set()
+    for place in range(200):  # the head of the first array, and the list of all at the end
+        for at in (place, len(whole) - 1 - 3 * place):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << place % 8
+            (path / "predictions.npz").write_bytes(damaged)
+            try:
+                stored.predictions("test")
+            except store.UNREADABLE as error:
+                raised.add(type(error))
+    assert raised
+
+
+def _cut_short(path, tmp_path):
+    file = path / "predictions.npz"
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def test_a_record_cut_short_anywhere_is_named(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    whole = (path / "record.json").read_bytes()
+    for length in range(0, len(whole.rstrip()), 7):
+        (path / "record.json").write_bytes(whole[:length])
+        records = load(tmp_path)
+        assert len(records) == 0
+        assert [reason.startswith("record.json: Invalid JSON") for _, reason in records.left_out] == [True]
 
 
 def test_the_remains_of_a_killed_writer_are_passed_over(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -36,6 +37,27 @@ def test_a_lost_interrupt_is_raised_at_the_next_check():
         press_and_lose()
         with pytest.raises(KeyboardInterrupt):
             check()
+
+
+def test_one_that_a_finaliser_loses_is_not_printed(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: printed.append(lost.exc_type))
+
+    class Pressed:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            threading.Event().wait(5)
+
+    class Broken:
+        def __del__(self):
+            raise ValueError("an error of its own")
+
+    with noticed() as check:
+        Pressed()
+        Broken()
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert printed == [ValueError]
 
 
 @pytest.mark.parametrize("when", ["step", "epoch", "trial_ends"])

@@ -58,6 +58,32 @@ def test_overwriting_leaves_one_record_with_the_same_predictions(plan_of, tmp_pa
     np.testing.assert_array_equal(after.predictions("test").probabilities, expected)
 
 
+def test_models_are_kept_where_that_is_asked_for(plan_of, tmp_path, watcher):
+    plan = plan_of(models=["tiny", "tiny_raising"])
+    run(plan.trials, tmp_path, watcher)
+    known = left(plan, tmp_path)
+    assert (known.missing, known.without_model) == ([], 1)  # it is told, and not trained again unasked
+    run(left(plan, tmp_path, overwrite=True).missing, tmp_path, watcher, keep_models=True)
+    stored = {s.record.trial.architecture: s for s in records.load(tmp_path)}
+    assert stored["tiny_raising"].model_file is None
+    kept = stored["tiny"]
+    assert kept.model_file.stat().st_size == kept.record.costs.model_bytes
+    assert left(plan, tmp_path).without_model == 0
+    assert not list((tmp_path / "records").glob(".part-*"))
+
+
+def test_an_interrupt_leaves_no_model_behind(plan_of, tmp_path, watcher, monkeypatch):
+    plan = plan_of(models=["tiny"])
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_bench.records.write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan.trials, tmp_path, watcher, keep_models=True)
+    assert list((tmp_path / "records").iterdir()) == []
+
+
 def test_a_trial_that_failed_is_replaced_once_it_succeeds(plan_of, tmp_path, watcher, monkeypatch):
     plan = plan_of(models=["tiny"])
     works = ARCHITECTURES.function("tiny")

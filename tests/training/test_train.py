@@ -8,6 +8,7 @@ import pytest
 
 from fer_bench.errors import UserError
 from fer_bench.protocols.catalogue import folds
+from fer_bench.training.loop import softmax
 from fer_bench.training.machine import precision_unsupported
 from fer_bench.training.recipe import Recipe, resolve
 from fer_bench.training.train import build_model, run_trial
@@ -43,6 +44,10 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
     for cost in ("build_seconds", "trace_seconds", "train_seconds", "validation_seconds", "images_per_second"):
         assert getattr(record.costs, cost) > 0
     assert record.costs.peak_memory_bytes is None or record.costs.peak_memory_bytes > 10_000_000
+    assert record.costs.flops == 2 * 12 * 12 * 3
+    assert record.costs.model_bytes > 4 * record.parameters
+    assert 0 < record.costs.latency_p50_seconds <= record.costs.latency_p95_seconds
+    assert record.costs.predict_batch == 18
     assert [e for e in watcher.events if e[0] == "epoch"] == [("epoch", i, 3) for i in (1, 2, 3)]
     assert watcher.events.count(("step", 1, 3)) == 3
 
@@ -81,6 +86,41 @@ def test_the_same_trial_gives_the_same_predictions_to_the_byte(run):
     for part in ("validation", "test"):
         assert one[part].probabilities.tobytes() == again[part].probabilities.tobytes()
         assert one[part].probabilities.tobytes() != other[part].probabilities.tobytes()
+
+
+def test_predictions_say_whose_images_they_are_where_that_is_known(dataset, fold, trial_of, watcher):
+    persons = np.array([f"S{i % 7}" for i in range(len(dataset))])
+    for subjects, expected in ((persons, persons), (None, None)):
+        known = replace(dataset, subjects=subjects)
+        _, predictions = run_trial(trial_of("tiny", epochs=1), known, fold, None, watcher)
+        for part in ("validation", "test"):
+            of = predictions[part].groups
+            assert of is None if expected is None else (of == expected[getattr(fold, part)]).all()
+
+
+def test_measuring_what_a_model_costs_to_use_changes_no_prediction(run, monkeypatch):
+    _, measured = run("tiny_dropout")
+    monkeypatch.setattr("fer_bench.training.train.costs_of_use", lambda model, model_file: {})
+    record, unmeasured = run("tiny_dropout")
+    assert record.costs.flops is None
+    for part in ("validation", "test"):
+        assert measured[part].probabilities.tobytes() == unmeasured[part].probabilities.tobytes()
+
+
+def test_a_model_that_is_kept_predicts_what_is_recorded(dataset, fold, trial_of, watcher, tmp_path):
+    file = tmp_path / "model.keras"
+    record, predictions = run_trial(trial_of("tiny_dropout", epochs=3), dataset, fold, None, watcher, file)
+    assert record.costs.model_bytes == file.stat().st_size
+    logits = keras.saving.load_model(file).predict_on_batch(dataset.images[fold.test][..., None])
+    np.testing.assert_allclose(softmax(logits), predictions["test"].probabilities, rtol=1e-5)
+
+
+def test_a_model_that_cannot_be_kept_costs_the_trial_nothing(dataset, fold, trial_of, watcher, tmp_path, caplog):
+    (tmp_path / "full").write_text("")
+    file = tmp_path / "full" / "model.keras"
+    record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, fold, None, watcher, file)
+    assert record.status == "finished" and predictions
+    assert "'tiny' cannot be kept" in caplog.text
 
 
 def test_an_architecture_that_raises_is_a_failed_record_with_its_reason(run):
