@@ -77,20 +77,6 @@ def cnn_deep(inputs, recipe):
     input_sizes=(32, 48, 64),
     parameters=610_567,
     reference_speed=1140,
-    reported=[
-        {
-            "value": 58.0,
-            "metric": "accuracy",
-            "on": "a split of FER2013, not stated which",
-            "source": "student project",
-        },
-        {
-            "value": 0.57,
-            "metric": "weighted_f1",
-            "on": "a split of FER2013, not stated which",
-            "source": "student project",
-        },
-    ],
 )
 def cnn_rnn(inputs, recipe):
     """Two convolutions of 32 and 64 filters with max pooling, then two LSTM layers of 128 units, as students build it.

@@ -13,14 +13,6 @@ from fer_bench.architecture import register_architecture
     input_sizes=(32, 48, 64),
     parameters=553_511,
     reference_speed=570,
-    reported=[
-        {
-            "value": 26.0,
-            "metric": "accuracy",
-            "on": "FER2013, split not stated; F1 0.11: it predicts the largest class",
-            "source": "a published comparison of student projects",
-        }
-    ],
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""

@@ -27,14 +27,6 @@ from fer_bench.architecture import register_architecture
     parameters=11_180_871,
     reference_speed=24,
     recipe={"dropout": 0.5},
-    reported=[
-        {
-            "value": 73.70,
-            "metric": "accuracy",
-            "on": "FER2013 PrivateTest, the best of 300 epochs on it; 40×40 crops, ten-crop",
-            "source": "README of github.com/LetheSec/Fer2013-Facial-Emotion-Recognition-Pytorch",
-        }
-    ],
 )
 def resnet18(inputs, recipe):
     """ResNet18 with a first convolution of 3×3, stride 1 and no pooling, for small images. He et al., CVPR 2016."""
@@ -55,14 +47,6 @@ def resnet18(inputs, recipe):
     parameters=23_610_247,
     reference_speed=103,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
-    reported=[
-        {
-            "value": 61.0,
-            "metric": "accuracy",
-            "on": "FER2013, split not stated; unfrozen gradually, 25 while frozen",
-            "source": "a published comparison of student projects",
-        }
-    ],
 )
 def resnet50(inputs, recipe):
     """ResNet50, global average pooling, one dense layer. He et al., CVPR 2016."""
@@ -98,14 +82,6 @@ def resnet50_cbam(inputs, recipe):
     parameters=25_958_023,
     reference_speed=96,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
-    reported=[
-        {
-            "value": 56.0,
-            "metric": "accuracy",
-            "on": "FER2013, split not stated",
-            "source": "a published comparison of student projects",
-        }
-    ],
 )
 def resnet50_lstm(inputs, recipe):
     """ResNet50, and an LSTM over the positions of its feature map in reading order. He et al., CVPR 2016.

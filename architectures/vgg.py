@@ -31,15 +31,6 @@ def vgg16(inputs, recipe):
     parameters=20_030_023,
     reference_speed=41,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
-    reported=[
-        {
-            "value": 73.11,
-            "metric": "accuracy",
-            "on": "FER2013 PrivateTest, the best of several hundred epochs on it; 44×44 crops, ten-crop; with batch "
-            "normalisation, which ours has none of",
-            "source": "github.com/WuJie1010/Facial-Expression-Recognition.Pytorch",
-        }
-    ],
 )
 def vgg19(inputs, recipe):
     """VGG19 without its dense layers, global average pooling, one dense layer. Simonyan & Zisserman, ICLR 2015."""
@@ -54,14 +45,6 @@ def vgg19(inputs, recipe):
     parameters=40_378_439,
     reference_speed=56,
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
-    reported=[
-        {
-            "value": 73.28,
-            "metric": "accuracy",
-            "on": "FER2013 PublicTest; selected on PrivateTest; 40×40 crops, ten-crop",
-            "source": "Khaireddin & Chen, 2021",
-        }
-    ],
 )
 def vgg_fer(inputs, recipe):
     """Four blocks of two convolutions, 64 to 512 filters, and two dense layers of 4096. Khaireddin & Chen, 2021.

@@ -15,15 +15,6 @@ from fer_bench.architecture import register_architecture
     parameters=58_423,
     reference_speed=950,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
-    reported=[
-        {
-            "value": 66.0,
-            "metric": "accuracy",
-            "on": "FER2013 PrivateTest, one of its checkpoints: 65.4 to 66.0; selected on PublicTest and PrivateTest "
-            "together; 64×64, one view",
-            "source": "checkpoints of github.com/oarriaga/face_classification",
-        }
-    ],
 )
 def mini_xception(inputs, recipe):
     """Two convolutions, four modules of separable convolutions beside a shortcut. Arriaga et al., 2017.
@@ -47,14 +38,6 @@ def mini_xception(inputs, recipe):
     parameters=208_871,
     reference_speed=460,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
-    reported=[
-        {
-            "value": 66.8,
-            "metric": "accuracy",
-            "on": "FER2013 PrivateTest; selected on PublicTest and PrivateTest together; 64×64, one view",
-            "source": "checkpoint of github.com/oarriaga/face_classification",
-        }
-    ],
 )
 def big_xception(inputs, recipe):
     """Two convolutions, two modules of separable convolutions, wider than mini_xception's. Arriaga et al., 2017."""

@@ -43,7 +43,6 @@ class Architecture:
     input_sizes: tuple[int, ...] = (48,)  # pixels a side that it is checked at; the first is the smallest it works at
     parameters: int | None = None  # for 7 classes at its default recipe's input size
     recipe: dict[str, Any] = field(default_factory=dict)  # its default recipe, where it departs from the base one
-    reported: list[dict[str, Any]] = field(default_factory=list)  # what others report: value, metric, on, source
     reference_speed: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -68,6 +69,8 @@ def parameters(count: int | None) -> str:
 
 
 def _card(architecture: Architecture, console: Console) -> None:
+    from fer_bench.reported import reported  # pydantic: `list` without names answers before that is imported
+
     entry = ARCHITECTURES.get(architecture.name)
     weights = f"{architecture.weights} (those of {architecture.weights_name})" if architecture.weights else "random"
     lines = {
@@ -86,11 +89,15 @@ def _card(architecture: Architecture, console: Console) -> None:
     width = max(map(len, lines)) + 2
     for key, value in lines.items():
         console.print(f"  [dim]{key:{width}}[/]{escape(value)}", highlight=False, soft_wrap=True)
-    for reported in architecture.reported:
-        figure = f"{reported.get('value')} {reported.get('metric', '')} on {reported.get('on', '?')}"
-        text = f"{figure}. {reported.get('source', 'No source')}"
-        console.print(f"  [dim]{'reported':{width}}[/]{escape(text)}", highlight=False, soft_wrap=True)
+    for claim in reported(architecture=architecture.name):
+        console.print(f"  [dim]{'reported':{width}}[/]{escape(_claimed(claim))}", highlight=False, soft_wrap=True)
     console.print()
+
+
+def _claimed(claim: dict[str, Any]) -> str:
+    figure = f"{claim['value']:g} % {claim['metric']} on {claim['dataset']} ({claim['badge']})"
+    parts = [claim["protocol"], f"views: {claim['views']}", claim["note"], claim["source"]]
+    return f"{figure}: {'; '.join(part for part in parts if part)}"
 
 
 def _dotted(tree: dict, prefix: str = "") -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_bench import shipped
 from fer_bench.architecture import ARCHITECTURES, Architecture
@@ -17,35 +17,16 @@ from fer_bench.training.recipe import explain
 DEFAULT = "default"  # what each architecture says of itself: no file
 
 
-class _Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Claim(_Schema):
-    """What others report of a recipe, so that it can be tested here."""
-
-    value: float
-    metric: str
-    model: str
-    on: str  # dataset, split, selection, test-time views
-    source: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unquoted(cls, value: Any) -> Any:
-        """To YAML 1.1 the key `on` is the truth value."""
-        return {"on" if key is True else key: v for key, v in value.items()} if isinstance(value, dict) else value
-
-
-class NamedRecipe(_Schema):
+class NamedRecipe(BaseModel):
     """How models are trained, by name. `complete` leaves nothing of an architecture's own recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[^/\\,]+$")  # default: the file's; rows of the leaderboard bear it
     description: str = ""
     complete: bool = False
     recipe: dict[str, Any] = Field(default_factory=dict)  # laid over the architecture's, or over the base recipe
     per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
-    reported: list[Claim] = Field(default_factory=list)
 
     def layers(self, architecture: Architecture) -> list[dict[str, Any]]:
         """What it puts over the base recipe for an architecture; the last one is on top."""

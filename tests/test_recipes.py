@@ -58,12 +58,6 @@ def test_a_shipped_recipe_resolves_for_sequences(name):
     assert {pair.architecture.takes for pair in pairs.possible} == {"sequences"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_claim_says_where_it_was_made(name):
-    for claim in recipes.read(name).reported:
-        assert 0 < claim.value < 100 and claim.on and claim.source
-
-
 def test_default_is_the_architectures_own():
     architecture = describe("vgg16")
     assert resolve(*recipes.read("default").layers(architecture)) == resolve(architecture.recipe)
@@ -92,7 +86,6 @@ def test_a_file_bears_its_own_name_or_the_one_it_gives_itself(written):
         ("recipe: 5", "recipe should be a valid dictionary"),
         ("per_model: {vgg91: {epochs: 3}}", "Unknown architecture 'vgg91': did you mean vgg19"),
         ("per_model: {vgg19: 3}", "per_model.vgg19 should be a valid dictionary"),
-        ("reported: [{value: 73, metric: accuracy, model: cnn, on: fer2013}]", "reported.0.source"),
         ("name: frozen\nrecipe: {}", "'frozen' is the name of a shipped recipe"),
         ("name: default\nrecipe: {}", "'default' is the name of a shipped recipe"),
         ("name: a/b", "should match pattern"),
@@ -125,9 +118,3 @@ def test_two_files_of_one_name_are_refused(written, tmp_path):
 
 def test_the_file_of_a_shipped_recipe_is_that_recipe():
     assert recipes.located(str(shipped()["frozen"])) == "frozen"
-
-
-def test_a_claim_needs_no_quotes_about_on(written):
-    text = "reported:\n  - {value: 73, metric: accuracy, model: cnn, on: fer2013, source: here}\n"
-    (claim,) = recipes.read(written(text)).reported
-    assert claim.on == "fer2013"

@@ -108,7 +108,6 @@ MISTAKES = {
     "unordered": ("", "input_sizes=(64, 48)", f"return {GOOD}", "docs", "increasing order"),
     "no_paper": ("", "weights='imagenet', backbone='vgg16'", f"return {GOOD}", "docs", "no paper"),
     "no_weights": ("", "weights='imagenet', paper='Ours'", f"return {GOOD}", "docs", "no weights file is known"),
-    "half_reported": ("", "reported=[{'value': 70.0, 'on': 'FER2013'}]", f"return {GOOD}", "docs", "no metric and no"),
     "recipe": ("", "recipe={'epoch': 3}", f"return {GOOD}", "docs", "'epoch'"),
 }
 
