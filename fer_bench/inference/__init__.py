@@ -1,0 +1,1 @@
+"""Models at work after their training, ours and those of others."""

@@ -1,0 +1,133 @@
+"""Files that Keras saved, sound, foreign and hostile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from made_up_models import SIDE, thirds
+
+from fer_bench.errors import UserError
+from fer_bench.inference.model_file import load
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """One model in each of Keras' formats."""
+    folder, model = tmp_path_factory.mktemp("sound"), thirds()
+    model.compile("adam", "categorical_crossentropy")
+    for suffix in (".keras", ".h5"):
+        model.save(folder / f"net{suffix}")
+    shutil.copy(folder / "net.h5", folder / "net.hdf5")
+    model.save_weights(folder / "net.weights.h5")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5"])
+def test_every_format_of_keras_is_read(sound, suffix):
+    model = load(sound / f"net{suffix}")
+    assert (model.input_shape, model.outputs, model.layout) == ((None, SIDE, SIDE, 1), 3, "nhwc")
+    assert model.parameters == 9 and model.backend == keras.backend.backend() and model.versions["keras"]
+    bright = np.zeros((1, SIDE, SIDE, 1), np.float32)
+    bright[:, SIDE // 3 : 2 * SIDE // 3] = 1
+    assert np.asarray(model.predict(bright)).argmax() == 1
+
+
+def with_layer(source, target, layer):
+    """A copy of a .keras file whose second layer is another."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"][1] |= layer
+                content = json.dumps(config).encode()
+            new.writestr(name, content)
+    return target
+
+
+def lambda_model():
+    inputs = keras.Input((SIDE, SIDE, 1))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Lambda(lambda x: 2 * x)(inputs))))
+
+
+class Foreign(layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+def foreign_model():
+    inputs = keras.Input((SIDE, SIDE, 1))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(Foreign()(inputs))))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5"])
+def test_a_lambda_layer_is_refused_and_said_why(tmp_path, suffix):
+    lambda_model().save(tmp_path / ("net.keras" if suffix == ".keras" else "net.h5"))
+    if suffix == ".hdf5":
+        (tmp_path / "net.h5").rename(tmp_path / "net.hdf5")
+    with pytest.raises(UserError, match="not opened: it wants to run code of its own, as a Lambda layer does"):
+        load(tmp_path / f"net{suffix}")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"},
+        {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "eval"},
+        {"module": "subprocess", "class_name": "Popen", "config": {"args": ["true"]}, "registered_name": None},
+        {
+            "module": "keras.config",
+            "class_name": "function",
+            "config": "enable_unsafe_deserialization",
+            "registered_name": "enable_unsafe_deserialization",
+        },
+        {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "elsewhere"}},
+        {"module": "antigravity", "class_name": "Dense", "config": {}, "registered_name": "antigravity>Dense"},
+    ],
+    ids=lambda layer: layer["module"],
+)
+def test_no_file_reaches_beyond_keras_layers(sound, tmp_path, layer):
+    with pytest.raises(UserError, match="is not opened"):
+        load(with_layer(sound / "net.keras", tmp_path / "net.keras", layer))
+    lambda_model().save(tmp_path / "later.keras")
+    with pytest.raises(UserError, match="is not opened"):  # what went before has not lowered the guard
+        load(tmp_path / "later.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_layer_that_is_not_in_the_file_is_named(tmp_path, suffix):
+    foreign_model().save(tmp_path / f"net{suffix}")
+    with pytest.raises(UserError, match="it needs 'Foreign', which is neither Keras' own nor in the file"):
+        load(tmp_path / f"net{suffix}")
+
+
+def test_weights_alone_are_no_model(sound):
+    with pytest.raises(UserError, match="holds weights alone: save the whole model"):
+        load(sound / "net.weights.h5")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("length", [0, 700])
+def test_a_damaged_file_is_told_in_one_line(sound, tmp_path, suffix, length):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes((sound / f"net{suffix}").read_bytes()[:length])
+    with pytest.raises(UserError) as raised:
+        load(path)
+    assert str(raised.value).startswith(str(path)) and "\n" not in str(raised.value)
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    inputs = keras.Input((SIDE, SIDE, 1))
+    keras.Model(inputs, layers.Conv2D(3, 3)(inputs)).save(tmp_path / "map.keras")
+    with pytest.raises(UserError, match="no classifier's"):
+        load(tmp_path / "map.keras")
+    flat = layers.Flatten()(inputs)
+    keras.Model(inputs, [layers.Dense(3)(flat), layers.Dense(3)(flat)]).save(tmp_path / "two.keras")
+    with pytest.raises(UserError, match="one input and one output"):
+        load(tmp_path / "two.keras")

@@ -1,0 +1,39 @@
+"""What is measured of a kept model lies beside its record, whole or not at all."""
+
+import pytest
+
+from fer_bench.errors import UserError
+from fer_bench.records.robustness import FILE, Robustness, read, write
+
+MEASURED = Robustness(
+    model="cnn, default, seed 0",
+    dataset="made",
+    protocol="official",
+    key="a" * 64,
+    uncorrupted=2 / 3,
+    accuracy={"fog": {1: 0.5, 5: 1 / 3}},
+    samples=30,
+    test=100,
+    seed=0,
+    test_views="1",
+    versions={"imagecorruptions-imaug": "1.1.5"},
+)
+
+
+def test_it_comes_back_as_it_was(tmp_path):
+    write(tmp_path / FILE, MEASURED)
+    assert read(tmp_path) == MEASURED
+    assert [path.name for path in tmp_path.iterdir()] == ["robustness.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"robustness\.json cannot be written: \w+"):
+        write(tmp_path / "file" / FILE, MEASURED)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"model": "cnn"}', '{"unc'])
+def test_what_is_absent_or_broken_is_none(tmp_path, text):
+    if text is not None:
+        (tmp_path / FILE).write_text(text)
+    assert read(tmp_path) is None
