@@ -7,7 +7,7 @@ import sys
 import click
 
 from fer_bench import __version__
-from fer_bench.cli import audit, data, prepare, results, sweep, zoo
+from fer_bench.cli import audit, compare, data, ensemble, prepare, results, robustness, sweep, zoo
 from fer_bench.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
@@ -17,6 +17,9 @@ COMMANDS = (
     results.evaluate,
     results.report,
     results.visualize,
+    compare.compare,
+    ensemble.ensemble,
+    robustness.robustness,
     data.data,
     prepare.prepare,
     data.show_augmentation,

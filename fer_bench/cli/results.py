@@ -1,54 +1,141 @@
-"""Commands that read records: no training, no Keras."""
+"""Commands that read records: no training, and no Keras but to score a model that others trained."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fer_bench.cli.options import RESULTS, console, options
+from fer_bench.cli.options import (
+    DATA,
+    PATH,
+    RESULTS,
+    SKIP_BAD,
+    console,
+    default_dataset,
+    import_keras,
+    options,
+    places_of,
+)
+from fer_bench.errors import UserError
+
+PICTURES = {".png", ".svg"}
 
 
 @click.command()
 @options(
     [
-        click.option("--model", required=True, help="An architecture that has been trained."),
-        click.option("--dataset", help="Only this dataset."),
+        click.option("--model", help="An architecture that has been trained."),
+        click.option("--model-file", type=PATH, help="A model that others trained: .keras, .h5, .hdf5 or .onnx."),
+        click.option("--preprocessing", type=PATH, help="What that model wants: a YAML file, see above."),
+        click.option("--dataset", help="Only this dataset; of --model-file, what to score it on."),
+        click.option("--protocol", help="Of --model-file: one of `list`, or 'cross:TRAIN->TEST'.  [default: official]"),
+        click.option("--name", help="Of --model-file: what its row is called.  [default: the file's name]"),
     ],
+    DATA,
+    SKIP_BAD,
     RESULTS,
 )
-def evaluate(model: str, dataset: str | None, results_dir: Path) -> None:
-    """Score one trained model from its recorded predictions, class by class."""
+def evaluate(
+    model: str | None,
+    model_file: Path | None,
+    dataset: str | None,
+    results_dir: Path,
+    data_dir: Path | None,
+    **asked: Any,
+) -> None:
+    """Score a trained model from its recorded predictions, class by class; or a model that others trained.
+
+    \b
+    evaluate --model vgg19
+    evaluate --model-file M.onnx --preprocessing P.yaml --dataset fer2013 --protocol official
+
+    The second predicts validation and test with a Keras or ONNX classifier and records that as a row of its own, with
+    the badge 'external'. P.yaml says what the model wants:
+
+    \b
+    input_size: 64           one number, or [height, width]
+    scaling: -1..1           none, 0..1, -1..1, or {mean: 0.5, std: 0.25} of x/255
+    labels: [angry, disgust, fear, happy, sad, surprise, neutral]   its outputs in order; null for one to leave out
+    channels: 1              or 3
+    layout: nchw             or nhwc; found from the model where it can be
+    outputs: logits          or probabilities; found from the figures where it can be
+    """
+    if (model is None) == (model_file is None):
+        raise UserError("Name one of --model, an architecture that has been trained, and --model-file.")
+    if model_file is not None:
+        model, dataset = _score(model_file, dataset, data_dir, results_dir, **asked)
+    elif stray := [f"--{key}" for key in ("preprocessing", "protocol", "name") if asked[key] is not None]:
+        raise UserError(f"{stray[0]} goes with --model-file, not with --model.")
     from fer_bench.report.classes import show_classes
 
     show_classes(results_dir, model, dataset, console())
 
 
+def _score(
+    model_file: Path,
+    dataset: str | None,
+    data_dir: Path | None,
+    results_dir: Path,
+    preprocessing: Path | None,
+    protocol: str | None,
+    name: str | None,
+    skip_bad: bool,
+) -> tuple[str, str]:
+    """Record a model of others; the name of its row, and the dataset's."""
+    from fer_bench.inference import external
+
+    if preprocessing is None:
+        raise UserError("--model-file needs --preprocessing: `evaluate --help` says what that file holds.")
+    places = places_of(data_dir, skip_bad)
+    asked = external.request(
+        model_file, preprocessing, dataset or default_dataset(data_dir), protocol or "official", places, name
+    )
+    if asked.needs_keras:
+        import_keras(None)
+    for note in asked.dataset.notes:
+        click.echo(note)
+    written = external.score(asked, results_dir, places)
+    more = f" and {len(written) - 1} more folds" if len(written) > 1 else ""
+    click.echo(f"Recorded below {results_dir}: {written[0].name}{more}.")
+    return asked.name, asked.dataset.name
+
+
+ALL_FIGURES = [click.option("--all-figures", is_flag=True, help="Draw every row, not only the best of each table.")]
+
+
 @click.command()
-@options(RESULTS)
-def report(results_dir: Path) -> None:
-    """Write leaderboard.md, leaderboard.csv and the figures from the records alone."""
+@options(ALL_FIGURES, RESULTS)
+def report(all_figures: bool, results_dir: Path) -> None:
+    """Write leaderboard.md, leaderboard.csv, leaderboard.html and the figures from the records alone."""
     from fer_bench.report.tables import to_terminal
-    from fer_bench.report.write import read_board, write_board
+    from fer_bench.report.write import MOST_DRAWN, not_drawn, read_board, write_board
 
     terminal = console()
     board = read_board(results_dir)
     to_terminal(board.frame, terminal, board.left_out)
-    _say_written(write_board(board, results_dir), results_dir, terminal)
+    most = None if all_figures else MOST_DRAWN
+    _say_written(write_board(board, results_dir, most=most), results_dir, terminal)
+    if note := not_drawn(board, most):
+        terminal.print(f"{note} --all-figures draws them all.", soft_wrap=True)
 
 
 @click.command()
-@options(RESULTS)
-def visualize(results_dir: Path) -> None:
+@options(ALL_FIGURES, RESULTS)
+def visualize(all_figures: bool, results_dir: Path) -> None:
     """Draw the figures: confusion matrices, training curves, accuracy against time."""
-    from fer_bench.report.write import write_report
+    from fer_bench.report.write import MOST_DRAWN, write_report
 
-    written = [path for path in write_report(results_dir) if path.suffix == ".png"]
-    for path in written:
-        click.echo(path)
+    for path in write_report(results_dir, most=None if all_figures else MOST_DRAWN):
+        if path.suffix in PICTURES:
+            click.echo(path)
 
 
 def _say_written(paths: list[Path], results_dir: Path, console) -> None:
-    tables = [str(path) for path in paths if path.suffix != ".png"]
-    pictures = sum(path.suffix == ".png" for path in paths)
-    console.print(f"Written: {', '.join(tables)} and {pictures} figures below {results_dir}/figures.", soft_wrap=True)
+    tables = [str(path) for path in paths if path.suffix not in PICTURES]
+    figures = sum(path.suffix == ".png" for path in paths)
+    console.print(
+        f"Written: {', '.join(tables)} and {figures} figures, as PNG and SVG, below {results_dir}/figures.",
+        soft_wrap=True,
+    )

@@ -9,17 +9,20 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_bench.errors import UserError
-from fer_bench.report.formatting import percent
+from fer_bench.report.formatting import UNKNOWN, percent
 from fer_bench.report.leaderboard import Board, sections
 from fer_bench.report.rows import Row
 from fer_bench.report.tables import to_terminal
 from fer_bench.report.write import read_board
 
+AVERAGED = ("precision", "recall", "f1", "auc")
+
 
 def show_classes(results_dir: Path, model: str, dataset: str | None, console: Console) -> None:
-    """Print a trained model's leaderboard rows, then precision, recall and F1 of every class.
+    """Print a trained model's leaderboard rows, then precision, recall, F1 and AUC of every class.
 
-    Seeds are averaged. UserError where nothing has been recorded for that model.
+    Seeds are averaged; of a class without test images nothing is said. UserError where nothing has been recorded for
+    that model.
     """
     board = read_board(results_dir)
     mine = board.frame[board.frame["model"] == model]
@@ -37,25 +40,15 @@ def show_classes(results_dir: Path, model: str, dataset: str | None, console: Co
 
 def _class_table(title: str, row: Row) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("class", "precision", "recall", "F1", "test images"):
+    for column in ("class", "precision", "recall", "F1", "AUC", "test images"):
         table.add_column(column, justify="left" if column == "class" else "right")
-    counts = np.stack([seed.confusion for seed in row.seeds])
-    precision, recall, f1 = per_class(counts)
+    of_seeds = [seed.of_class for seed in row.seeds]
+    means = {name: np.mean([getattr(one, name) for one in of_seeds], axis=0) for name in AVERAGED}
     for i, name in enumerate(row.seeds[0].records[0].classes):
-        cells = (percent(float(values[:, i].mean())) for values in (precision, recall, f1))
-        table.add_row(name, *cells, f"{counts[0, i].sum():,}")
+        images = int(of_seeds[0].support[i])
+        cells = (percent(values[i]) if images else UNKNOWN for values in means.values())
+        table.add_row(name, *cells, f"{images:,}")
     return table
-
-
-def per_class(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of each class from confusion counts (…, true, predicted); 0 where undefined."""
-    hits = np.diagonal(counts, axis1=-2, axis2=-1).astype(float)
-    predicted, true = counts.sum(axis=-2), counts.sum(axis=-1)
-    return _ratio(hits, predicted), _ratio(hits, true), _ratio(2 * hits, predicted + true)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
 def _nothing(board: Board, results_dir: Path, model: str, dataset: str | None) -> str:

@@ -44,3 +44,40 @@ def mean_count(value: float) -> str:
     if math.isnan(value):
         return UNKNOWN
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Two fractions in per cent: `61.8–65.0`."""
+    return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def decimal(mean: float, sd: float = float("nan")) -> str:
+    """A number that is no share: `1.042 ± 0.012`."""
+    if math.isnan(mean):
+        return UNKNOWN
+    return f"{mean:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
+
+
+def operations(flops: float) -> str:
+    """Floating-point operations: `30.95 G`, below a hundred million `1.23 M`."""
+    if math.isnan(flops):
+        return UNKNOWN
+    return f"{flops / 1e9:.2f} G" if flops >= 1e8 else f"{flops / 1e6:.2f} M"
+
+
+def megabytes(size: float) -> str:
+    """Bytes in MiB: three digits at least, `0.68 MiB`."""
+    if math.isnan(size):
+        return UNKNOWN
+    mebibytes = size / 2**20
+    return f"{mebibytes:,.0f} MiB" if mebibytes >= 100 else f"{mebibytes:.3g} MiB"
+
+
+def milliseconds(seconds: float) -> str:
+    """A short time: `12.3 ms`."""
+    return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f} ms"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count of something: `1 seed`, `3,589 test images`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -13,8 +13,12 @@ import pandas as pd
 
 from fer_bench.evaluation.metrics import METRICS
 from fer_bench.records import Stored
+from fer_bench.report.formatting import plural
+from fer_bench.report.names import names_of
+from fer_bench.report.ranks import average_ranks_of
 from fer_bench.report.rows import LeftOut, Row, SeedResult, rows
-from fer_bench.trial import Record, Trial
+from fer_bench.report.uncertainty import Uncertainty, uncertainty
+from fer_bench.trial import EXTERNAL, Record, Trial
 
 SYNTHETIC = "synthetic"
 SELECTION = "selected on validation"  # the only way the training knows
@@ -22,36 +26,53 @@ VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test
 SECTION = ["dataset", "protocol", "fingerprint"]
 SCORES = ("accuracy", "clean_accuracy", "validation_accuracy", *METRICS[1:])
 OF_TWINS = ["clean_accuracy", "clean_accuracy_sd", "clean_test_images"]  # only where any row has them
-NUMBERS = (
-    *("parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "test_images"),
-    "clean_test_images",
+OF_FOLDS = ["fold_accuracy", "fold_accuracy_sd"]  # the same
+INTERVAL = ("accuracy_low", "accuracy_high")
+COSTS = (  # by their names in a record
+    *("images_per_second", "flops", "model_bytes", "latency_p50_seconds", "latency_p95_seconds"),
+    *("predict_images_per_second", "predict_batch", "peak_memory_bytes"),
 )
-FLOATS = (*SCORES, *NUMBERS)
-LONGEST_VARIANT = 40  # characters; beyond, a digest tells two recipes apart
-LONGEST_RECIPE = 60  # characters in a label, and so in the name of a figure's file; beyond, the same
+NUMBERS = (
+    *("parameters", "training_seconds", "seconds_to_60", *COSTS, "epochs", "best_epoch"),
+    *("test_images", "clean_test_images", "test_groups", "average_rank"),
+)
+FLOATS = (*SCORES, *INTERVAL, *OF_FOLDS, *NUMBERS)
+FAIR = 0.6  # the validation accuracy that seconds_to_60 waits for
 
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard's numbers, the rows they were computed from by identity, and the records left out."""
+    """The leaderboard's numbers, the rows they were computed from by identity, and the records left out.
+
+    notes: by section (dataset, protocol, fingerprint), sentences on its intervals, on what was compared, and on classes
+    without test images; ranks: see `average_ranks_of`.
+    """
 
     frame: pd.DataFrame
     rows: dict[str, Row]
     left_out: list[LeftOut]
+    notes: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
     """Score records and put them in order; `left_out` is what could not even be loaded.
 
-    The frame's index is the row's identity; scores are fractions with `<name>_sd` beside them (sample standard
-    deviation over seeds, NaN with one seed), times are seconds. A row without a finished trial has NaN for its numbers
-    and stands last in its section, with `status` and `reason`. `clean_accuracy` is of the test images without a twin in
-    another part of the data; its columns are there only where a test set has images with one.
+    The frame's index is the row's identity; scores are of a seed's pooled folds, fractions (the log loss in nats), with
+    `<name>_sd` beside them (sample standard deviation over seeds, NaN with one seed), times are seconds. A row without
+    a finished trial has NaN for its numbers and stands last in its section, with `status` and `reason`.
+
+    `accuracy_low`, `accuracy_high`: 95 % bootstrap interval over test samples, whole subjects where `test_groups` is
+    their number. `best_group`: whether the row cannot be told from the best of its section, None where it was not
+    compared. `fold_accuracy`: mean of the folds' own accuracies, its standard deviation over folds. `seconds_to_60`:
+    see `_seconds_to`. `clean_accuracy` is of the test images without a twin in another part of the data. Columns of
+    folds and of twins are there only where any row has them.
     """
     found, unreadable = rows(stored)
     by_id = {row.id: row for row in found}
-    names = _names(found)
-    frame = pd.DataFrame([_numbers(row) | names[row.id] for row in found], columns=_columns())
+    names = names_of(found)
+    known, notes = _uncertain(found, names)
+    frame = pd.DataFrame([_numbers(row, known.get(row.id)) | names[row.id] for row in found], columns=_columns())
     frame.index = pd.Index(list(by_id), name="row", dtype=str)
     frame = frame.astype({name: float for name in _columns() if name in FLOATS or name.endswith("_sd")})
     frame = frame.sort_values(
@@ -61,14 +82,30 @@ def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
         kind="stable",
     )
     frame["rank"] = frame.groupby(SECTION)["accuracy"].rank(ascending=False, method="min").astype("Int64")
-    if frame["clean_accuracy"].isna().all():
-        frame = frame.drop(columns=OF_TWINS)
-    return Board(frame, {i: by_id[i] for i in frame.index}, [*left_out, *unreadable])
+    ranks, frame["average_rank"] = average_ranks_of(frame)
+    for columns in (OF_TWINS, OF_FOLDS):
+        if frame[columns[0]].isna().all():
+            frame = frame.drop(columns=columns)
+    return Board(frame, {i: by_id[i] for i in frame.index}, [*left_out, *unreadable], notes, ranks)
 
 
 def leaderboard(stored: Iterable[Stored]) -> pd.DataFrame:
     """The leaderboard's numbers alone; see `board`."""
     return board(stored).frame
+
+
+def _uncertain(
+    found: list[Row], names: dict[str, dict[str, str]]
+) -> tuple[dict[str, Uncertainty], dict[tuple[str, str, str], list[str]]]:
+    sections: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in found:
+        sections[row.section].append(row)
+    known: dict[str, Uncertainty] = {}
+    notes = {}
+    for section, members in sections.items():
+        of_rows, notes[section] = uncertainty(members, lambda row: names[row.id]["label"])
+        known |= of_rows
+    return known, notes
 
 
 def section_name(dataset: str, protocol: str, fingerprint: str = "", remarks: str = "") -> str:
@@ -106,17 +143,19 @@ def machine_text(machine: dict[str, Any]) -> str:
 
 def _columns() -> list[str]:
     spread = [column for name in SCORES for column in (name, f"{name}_sd")]
+    spread[2:2] = [*INTERVAL, *OF_FOLDS]  # after the accuracy
     return [
-        *("rank", "label", "model", "dataset", "protocol", "fingerprint", "recipe", "variant", "weights", "backend"),
-        *("precision", "test_views", "seeds", "folds", "failed", "status", "reason"),
+        *("rank", "best_group", "label", "model", "dataset", "protocol", "fingerprint", "recipe", "variant", "weights"),
+        *("backend", "precision", "test_views", "seeds", "folds", "failed", "status", "reason"),
         *spread,
         *NUMBERS,
-        *("remarks", "badges", "machine"),
+        *("absent_classes", "remarks", "badges", "machine"),
     ]
 
 
-def _numbers(row: Row) -> dict[str, Any]:
+def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
     trial, finished = row.trial, [r for seed in row.seeds for r in seed.records]
+    costs = [r.costs for r in finished if r.costs]
     numbers: dict[str, Any] = {
         "model": trial.architecture,
         "dataset": trial.dataset,
@@ -134,19 +173,28 @@ def _numbers(row: Row) -> dict[str, Any]:
         "reason": "; ".join(dict.fromkeys(r.reason for r in row.failed if r.reason)),
         "parameters": _mean(r.parameters for r in row.records),
         "training_seconds": _mean(_wall_clock(seed.records) for seed in row.seeds),
-        "images_per_second": _mean(r.costs and r.costs.images_per_second for r in finished),
-        "epochs": _mean(len(r.history) for r in finished),
+        "seconds_to_60": _seconds_to(FAIR, finished),
+        "epochs": _mean(len(r.history) or None for r in finished),
         "best_epoch": _mean(r.best_epoch for r in finished),
         "test_images": max((seed.test_images for seed in row.seeds), default=None),
         "clean_test_images": max((seed.clean_images for seed in row.seeds), default=None),
+        "absent_classes": ", ".join(_absent(row)),
         "remarks": "; ".join(row.remarks),
         "badges": " · ".join(_badges(row)),
         "machine": " + ".join(dict.fromkeys(machine_text(r.machine) for r in row.records)),
     }
-    for name in SCORES:
-        values = [_score(seed, name) for seed in row.seeds]
-        numbers[name] = float(np.mean(values)) if values else float("nan")
-        numbers[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    numbers |= {name: _mean(getattr(c, name) for c in costs) for name in COSTS}
+    numbers["best_group"] = known and known.best_group
+    if known:
+        numbers |= {"accuracy_low": known.low, "accuracy_high": known.high, "test_groups": known.groups}
+    if len(row.folds) > 1 and row.seeds:
+        folds = _fold_accuracies(row)
+        numbers |= {"fold_accuracy": np.mean(folds), "fold_accuracy_sd": np.std(folds, ddof=1) if folds[1:] else None}
+    values = np.array([[_score(seed, name) for name in SCORES] for seed in row.seeds])
+    if len(values):
+        numbers |= dict(zip(SCORES, values.mean(axis=0).tolist(), strict=True))
+    if len(values) > 1:
+        numbers |= {f"{name}_sd": sd for name, sd in zip(SCORES, values.std(axis=0, ddof=1).tolist(), strict=True)}
     return numbers
 
 
@@ -169,68 +217,54 @@ def _wall_clock(folds: list[Record]) -> float | None:
     return None if None in seconds else sum(seconds)
 
 
+def _seconds_to(accuracy: float, trials: list[Record]) -> float:
+    """Training and validation until a validation accuracy was first reached, mean over trials; NaN where one never was.
+
+    Seconds of a trial's epochs, to the end of the one that reached it.
+    """
+    times = []
+    for record in trials:
+        seconds = np.cumsum([e.train_seconds + e.validation_seconds for e in record.history])
+        reached = [i for i, epoch in enumerate(record.history) if epoch.validation_accuracy >= accuracy]
+        if not reached:
+            return float("nan")
+        times.append(float(seconds[reached[0]]))
+    return _mean(times)
+
+
+def _fold_accuracies(row: Row) -> list[float]:
+    """Accuracy of each fold on its own, mean over the seeds that have it."""
+    folds: dict[int, list[float]] = defaultdict(list)
+    for seed in row.seeds:
+        for fold, accuracy in seed.fold_accuracies.items():
+            folds[fold].append(accuracy)
+    return [fmean(values) for values in folds.values()]
+
+
+def _absent(row: Row) -> list[str]:
+    """Classes without a test image in any seed."""
+    if not row.seeds:
+        return []
+    support = np.max([seed.of_class.support for seed in row.seeds], axis=0)
+    return [name for name, images in zip(row.seeds[0].records[0].classes, support, strict=True) if not images]
+
+
 def _badges(row: Row) -> list[str]:
     trial, views = row.trial, str(row.trial.recipe.get("test_views", 1))
-    badges = [
-        trial.protocol,
-        *row.remarks,
-        f"{row.weights} weights",
-        VIEWS.get(views, f"test views: {views}"),
-        plural(len(row.seeds), "seed"),
-        SELECTION,
-        _precision(trial),
-        trial.backend,
-    ]
+    shown = VIEWS.get(views, f"test views: {views}")
+    if trial.external:  # of its weights, seeds, selection and precision nothing is known
+        badges = [trial.protocol, *row.remarks, EXTERNAL, shown, trial.backend]
+    else:
+        badges = [trial.protocol, *row.remarks, f"{row.weights} weights", shown, plural(len(row.seeds), "seed")]
+        badges += [SELECTION, _precision(trial), trial.backend]
+    if trial.ensemble:
+        badges.insert(1 + len(row.remarks), _ensemble_of(row))
     if len(row.folds) > 1:
         badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
     return [SYNTHETIC, *badges] if trial.dataset == SYNTHETIC else badges
 
 
-def plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _names(found: list[Row]) -> dict[str, dict[str, str]]:
-    """By identity: the shortest name that no other row of the section has (label), and in what equal names differ."""
-    models: dict[tuple, list[Row]] = defaultdict(list)
-    for row in found:
-        models[(*row.section, row.trial.architecture)].append(row)
-    return {row.id: _name(row, alike) for alike in models.values() for row in alike}
-
-
-def _name(row: Row, model: list[Row]) -> dict[str, str]:
-    alike = [r for r in model if r.trial.recipe_name == row.trial.recipe_name]
-    variant = _variant(row, alike)
-    recipe = "" if len(alike) == len(model) else told_apart([r.trial.recipe_name for r in model])[row.trial.recipe_name]
-    if len(recipe) > LONGEST_RECIPE:
-        recipe = f"{recipe.partition(',')[0][:LONGEST_RECIPE]} … {row.id[:6]}"
-    named = f"{row.trial.architecture} {recipe}".rstrip()
-    return {"variant": variant, "label": f"{named} ({variant})" if variant else named}
-
-
-def told_apart(recipes: Iterable[str]) -> dict[str, str]:
-    """Recipes' names → the same without the departures that all of them share."""
-    parts = {recipe: recipe.split(", ") for recipe in recipes}
-    shared = set.intersection(*(set(departures) for _, *departures in parts.values()))
-    return {recipe: ", ".join([name, *(d for d in rest if d not in shared)]) for recipe, (name, *rest) in parts.items()}
-
-
-def _variant(row: Row, alike: list[Row]) -> str:
-    """In what a row differs from those of its model and recipe name; empty where it is the only one."""
-    if len(alike) == 1:
-        return ""
-    fields, mine = [_fields(r) for r in alike], _fields(row)
-    text = ", ".join(value for key, value in mine.items() if len({f.get(key) for f in fields}) > 1)
-    return text if 0 < len(text) <= LONGEST_VARIANT else f"row {row.id[:6]}"
-
-
-def _fields(row: Row) -> dict[str, str]:
-    """All in which two rows can differ, each as it is shown."""
-    trial = row.trial
-    return {
-        "weights": trial.initial_weights.replace(":", " ")[:15],
-        "backend": trial.backend,
-        "source": f"source {trial.source[:6]}",
-        "procedure": f"procedure {trial.procedure}",
-        **{f"recipe.{key}": f"{key}={value}" for key, value in trial.recipe.items()},
-    }
+def _ensemble_of(row: Row) -> str:
+    """How many distinct trials vote; a selection may have chosen more of them in one seed or fold than in another."""
+    sizes = sorted({len(record.members) for record in row.records})
+    return f"ensemble of {sizes[0]}" + (f" to {sizes[-1]}" if sizes[1:] else "")

@@ -1,101 +1,46 @@
-"""The leaderboard as Markdown, CSV and terminal tables."""
+"""The leaderboard as Markdown and CSV; `to_terminal` stands in a file of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from tabulate import tabulate
 
-from fer_bench.evaluation.metrics import accuracy_half_width
-from fer_bench.report.formatting import UNKNOWN, duration, mean_count, millions, percent, rate
-from fer_bench.report.leaderboard import Board, machine_text, plural, sections, told_apart
+from fer_bench.report.columns import COSTS, LEFT, SCORES, Cell, half_width, with_something
+from fer_bench.report.formatting import plural
+from fer_bench.report.leaderboard import SECTION, Board, machine_text, sections
+from fer_bench.report.reported_table import reported_table
 from fer_bench.report.rows import LeftOut, Row
+from fer_bench.report.terminal import to_terminal
 
-Cell = Callable[[pd.Series], str]
-
-
-def _score(name: str, spread: bool = True) -> Cell:
-    return lambda row: percent(row[name], row[f"{name}_sd"] if spread else float("nan"))
-
-
-def _recipe(row: pd.Series) -> str:
-    return f"{row['recipe']} ({row['variant']})" if row["variant"] else row["recipe"]
-
-
-def _rank(row: pd.Series) -> str:
-    return UNKNOWN if pd.isna(row["rank"]) else str(row["rank"])
-
-
-COLUMNS: dict[str, Cell] = {
-    "rank": _rank,
-    "model": lambda row: row["model"],
-    "recipe": _recipe,
-    "weights": lambda row: row["weights"],
-    "seeds": lambda row: str(row["seeds"]),
-    "failed": lambda row: str(row["failed"]),
-    "accuracy": _score("accuracy"),
-    "clean accuracy": _score("clean_accuracy"),
-    "validation accuracy": _score("validation_accuracy"),
-    "macro precision": _score("macro_precision"),
-    "macro recall": _score("macro_recall"),
-    "macro F1": _score("macro_f1"),
-    "weighted precision": _score("weighted_precision"),
-    "weighted recall": _score("weighted_recall"),
-    "weighted F1": _score("weighted_f1"),
-    "macro AUC": _score("macro_auc"),
-    "parameters": lambda row: millions(row["parameters"]),
-    "training time": lambda row: duration(row["training_seconds"]),
-    "images/s": lambda row: rate(row["images_per_second"]),
-    "epochs": lambda row: mean_count(row["epochs"]),
-    "best epoch": lambda row: mean_count(row["best_epoch"]),
-    "badges": lambda row: row["badges"],
-}
-LEFT = {"model", "recipe", "weights", "badges"}
-
-# In the terminal: the columns shown, how they are shortened for a narrow one, and in which order they then go.
-TERMINAL: dict[str, tuple[str, Cell]] = {
-    "rank": ("#", _rank),
-    "model": ("model", COLUMNS["model"]),
-    "recipe": ("recipe", _recipe),
-    "weights": ("weights", COLUMNS["weights"]),
-    "seeds": ("seeds", COLUMNS["seeds"]),
-    "accuracy": ("accuracy", COLUMNS["accuracy"]),
-    "clean accuracy": ("clean accuracy", COLUMNS["clean accuracy"]),
-    "macro F1": ("macro F1", COLUMNS["macro F1"]),
-    "weighted F1": ("weighted F1", COLUMNS["weighted F1"]),
-    "macro AUC": ("AUC", COLUMNS["macro AUC"]),
-    "parameters": ("params", COLUMNS["parameters"]),
-    "training time": ("time", COLUMNS["training time"]),
-    "images/s": ("images/s", COLUMNS["images/s"]),
-}
-SHORTER: dict[str, tuple[str, Cell]] = {
-    "clean accuracy": ("clean\nacc.", _score("clean_accuracy", spread=False)),
-    "macro F1": ("macro\nF1", _score("macro_f1", spread=False)),
-    "weighted F1": ("wtd.\nF1", _score("weighted_f1", spread=False)),
-    "macro AUC": ("AUC", _score("macro_auc", spread=False)),
-    "images/s": ("images\n/s", COLUMNS["images/s"]),
-}
-DISPENSABLE = (
-    *("weighted F1", "parameters", "macro AUC", "images/s", "weights", "seeds", "macro F1", "clean accuracy"),
-    "training time",
-)
+__all__ = ["to_csv", "to_markdown", "to_terminal"]
 
 LEGEND = """\
-Scores are in per cent on the test images: mean over seeds, ± the standard deviation over seeds where there are \
-several. The epoch was selected by validation accuracy; the test images were predicted once, afterwards. Macro \
-averages weigh every class alike, weighted ones by its share of the test images; AUC is the macro mean of the \
-one-vs-rest areas under the ROC curve. Training time is the wall-clock of training and validation over all epochs, \
-without building, tracing, downloading or predicting (mean over seeds); images/s is training throughput; epochs are \
-those run, best epoch the one kept. Badges: protocol, initial weights, views of each test image, seeds, the split that \
-selected the epoch, precision, backend; what is remarkable about the split stands after the protocol. leaderboard.csv \
-holds the same numbers as fractions and seconds."""
+Scores are in per cent on the test images (kappa from −1 to 1, the log loss in nats): mean over seeds, ± the standard \
+deviation over seeds where there are several. The epoch was selected by validation accuracy; the test images were \
+predicted once, afterwards. Macro averages weigh every class alike, weighted ones by its share of the test images; AUC \
+is the macro mean of the one-vs-rest areas under the ROC curve; ECE is the expected calibration error (15 bins). The \
+95 % interval of the accuracy covers the draw of the test images, not the noise of training, which ± shows. ≈ before \
+the rank marks rows that cannot be told from the best. Badges: protocol, initial weights, views of each test image, \
+seeds, the split that selected the epoch, precision, backend; what is remarkable about the split stands after the \
+protocol. leaderboard.csv holds the same numbers as fractions and seconds, balanced accuracy and weighted AUC too."""
+
+COST_LEGEND = """\
+Training time is the wall-clock of training and validation over all epochs, without building, tracing, downloading or \
+predicting (mean over seeds); to 60 %: the same until the validation accuracy was first 60 % (mean over trials, – \
+where one never got there); images/s is training throughput; epochs are those run, best epoch the one kept."""
+USE_LEGEND = """\
+FLOPs are of one image; latency is that of a call with one image; predicted images/s is throughput at the stated \
+batch; peak memory is the process's while the trial ran."""
 
 TWINS = "Clean accuracy is that on the test images without a pixel-identical twin in another part of the data."
+FOLDS = """\
+Where there are several folds, all scores are of their predictions pooled; beside them stands the mean of the folds' \
+own accuracies, ± the standard deviation over folds."""
+RANKS = """\
+Accuracies in per cent of the models that all of these tables have, and the mean of their ranks by accuracy (ties \
+share the mean; Demšar 2006)."""
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -105,30 +50,36 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_markdown(board: Board) -> str:
     """leaderboard.md: a section for each dataset × protocol, then machines, failed trials and what was left out."""
-    parts = ["# Leaderboard", f"{LEGEND} {TWINS}" if "clean_accuracy" in board.frame else LEGEND]
+    parts = ["# Leaderboard", " ".join(_legend(board.frame))]
     for heading, _, group in sections(board.frame):
-        parts += [f"## {heading}", _markdown_table(group), _resolution(group)]
+        parts += [f"## {heading}", _table(SCORES, group), _resolution(group)]
+        if notes := board.notes.get(tuple(group[SECTION].iloc[0])):
+            parts.append("\n".join(f"- {_plain(note)}" for note in notes))
+        parts.append(_table(COSTS, group))
+    parts += _ranks(board.ranks)
+    parts += list(filter(None, [reported_table(board.frame)]))
     parts += _machines(board.rows.values())
     parts += _listed("Failed trials", _failures(board.rows.values()))
     parts += _listed("Left out", _left_out(board.left_out))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(group: pd.DataFrame) -> str:
-    columns = _with_something(COLUMNS, group)
-    cells = [[_in_cell(cell(row)) for cell in columns.values()] for _, row in group.iterrows()]
-    for line, (_, row) in zip(cells, group.iterrows(), strict=True):
-        if row["status"] != "finished":
-            line[list(columns).index("accuracy")] = _in_cell(f"{row['status']}: {row['reason'] or 'no reason given'}")
+def _legend(frame: pd.DataFrame) -> list[str]:
+    known = frame.columns[frame.notna().any()]
+    further = {"clean_accuracy": TWINS, "fold_accuracy": FOLDS, "latency_p50_seconds": USE_LEGEND}
+    return [LEGEND, COST_LEGEND, *(text for name, text in further.items() if name in known)]
+
+
+def _table(columns: dict[str, Cell], group: pd.DataFrame) -> str:
+    columns, rows = with_something(columns, group), group.to_dict("records")
+    cells = [[_in_cell(cell(row)) for cell in columns.values()] for row in rows]
+    if "accuracy" in columns:
+        for line, row in zip(cells, rows, strict=True):
+            if row["status"] != "finished":
+                reason = f"{row['status']}: {row['reason'] or 'no reason given'}"
+                line[list(columns).index("accuracy")] = _in_cell(reason)
     align = ["left" if name in LEFT else "right" for name in columns]
     return tabulate(cells, list(columns), tablefmt="pipe", colalign=align, disable_numparse=True)
-
-
-def _with_something(columns: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
-    """The columns without that of the clean part, where no row of the section has one."""
-    if "clean_accuracy" in group and group["clean_accuracy"].notna().any():
-        return columns
-    return {name: column for name, column in columns.items() if name != "clean accuracy"}
 
 
 def _plain(text: str) -> str:
@@ -145,7 +96,7 @@ def _resolution(group: pd.DataFrame) -> str:
     scored = group.dropna(subset=["accuracy"])
     if scored.empty:
         return "No trial of this section has finished."
-    images, half = _half_width(scored)
+    images, half = half_width(scored)
     clean = scored["clean_test_images"].max() if "clean_test_images" in scored else images
     twins = f", {int(clean):,} of them clean" if 0 < clean < images else ""
     return (
@@ -154,10 +105,18 @@ def _resolution(group: pd.DataFrame) -> str:
     )
 
 
-def _half_width(scored: pd.DataFrame) -> tuple[int, float]:
-    """The number of test images, and half the 95 % interval of the best accuracy in points."""
-    images = int(scored["test_images"].max())
-    return images, 100 * accuracy_half_width(scored["accuracy"].max(), images)
+def _ranks(ranks: pd.DataFrame) -> list[str]:
+    if ranks.empty:
+        return []
+    sections = [name for name in ranks.columns if name != "average_rank"]
+    lines = [
+        [*map(_in_cell, model), *(f"{100 * row[name]:.2f}" for name in sections), f"{row['average_rank']:.2f}"]
+        for model, row in zip(ranks.index, ranks.to_dict("records"), strict=True)
+    ]
+    headers = ["model", "recipe", "weights", "backend", *map(_in_cell, sections), "average rank"]
+    align = ["left"] * 4 + ["right"] * (len(sections) + 1)
+    table = tabulate(lines, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+    return ["## Average ranks", RANKS, table]
 
 
 def _machines(rows: Iterable[Row]) -> list[str]:
@@ -183,64 +142,3 @@ def _listed(heading: str, lines: list[str]) -> list[str]:
     if not lines:
         return []
     return [f"## {heading} ({len(lines)})", "\n".join(f"- {_plain(line)}" for line in lines)]
-
-
-def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOut] = ()) -> None:
-    """Print a table for each dataset × protocol, with as many of its columns as the console is wide."""
-    for heading, _, group in sections(frame):
-        console.print(_fitting(heading, group, console))
-        for _, row in group[group["failed"] > 0].iterrows():
-            failed = plural(row["failed"], "failed trial")
-            console.print(_plain(f"{row['label']}: {failed}: {row['reason'] or 'no reason given'}"), markup=False)
-        scored = group.dropna(subset=["accuracy"])
-        if not scored.empty:
-            images, half = _half_width(scored)
-            console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
-        console.print()
-    if left_out:
-        console.print(f"Left out, since they cannot be read ({len(left_out)}):")
-        for line in _left_out(left_out):
-            console.print(f"  {line}", markup=False)
-
-
-def _fitting(heading: str, group: pd.DataFrame, console: Console) -> Table:
-    columns = _with_something(TERMINAL, group)
-    names = group["recipe"].str.partition(",")[0]
-    if not group["model"].duplicated().any() and (names == "default").all():
-        # Nothing to be told apart by it; the files have it all the same.
-        columns = {name: column for name, column in columns.items() if name != "recipe"}
-    group = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"])))
-    for fewer in _ever_fewer(columns):
-        table = _table(heading, group, fewer)
-        if _width(table, console) <= console.width:
-            break
-    return table
-
-
-def _ever_fewer(columns: dict[str, tuple[str, Cell]]) -> Iterator[dict[str, tuple[str, Cell]]]:
-    """The columns, then the same with one more shortened at each step, then with one more left away."""
-    yield columns
-    for name, short in SHORTER.items():
-        if name in columns:
-            columns = columns | {name: short}
-            yield columns
-    for name in DISPENSABLE:
-        columns = {key: column for key, column in columns.items() if key != name}
-        yield columns
-
-
-def _width(table: Table, console: Console) -> int:
-    return console.measure(table, options=console.options.update(width=10_000, max_width=10_000)).maximum
-
-
-def _table(heading: str, group: pd.DataFrame, columns: dict[str, tuple[str, Cell]]) -> Table:
-    table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for name, (header, _) in columns.items():
-        justify = "left" if name in LEFT else "right"
-        table.add_column(header, justify=justify, overflow="fold", vertical="top")
-    for _, row in group.iterrows():
-        cells = {name: escape(cell(row)) for name, (_, cell) in columns.items()}
-        if row["status"] != "finished":
-            cells["accuracy"] = f"[red]{row['status']}[/red]"
-        table.add_row(*cells.values(), style="bold" if cells["rank"] == "1" else None)
-    return table

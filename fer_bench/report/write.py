@@ -1,4 +1,4 @@
-"""Write the report of a results folder: leaderboard.md, leaderboard.csv and the figures, from records alone."""
+"""Write the report of a results folder: leaderboard as Markdown, CSV and page, and the figures, from records alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_bench.errors import UserError
 from fer_bench.records import load
-from fer_bench.report.leaderboard import Board, board, sections
+from fer_bench.report.leaderboard import SECTION, Board, board, sections
+from fer_bench.report.page.page import leaderboard_page
 from fer_bench.report.tables import to_csv, to_markdown
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 FIGURES = "figures"
+MOST_DRAWN = 50  # rows with pictures of their own unless more are asked for; each takes some 0.4 s
 
 
 def read_board(results_dir: Path | str) -> Board:
@@ -29,43 +35,77 @@ def read_board(results_dir: Path | str) -> Board:
     )
 
 
-def write_report(results_dir: Path | str, figures: bool = True) -> list[Path]:
-    """Write leaderboard.md, leaderboard.csv and, unless told otherwise, the figures; the paths written.
+def write_report(results_dir: Path | str, figures: bool = True, most: int | None = MOST_DRAWN) -> list[Path]:
+    """Write leaderboard.md, .csv and .html and, unless told otherwise, the figures as PNG and SVG; the paths written.
 
-    UserError where there are no records, or where the folder cannot be written.
+    most: how many rows get pictures of their own, those of the best places in their sections; None for all. Of the
+    others leaderboard.md tells, and leaderboard.html has the same for every row. UserError where there are no records,
+    or where the folder cannot be written.
     """
-    return write_board(read_board(results_dir), results_dir, figures)
+    return write_board(read_board(results_dir), results_dir, figures, most)
 
 
-def write_board(board: Board, results_dir: Path | str, figures: bool = True) -> list[Path]:
+def write_board(
+    board: Board, results_dir: Path | str, figures: bool = True, most: int | None = MOST_DRAWN
+) -> list[Path]:
     """As `write_report`, for a leaderboard that has been read already."""
     folder = Path(results_dir)
+    note = not_drawn(board, most) if figures else ""
     files = [
-        (folder / "leaderboard.md", lambda: to_markdown(board).encode()),
+        (folder / "leaderboard.md", lambda: _markdown(board, note).encode()),
         (folder / "leaderboard.csv", lambda: to_csv(board.frame).encode()),
+        (folder / "leaderboard.html", lambda: leaderboard_page(board, folder).encode()),
     ]
     written = [_replace(path, content()) for path, content in files]
     if figures:
-        written += [_replace(path, content) for path, content in _figures(board, folder / FIGURES)]
+        written += [_replace(path, content) for path, content in _figures(board, folder / FIGURES, most)]
     return written
 
 
-def _figures(board: Board, folder: Path) -> Iterator[tuple[Path, bytes]]:
+def not_drawn(board: Board, most: int | None = MOST_DRAWN) -> str:
+    """A sentence on the rows that get no pictures of their own; empty where all do."""
+    rows, drawn = len(board.frame), len(_drawn(board, most))
+    if drawn == rows:
+        return ""
+    return (
+        f"Confusion matrices and training curves in {FIGURES}/ are of {drawn:,} of the {rows:,} rows, those best "
+        "placed in their tables; leaderboard.html shows them for every row."
+    )
+
+
+def _markdown(board: Board, note: str) -> str:
+    return to_markdown(board) + (f"\n## Figures\n\n{note}\n" if note else "")
+
+
+def _drawn(board: Board, most: int | None) -> set[str]:
+    """Identities of the rows with pictures of their own: the first of every section, then the second, and so on."""
+    places = board.frame.groupby(SECTION, sort=False).cumcount().sort_values(kind="stable")
+    return set(places.index[:most])
+
+
+def _figures(board: Board, folder: Path, most: int | None) -> Iterator[tuple[Path, bytes]]:
     """Path and content of each picture, drawn one at a time."""
     from fer_bench.report import figures as draw  # matplotlib is needed here alone
 
+    drawn = _drawn(board, most)
     for heading, stem, group in sections(board.frame):
         place = folder / _slug(stem)
-        overview = draw.overview_figure(group, heading)
-        if overview:
-            yield place / "accuracy-time.png", draw.png(overview)
+        yield from _files(place / "accuracy-time", draw.overview_figure(group, heading))
         for identity, name in _names(group).items():
+            if identity not in drawn:
+                continue
             row, label = board.rows[identity], group.loc[identity, "label"]
             if row.seeds:
-                yield place / f"{name}-confusion.png", draw.png(draw.confusion_figure(row, heading, label))
-            curves = draw.curves_figure(row, heading, label)
-            if curves:
-                yield place / f"{name}-curves.png", draw.png(curves)
+                yield from _files(place / f"{name}-confusion", draw.confusion_figure(row, heading, label))
+            yield from _files(place / f"{name}-curves", draw.curves_figure(row, heading, label))
+
+
+def _files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
+    from fer_bench.report.figures import pictures
+
+    if figure is not None:
+        for suffix, content in pictures(figure).items():
+            yield stem.with_name(f"{stem.name}.{suffix}"), content
 
 
 def _names(group) -> dict[str, str]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_records import MACHINE, exact
+from made_up_records import MACHINE, exact, history
 
-from fer_bench.records import load
+from fer_bench.records import Stored, load
 from fer_bench.report.leaderboard import board, leaderboard, sections
 
 
@@ -103,6 +103,45 @@ def test_folds_of_a_seed_are_pooled_before_scoring(make):
     assert row["accuracy"] == 3 / 8
     assert (row["seeds"], row["folds"], row["test_images"], row["training_seconds"]) == (1, 2, 8, 120)
     assert "2 folds pooled" in row["badges"]
+
+
+def test_the_mean_of_folds_stands_beside_the_pooled_accuracy(make):
+    for seed, right in enumerate(([0, 0], [0, 1])):
+        make(fold=0, seed=seed, test=exact([0, 0], right))
+        make(fold=1, seed=seed, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]))
+    row = frame_of(make).iloc[0]
+    # Fold 0: 1 and 1/2, mean 3/4; fold 1: 1/6 twice.
+    assert row["fold_accuracy"] == pytest.approx((3 / 4 + 1 / 6) / 2)
+    assert row["fold_accuracy_sd"] == pytest.approx((3 / 4 - 1 / 6) / math.sqrt(2))
+    assert row["accuracy"] == pytest.approx((3 / 8 + 2 / 8) / 2)
+
+
+def test_one_fold_has_no_columns_of_folds(make):
+    make()
+    assert not [column for column in frame_of(make) if column.startswith("fold_")]
+
+
+def test_the_time_to_60_per_cent_ends_with_the_epoch_that_reached_it(make):
+    reached = next(e.epoch for e in history(40, seed=0) if e.validation_accuracy >= 0.6)
+    make(seed=0, epochs=40)
+    assert frame_of(make).iloc[0]["seconds_to_60"] == pytest.approx(3.5 * reached)
+    make(seed=1, epochs=1)  # never
+    assert math.isnan(frame_of(make).iloc[0]["seconds_to_60"])
+
+
+def test_costs_of_use_are_means_over_trials(make):
+    make()
+    (stored,) = load(make.results)
+    costs = stored.record.costs.model_copy(update={"flops": 2_000_000, "latency_p50_seconds": 0.01})
+    record = stored.record.model_copy(update={"costs": costs})
+    row = leaderboard([Stored(record, stored.path)]).iloc[0]
+    assert (row["flops"], row["latency_p50_seconds"], row["predict_images_per_second"]) == (2_000_000, 0.01, 4000)
+    assert math.isnan(row["model_bytes"]) and row["peak_memory_bytes"] == 2**30
+
+
+def test_of_a_model_that_others_trained_only_what_is_known_is_said(make):
+    make(recipe={"external": {"input_size": 64}}, recipe_name="external", weights="unknown")
+    assert frame_of(make).iloc[0]["badges"] == "official · external · 1 test view · tensorflow"
 
 
 def test_a_seed_without_all_folds_says_so(make):

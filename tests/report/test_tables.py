@@ -10,12 +10,24 @@ from made_up_records import MACHINE, exact
 from rich.console import Console
 
 from fer_bench.records import load
-from fer_bench.report.formatting import duration, mean_count, millions, percent, rate
+from fer_bench.report.formatting import (
+    decimal,
+    duration,
+    interval,
+    mean_count,
+    megabytes,
+    millions,
+    milliseconds,
+    operations,
+    percent,
+    rate,
+)
 from fer_bench.report.leaderboard import board
 from fer_bench.report.tables import to_csv, to_markdown, to_terminal
 
 REQUIRED = (
-    *("accuracy", "macro precision", "macro recall", "macro F1"),
+    *("accuracy", "95 % interval", "top-2 accuracy", "kappa", "log loss", "ECE"),
+    *("macro precision", "macro recall", "macro F1"),
     *("weighted precision", "weighted recall", "weighted F1", "macro AUC"),
     *("parameters", "training time", "images/s", "badges", "seeds", "failed", "validation accuracy"),
 )
@@ -37,16 +49,16 @@ def test_markdown_has_every_required_column_and_a_section_for_each_dataset(make)
     make("cnn", seed=1)
     make("vgg19", dataset="synthetic")
     text = to_markdown(board_of(make))
-    header = next(line for line in text.splitlines() if line.startswith("|"))
-    columns = [cell.strip() for cell in header.strip("|").split("|")]
-    assert set(REQUIRED) <= set(columns)
+    headers = [line for line in text.splitlines() if line.startswith("|   rank")]
+    scores, costs = ([cell.strip() for cell in header.strip("|").split("|")] for header in headers[:2])
+    assert set(REQUIRED) <= {*scores, *costs}
     assert "## fer2013, protocol official\n" in text
     assert "## synthetic (drawn faces, not a benchmark result), protocol official\n" in text
     assert "300 test images: at the best accuracy the 95 % binomial interval is ± 5." in text
     assert "Example CPU, 2 cores" in text
     row = next(line for line in text.splitlines() if line.startswith("|      1 | cnn"))
-    assert row.count("±") == 9  # eight test scores and the validation accuracy
-    assert row.count("|") == len(columns) + 1
+    assert row.count("±") == 13  # twelve test scores and the validation accuracy
+    assert row.count("|") == len(scores) + 1
 
 
 def test_markdown_shows_failures_and_what_was_left_out(make):
@@ -90,7 +102,8 @@ def test_csv_reads_back_as_numbers(make):
     names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_recall")
     spread = [f"{n}{end}" for n in (*names, "weighted_f1", "macro_auc", "validation_accuracy") for end in ("", "_sd")]
     others = ("parameters", "training_seconds", "images_per_second", "epochs", "best_epoch", "badges", "status")
-    assert {*spread, *others} <= set(read.columns)
+    more = ("balanced_accuracy", "weighted_auc", "kappa", "top2_accuracy", "log_loss", "ece", "seconds_to_60")
+    assert {*spread, *others, *more, "accuracy_low", "accuracy_high", "best_group"} <= set(read.columns)
     assert read["accuracy"][0] == pytest.approx(found.frame["accuracy"].iloc[0], abs=1e-12)
     assert read["reason"][1] == "a, b"
 
@@ -141,6 +154,35 @@ def test_numbers_are_formatted_for_people():
     assert [duration(s) for s in (42.13, 59.97, 187, 5025, nan)] == ["42.1 s", "1:00", "3:07", "1:23:45", "–"]
     assert [rate(v) for v in (12.34, 1234.5, nan)] == ["12.3", "1,234", "–"]
     assert [mean_count(v) for v in (30, 29.5, nan)] == ["30", "29.5", "–"]
+    assert [interval(0.6181, 0.6499), interval(nan, nan)] == ["61.8–65.0", "–"]
+    assert [decimal(1.0421, 0.0123), decimal(1.0421), decimal(nan)] == ["1.042 ± 0.012", "1.042", "–"]
+    assert [operations(v) for v in (30.95e9, 1.234e6, nan)] == ["30.95 G", "1.23 M", "–"]
+    assert [megabytes(v) for v in (528 * 2**20, 700_000, nan)] == ["528 MiB", "0.668 MiB", "–"]
+    assert [milliseconds(v) for v in (0.01234, nan)] == ["12.3 ms", "–"]
+
+
+def test_rows_like_the_best_are_marked(make):
+    for seed, (model, accuracy) in enumerate({"best": 0.70, "near": 0.66, "poor": 0.3}.items()):
+        make(model, seed=seed, accuracy=accuracy)
+    text, wide = to_markdown(board_of(make)), printed(make, 200)
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    marked = [line[2] for line in lines if line[1:2] == ["≈ 2"]]
+    assert marked == ["near", "near"]  # in the table of scores and in that of costs
+    assert "≈ 2 near" in wide and "≈ cannot be told from the best" in wide
+    assert "≈ 1" not in text + wide and "≈ 3" not in text + wide
+
+
+def test_folds_are_told_pooled_and_one_by_one(make):
+    make(dataset="jaffe", protocol="loso", fold=0, test=exact([0, 0], [0, 0]))
+    make(dataset="jaffe", protocol="loso", fold=1, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]))
+    text = to_markdown(board_of(make))
+    header, _, row = [line for line in text.splitlines() if line.startswith("|")][:3]
+    cells = dict(zip(*([cell.strip() for cell in line.split("|")] for line in (header, row)), strict=True))
+    assert cells["accuracy"] == "37.50"
+    assert cells["mean of folds"] == "58.33 ± 58.93"
+    assert "of their predictions pooled" in text
+    make(dataset="a")
+    assert "mean of folds" not in to_markdown(board_of(make)).split("\n## ")[1]
 
 
 def test_the_terminal_names_a_recipe_that_is_not_each_models_own(make):

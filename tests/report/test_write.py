@@ -6,18 +6,16 @@ import sys
 import numpy as np
 import pytest
 from made_up_records import exact
-from matplotlib.image import imread
 
 from fer_bench.errors import UserError
 from fer_bench.records import Stored, load
-from fer_bench.report.figures import curves_figure, png
+from fer_bench.report.figures import curves_figure, pictures
 from fer_bench.report.rows import rows
-from fer_bench.report.write import write_report
+from fer_bench.report.write import not_drawn, read_board, write_report
 
 
-def size_of(path) -> tuple[int, int]:
-    height, width = np.asarray(imread(path)).shape[:2]
-    return width, height
+def both(stem: str) -> list[str]:
+    return [f"{stem}.png", f"{stem}.svg"]
 
 
 def test_report_writes_tables_and_pictures(make):
@@ -29,25 +27,42 @@ def test_report_writes_tables_and_pictures(make):
     assert names == [
         "leaderboard.md",
         "leaderboard.csv",
-        "figures/fer2013-official/accuracy-time.png",
-        "figures/fer2013-official/cnn-confusion.png",
-        "figures/fer2013-official/cnn-curves.png",
-        "figures/synthetic-official/accuracy-time.png",
-        "figures/synthetic-official/vgg19-confusion.png",
-        "figures/synthetic-official/vgg19-curves.png",
+        "leaderboard.html",
+        *both("figures/fer2013-official/accuracy-time"),
+        *both("figures/fer2013-official/cnn-confusion"),
+        *both("figures/fer2013-official/cnn-curves"),
+        *both("figures/synthetic-official/accuracy-time"),
+        *both("figures/synthetic-official/vgg19-confusion"),
+        *both("figures/synthetic-official/vgg19-curves"),
     ]
-    for path in written[2:]:
-        width, height = size_of(path)
-        assert 500 <= width <= 2000
-        assert 400 <= height <= 2000
+    assert "## Figures" not in written[0].read_text()  # where every row has its own, nothing needs to be said
     found = {path for path in make.results.rglob("*") if path.is_file() and "records" not in path.parts}
     assert found == set(written)  # nothing temporary is left
 
 
 def test_figures_can_be_left_away(make):
     make()
-    assert len(write_report(make.results, figures=False)) == 2
+    assert len(write_report(make.results, figures=False)) == 3
     assert not (make.results / "figures").exists()
+
+
+def test_the_best_rows_of_every_section_have_pictures_of_their_own_and_the_report_says_so(make):
+    for model, accuracy in {"worst": 0.3, "best": 0.9}.items():
+        make(model, accuracy=accuracy)
+    make("alone", dataset="jaffe", accuracy=0.2)
+    written = write_report(make.results, most=2)
+    drawn = {path.stem.removesuffix("-confusion") for path in written if path.name.endswith("-confusion.png")}
+    assert drawn == {"best", "alone"}
+    text = (make.results / "leaderboard.md").read_text()
+    assert "figures/ are of 2 of the 3 rows" in text and "leaderboard.html shows them for every row" in text
+
+
+def test_nothing_is_said_where_every_row_has_its_pictures(make):
+    for model in ("cnn", "vgg19"):
+        make(model)
+    board = read_board(make.results)
+    assert "of 1 of the 2 rows" in not_drawn(board, 1)
+    assert not_drawn(board, 2) == not_drawn(board, None) == not_drawn(board) == ""
 
 
 def test_every_recipe_has_pictures_of_its_own(make):
@@ -55,7 +70,7 @@ def test_every_recipe_has_pictures_of_its_own(make):
     make(recipe={"epochs": 20})
     make(recipe_name="a/b", recipe={"epochs": 30})
     make(recipe_name="A:b", recipe={"epochs": 40})
-    written = [path for path in write_report(make.results) if path.name.endswith("-confusion.png")]
+    written = [path for path in write_report(make.results) if path.name.endswith("-confusion.svg")]
     assert len({str(path).lower() for path in written}) == 4
     assert {path.parent.name for path in written} == {"fer2013-official"}
 
@@ -75,13 +90,17 @@ def test_an_infinite_loss_leaves_a_gap_in_the_curves(make):
     record = stored.record.model_copy(update={"history": [*stored.record.history[:-1], last]})
     (row,), _ = rows([Stored(record, stored.path)])
     figure = curves_figure(row, "fer2013", "cnn")
-    assert png(figure).startswith(b"\x89PNG")
+    assert pictures(figure)["png"].startswith(b"\x89PNG")
     assert np.isfinite(figure.axes[0].get_ylim()).all()
 
 
 def test_failed_trials_alone_still_make_tables(make):
     make(status="failed", reason="out of memory", epochs=0)
-    assert [path.name for path in write_report(make.results)] == ["leaderboard.md", "leaderboard.csv"]
+    assert [path.name for path in write_report(make.results)] == [
+        "leaderboard.md",
+        "leaderboard.csv",
+        "leaderboard.html",
+    ]
 
 
 def test_a_broken_record_is_named_in_the_report(make):

@@ -1,0 +1,127 @@
+"""The columns of the leaderboard's tables: what each shows of a row of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from fer_bench.evaluation.metrics import accuracy_half_width
+from fer_bench.report.formatting import (
+    UNKNOWN,
+    decimal,
+    duration,
+    interval,
+    mean_count,
+    megabytes,
+    millions,
+    milliseconds,
+    operations,
+    percent,
+    rate,
+)
+
+Values = Mapping[str, Any]  # a row of the frame, by column
+Cell = Callable[[Values], str]
+
+ALIKE = "≈"  # before the rank of a row that cannot be told from the best
+
+
+def score(name: str, spread: bool = True) -> Cell:
+    """A score in per cent with its standard deviation."""
+    return lambda row: percent(row[name], row[f"{name}_sd"] if spread else float("nan"))
+
+
+def rank(row: Values) -> str:
+    """`≈ 2`: the second by accuracy, and not told from the first."""
+    if pd.isna(row["rank"]):
+        return UNKNOWN
+    return f"{ALIKE} {row['rank']}" if row["best_group"] is True and row["rank"] > 1 else str(row["rank"])
+
+
+def _recipe(row: Values) -> str:
+    return f"{row['recipe']} ({row['variant']})" if row["variant"] else row["recipe"]
+
+
+def _text(name: str) -> Cell:
+    return lambda row: str(row[name])
+
+
+def _number(name: str, shown: Callable[[float], str]) -> Cell:
+    return lambda row: shown(row[name])
+
+
+def _decimal(name: str) -> Cell:
+    return lambda row: decimal(row[name], row[f"{name}_sd"])
+
+
+WHICH: dict[str, Cell] = {
+    "rank": rank,
+    "model": _text("model"),
+    "recipe": _recipe,
+    "weights": _text("weights"),
+}
+SCORES: dict[str, Cell] = WHICH | {
+    "seeds": _text("seeds"),
+    "failed": _text("failed"),
+    "accuracy": score("accuracy"),
+    "95 % interval": lambda row: interval(row["accuracy_low"], row["accuracy_high"]),
+    "clean accuracy": score("clean_accuracy"),
+    "mean of folds": score("fold_accuracy"),
+    "validation accuracy": score("validation_accuracy"),
+    "macro precision": score("macro_precision"),
+    "macro recall": score("macro_recall"),
+    "macro F1": score("macro_f1"),
+    "weighted precision": score("weighted_precision"),
+    "weighted recall": score("weighted_recall"),
+    "weighted F1": score("weighted_f1"),
+    "macro AUC": score("macro_auc"),
+    "top-2 accuracy": score("top2_accuracy"),
+    "kappa": _decimal("kappa"),
+    "log loss": _decimal("log_loss"),
+    "ECE": score("ece"),
+    "badges": _text("badges"),
+}
+COSTS: dict[str, Cell] = WHICH | {
+    "parameters": _number("parameters", millions),
+    "FLOPs": _number("flops", operations),
+    "size": _number("model_bytes", megabytes),
+    "training time": _number("training_seconds", duration),
+    "to 60 %": _number("seconds_to_60", duration),
+    "images/s": _number("images_per_second", rate),
+    "latency p50": _number("latency_p50_seconds", milliseconds),
+    "latency p95": _number("latency_p95_seconds", milliseconds),
+    "predicted images/s": _number("predict_images_per_second", rate),
+    "batch": _number("predict_batch", mean_count),
+    "peak memory": _number("peak_memory_bytes", megabytes),
+    "epochs": _number("epochs", mean_count),
+    "best epoch": _number("best_epoch", mean_count),
+}
+LEFT = {"model", "recipe", "weights", "badges"}
+
+# Shown only where a row of the section has something in that column of the frame.
+WHERE_KNOWN = {
+    "clean accuracy": "clean_accuracy",
+    "mean of folds": "fold_accuracy",
+    "FLOPs": "flops",
+    "size": "model_bytes",
+    "to 60 %": "seconds_to_60",
+    "latency p50": "latency_p50_seconds",
+    "latency p95": "latency_p95_seconds",
+    "predicted images/s": "predict_images_per_second",
+    "batch": "predict_batch",
+    "peak memory": "peak_memory_bytes",
+}
+
+
+def with_something(columns: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+    """The columns without those that are empty in the whole section."""
+    empty = {name for name, of in WHERE_KNOWN.items() if of not in group or group[of].isna().all()}
+    return {name: column for name, column in columns.items() if name not in empty}
+
+
+def half_width(scored: pd.DataFrame) -> tuple[int, float]:
+    """The number of test images, and half the 95 % binomial interval of the best accuracy in points."""
+    images = int(scored["test_images"].max())
+    return images, 100 * accuracy_half_width(scored["accuracy"].max(), images)

@@ -1,0 +1,123 @@
+"""The leaderboard in the terminal: as many columns as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fer_bench.report.columns import ALIKE, COSTS, LEFT, SCORES, Cell, half_width, rank, score, with_something
+from fer_bench.report.formatting import plural
+from fer_bench.report.leaderboard import sections
+from fer_bench.report.names import told_apart
+from fer_bench.report.rows import LeftOut
+
+Columns = dict[str, tuple[str, Cell]]  # header and cell
+
+# The columns shown, how they are shortened for a narrow terminal, and in which order they then go.
+TERMINAL: Columns = {
+    "rank": ("#", rank),
+    "model": ("model", SCORES["model"]),
+    "recipe": ("recipe", SCORES["recipe"]),
+    "weights": ("weights", SCORES["weights"]),
+    "seeds": ("seeds", SCORES["seeds"]),
+    "accuracy": ("accuracy", SCORES["accuracy"]),
+    "95 % interval": ("95 % interval", SCORES["95 % interval"]),
+    "clean accuracy": ("clean accuracy", SCORES["clean accuracy"]),
+    "mean of folds": ("mean of folds", SCORES["mean of folds"]),
+    "macro F1": ("macro F1", SCORES["macro F1"]),
+    "weighted F1": ("weighted F1", SCORES["weighted F1"]),
+    "macro AUC": ("AUC", SCORES["macro AUC"]),
+    "parameters": ("params", COSTS["parameters"]),
+    "training time": ("time", COSTS["training time"]),
+    "images/s": ("images/s", COSTS["images/s"]),
+}
+SHORTER: Columns = {
+    "clean accuracy": ("clean\nacc.", score("clean_accuracy", spread=False)),
+    "macro F1": ("macro\nF1", score("macro_f1", spread=False)),
+    "weighted F1": ("wtd.\nF1", score("weighted_f1", spread=False)),
+    "macro AUC": ("AUC", score("macro_auc", spread=False)),
+    "95 % interval": ("95 %\ninterval", SCORES["95 % interval"]),
+    "images/s": ("images\n/s", COSTS["images/s"]),
+}
+DISPENSABLE = (
+    *("mean of folds", "95 % interval", "weighted F1", "parameters", "macro AUC", "images/s", "weights", "seeds"),
+    *("macro F1", "clean accuracy", "training time"),
+)
+EXPLAINED = f"{ALIKE} cannot be told from the best: paired bootstrap and McNemar's test, Holm-corrected, at 5 %."
+
+
+def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOut] = ()) -> None:
+    """Print a table for each dataset × protocol, with as many of its columns as the console is wide."""
+    for heading, _, group in sections(frame):
+        console.print(_fitting(heading, group, console.width))
+        for _, row in group[group["failed"] > 0].iterrows():
+            failed = plural(row["failed"], "failed trial")
+            text = f"{row['label']}: {failed}: {row['reason'] or 'no reason given'}"
+            console.print(" ".join(text.split()), markup=False)
+        scored = group.dropna(subset=["accuracy"])
+        if not scored.empty:
+            images, half = half_width(scored)
+            console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
+        if any(ALIKE in rank(row) for row in scored.to_dict("records")):
+            console.print(EXPLAINED, style="dim")
+        console.print()
+    if left_out:
+        console.print(f"Left out ({len(left_out)}):")
+        for path, reason in left_out:
+            console.print(f"  {path.name}: {reason}", markup=False)
+
+
+def _fitting(heading: str, group: pd.DataFrame, width: int) -> Table:
+    columns = with_something(TERMINAL, group)
+    names = group["recipe"].str.partition(",")[0]
+    if not group["model"].duplicated().any() and (names == "default").all():
+        # Nothing to be told apart by it; the files have it all the same.
+        columns = {name: column for name, column in columns.items() if name != "recipe"}
+    rows = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"]))).to_dict("records")
+    for fewer in _ever_fewer(columns):
+        cells = {name: [cell(row) for row in rows] for name, (_, cell) in fewer.items()}
+        _say_failures(cells["accuracy"], rows)
+        if sum(_width(header, cells[name]) + 1 for name, (header, _) in fewer.items()) <= width:
+            break
+    return _table(heading, rows, fewer, cells)
+
+
+def _ever_fewer(columns: Columns) -> Iterator[Columns]:
+    """The columns, then the same with one more shortened at each step, then with one more left away."""
+    yield columns
+    for name, short in SHORTER.items():
+        if name in columns:
+            columns = columns | {name: short}
+            yield columns
+    for name in DISPENSABLE:
+        if name in columns:
+            columns = {key: column for key, column in columns.items() if key != name}
+            yield columns
+
+
+def _say_failures(accuracies: list[str], rows: list[dict]) -> None:
+    for place, row in enumerate(rows):
+        if row["status"] != "finished":
+            accuracies[place] = row["status"]
+
+
+def _width(header: str, cells: list[str]) -> int:
+    return max(map(cell_len, (*header.split("\n"), *cells)))
+
+
+def _table(heading: str, rows: list[dict], columns: Columns, cells: dict[str, list[str]]) -> Table:
+    table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for name, (header, _) in columns.items():
+        justify = "left" if name in LEFT else "right"
+        table.add_column(header, justify=justify, overflow="fold", vertical="top")
+    for place, row in enumerate(rows):
+        line = {name: escape(column[place]) for name, column in cells.items()}
+        if row["status"] != "finished":
+            line["accuracy"] = f"[red]{line['accuracy']}[/red]"
+        table.add_row(*line.values(), style="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else None)
+    return table

@@ -1,0 +1,48 @@
+"""The page that the browser's tests open, and where things are on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from chromium import find, texts, wait
+from made_up_records import Maker, made_up
+from selenium.webdriver.common.by import By
+
+from fer_bench.report.write import write_report
+from fer_bench.trial import Predictions
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script>"
+ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed
+
+
+def write_page(results: Path) -> str:
+    """The address of a page with three tables: one of four rows, one of a failed row, one of drawn faces."""
+    make = Maker(results)
+    make("cnn", seed=0, accuracy=0.5, seconds=40)
+    make("cnn", seed=1, accuracy=0.52, seconds=44)
+    make("vgg19", accuracy=0.7, seconds=900, parameters=20_000_000, weights="imagenet:0123")
+    found = made_up(300, 0.4, 5)
+    strange = Predictions(np.array([f"{HOSTILE} {i}" for i in range(300)]), found.labels, found.probabilities)
+    make(f"odd {HOSTILE}", test=strange, seconds=3000, recipe_name=HOSTILE)
+    make("resnet50", status="failed", reason=f"out of memory {HOSTILE}", parameters=None)
+    make("cnn", dataset="jaffe", status="diverged", reason="loss is NaN", parameters=None)
+    make("cnn", dataset="synthetic", samples=60)
+    write_report(make.results, figures=False)
+    return (make.results / "leaderboard.html").as_uri()
+
+
+def models(browser) -> list[str]:
+    return [text.split()[0].rstrip(",") for text in texts(browser, "#section-1 tbody .name")]
+
+
+def header(browser, key: str):
+    return find(browser, f"#section-1 th[data-key={key}]")
+
+
+def open_details(browser, model: str):
+    names = browser.find_elements(By.CSS_SELECTOR, "#section-1 tbody .name")
+    names[models(browser).index(model)].click()
+    dialog = find(browser, "#details")
+    wait(browser, lambda: dialog.is_displayed())
+    return dialog
