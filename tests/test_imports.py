@@ -37,6 +37,7 @@ FLOORS = [
         "fer_bench.records",
         "fer_bench.experiment",
         "fer_bench.recipes",
+        "fer_bench.reported",
         "fer_bench.architecture",
         "architectures",
     ),
@@ -170,6 +171,7 @@ def test_light_commands_answer_at_once_and_import_nothing_heavy(arguments, tmp_p
 def test_importing_the_vocabulary_imports_no_keras():
     modules = ["fer_bench.trial", "fer_bench.experiment", "fer_bench.records", "fer_bench.architecture"]
     modules += ["fer_bench.training.recipe", "fer_bench.training.weights", "fer_bench.sweep.plan"]
+    modules += ["fer_bench.inference.external", "fer_bench.reported"]
     code = f"import sys, {', '.join(modules)}; print(sorted({{'keras', 'tensorflow', 'pandas'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
