@@ -284,12 +284,14 @@ def test_on_paper_there_are_no_controls(opened):
 
 
 def test_headings_go_down_by_one_and_controls_have_names(opened):
-    def nameless():
+    def controls():
         roles = {"button", "combobox", "searchbox", "checkbox", "link", "image", "table", "dialog", "region"}
         nodes = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-        found = [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
-        assert len(found) > 10
-        return [node["role"]["value"] for node in found if not node.get("name", {}).get("value")]
+        return [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
+
+    def nameless():
+        wait(opened, lambda: len(controls()) > 10)  # the browser fills this tree after it has drawn the page
+        return [node["role"]["value"] for node in controls() if not node.get("name", {}).get("value")]
 
     assert nameless() == []
     open_details(opened, "cnn")
