@@ -16,7 +16,7 @@ from fer_bench.datasets import Places
 from fer_bench.experiment import Experiment, save
 from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
-from fer_bench.report.write import read_board, write_board
+from fer_bench.report.write import not_drawn, read_board, write_board
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.plan import Plan, make_plan
 from fer_bench.sweep.run import Todo, open_results, run, todo
@@ -131,9 +131,11 @@ def _report(plan: Plan, results: Path, console: Console) -> int:
     to_terminal(board.frame.loc[shown], console, board.left_out)
     written = write_board(board, results)
     console.print(
-        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, leaderboard.html, "
+        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, leaderboard.tex, leaderboard.html, "
         f"{sum(path.suffix == '.png' for path in written)} figures in {results}/figures.",
         soft_wrap=True,
         highlight=False,
     )
+    if note := not_drawn(board):
+        console.print(note, soft_wrap=True, highlight=False)
     return sum(record.status != "finished" for record in ours)

@@ -105,18 +105,51 @@ def _score(
 ALL_FIGURES = [click.option("--all-figures", is_flag=True, help="Draw every row, not only the best of each table.")]
 
 
+SHOWN = [
+    click.option("--dataset", metavar="NAME[,NAME]", help="Only these datasets; what is left out is counted."),
+    click.option("--protocol", metavar="NAME[,NAME]", help="Only these protocols; the same."),
+    click.option("--metric", default="accuracy", show_default=True, help="What ranks: a score of leaderboard.csv."),
+    click.option("--by", metavar="COLUMN", help="A table for each recipe, model, weights, backend, precision, …"),
+    click.option("--output", type=PATH, metavar="DIR", help="Where to write.  [default: the results folder]"),
+]
+
+
 @click.command()
-@options(ALL_FIGURES, RESULTS)
-def report(all_figures: bool, results_dir: Path) -> None:
-    """Write leaderboard.md, leaderboard.csv, leaderboard.html and the figures from the records alone."""
+@options(SHOWN, ALL_FIGURES, RESULTS)
+def report(
+    dataset: str | None,
+    protocol: str | None,
+    metric: str,
+    by: str | None,
+    output: Path | None,
+    all_figures: bool,
+    results_dir: Path,
+) -> None:
+    """Write leaderboard.md, .csv, .tex and .html and the figures from the records alone.
+
+    \b
+    report --dataset fer2013 --output tables
+    report --metric macro_f1 --by recipe
+
+    --metric ranks rows, bears the first interval and decides which rows cannot be told from the best; AUC and
+    calibration error (ece) rank alone. --by puts the rows of a table into groups, each ranked within; intervals and
+    tests stay those of the whole table. leaderboard.html takes the filters alone: it sorts and filters by any column,
+    and its ranks are by accuracy.
+    """
+    from fer_bench.records import load
+    from fer_bench.report.ranking import ranked
+    from fer_bench.report.select import filtered, grouped
     from fer_bench.report.tables import to_terminal
     from fer_bench.report.write import MOST_DRAWN, not_drawn, read_board, write_board
 
     terminal = console()
-    board = read_board(results_dir)
-    to_terminal(board.frame, terminal, board.left_out)
+    page = filtered(read_board(results_dir), _names(dataset), _names(protocol))
+    board = page if metric == "accuracy" else ranked(page, metric, load(results_dir))
+    board = board if by is None else grouped(board, by)
+    to_terminal(board.frame, terminal, board.left_out, board.view)
     most = None if all_figures else MOST_DRAWN
-    _say_written(write_board(board, results_dir, most=most), results_dir, terminal)
+    written = write_board(board, results_dir, most=most, output=output, page=page)
+    _say_written(written, output or results_dir, terminal)
     if note := not_drawn(board, most):
         terminal.print(f"{note} --all-figures draws them all.", soft_wrap=True)
 
@@ -132,10 +165,14 @@ def visualize(all_figures: bool, results_dir: Path) -> None:
             click.echo(path)
 
 
-def _say_written(paths: list[Path], results_dir: Path, console) -> None:
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _say_written(paths: list[Path], folder: Path, console) -> None:
     tables = [str(path) for path in paths if path.suffix not in PICTURES]
     figures = sum(path.suffix == ".png" for path in paths)
     console.print(
-        f"Written: {', '.join(tables)} and {figures} figures, as PNG and SVG, below {results_dir}/figures.",
+        f"Written: {', '.join(tables)} and {figures} figures, as PNG and SVG, below {folder}/figures.",
         soft_wrap=True,
     )

@@ -42,6 +42,7 @@ class Measured:
     scores: dict[str, float]
     of_class: PerClass
     confusion: np.ndarray  # (true classes, predicted classes) int
+    right: np.ndarray  # (samples,) bool
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -72,15 +73,15 @@ def measure(labels: np.ndarray, probabilities: np.ndarray) -> Measured:
     counts = np.bincount(labels * probabilities.shape[1] + predicted, minlength=probabilities.shape[1] ** 2)
     counts = counts.reshape(-1, probabilities.shape[1])
     of_class = _of_class(counts, _aucs(labels, probabilities))
-    true, epsilon = probabilities[every, labels], np.finfo(np.float64).eps
+    true, epsilon, right = probabilities[every, labels], np.finfo(np.float64).eps, predicted == labels
     found = {name: float(value) for name, value in confusion_scores(counts).items()} | {
         "macro_auc": _mean_auc(of_class.auc),
         "weighted_auc": _mean_auc(of_class.auc, of_class.support),
         "top2_accuracy": float((_ahead(labels, probabilities, true) < 2).mean()),
         "log_loss": float(-np.log(np.clip(true, epsilon, 1 - epsilon)).mean()),
-        "ece": binned(probabilities[every, predicted], predicted == labels).ece,
+        "ece": binned(probabilities[every, predicted], right).ece,
     }
-    return Measured(found, of_class, counts)
+    return Measured(found, of_class, counts, right)
 
 
 def confusion_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,12 +155,13 @@ def _ahead(labels: np.ndarray, probabilities: np.ndarray, true: np.ndarray) -> n
 def _aucs(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """One-vs-rest area of each class as Mann and Whitney's statistic: a tie of two samples counts half."""
     areas = np.full(probabilities.shape[1], np.nan)
-    for c, column in enumerate(probabilities.T):
-        mine = labels == c
-        positive, negative = np.sort(column[mine]), np.sort(column[~mine])
-        if len(positive) and len(negative):
-            below, upto = (np.searchsorted(negative, positive, side=side).sum() for side in ("left", "right"))
-            areas[c] = (below + upto) / (2 * len(positive) * len(negative))
+    for c, (column, ordered) in enumerate(zip(probabilities.T, np.sort(probabilities.T, axis=1), strict=True)):
+        positive = np.sort(column[labels == c])
+        negatives = len(labels) - len(positive)
+        if len(positive) and negatives:
+            below, upto = (int(np.searchsorted(ordered, positive, side=side).sum()) for side in ("left", "right"))
+            # Among themselves the positive ones count the square of their number, whatever their order and ties.
+            areas[c] = (below + upto - len(positive) ** 2) / (2 * len(positive) * negatives)
     return areas
 
 

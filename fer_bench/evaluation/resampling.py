@@ -13,6 +13,7 @@ from fer_bench.evaluation.metrics import confusion_scores
 
 REPEATS = 2000
 LEVEL = 0.95
+EXACT = 2**24  # below it float32 holds every whole number
 
 
 def bootstrap_weights(samples: int | np.ndarray, repeats: int = REPEATS, seed: int = 0) -> np.ndarray:
@@ -29,9 +30,9 @@ def bootstrap_weights(samples: int | np.ndarray, repeats: int = REPEATS, seed: i
         number = len(names)
     if number < 1 or repeats < 1:
         raise ValueError("there is nothing to draw")
-    drawn = np.random.default_rng(seed).integers(0, number, (repeats, number))
-    drawn += number * np.arange(repeats)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=repeats * number).reshape(repeats, number).astype(np.float64)
+    rng, counts = np.random.default_rng(seed), np.empty((repeats, number))
+    for draw in counts:
+        draw[:] = np.bincount(rng.integers(0, number, number), minlength=number)
     return counts if member is None else counts[:, member]
 
 
@@ -39,8 +40,12 @@ def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean of each row's values in each draw: (rows, repeats), or (repeats,) for one row.
 
     values: (rows, samples) or (samples,), such as correctness or its mean over seeds; weights: `bootstrap_weights`.
+    Many rows of whole numbers, such as how many seeds are right, take half the time.
     """
-    return (np.asarray(values, dtype=np.float64) @ weights.T) / weights.sum(axis=1)
+    values, drawn = np.asarray(values), weights.sum(axis=1)
+    if values.dtype.kind in "biu" and np.abs(values).max(initial=0) * drawn.max() < EXACT:
+        return (values.astype(np.float32) @ weights.astype(np.float32).T) / drawn
+    return (values.astype(np.float64) @ weights.T) / drawn
 
 
 def resampled_scores(

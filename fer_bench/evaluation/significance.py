@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import bdtr, stdtr
 
 from fer_bench.evaluation.resampling import (
+    EXACT,
     REPEATS,
     bootstrap_weights,
     drawn_units,
@@ -98,7 +99,7 @@ def paired_bootstrap(
     draws = resampled_means(both, bootstrap_weights(both.shape[1] if groups is None else groups, repeats, seed))
     units = drawn_units(both.shape[1], groups)
     low, high = percentile_interval(draws[0] - draws[1], units)
-    p = _bootstrap_p(both.mean(axis=1), draws, units)
+    p = bootstrap_p(both.mean(axis=1), draws, units)
     return Comparison(float(both[0].mean() - both[1].mean()), float(low), float(high), float(p[0, 1]))
 
 
@@ -130,7 +131,7 @@ def all_pairs(
     if draws is None:
         draws = resampled_means(means, bootstrap_weights(means.shape[1] if groups is None else groups))
     accuracies = means.mean(axis=1)
-    bootstrap = _bootstrap_p(accuracies, draws, drawn_units(means.shape[1], groups))
+    bootstrap = bootstrap_p(accuracies, draws, drawn_units(means.shape[1], groups))
     mcnemar = mcnemar_pairs(correct)
     p = np.ones_like(bootstrap)
     upper = np.triu_indices(len(means), 1)
@@ -189,14 +190,17 @@ def _differences(seeds: list[np.ndarray]) -> np.ndarray:
 
 def _mcnemar_of_seed(right: list[np.ndarray], leading: np.ndarray) -> np.ndarray:
     """p of every two rows, one seed each; 1 where the difference points against `leading` (rows, rows) of signs."""
-    table = np.stack(right).astype(np.float64)
-    only_first = table @ (1 - table).T
-    fewer, differing = np.minimum(only_first, only_first.T), only_first + only_first.T
-    p = np.minimum(1, 2 * bdtr(fewer, differing.astype(int), 0.5))
+    table = np.stack(right).astype(np.float32 if len(right[0]) < EXACT else np.float64)
+    both = (table @ table.T).astype(np.int64)
+    only_first = np.diagonal(both)[:, None] - both
+    first, second = np.triu_indices(len(table), 1)
+    one, other = only_first[first, second], only_first[second, first]
+    p = np.ones(both.shape)
+    p[first, second] = p[second, first] = np.minimum(1, 2 * bdtr(np.minimum(one, other, dtype=float), one + other, 0.5))
     return np.where(np.sign(only_first - only_first.T) * leading < 0, 1.0, p)
 
 
-def _bootstrap_p(accuracies: np.ndarray, draws: np.ndarray, units: int) -> np.ndarray:
+def bootstrap_p(accuracies: np.ndarray, draws: np.ndarray, units: int) -> np.ndarray:
     """p of every two rows from their means in the same draws (rows, repeats): (rows, rows)."""
     p = np.ones((len(accuracies), len(accuracies)))
     if units < 2:
@@ -204,11 +208,12 @@ def _bootstrap_p(accuracies: np.ndarray, draws: np.ndarray, units: int) -> np.nd
     centred = draws - draws.mean(axis=1, keepdims=True)
     products = centred @ centred.T / (draws.shape[1] - 1)
     variances = np.diagonal(products)
+    first, second = np.triu_indices(len(accuracies), 1)
     # The bootstrap's variance is too small by (n − 1)/n.
-    squared = (variances[:, None] + variances[None, :] - 2 * products) * units / (units - 1)
-    differences = np.abs(accuracies[:, None] - accuracies[None, :])
+    squared = (variances[first] + variances[second] - 2 * products[first, second]) * units / (units - 1)
+    differences = np.abs(accuracies[first] - accuracies[second])
     # Equal predictions leave rounding errors in place of zero.
     error = np.sqrt(np.maximum(squared, 1e-15))
-    some = differences > 1e-12
-    p[some] = 2 * stdtr(units - 1, -differences[some] / error[some])
+    found = np.where(differences > 1e-12, 2 * stdtr(units - 1, -differences / error), 1.0)
+    p[first, second] = p[second, first] = found
     return p

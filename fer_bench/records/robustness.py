@@ -6,12 +6,15 @@ import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_bench.errors import UserError
 
 FILE = "robustness.json"
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+BySeverity = Annotated[dict[int, Fraction], Field(min_length=1)]
 
 
 class Robustness(BaseModel):
@@ -29,8 +32,8 @@ class Robustness(BaseModel):
     protocol: str
     fold: int = 0
     key: str | None = None  # of the trial that trained the model
-    uncorrupted: float
-    accuracy: dict[str, dict[int, float]]
+    uncorrupted: Fraction
+    accuracy: Annotated[dict[str, BySeverity], Field(min_length=1)]
     samples: int
     test: int
     seed: int
@@ -51,8 +54,16 @@ def write(file: Path, robustness: Robustness) -> None:
 
 
 def read(record: Path) -> Robustness | None:
-    """What is beside a record, by the record's folder; None where there is nothing that can be read."""
+    """What is beside a record, by the record's folder; None where there is nothing.
+
+    ValueError, with what is wrong in a few words, where it cannot be read.
+    """
     try:
         return Robustness.model_validate_json((record / FILE).read_bytes())
-    except (OSError, ValidationError):
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ValueError(f"{FILE} cannot be read ({type(error).__name__})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{FILE}: {'.'.join(map(str, first['loc']))} {first['msg']}".replace(":  ", ": ")) from None

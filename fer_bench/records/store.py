@@ -17,6 +17,8 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ PREDICTIONS = "predictions.npz"
 MODEL = "model.keras"  # kept where it was asked for
 COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have them
 OPTIONAL = ("clean", "groups")
+PLAIN, HEAD = b"\x93NUMPY\x01\x00", 10  # NumPy's format, version 1: how it begins, and bytes before its header
 # What NumPy and zipfile raise for files that were cut short or changed.
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 
@@ -63,7 +66,7 @@ class Stored:
         return Predictions(*(found[f"{part}_{name}"] for name in COLUMNS), **columns)
 
     def arrays(self, *names: str) -> dict[str, np.ndarray]:
-        """Those of the named arrays of predictions.npz that it has, such as `test_labels`; the others are not read.
+        """Those of the named arrays of predictions.npz that it has, such as `test_labels`; not to be written to.
 
         FileNotFoundError where the trial did not finish; OSError, EOFError, ValueError or BadZipFile where the file is
         damaged.
@@ -76,8 +79,9 @@ class Stored:
 
     def _read(self, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path / PREDICTIONS, allow_pickle=False) as file:
-                return {name: file[name] for name in file if wanted(name)}
+            with zipfile.ZipFile(self.path / PREDICTIONS) as file:
+                members = {name.removesuffix(".npy"): name for name in file.namelist()}
+                return {name: _array(file.read(member)) for name, member in members.items() if wanted(name)}
         except (RuntimeError, zlib.error) as error:  # what zipfile raises for some of the bits that can turn
             raise zipfile.BadZipFile(str(error)) from None
 
@@ -156,11 +160,12 @@ def load(results: Path | str) -> Records:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(TEMPORARY):
             continue  # the remains of a killed writer
-        one = _read(path)
-        if isinstance(one, Stored):
-            found[one.record.trial.key].append(one)
+        try:
+            key, one = _read(path)
+        except _LeftOut as reason:
+            records.left_out.append((path, str(reason)))
         else:
-            records.left_out.append((path, one))
+            found[key].append(one)
     for key, copies in found.items():
         kept, left_out = (copies[0], []) if len(copies) == 1 else _agreed(copies)
         records.left_out.extend(left_out)
@@ -203,25 +208,47 @@ def _content(one: Stored) -> dict[str, Any]:
     return fields | {"predictions": {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()}}
 
 
+def _array(content: bytes) -> np.ndarray:
+    """An array from what `np.save` writes, as NumPy reads it, but equal headers are parsed only once."""
+    if content.startswith(PLAIN):
+        length = HEAD + int.from_bytes(content[len(PLAIN) : HEAD], "little")
+        shape, fortran, dtype = _header(content[:length])
+        if not dtype.hasobject:
+            return np.ndarray(shape, dtype, content, length, order="F" if fortran else "C")
+    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+
+
+@lru_cache(maxsize=1000)
+def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    file = BytesIO(content)
+    file.seek(len(PLAIN))
+    return np.lib.format.read_array_header_1_0(file)
+
+
 def _difference(one: dict, other: dict) -> list[str]:
     return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
 
 
-def _read(path: Path) -> Stored | str:
-    """A record, or why it is none."""
+class _LeftOut(Exception):
+    """Why a path holds no record."""
+
+
+def _read(path: Path) -> tuple[str, Stored]:
+    """A record with its key, which takes as long as the rest."""
     if not path.is_dir():
-        return "a file, and records are folders"
+        raise _LeftOut("a file, and records are folders")
     try:
         record = Record.model_validate_json((path / "record.json").read_bytes())
     except FileNotFoundError:
-        return "record.json cannot be read (there is none)"
+        raise _LeftOut("record.json cannot be read (there is none)") from None
     except (OSError, ValidationError) as error:
-        return _reason(error)
-    if record.trial.key[:KEY_LENGTH] not in path.name:
-        return "the folder's name does not hold the key of its record: one of them was changed"
+        raise _LeftOut(_reason(error)) from None
+    key = record.trial.key
+    if key[:KEY_LENGTH] not in path.name:
+        raise _LeftOut("the folder's name does not hold the key of its record: one of them was changed")
     if record.status == "finished" and not (path / PREDICTIONS).is_file():
-        return f"{PREDICTIONS} is missing"
-    return Stored(record, path)
+        raise _LeftOut(f"{PREDICTIONS} is missing")
+    return key, Stored(record, path)
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.report.formatting import (
     UNKNOWN,
     decimal,
+    decimal_interval,
     duration,
     interval,
     mean_count,
@@ -25,6 +26,16 @@ from fer_bench.report.formatting import (
 Values = Mapping[str, Any]  # a row of the frame, by column
 Cell = Callable[[Values], str]
 
+INTERVAL = "95 % interval"
+NO_SHARES = ("kappa", "log_loss")  # not shown in per cent
+ABBREVIATED = {
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "macro_auc": "macro AUC",
+    "weighted_auc": "weighted AUC",
+    "top2_accuracy": "top-2 accuracy",
+    "ece": "ECE",
+}
 ALIKE = "≈"  # before the rank of a row that cannot be told from the best
 
 
@@ -34,10 +45,11 @@ def score(name: str, spread: bool = True) -> Cell:
 
 
 def rank(row: Values) -> str:
-    """`≈ 2`: the second by accuracy, and not told from the first."""
+    """`≈ 2`: the second of its table, and not told from the first of its section."""
     if pd.isna(row["rank"]):
         return UNKNOWN
-    return f"{ALIKE} {row['rank']}" if row["best_group"] is True and row["rank"] > 1 else str(row["rank"])
+    place = row.get("group_rank", row["rank"])
+    return f"{ALIKE} {place}" if row["best_group"] is True and row["rank"] > 1 else str(place)
 
 
 def _recipe(row: Values) -> str:
@@ -56,6 +68,22 @@ def _decimal(name: str) -> Cell:
     return lambda row: decimal(row[name], row[f"{name}_sd"])
 
 
+def header(metric: str) -> str:
+    """What the tables call a metric."""
+    return ABBREVIATED.get(metric, metric.replace("_", " "))
+
+
+def of_metric(metric: str) -> Cell:
+    """A metric in per cent where it is a share, with its standard deviation."""
+    return _decimal(metric) if metric in NO_SHARES else score(metric)
+
+
+def interval_of(metric: str) -> Cell:
+    """The 95 % interval of a metric."""
+    shown = decimal_interval if metric in NO_SHARES else interval
+    return lambda row: shown(row[f"{metric}_low"], row[f"{metric}_high"])
+
+
 WHICH: dict[str, Cell] = {
     "rank": rank,
     "model": _text("model"),
@@ -66,7 +94,7 @@ SCORES: dict[str, Cell] = WHICH | {
     "seeds": _text("seeds"),
     "failed": _text("failed"),
     "accuracy": score("accuracy"),
-    "95 % interval": lambda row: interval(row["accuracy_low"], row["accuracy_high"]),
+    INTERVAL: interval_of("accuracy"),
     "clean accuracy": score("clean_accuracy"),
     "mean of folds": score("fold_accuracy"),
     "validation accuracy": score("validation_accuracy"),
@@ -84,6 +112,7 @@ SCORES: dict[str, Cell] = WHICH | {
     "badges": _text("badges"),
 }
 COSTS: dict[str, Cell] = WHICH | {
+    "under corruptions": _number("corruption_accuracy", percent),
     "parameters": _number("parameters", millions),
     "FLOPs": _number("flops", operations),
     "size": _number("model_bytes", megabytes),
@@ -104,6 +133,7 @@ LEFT = {"model", "recipe", "weights", "badges"}
 WHERE_KNOWN = {
     "clean accuracy": "clean_accuracy",
     "mean of folds": "fold_accuracy",
+    "under corruptions": "corruption_accuracy",
     "FLOPs": "flops",
     "size": "model_bytes",
     "to 60 %": "seconds_to_60",
@@ -119,6 +149,21 @@ def with_something(columns: dict[str, Any], group: pd.DataFrame) -> dict[str, An
     """The columns without those that are empty in the whole section."""
     empty = {name for name, of in WHERE_KNOWN.items() if of not in group or group[of].isna().all()}
     return {name: column for name, column in columns.items() if name not in empty}
+
+
+def of_ranking(metric: str, frame: pd.DataFrame) -> dict[str, Cell]:
+    """The columns of a metric that ranks in place of the accuracy, with its interval where the frame has one."""
+    if metric == "accuracy":
+        return {}
+    interval = {INTERVAL: interval_of(metric)} if f"{metric}_low" in frame else {}
+    return {header(metric): of_metric(metric)} | interval
+
+
+def put_first(columns: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """The columns with some others, or the same, as the first scores."""
+    names = list(columns)
+    which = {name: columns[name] for name in names[: names.index("accuracy")]}
+    return which | first | {name: column for name, column in columns.items() if name not in which | first}
 
 
 def half_width(scored: pd.DataFrame) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 UNKNOWN = "–"
 
@@ -58,6 +59,11 @@ def decimal(mean: float, sd: float = float("nan")) -> str:
     return f"{mean:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
 
 
+def decimal_interval(low: float, high: float) -> str:
+    """Two numbers that are no shares: `0.981 to 1.034`, since they may be negative."""
+    return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{low:.3f} to {high:.3f}"
+
+
 def operations(flops: float) -> str:
     """Floating-point operations: `30.95 G`, below a hundred million `1.23 M`."""
     if math.isnan(flops):
@@ -76,6 +82,11 @@ def megabytes(size: float) -> str:
 def milliseconds(seconds: float) -> str:
     """A short time: `12.3 ms`."""
     return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f} ms"
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name or of a label."""
+    return re.sub(r"[^\w.=]+", "-", text).strip("-.") or "unnamed"
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_bench.evaluation.metrics import METRICS
+from fer_bench.evaluation.metrics import LOWER_IS_BETTER, METRICS
 from fer_bench.records import Stored
+from fer_bench.report.corrupted import corruption_accuracy, corruption_notes
 from fer_bench.report.formatting import plural
 from fer_bench.report.names import names_of
 from fer_bench.report.ranks import average_ranks_of
@@ -21,18 +22,21 @@ from fer_bench.report.uncertainty import Uncertainty, uncertainty
 from fer_bench.trial import EXTERNAL, Record, Trial
 
 SYNTHETIC = "synthetic"
+BETWEEN_BADGES = " · "
 SELECTION = "selected on validation"  # the only way the training knows
 VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
 SECTION = ["dataset", "protocol", "fingerprint"]
 SCORES = ("accuracy", "clean_accuracy", "validation_accuracy", *METRICS[1:])
 OF_TWINS = ["clean_accuracy", "clean_accuracy_sd", "clean_test_images"]  # only where any row has them
 OF_FOLDS = ["fold_accuracy", "fold_accuracy_sd"]  # the same
+OF_CORRUPTIONS = ["corruption_accuracy"]  # the same
 INTERVAL = ("accuracy_low", "accuracy_high")
 COSTS = (  # by their names in a record
     *("images_per_second", "flops", "model_bytes", "latency_p50_seconds", "latency_p95_seconds"),
     *("predict_images_per_second", "predict_batch", "peak_memory_bytes"),
 )
 NUMBERS = (
+    *OF_CORRUPTIONS,
     *("parameters", "training_seconds", "seconds_to_60", *COSTS, "epochs", "best_epoch"),
     *("test_images", "clean_test_images", "test_groups", "average_rank"),
 )
@@ -41,11 +45,20 @@ FAIR = 0.6  # the validation accuracy that seconds_to_60 waits for
 
 
 @dataclass(frozen=True)
+class View:
+    """How tables show a leaderboard: what ranks, what groups, and sentences on that and on what a filter left out."""
+
+    metric: str = "accuracy"
+    by: str | None = None
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Board:
     """The leaderboard's numbers, the rows they were computed from by identity, and the records left out.
 
     notes: by section (dataset, protocol, fingerprint), sentences on its intervals, on what was compared, and on classes
-    without test images; ranks: see `average_ranks_of`.
+    without test images; ranks: see `average_ranks_of`; view: see `fer_bench.report.select`.
     """
 
     frame: pd.DataFrame
@@ -53,6 +66,7 @@ class Board:
     left_out: list[LeftOut]
     notes: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    view: View = View()
 
 
 def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
@@ -65,8 +79,8 @@ def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
     `accuracy_low`, `accuracy_high`: 95 % bootstrap interval over test samples, whole subjects where `test_groups` is
     their number. `best_group`: whether the row cannot be told from the best of its section, None where it was not
     compared. `fold_accuracy`: mean of the folds' own accuracies, its standard deviation over folds. `seconds_to_60`:
-    see `_seconds_to`. `clean_accuracy` is of the test images without a twin in another part of the data. Columns of
-    folds and of twins are there only where any row has them.
+    see `_seconds_to`. `corruption_accuracy`: see `report.corrupted`. `clean_accuracy` is of the test images without a
+    twin in another part of the data. Columns of folds, twins and corruptions are there only where any row has them.
     """
     found, unreadable = rows(stored)
     by_id = {row.id: row for row in found}
@@ -75,18 +89,21 @@ def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
     frame = pd.DataFrame([_numbers(row, known.get(row.id)) | names[row.id] for row in found], columns=_columns())
     frame.index = pd.Index(list(by_id), name="row", dtype=str)
     frame = frame.astype({name: float for name in _columns() if name in FLOATS or name.endswith("_sd")})
-    frame = frame.sort_values(
-        [*SECTION, "accuracy", "model", "recipe"],
-        ascending=[True, True, True, False, True, True],
-        na_position="last",
-        kind="stable",
-    )
-    frame["rank"] = frame.groupby(SECTION)["accuracy"].rank(ascending=False, method="min").astype("Int64")
+    frame = in_order(frame, "accuracy")
     ranks, frame["average_rank"] = average_ranks_of(frame)
-    for columns in (OF_TWINS, OF_FOLDS):
+    for columns in (OF_TWINS, OF_FOLDS, OF_CORRUPTIONS):
         if frame[columns[0]].isna().all():
             frame = frame.drop(columns=columns)
     return Board(frame, {i: by_id[i] for i in frame.index}, [*left_out, *unreadable], notes, ranks)
+
+
+def in_order(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The frame with each section's rows from the best by a metric to the worst, and `rank` by it."""
+    lower = metric in LOWER_IS_BETTER
+    keys, ascending = [*SECTION, metric, "model", "recipe"], [True, True, True, lower, True, True]
+    frame = frame.sort_values(keys, ascending=ascending, na_position="last", kind="stable")
+    frame["rank"] = frame.groupby(SECTION)[metric].rank(ascending=lower, method="min").astype("Int64")
+    return frame
 
 
 def leaderboard(stored: Iterable[Stored]) -> pd.DataFrame:
@@ -105,6 +122,7 @@ def _uncertain(
     for section, members in sections.items():
         of_rows, notes[section] = uncertainty(members, lambda row: names[row.id]["label"])
         known |= of_rows
+        notes[section] += corruption_notes(members)
     return known, notes
 
 
@@ -171,6 +189,7 @@ def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
         "failed": len(row.failed),
         "status": "finished" if row.seeds else row.failed[0].status,
         "reason": "; ".join(dict.fromkeys(r.reason for r in row.failed if r.reason)),
+        "corruption_accuracy": corruption_accuracy(row),
         "parameters": _mean(r.parameters for r in row.records),
         "training_seconds": _mean(_wall_clock(seed.records) for seed in row.seeds),
         "seconds_to_60": _seconds_to(FAIR, finished),
@@ -180,7 +199,7 @@ def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
         "clean_test_images": max((seed.clean_images for seed in row.seeds), default=None),
         "absent_classes": ", ".join(_absent(row)),
         "remarks": "; ".join(row.remarks),
-        "badges": " · ".join(_badges(row)),
+        "badges": BETWEEN_BADGES.join(_badges(row)),
         "machine": " + ".join(dict.fromkeys(machine_text(r.machine) for r in row.records)),
     }
     numbers |= {name: _mean(getattr(c, name) for c in costs) for name in COSTS}
@@ -255,13 +274,19 @@ def _badges(row: Row) -> list[str]:
     if trial.external:  # of its weights, seeds, selection and precision nothing is known
         badges = [trial.protocol, *row.remarks, EXTERNAL, shown, trial.backend]
     else:
-        badges = [trial.protocol, *row.remarks, f"{row.weights} weights", shown, plural(len(row.seeds), "seed")]
+        badges = [trial.protocol, *row.remarks, f"{row.weights} weights", shown, _seeds_of(row)]
         badges += [SELECTION, _precision(trial), trial.backend]
     if trial.ensemble:
         badges.insert(1 + len(row.remarks), _ensemble_of(row))
     if len(row.folds) > 1:
         badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
     return [SYNTHETIC, *badges] if trial.dataset == SYNTHETIC else badges
+
+
+def _seeds_of(row: Row) -> str:
+    """How many seeds the scores are a mean over; of a vote across seeds, how many seeds vote together."""
+    voting = max((len({member.seed for member in record.members}) for record in row.records), default=0)
+    return f"members of {voting} seeds" if voting > 1 else plural(len(row.seeds), "seed")
 
 
 def _ensemble_of(row: Row) -> str:

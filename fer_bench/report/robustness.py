@@ -16,11 +16,8 @@ from fer_bench.errors import UserError
 from fer_bench.evaluation.corruptions import CORRUPTIONS, KINDS, SEVERITIES, mean_accuracy, mean_by_kind
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.records.robustness import Robustness
-from fer_bench.report.figures import COLOURS, GREY, _figure, _plain, _title
+from fer_bench.report.figures import COLOURS, GREY, _figure, _plain, _title, pictures
 from fer_bench.report.formatting import percent
-
-FORMATS = ("png", "svg")
-DOTS = 200  # to an inch of a PNG
 
 
 def describe(robustness: Robustness) -> str:
@@ -102,11 +99,11 @@ def robustness_figure(robustness: Robustness) -> Figure:
 def write_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as STEM.png and STEM.svg; the paths. UserError where that cannot be done."""
     written = []
-    for suffix in FORMATS:
+    for suffix, content in pictures(figure).items():
         path = stem.with_name(f"{stem.name}.{suffix}")
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            figure.savefig(part, format=suffix, dpi=DOTS)
+            part.write_bytes(content)
             os.replace(part, path)
         except OSError as error:
             with suppress(OSError):

@@ -7,13 +7,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from fer_bench.evaluation.checks import checked
 from fer_bench.evaluation.metrics import PerClass, measure
-from fer_bench.records import Stored
+from fer_bench.records import Stored, robustness
+from fer_bench.records.robustness import Robustness
 from fer_bench.records.store import UNREADABLE
 from fer_bench.trial import Record, Trial
 
@@ -52,8 +54,9 @@ class Row:
     trial: Trial  # the first of them; of its seed and fold nothing is to be read
     seeds: list[SeedResult]
     failed: list[Record]
+    corrupted: list[Robustness] = field(default_factory=list)  # of the finished trials that were tried so
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
         """The finished trials first."""
         return [r for seed in self.seeds for r in seed.records] + self.failed
@@ -68,7 +71,7 @@ class Row:
         """The kind of the initial weights: imagenet, random, or unknown."""
         return self.trial.initial_weights.partition(":")[0]
 
-    @property
+    @cached_property
     def folds(self) -> set[int]:
         return {r.trial.fold for r in self.records}
 
@@ -93,7 +96,7 @@ class _Fold:
     probabilities: np.ndarray
     clean: np.ndarray
     groups: np.ndarray | None
-    validation_right: np.ndarray  # empty where no validation predictions were kept
+    validation_right: np.ndarray  # (validation samples,) bool, empty where no validation predictions were kept
 
     @property
     def absent(self) -> list[str]:
@@ -136,7 +139,22 @@ def _row(identity: str, members: list[Stored], reading: _Reading) -> Row:
         trial=members[0].record.trial,
         seeds=[r for r in results if r],
         failed=[s.record for s in members if s.record.status != "finished"],
+        corrupted=[found for s in members if (found := _corrupted(s, reading))],
     )
+
+
+def _corrupted(one: Stored, reading: _Reading) -> Robustness | None:
+    """Its accuracy under corruptions; a file of it that cannot be used is named, and harms the record no further."""
+    if one.record.status != "finished":
+        return None
+    try:
+        found = robustness.read(one.path)
+        if found and found.key not in (None, one.record.trial.key):
+            raise ValueError(f"{robustness.FILE} is of another trial")
+    except ValueError as error:
+        reading.left_out.append((one.path, f"{error}; all else of the record is there"))
+        return None
+    return found
 
 
 def _seed_result(seed: int, stored: list[Stored], reading: _Reading) -> SeedResult | None:
@@ -154,7 +172,7 @@ def _seed_result(seed: int, stored: list[Stored], reading: _Reading) -> SeedResu
     )
     groups = None if any(fold.groups is None for fold in folds) else _joined([fold.groups for fold in folds])
     measured = measure(labels, probabilities)
-    right = probabilities.argmax(axis=1) == labels
+    right = measured.right
     samples, order = _samples(ids, labels, reading)
     starts = np.cumsum([0, *(len(fold.labels) for fold in folds)])
     return SeedResult(

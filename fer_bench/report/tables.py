@@ -7,11 +7,22 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from fer_bench.report.columns import COSTS, LEFT, SCORES, Cell, half_width, with_something
+from fer_bench.report.columns import (
+    COSTS,
+    LEFT,
+    SCORES,
+    Cell,
+    half_width,
+    header,
+    of_ranking,
+    put_first,
+    with_something,
+)
 from fer_bench.report.formatting import plural
-from fer_bench.report.leaderboard import SECTION, Board, machine_text, sections
+from fer_bench.report.leaderboard import SECTION, Board, View, machine_text, sections
 from fer_bench.report.reported_table import reported_table
 from fer_bench.report.rows import LeftOut, Row
+from fer_bench.report.select import groups, summary
 from fer_bench.report.terminal import to_terminal
 
 __all__ = ["to_csv", "to_markdown", "to_terminal"]
@@ -21,7 +32,7 @@ Scores are in per cent on the test images (kappa from −1 to 1, the log loss in
 deviation over seeds where there are several. The epoch was selected by validation accuracy; the test images were \
 predicted once, afterwards. Macro averages weigh every class alike, weighted ones by its share of the test images; AUC \
 is the macro mean of the one-vs-rest areas under the ROC curve; ECE is the expected calibration error (15 bins). The \
-95 % interval of the accuracy covers the draw of the test images, not the noise of training, which ± shows. ≈ before \
+95 % interval of the {metric} covers the draw of the test images, not the noise of training, which ± shows. ≈ before \
 the rank marks rows that cannot be told from the best. Badges: protocol, initial weights, views of each test image, \
 seeds, the split that selected the epoch, precision, backend; what is remarkable about the split stands after the \
 protocol. leaderboard.csv holds the same numbers as fractions and seconds, balanced accuracy and weighted AUC too."""
@@ -50,12 +61,13 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_markdown(board: Board) -> str:
     """leaderboard.md: a section for each dataset × protocol, then machines, failed trials and what was left out."""
-    parts = ["# Leaderboard", " ".join(_legend(board.frame))]
-    for heading, _, group in sections(board.frame):
-        parts += [f"## {heading}", _table(SCORES, group), _resolution(group)]
-        if notes := board.notes.get(tuple(group[SECTION].iloc[0])):
+    parts = ["# Leaderboard", " ".join(_legend(board)), *map(_plain, board.view.said)]
+    for heading, _, section in sections(board.frame):
+        parts += [f"## {heading}", *_tables(section, board.view), _resolution(section)]
+        if notes := board.notes.get(tuple(section[SECTION].iloc[0])):
             parts.append("\n".join(f"- {_plain(note)}" for note in notes))
-        parts.append(_table(COSTS, group))
+        if board.view.by is None:
+            parts.append(_table(COSTS, section))
     parts += _ranks(board.ranks)
     parts += list(filter(None, [reported_table(board.frame)]))
     parts += _machines(board.rows.values())
@@ -64,20 +76,36 @@ def to_markdown(board: Board) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _legend(frame: pd.DataFrame) -> list[str]:
-    known = frame.columns[frame.notna().any()]
+def _legend(board: Board) -> list[str]:
+    known = board.frame.columns[board.frame.notna().any()]
+    interval = header(board.view.metric if f"{board.view.metric}_low" in known else "accuracy")
     further = {"clean_accuracy": TWINS, "fold_accuracy": FOLDS, "latency_p50_seconds": USE_LEGEND}
-    return [LEGEND, COST_LEGEND, *(text for name, text in further.items() if name in known)]
+    return [LEGEND.format(metric=interval), COST_LEGEND, *(text for name, text in further.items() if name in known)]
 
 
-def _table(columns: dict[str, Cell], group: pd.DataFrame) -> str:
+def _tables(section: pd.DataFrame, view: View) -> list[str]:
+    """Of scores; where rows are grouped a summary, then scores and costs of each group."""
+    scores = put_first(SCORES, of_ranking(view.metric, section))
+    if view.by is None:
+        return [_table(scores, section, view.metric)]
+    headers, lines = summary(section, view.by, view.metric)
+    cells = [[_in_cell(cell) for cell in line] for line in lines]
+    align = ["left", "right", "right", "left", "right", "right"]
+    parts = [tabulate(cells, headers, tablefmt="pipe", colalign=align, disable_numparse=True)]
+    for name, rows in groups(section):
+        heading = f"### {headers[0]}: {_plain(name)}"
+        parts += [heading, _table(scores, rows, view.metric), _table(COSTS, rows)]
+    return parts
+
+
+def _table(columns: dict[str, Cell], group: pd.DataFrame, metric: str = "") -> str:
     columns, rows = with_something(columns, group), group.to_dict("records")
     cells = [[_in_cell(cell(row)) for cell in columns.values()] for row in rows]
-    if "accuracy" in columns:
+    if header(metric) in columns:
         for line, row in zip(cells, rows, strict=True):
             if row["status"] != "finished":
                 reason = f"{row['status']}: {row['reason'] or 'no reason given'}"
-                line[list(columns).index("accuracy")] = _in_cell(reason)
+                line[list(columns).index(header(metric))] = _in_cell(reason)
     align = ["left" if name in LEFT else "right" for name in columns]
     return tabulate(cells, list(columns), tablefmt="pipe", colalign=align, disable_numparse=True)
 

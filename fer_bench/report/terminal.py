@@ -10,11 +10,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_bench.report.columns import ALIKE, COSTS, LEFT, SCORES, Cell, half_width, rank, score, with_something
+from fer_bench.report.columns import (
+    ALIKE,
+    COSTS,
+    LEFT,
+    SCORES,
+    Cell,
+    half_width,
+    header,
+    of_ranking,
+    put_first,
+    rank,
+    score,
+    with_something,
+)
 from fer_bench.report.formatting import plural
-from fer_bench.report.leaderboard import sections
+from fer_bench.report.leaderboard import View, sections
 from fer_bench.report.names import told_apart
 from fer_bench.report.rows import LeftOut
+from fer_bench.report.select import groups, summary
 
 Columns = dict[str, tuple[str, Cell]]  # header and cell
 
@@ -49,12 +63,19 @@ DISPENSABLE = (
     *("macro F1", "clean accuracy", "training time"),
 )
 EXPLAINED = f"{ALIKE} cannot be told from the best: paired bootstrap and McNemar's test, Holm-corrected, at 5 %."
+BY_METRIC = f"{ALIKE} cannot be told from the best by {{}}: paired bootstrap, Holm-corrected, at 5 %."
 
 
-def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOut] = ()) -> None:
-    """Print a table for each dataset × protocol, with as many of its columns as the console is wide."""
+def to_terminal(
+    frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOut] = (), view: View | None = None
+) -> None:
+    """Print a table for each dataset × protocol, or each group of it, with as many columns as the console is wide."""
+    view = view or View()
     for heading, _, group in sections(frame):
-        console.print(_fitting(heading, group, console.width))
+        if view.by is not None:
+            console.print(_summary(heading, group, view))
+        for name, rows in groups(group):
+            console.print(_fitting(f"{view.by}: {name}" if view.by else heading, rows, console.width, view.metric))
         for _, row in group[group["failed"] > 0].iterrows():
             failed = plural(row["failed"], "failed trial")
             text = f"{row['label']}: {failed}: {row['reason'] or 'no reason given'}"
@@ -64,37 +85,51 @@ def to_terminal(frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOu
             images, half = half_width(scored)
             console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
         if any(ALIKE in rank(row) for row in scored.to_dict("records")):
-            console.print(EXPLAINED, style="dim")
+            explained = EXPLAINED if view.metric == "accuracy" else BY_METRIC.format(header(view.metric))
+            console.print(explained, style="dim")
         console.print()
+    for sentence in view.said:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if left_out:
         console.print(f"Left out ({len(left_out)}):")
         for path, reason in left_out:
             console.print(f"  {path.name}: {reason}", markup=False)
 
 
-def _fitting(heading: str, group: pd.DataFrame, width: int) -> Table:
-    columns = with_something(TERMINAL, group)
+def _summary(heading: str, section: pd.DataFrame, view: View) -> Table:
+    headers, lines = summary(section, view.by, view.metric)
+    table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for name in headers:
+        table.add_column(name, justify="left" if name in (headers[0], "best row") else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*map(escape, line))
+    return table
+
+
+def _fitting(heading: str, group: pd.DataFrame, width: int, metric: str) -> Table:
+    first = {name: (name, cell) for name, cell in of_ranking(metric, group).items()}
+    columns = put_first(with_something(TERMINAL, group), first)
     names = group["recipe"].str.partition(",")[0]
     if not group["model"].duplicated().any() and (names == "default").all():
         # Nothing to be told apart by it; the files have it all the same.
         columns = {name: column for name, column in columns.items() if name != "recipe"}
     rows = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"]))).to_dict("records")
-    for fewer in _ever_fewer(columns):
+    for fewer in _ever_fewer(columns, first):
         cells = {name: [cell(row) for row in rows] for name, (_, cell) in fewer.items()}
-        _say_failures(cells["accuracy"], rows)
+        _say_failures(cells[header(metric)], rows)
         if sum(_width(header, cells[name]) + 1 for name, (header, _) in fewer.items()) <= width:
             break
-    return _table(heading, rows, fewer, cells)
+    return _table(heading, rows, fewer, cells, header(metric))
 
 
-def _ever_fewer(columns: Columns) -> Iterator[Columns]:
-    """The columns, then the same with one more shortened at each step, then with one more left away."""
+def _ever_fewer(columns: Columns, first: Columns) -> Iterator[Columns]:
+    """The columns, then the same with one more shortened at each step, then with one more left away, `first` last."""
     yield columns
     for name, short in SHORTER.items():
-        if name in columns:
+        if name in columns and name not in first:
             columns = columns | {name: short}
             yield columns
-    for name in DISPENSABLE:
+    for name in (*(name for name in DISPENSABLE if name not in first), *list(first)[1:]):
         if name in columns:
             columns = {key: column for key, column in columns.items() if key != name}
             yield columns
@@ -110,14 +145,14 @@ def _width(header: str, cells: list[str]) -> int:
     return max(map(cell_len, (*header.split("\n"), *cells)))
 
 
-def _table(heading: str, rows: list[dict], columns: Columns, cells: dict[str, list[str]]) -> Table:
+def _table(heading: str, rows: list[dict], columns: Columns, cells: dict[str, list[str]], first: str) -> Table:
     table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for name, (header, _) in columns.items():
+    for name, (title, _) in columns.items():
         justify = "left" if name in LEFT else "right"
-        table.add_column(header, justify=justify, overflow="fold", vertical="top")
+        table.add_column(title, justify=justify, overflow="fold", vertical="top")
     for place, row in enumerate(rows):
         line = {name: escape(column[place]) for name, column in cells.items()}
         if row["status"] != "finished":
-            line["accuracy"] = f"[red]{line['accuracy']}[/red]"
+            line[first] = f"[red]{line[first]}[/red]"
         table.add_row(*line.values(), style="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else None)
     return table

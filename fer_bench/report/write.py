@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_bench.errors import UserError
 from fer_bench.records import load
+from fer_bench.report.formatting import slug
+from fer_bench.report.latex import to_latex
 from fer_bench.report.leaderboard import SECTION, Board, board, sections
 from fer_bench.report.page.page import leaderboard_page
 from fer_bench.report.tables import to_csv, to_markdown
@@ -36,7 +38,7 @@ def read_board(results_dir: Path | str) -> Board:
 
 
 def write_report(results_dir: Path | str, figures: bool = True, most: int | None = MOST_DRAWN) -> list[Path]:
-    """Write leaderboard.md, .csv and .html and, unless told otherwise, the figures as PNG and SVG; the paths written.
+    """Write leaderboard.md, .csv, .tex and .html and, unless told otherwise, the figures; the paths written.
 
     most: how many rows get pictures of their own, those of the best places in their sections; None for all. Of the
     others leaderboard.md tells, and leaderboard.html has the same for every row. UserError where there are no records,
@@ -46,15 +48,25 @@ def write_report(results_dir: Path | str, figures: bool = True, most: int | None
 
 
 def write_board(
-    board: Board, results_dir: Path | str, figures: bool = True, most: int | None = MOST_DRAWN
+    board: Board,
+    results_dir: Path | str,
+    figures: bool = True,
+    most: int | None = MOST_DRAWN,
+    output: Path | None = None,
+    page: Board | None = None,
 ) -> list[Path]:
-    """As `write_report`, for a leaderboard that has been read already."""
-    folder = Path(results_dir)
-    note = not_drawn(board, most) if figures else ""
+    """As `write_report`, for a leaderboard that has been read already.
+
+    output: another folder to write into. page: the rows that the page shows, where the tables have them ranked by
+    another metric: the page explains its marks by accuracy, and sorts by any column.
+    """
+    folder = Path(output or results_dir)
+    results, note = Path(results_dir), not_drawn(board, most) if figures else ""
     files = [
         (folder / "leaderboard.md", lambda: _markdown(board, note).encode()),
         (folder / "leaderboard.csv", lambda: to_csv(board.frame).encode()),
-        (folder / "leaderboard.html", lambda: leaderboard_page(board, folder).encode()),
+        (folder / "leaderboard.tex", lambda: to_latex(board).encode()),
+        (folder / "leaderboard.html", lambda: leaderboard_page(_said_in_notes(page or board), results).encode()),
     ]
     written = [_replace(path, content()) for path, content in files]
     if figures:
@@ -77,9 +89,20 @@ def _markdown(board: Board, note: str) -> str:
     return to_markdown(board) + (f"\n## Figures\n\n{note}\n" if note else "")
 
 
+def _said_in_notes(board: Board) -> Board:
+    """With what holds of the whole leaderboard among the notes of each section, which the page shows."""
+    notes = {section: [*board.view.said, *board.notes.get(section, [])] for section in _sections(board)}
+    return replace(board, notes=notes) if board.view.said else board
+
+
+def _sections(board: Board) -> list[tuple[str, str, str]]:
+    return list(board.frame[SECTION].drop_duplicates().itertuples(index=False, name=None))
+
+
 def _drawn(board: Board, most: int | None) -> set[str]:
     """Identities of the rows with pictures of their own: the first of every section, then the second, and so on."""
-    places = board.frame.groupby(SECTION, sort=False).cumcount().sort_values(kind="stable")
+    best_first = board.frame.sort_values("rank", kind="stable")  # which grouped rows are not
+    places = best_first.groupby(SECTION, sort=False).cumcount().sort_values(kind="stable")
     return set(places.index[:most])
 
 
@@ -89,7 +112,7 @@ def _figures(board: Board, folder: Path, most: int | None) -> Iterator[tuple[Pat
 
     drawn = _drawn(board, most)
     for heading, stem, group in sections(board.frame):
-        place = folder / _slug(stem)
+        place = folder / slug(stem)
         yield from _files(place / "accuracy-time", draw.overview_figure(group, heading))
         for identity, name in _names(group).items():
             if identity not in drawn:
@@ -110,13 +133,9 @@ def _files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
 
 def _names(group) -> dict[str, str]:
     """A file name stem for each row of a section, unique even where letter case is not told apart."""
-    slugs = {identity: _slug(label) for identity, label in group["label"].items()}
-    lowered = [slug.lower() for slug in slugs.values()]
-    return {i: slug if lowered.count(slug.lower()) == 1 else f"{slug}-{i}" for i, slug in slugs.items()}
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.=]+", "-", text).strip("-.") or "unnamed"
+    slugs = {identity: slug(label) for identity, label in group["label"].items()}
+    lowered = [name.lower() for name in slugs.values()]
+    return {i: name if lowered.count(name.lower()) == 1 else f"{name}-{i}" for i, name in slugs.items()}
 
 
 def _replace(path: Path, content: bytes) -> Path:

@@ -1,8 +1,8 @@
-"""ROC curves: thinned without visible loss."""
+"""ROC curves at given rates of false positives."""
 
 import numpy as np
 import pytest
-from sklearn.metrics import auc, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from fer_bench.evaluation.curves import roc
 
@@ -17,33 +17,37 @@ def predictions():
     return labels, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def test_a_thinned_curve_stays_with_the_whole_one(predictions):
+def test_curves_are_those_of_scikit_learn(predictions):
     labels, probabilities = predictions
-    for c, curve in enumerate(roc(labels, probabilities)):
-        assert len(curve.false_positive) <= 100
-        assert (curve.false_positive[0], curve.true_positive[0]) == (0, 0)
-        assert (curve.false_positive[-1], curve.true_positive[-1]) == (1, 1)
-        # Turned by 45°, both are functions of the way along, and their distance is that of the lines.
+    at = np.linspace(0, 1, 41) ** 2
+    for c, curve in enumerate(roc(labels, probabilities, at)):
         false, true, _ = roc_curve(labels == c, probabilities[:, c])
-        drawn = np.interp(
-            false + true,
-            curve.false_positive + curve.true_positive,
-            curve.true_positive - curve.false_positive,
-        )
-        assert np.abs(drawn - (true - false)).max() / np.sqrt(2) < 0.004
-        area = roc_auc_score(labels == c, probabilities[:, c])
-        assert auc(curve.false_positive, curve.true_positive) == pytest.approx(area, abs=0.001)
+        np.testing.assert_allclose(curve, np.interp(at, false, true), rtol=0, atol=1e-12)
 
 
-def test_a_short_curve_is_kept_whole():
+def test_the_area_below_a_fine_curve_is_the_auc(predictions):
+    labels, probabilities = predictions
+    at = np.linspace(0, 1, 4000)
+    for c, curve in enumerate(roc(labels, probabilities, at)):
+        assert np.trapezoid(curve, at) == pytest.approx(roc_auc_score(labels == c, probabilities[:, c]), abs=5e-4)
+
+
+def test_a_curve_by_hand():
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.6, 0.4], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
-    first, _ = roc(labels, probabilities)
-    assert first.false_positive.tolist() == [0, 0, 0.5, 0.5, 1]
-    assert first.true_positive.tolist() == [0, 0.5, 0.5, 1, 1]
+    first, second = roc(labels, probabilities, np.array([0, 0.25, 0.5, 1]))
+    # Of class 0 by falling probability: one of its own, one of the others, one of its own, one of the others.
+    assert first.tolist() == [0.5, 0.5, 1, 1]
+    assert second.tolist() == [0.5, 0.5, 1, 1]
+
+
+def test_equal_probabilities_fall_together():
+    labels, at = np.array([0, 0, 1, 1]), np.array([0, 0.5, 1])
+    first, _ = roc(labels, np.full((4, 2), 0.5), at)
+    assert first.tolist() == [0, 0.5, 1]
 
 
 def test_a_class_without_samples_has_no_curve():
-    probabilities = np.full((4, 3), 1 / 3)
-    assert [curve is None for curve in roc(np.array([0, 0, 1, 1]), probabilities)] == [False, False, True]
-    assert roc(np.array([1, 1, 1, 1]), probabilities) == [None, None, None]
+    at, probabilities = np.array([0, 1]), np.full((4, 3), 1 / 3)
+    assert [curve is None for curve in roc(np.array([0, 0, 1, 1]), probabilities, at)] == [False, False, True]
+    assert roc(np.array([1, 1, 1, 1]), probabilities, at) == [None, None, None]

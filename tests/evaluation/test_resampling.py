@@ -55,6 +55,16 @@ def test_a_resampled_mean_is_the_mean_of_what_was_drawn():
     assert resampled_means(np.array([[1, 0, 0.5], [0, 1, 1]]), weights)[1] == pytest.approx([1 / 3, 2 / 3])
 
 
+def test_whole_numbers_have_the_same_means_as_the_same_fractions():
+    right = np.random.default_rng(0).integers(0, 4, (5, 400))
+    weights = bootstrap_weights(400, repeats=100)
+    np.testing.assert_allclose(
+        resampled_means(right, weights), resampled_means(right.astype(float), weights), rtol=0, atol=1e-13
+    )
+    huge = right + 10**9  # more than float32 holds in whole numbers
+    assert resampled_means(huge, weights) == pytest.approx(resampled_means(huge.astype(float), weights), rel=1e-15)
+
+
 def test_resampled_scores_are_those_of_the_drawn_samples():
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, (2, 60))

@@ -32,8 +32,27 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
         write(tmp_path / "file" / FILE, MEASURED)
 
 
-@pytest.mark.parametrize("text", [None, "", '{"model": "cnn"}', '{"unc'])
-def test_what_is_absent_or_broken_is_none(tmp_path, text):
-    if text is not None:
-        (tmp_path / FILE).write_text(text)
+def test_what_is_absent_is_none(tmp_path):
     assert read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"robustness\.json: Invalid JSON"),
+        ('{"unc', r"robustness\.json: Invalid JSON"),
+        ('{"model": "cnn"}', r"robustness\.json: dataset Field required"),
+        (MEASURED.model_dump_json().replace('{"1":0.5', '{"1":50'), r"accuracy\.fog\.1 .* less than or equal to 1"),
+        (MEASURED.model_copy(update={"accuracy": {}}).model_dump_json(), r"accuracy Dictionary should have at least 1"),
+    ],
+)
+def test_what_is_broken_says_why(tmp_path, text, said):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path)
+
+
+def test_what_cannot_be_opened_says_why(tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(ValueError, match=r"robustness\.json cannot be read \(IsADirectoryError\)"):
+        read(tmp_path)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -272,6 +273,33 @@ def test_a_damaged_copy_harms_the_whole_one_no_more_than_another_folder(tmp_path
     assert [stored.path for stored in records] == [whole]
     assert len(records.left_out) == 3
     assert any("cannot be read (BadZipFile)" in reason for _, reason in records.left_out)
+
+
+def test_arrays_of_any_layout_come_back_as_numpy_reads_them(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    arrays = {
+        "test_labels": np.arange(6)[::2],
+        "test_probabilities": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "test_ids": np.array(["a", "βγ"]),
+        "test_clean": np.zeros((0, 3), bool),
+        "test_groups": np.array(2.5),
+    }
+    np.savez_compressed(path / "predictions.npz", **arrays)
+    with zipfile.ZipFile(path / "predictions.npz", "a") as file, file.open("later.npy", "w") as member:
+        np.lib.format.write_array(member, np.arange(3), version=(2, 0))
+    (stored,) = load(tmp_path)
+    for name, expected in (arrays | {"later": np.arange(3)}).items():
+        found = stored.all_arrays()[name]
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    path = write(tmp_path, make_record(), make_predictions())
+    np.savez(path / "predictions.npz", test_ids=np.array([{}], dtype=object))
+    (stored,) = load(tmp_path)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        stored.arrays("test_ids")
 
 
 def test_predictions_with_a_turned_bit_raise_what_readers_expect(tmp_path):

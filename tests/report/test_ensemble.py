@@ -105,6 +105,14 @@ def test_each_seed_that_all_members_have_is_an_ensemble_of_one_row(make, vote):
     assert candidates(make.results, ["cnn", "vgg16"]).without(False) == [(3, 0)]
 
 
+def test_a_vote_across_seeds_is_not_called_one_seed(make, vote):
+    for seed in range(3):
+        make("cnn", seed=seed)
+    vote("cnn", across_seeds=True)
+    badges = rows_of(make).loc["ensemble"]["badges"].split(" · ")
+    assert "ensemble of 3" in badges and "members of 3 seeds" in badges and "1 seed" not in badges
+
+
 def test_across_seeds_all_seeds_of_the_members_vote_together(make, vote):
     for seed in range(3):
         make("cnn", seed)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from page_reader import Page, page_of
 
 from fer_bench.report.page import columns, explain, render
 from fer_bench.report.page.page import leaderboard_page
+from fer_bench.report.tables import to_markdown
 from fer_bench.report.write import read_board, write_report
 from fer_bench.reported import reported
 from fer_bench.trial import Predictions
@@ -62,6 +64,36 @@ def test_failed_trials_and_what_was_left_out_are_told(make):
     ((name, reason),) = page.board["left_out"]
     assert name.startswith("foreign-") and "predictions.npz cannot be read" in reason
     assert page.board["summary"].endswith("2 trials · 1 failed · 1 left out")
+
+
+def test_nothing_that_lies_there_is_passed_over_in_silence(make):
+    make("good")
+    (make("lost") / "predictions.npz").unlink()
+    cut = make("cut") / "predictions.npz"
+    cut.write_bytes(cut.read_bytes()[:2000])
+    (make.results / "records" / "notes.txt").write_text("mine")
+    (make.results / "records" / "photos").mkdir()
+    twice = make("twice", parameters=1)
+    shutil.copytree(twice, twice.with_name(f"{twice.name}-copy"))
+    make("twice", parameters=2)
+    reasons = {
+        "lost-": "predictions.npz is missing",
+        "cut-": "predictions.npz cannot be read (BadZipFile)",
+        "notes.txt": "a file, and records are folders",
+        "photos": "record.json cannot be read (there is none)",
+        twice.name: f"under one key it disagrees with {twice.name}-copy (parameters)",
+        f"{twice.name}-copy": f"under one key it disagrees with {twice.name} (parameters)",
+    }
+    board = read_board(make.results)
+    assert board.frame["model"].tolist() == ["good"]
+    page = page_of(make)
+    told = dict(page.board["left_out"])
+    assert len(told) == len(reasons) and page.board["summary"].endswith("1 trial · 6 left out")
+    text = to_markdown(board)
+    assert "## Left out (6)" in text
+    for name, reason in reasons.items():
+        assert any(known.startswith(name) and said == reason for known, said in told.items()), name
+        assert re.search(rf"^- {re.escape(name)}.*: {re.escape(reason)}$", text, re.MULTILINE), name
 
 
 def test_hostile_names_stay_text(make):

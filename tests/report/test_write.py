@@ -27,6 +27,7 @@ def test_report_writes_tables_and_pictures(make):
     assert names == [
         "leaderboard.md",
         "leaderboard.csv",
+        "leaderboard.tex",
         "leaderboard.html",
         *both("figures/fer2013-official/accuracy-time"),
         *both("figures/fer2013-official/cnn-confusion"),
@@ -42,7 +43,7 @@ def test_report_writes_tables_and_pictures(make):
 
 def test_figures_can_be_left_away(make):
     make()
-    assert len(write_report(make.results, figures=False)) == 3
+    assert len(write_report(make.results, figures=False)) == 4
     assert not (make.results / "figures").exists()
 
 
@@ -99,6 +100,7 @@ def test_failed_trials_alone_still_make_tables(make):
     assert [path.name for path in write_report(make.results)] == [
         "leaderboard.md",
         "leaderboard.csv",
+        "leaderboard.tex",
         "leaderboard.html",
     ]
 

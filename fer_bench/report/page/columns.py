@@ -37,6 +37,7 @@ ALL = (
     _score("interval", "95 % interval", "Of the accuracy, over the draw of the test images.", "interval"),
     _score("fold_accuracy", "mean of folds", "Mean of the folds' accuracies ± their standard deviation."),
     _score("clean_accuracy", "clean accuracy", "Accuracy on the test images that have no twin in another part."),
+    _score("corruption_accuracy", "under corruptions", "Mean accuracy on corrupted test images: see the notes."),
     _score("validation_accuracy", "validation accuracy", "Accuracy on the images that chose the epoch."),
     _score("balanced_accuracy", "balanced accuracy", "Mean of the recalls of the classes."),
     _score("top2_accuracy", "top-2 accuracy", "Share of test images whose class is one of the two most probable."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +17,6 @@ Read = Callable[[SeedResult], Predictions | None]  # the test predictions of a s
 
 MISTAKES = 20
 MOST_CURVES = 10  # trials whose history is drawn
-ROC_POINTS = 24
 LONGEST_ID = 120  # characters of a sample's id
 GRID = np.linspace(0, 1, 41) ** 2  # false positive rates: closest where curves bend
 
@@ -68,12 +68,9 @@ def _per_class(seeds: list[SeedResult]) -> list[dict[str, Any]]:
 
 def _roc(seeds: list[Predictions]) -> list[list[float] | None]:
     """True positive rates at GRID, mean over seeds (Fawcett, 2006: vertical averaging); None for a class without."""
-    classes = zip(*(roc(p.labels, p.probabilities, ROC_POINTS) for p in seeds), strict=True)
-    return [None if None in curves else _plain(np.mean([_at_grid(c) for c in curves], axis=0)) for curves in classes]
-
-
-def _at_grid(curve) -> np.ndarray:
-    return np.interp(GRID, np.append(0, curve.false_positive), np.append(0, curve.true_positive))
+    classes = zip(*(roc(p.labels, p.probabilities, GRID) for p in seeds), strict=True)
+    # `in` would compare arrays.
+    return [None if any(c is None for c in curves) else _plain(np.mean(curves, axis=0)) for curves in classes]
 
 
 def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
@@ -157,11 +154,11 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]
 
 def number(value: float | None) -> float | int | None:
     """Six digits are enough for any table; None for what is not known or not finite."""
-    if value is None or not np.isfinite(value):
+    if value is None or not math.isfinite(value):
         return None
     return int(value) if float(value).is_integer() else float(f"{value:.6g}")
 
 
 def _plain(values: Iterable[float]) -> list[float | None]:
     """Four digits, enough to draw; None where not finite."""
-    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values]
+    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in map(float, values)]
