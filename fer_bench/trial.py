@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-# Raised when a change of the training code changes what a recipe means; part of every key.
-PROCEDURE = 2
+# Raised when a change of the training code changes what a recipe means on a backend; part of every key.
+PROCEDURE = {"tensorflow": 2, "jax": 3, "torch": 2}
 
 # What stands in a Trial for people to read, without a bearing on the outcome.
 LABELS = {"recipe_name"}
@@ -45,7 +45,7 @@ class Trial(_Frozen):
     initial_weights: str  # "random", or "imagenet:<digest of the file>"
     seed: int
     backend: str
-    procedure: int = PROCEDURE
+    procedure: int
 
     @property
     def key(self) -> str:

@@ -138,6 +138,7 @@ def trial_of() -> Callable[..., Trial]:
             initial_weights="random",
             seed=seed,
             backend="tensorflow",
+            procedure=2,
         )
 
     return make

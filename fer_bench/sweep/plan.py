@@ -17,7 +17,7 @@ from fer_bench.protocols.fold import DoesNotFit, Fold
 from fer_bench.protocols.pool import load
 from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, data_of, recipes_of
 from fer_bench.training.weights import InitialWeights, find_initial_weights
-from fer_bench.trial import Trial
+from fer_bench.trial import PROCEDURE, Trial
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
                 initial_weights=weights.label,
                 seed=seed,
                 backend=backend,
+                procedure=PROCEDURE[backend],
             ),
             dataset,
             fold,

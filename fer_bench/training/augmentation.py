@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 from fer_bench.training.recipe import Augmentation
@@ -28,22 +31,27 @@ def augmented(
     return out if images.ndim == 4 else out[:, 0]
 
 
-def affine_maps(count: int, size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Random 2×3 maps, (count, 2, 3) float64, in pixels: a resized crop, then the others about the image's centre."""
+def affine_maps(
+    count: int, size: tuple[int, int], augmentation: Augmentation, rng: Any, xp: ModuleType = np
+) -> np.ndarray:
+    """Random 2×3 maps, (count, 2, 3) float64, in pixels: a resized crop, then the others about the image's centre.
+
+    With `xp` jax.numpy, float32 on the device; `rng` is then anything with a generator's `random` and `uniform`.
+    """
     height, width = size
-    flip = np.where(rng.random(count) < augmentation.flip, -1.0, 1.0)
-    angle = np.deg2rad(rng.uniform(-1, 1, count) * augmentation.rotation)
-    scale = 1 + rng.uniform(-1, 1, count) * augmentation.zoom
-    shift = rng.uniform(-1, 1, (count, 2)) * augmentation.shift * [width, height]
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.stack([np.stack([cos * flip, -sin], -1), np.stack([sin * flip, cos], -1)], 1)
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    flip = xp.where(rng.random((count,)) < augmentation.flip, -1.0, 1.0)
+    angle = xp.deg2rad(rng.uniform(-1, 1, (count,)) * augmentation.rotation)
+    scale = 1 + rng.uniform(-1, 1, (count,)) * augmentation.zoom
+    shift = rng.uniform(-1, 1, (count, 2)) * augmentation.shift * xp.array([width, height])
+    cos, sin = scale * xp.cos(angle), scale * xp.sin(angle)
+    linear = xp.stack([xp.stack([cos * flip, -sin], -1), xp.stack([sin * flip, cos], -1)], 1)
+    centre = xp.array([(width - 1) / 2, (height - 1) / 2])
     if not augmentation.resized_crop:
-        return np.concatenate([linear, (centre + shift - linear @ centre)[..., None]], axis=2)
-    enlarged, middle = _resized_crops(count, size, augmentation.resized_crop, rng)
+        return xp.concatenate([linear, (centre + shift - linear @ centre)[..., None]], axis=2)
+    enlarged, middle = _resized_crops(count, size, augmentation.resized_crop, rng, xp)
     linear = linear * enlarged[:, None, :]
     moved = centre + shift - (linear @ middle[..., None])[..., 0]
-    return np.concatenate([linear, moved[..., None]], axis=2)
+    return xp.concatenate([linear, moved[..., None]], axis=2)
 
 
 def relit(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
@@ -106,17 +114,17 @@ def _warped(images: np.ndarray, maps: np.ndarray, crop: int | None) -> np.ndarra
 
 
 def _resized_crops(
-    count: int, size: tuple[int, int], most: float, rng: np.random.Generator
+    count: int, size: tuple[int, int], most: float, rng: Any, xp: ModuleType
 ) -> tuple[np.ndarray, np.ndarray]:
     """Enlargement (count, 2) and middle in pixels (count, 2) of random parts, x before y; Szegedy et al., CVPR 2015.
 
     The aspect ratio is relative to the image's own, and narrowed for large parts so that all of them fit.
     """
-    area = rng.uniform(1 - most, 1, count)
-    aspect = np.exp(rng.uniform(-1, 1, count) * np.minimum(np.log(ASPECT), -np.log(area)))
-    part = np.sqrt(np.stack([area * aspect, area / aspect], 1))
+    area = rng.uniform(1 - most, 1, (count,))
+    aspect = xp.exp(rng.uniform(-1, 1, (count,)) * xp.minimum(xp.log(ASPECT), -xp.log(area)))
+    part = xp.sqrt(xp.stack([area * aspect, area / aspect], 1))
     corner = rng.random((count, 2)) * (1 - part)
-    return 1 / part, (corner + part / 2) * [size[1], size[0]] - 0.5
+    return 1 / part, (corner + part / 2) * xp.array([size[1], size[0]]) - 0.5
 
 
 def _corners(images: np.ndarray, crop: int | None, rng: np.random.Generator) -> np.ndarray:

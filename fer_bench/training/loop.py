@@ -135,7 +135,7 @@ def fit(
         with averaged_weights(model):
             predicted = predict(model, validation_images, crop=recipe.crop)
             accuracy = float(np.mean(predicted.probabilities.argmax(1) == validation_labels))
-            loss = _log_loss(predicted.probabilities, validation_labels)
+            loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
                 raise Diverged(f"the validation loss became {loss} in epoch {number}")
             if best is None or (accuracy, -loss) > best.merit:
@@ -232,6 +232,7 @@ def _traced(seconds: list[float]) -> float:
     return max(0.0, first - float(np.median(others or [first])))
 
 
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over samples of -ln of the label's probability, in nats."""
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())

@@ -41,7 +41,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Frozen weights have no average, and batch normalisation's statistics are what they are: those that the weights
     themselves have met, which the averaged weights, close by, meet as well.
     """
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # beneath the scaling of float16 losses
+    optimizer = beneath_scaling(model.optimizer)
     # The averages are zeros until a first step was taken; a scaled loss that overflows takes none.
     if not optimizer.use_ema or int(optimizer.iterations.numpy()) == 0:
         yield
@@ -55,6 +55,11 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         _assign(variables, weights)
+
+
+def beneath_scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer itself, where mixed_float16 has put one that scales losses around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from fer_bench.architecture import ARCHITECTURES
+from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.protocols.cut import groups_of
@@ -23,6 +24,8 @@ from fer_bench.training import loop, machine
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.recipe import BuildRecipe, Recipe
 from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
+
+MOST_ON_DEVICE = 2**31  # bytes of images that the loop on the device holds; beyond, they are streamed to it
 
 
 class Watcher(Protocol):
@@ -52,7 +55,12 @@ def build_model(
             f"The architecture '{architecture}' must return float32 logits of shape (batch, {classes}), "
             f"not {getattr(logits, 'dtype', type(logits).__name__)} {getattr(logits, 'shape', '')}."
         )
-    return keras.Model(inputs, logits, name=architecture)
+    model = keras.Model(inputs, logits, name=architecture)
+    if keras.backend.backend() == "jax":
+        from fer_bench.training import jax
+
+        jax.recur_without_cudnn(model)
+    return model
 
 
 def run_trial(
@@ -104,7 +112,7 @@ def _train_and_predict(
     model = build_model(trial.architecture, recipe, dataset.images.shape[1:], len(dataset.classes), weights_file)
     build_seconds = time.perf_counter() - began
 
-    fitted = loop.fit(
+    fitted = _loop(recipe, dataset)(
         model,
         dataset.images[fold.training],
         dataset.labels[fold.training],
@@ -141,6 +149,19 @@ def _train_and_predict(
         "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.clean),
     }
     return measured, predictions
+
+
+def _loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
+    """What trains: the loop on the device where JAX has one, and the images fit and need no imgaug.
+
+    On CPUs XLA runs convolutions inside a compiled loop hundreds of times slower than outside.
+    """
+    if keras.backend.backend() == "jax" and not recipe.augmentation.imgaug and dataset.images.nbytes <= MOST_ON_DEVICE:
+        from fer_bench.training import jax, jax_loop
+
+        if jax.accelerators():
+            return jax_loop.fit
+    return loop.fit
 
 
 def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarray) -> Predictions:
@@ -193,3 +214,4 @@ def _make_deterministic() -> None:
         from fer_bench.training import jax
 
         jax.make_deterministic()
+        jax.keep_programs(default_cache_dir() / "xla")

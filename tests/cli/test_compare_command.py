@@ -31,6 +31,7 @@ def write(place):
             initial_weights="random",
             seed=0,
             backend="tensorflow",
+            procedure=2,
         )
         known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
         if right is None:

@@ -30,6 +30,7 @@ def record(results: Path, model: str, seed: int) -> None:
         initial_weights="random",
         seed=seed,
         backend="tensorflow",
+        procedure=2,
     )
     made = Record(
         trial=trial,

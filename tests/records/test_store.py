@@ -27,6 +27,7 @@ def make_trial(seed: int = 0) -> Trial:
         initial_weights="random",
         seed=seed,
         backend="tensorflow",
+        procedure=2,
     )
 
 

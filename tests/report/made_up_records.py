@@ -105,6 +105,7 @@ class Maker:
             initial_weights=weights,
             seed=seed,
             backend=backend,
+            procedure=2,
         )
         finished = status == "finished"
         validation = validation or test or made_up(samples, accuracy, seed + 1000)

@@ -1,4 +1,4 @@
-"""On the JAX backend training obeys the same recipe: one test of all at once, in a process with that backend."""
+"""What must be tried with Keras on JAX, in processes with that backend."""
 
 import importlib.util
 import os
@@ -8,17 +8,30 @@ from pathlib import Path
 
 import pytest
 
-TEST = Path(__file__).with_name("test_freezing.py")
+HERE = Path(__file__).parent
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_training_on_jax():
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+
+@needs_jax
+def test_training_on_jax_obeys_the_same_recipe():
+    assert "1 passed" in on_jax(f"{HERE / 'test_freezing.py'}::test_unfreezing_goes_with_all_else")
+
+
+@needs_jax
+def test_the_loop_on_the_device():
+    out = on_jax(str(HERE / "test_jax_loop.py"))
+    assert " passed" in out and "skipped" not in out
+
+
+def on_jax(what: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{TEST}::test_unfreezing_goes_with_all_else"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", what],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        cwd=TEST.parents[2],
+        cwd=HERE.parents[1],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "1 passed" in done.stdout
+    return done.stdout
