@@ -92,7 +92,7 @@ class Costs(_Frozen):
     trace_seconds: float  # first calls of the compiled steps, beyond a usual call
     train_seconds: float  # all epochs: training steps and their input, without validation
     validation_seconds: float
-    images_per_second: float  # training throughput: median over steps
+    images_per_second: float  # training throughput: median over steps, or epochs where one is a single program
     predict_images_per_second: float | None  # at the prediction batch size, on the test images
     peak_memory_bytes: int | None  # of the process, while this trial ran; not of an accelerator's own memory
     predict_batch: int | None = None  # images to a call, of predict_images_per_second
