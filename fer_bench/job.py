@@ -43,9 +43,7 @@ def sweep_and_report(
     open_results(results)
     plan = make_plan(experiment, places, weights_folder(weights_dir), backend)
     save(_resolved(plan), results / "experiments")
-    known = records.load(results)
-    left = todo(plan, known, overwrite, retry_failed)
-    estimator = Estimator((stored.record for stored in known), describe_machine(backend))
+    left, estimator = _left(plan, results, backend, overwrite, retry_failed)
     _announce(plan, left, estimator, results, console)
     if keep_models and left.without_model:
         console.print(
@@ -58,6 +56,17 @@ def sweep_and_report(
         with View(console, left.missing, estimator) as view:
             run(left.missing, results, view, keep_models)
     return _report(plan, results, console)
+
+
+def _left(plan: Plan, results: Path, backend: str, overwrite: bool, retry_failed: bool) -> tuple[Todo, Estimator]:
+    """What is still to be run, and how long it may take.
+
+    The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through
+    all of them.
+    """
+    known = records.load(results)
+    left = todo(plan, known, overwrite, retry_failed)
+    return left, Estimator((stored.record for stored in known), describe_machine(backend))
 
 
 def _resolved(plan: Plan) -> Experiment:
@@ -123,7 +132,7 @@ def _expected(left: Todo, estimator: Estimator) -> str:
 
 def _report(plan: Plan, results: Path, console: Console) -> int:
     """Show the leaderboards that this experiment has a part in; write the files over all records of the folder."""
-    keys = {planned.trial.key for planned in plan.trials}
+    keys = {planned.key for planned in plan.trials}
     board = read_board(results)
     ours = [record for row in board.rows.values() for record in row.records if record.trial.key in keys]
     touched = {(record.trial.dataset, record.trial.protocol, record.trial.fingerprint) for record in ours}

@@ -1,5 +1,7 @@
 """What a sweep says when it has ended."""
 
+import gc
+import weakref
 from io import StringIO
 from types import SimpleNamespace
 
@@ -8,8 +10,12 @@ import pytest
 from rich.console import Console
 
 from fer_bench import job
+from fer_bench.records import Records
+from fer_bench.records.store import Stored
 from fer_bench.report.leaderboard import Board
 from fer_bench.report.write import MOST_DRAWN
+from fer_bench.sweep.plan import Planned
+from fer_bench.trial import Record
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -24,3 +30,21 @@ def test_rows_without_pictures_of_their_own_are_told_of(tmp_path, monkeypatch, m
     assert job._report(SimpleNamespace(trials=[]), tmp_path, Console(file=stream, width=500)) == 0
     said = f"training curves in figures/ are of {MOST_DRAWN} of the {rows} rows"
     assert (said in stream.getvalue()) == bool(more)
+
+
+def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, trial_of):
+    trial = trial_of("cnn")
+    known = {"trial": trial, "status": "failed", "started": "2025-01-01T00:00:00+00:00", "samples": {}}
+    seen = []
+
+    def load(results):
+        stored = Stored(Record(**known, machine={}, classes=["no", "yes"]), tmp_path)
+        seen.append(weakref.ref(stored))
+        return Records({trial.key: stored})
+
+    monkeypatch.setattr(job.records, "load", load)
+    plan = SimpleNamespace(trials=[Planned(trial, None, None, None)])
+    left, estimator = job._left(plan, tmp_path, "tensorflow", overwrite=False, retry_failed=False)
+    gc.collect()
+    assert (left.missing, left.failed) == ([], 1)
+    assert seen[0]() is None and estimator is not None

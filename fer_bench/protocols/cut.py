@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.part import Part
 from fer_bench.protocols.duplicates import digests
 from fer_bench.protocols.fold import DoesNotFit
 
@@ -96,7 +97,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
 
 def _contents(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
     """A name for each sample of its pixels and label, with a number where several agree in them: (samples,) str."""
-    pixels, labels = list(digests(dataset.images[samples])), dataset.labels[samples]
+    pixels, labels = list(digests(Part(dataset.images, samples))), dataset.labels[samples]
     names, seen = [""] * len(samples), Counter()
     for i in np.argsort(dataset.ids[samples], kind="stable"):
         name = f"{pixels[i].hex()}:{labels[i]}"

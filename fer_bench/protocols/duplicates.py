@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fer_bench.datasets.part import Part, let_go
+
+BLOCK = 4096  # images that are looked at together
+
 
 def identical(images: np.ndarray) -> np.ndarray:
     """Which images are pixel-identical: (samples,) int64, equal numbers for equal images, counted from 0.
@@ -18,10 +22,13 @@ def identical(images: np.ndarray) -> np.ndarray:
     return np.fromiter((groups.setdefault(digest, len(groups)) for digest in digests(images)), np.int64, len(images))
 
 
-def digests(images: np.ndarray) -> Iterator[bytes]:
+def digests(images: np.ndarray | Part) -> Iterator[bytes]:
     """A digest of each image's pixels, 16 bytes."""
-    rows = np.ascontiguousarray(images).reshape(len(images), math.prod(images.shape[1:]))
-    return (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    for start in range(0, len(images), BLOCK):
+        block = np.ascontiguousarray(images[start : start + BLOCK])
+        for row in block.reshape(len(block), math.prod(images.shape[1:])):
+            yield hashlib.blake2b(row, digest_size=16).digest()
+        let_go(images)
 
 
 def without_twins(groups: np.ndarray, samples: np.ndarray, others: np.ndarray) -> np.ndarray:

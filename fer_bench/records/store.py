@@ -7,6 +7,7 @@ whenever the writer is killed. Folders of several machines merge by copying.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
@@ -157,15 +159,16 @@ def load(results: Path | str) -> Records:
     if not folder.is_dir():
         return records
     found: dict[str, list[Stored]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(TEMPORARY):
-            continue  # the remains of a killed writer
-        try:
-            key, one = _read(path)
-        except _LeftOut as reason:
-            records.left_out.append((path, str(reason)))
-        else:
-            found[key].append(one)
+    with _uncollected():
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(TEMPORARY):
+                continue  # the remains of a killed writer
+            try:
+                key, one = _read(path)
+            except _LeftOut as reason:
+                records.left_out.append((path, str(reason)))
+            else:
+                found[key].append(one)
     for key, copies in found.items():
         kept, left_out = (copies[0], []) if len(copies) == 1 else _agreed(copies)
         records.left_out.extend(left_out)
@@ -229,19 +232,31 @@ def _difference(one: dict, other: dict) -> list[str]:
     return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which finds none here and would go through all that was read time and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class _LeftOut(Exception):
     """Why a path holds no record."""
 
 
 def _read(path: Path) -> tuple[str, Stored]:
     """A record with its key, which takes as long as the rest."""
-    if not path.is_dir():
-        raise _LeftOut("a file, and records are folders")
     try:
         record = Record.model_validate_json((path / "record.json").read_bytes())
-    except FileNotFoundError:
-        raise _LeftOut("record.json cannot be read (there is none)") from None
     except (OSError, ValidationError) as error:
+        if not path.is_dir():
+            raise _LeftOut("a file, and records are folders") from None
+        if isinstance(error, FileNotFoundError):
+            raise _LeftOut("record.json cannot be read (there is none)") from None
         raise _LeftOut(_reason(error)) from None
     key = record.trial.key
     if key[:KEY_LENGTH] not in path.name:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fer_bench.architecture import ARCHITECTURES, source_digest
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.part import let_go
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
 from fer_bench.protocols.catalogue import ARROW, SPLIT_SEED, Setting, folds, settings, title
 from fer_bench.protocols.fold import DoesNotFit, Fold
 from fer_bench.protocols.pool import load
 from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, data_of, recipes_of
+from fer_bench.training.specification import specification
 from fer_bench.training.weights import InitialWeights, find_initial_weights
 from fer_bench.trial import PROCEDURE, Trial
 
@@ -28,6 +31,11 @@ class Planned:
     dataset: Dataset
     fold: Fold
     weights_file: Path | None
+
+    @cached_property
+    def key(self) -> str:
+        """The trial's, which takes as long to hash as all else here."""
+        return self.trial.key
 
 
 @dataclass(frozen=True)
@@ -46,23 +54,29 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
         _importable(pair.architecture.name)
     datasets = {data: load(data, places) for data in data_of(experiment)}
     parts, unfit = split(settings(experiment.datasets, experiment.protocols), datasets)
+    for dataset in datasets.values():
+        let_go(dataset.images)  # of which twins were looked for
     holds = {name: "sequences" if dataset.images.ndim == 4 else "images" for name, dataset in datasets.items()}
     pairs = recipes_of(experiment, holds)
     for pair in pairs.possible:
         _refuse(pair, datasets, backend)
     started, pairs = _with_weights(pairs, weights_dir)  # last, because it may have to download
+    # What was asked for ("auto") has no bearing on the outcome, and so none on the key; what was found has.
+    resolved = [
+        (pair, weights, specification(pair.recipe) | {"initial_weights": weights.kind}) for pair, weights in started
+    ]
+    digests = {pair.architecture.name: source_digest(pair.architecture.name) for pair, _ in started}
     trials = [
         Planned(
             Trial(
                 architecture=pair.architecture.name,
-                source=source_digest(pair.architecture.name),
+                source=digests[pair.architecture.name],
                 dataset=dataset.name,
                 fingerprint=dataset.fingerprint,
                 protocol=title(setting.protocol),
                 fold=number,
                 recipe_name=pair.name,
-                # What was asked for ("auto") has no bearing on the outcome, and so none on the key; what was found has.
-                recipe=pair.recipe.model_dump(mode="json") | {"initial_weights": weights.kind},
+                recipe=recipe,
                 initial_weights=weights.label,
                 seed=seed,
                 backend=backend,
@@ -74,7 +88,7 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
         )
         for seed in dict.fromkeys(experiment.seeds)
         for setting, dataset_folds in parts.items()
-        for pair, weights in started
+        for pair, weights, recipe in resolved
         if setting.data in pair.datasets
         for dataset in [datasets[setting.data]]
         for number, fold in enumerate(dataset_folds)
@@ -148,7 +162,7 @@ def _once(trials: list[Planned]) -> tuple[list[Planned], list[str]]:
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
     for planned in trials:
         trial = planned.trial
-        kept = first.setdefault(trial.key, planned).trial
+        kept = first.setdefault(planned.key, planned).trial
         if kept is not trial:
             same[kept.recipe_name, trial.recipe_name].append(trial.architecture)
     told = [

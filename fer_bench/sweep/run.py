@@ -68,21 +68,20 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
     status = {key: stored.record.status for key, stored in known.stored.items()}
     missing, done = [], Counter()
     for planned in plan.trials:
-        found = None if overwrite else status.get(planned.trial.key)
+        found = None if overwrite else status.get(planned.key)
         if found is None or (found != "finished" and retry_failed):
             missing.append(planned)
         else:
             done["finished" if found == "finished" else "failed"] += 1
-            done["without model"] += found == "finished" and known.stored[planned.trial.key].model_file is None
+            done["without model"] += found == "finished" and known.stored[planned.key].model_file is None
     return Todo(missing, done["finished"], done["failed"], done["without model"])
 
 
-def run(missing: list[Planned], results: Path, watcher: SweepWatcher, keep_models: bool = False) -> list[Record]:
+def run(missing: list[Planned], results: Path, watcher: SweepWatcher, keep_models: bool = False) -> None:
     """Run trials and write each one's record and predictions as it ends. A failure is a record like another.
 
     With `keep_models` the trained model of each that finishes lies beside them.
     """
-    done = []
     with noticed() as check:
         stoppable = _Stoppable(watcher, check)
         for number, planned in enumerate(missing, start=1):
@@ -99,9 +98,7 @@ def run(missing: list[Planned], results: Path, watcher: SweepWatcher, keep_model
                 if model_file is not None:
                     shutil.rmtree(model_file.parent, ignore_errors=True)
             watcher.trial_ends(record)
-            done.append(record)
             check()
-    return done
 
 
 def _write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None) -> None:

@@ -13,9 +13,11 @@ from fer_bench.training.augmentation import augmented
 from fer_bench.training.mixing import mixed
 from fer_bench.training.recipe import Recipe
 
+PREDICTION_BATCH = 256
+
 
 class Batch(NamedTuple):
-    """Images (batch, [time,] height, width, 1) uint8 and targets (batch, classes) float32."""
+    """Images (batch, [time,] height, width, 1) uint8, or features, and targets (batch, classes) float32."""
 
     images: np.ndarray
     targets: np.ndarray
@@ -29,19 +31,26 @@ def batches(
     Every batch is full: the images left over differ from epoch to epoch. Seed and epoch decide all of it,
     whatever the threads do. labels (samples,) say what balanced sampling balances.
     """
-    order = sampled(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
-    batch_size = min(recipe.batch_size, len(order))
-    steps = len(order) // batch_size
+    steps = samples_of_steps(labels, recipe, seed, epoch)
 
     def make(step: int) -> Batch:
-        # Sorted: a memory map is read in one direction. The order within a batch has no effect on its gradient.
-        chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
+        chosen = steps[step]
         rng = np.random.default_rng([seed, epoch, step])
         x = augmented(images[chosen], recipe.augmentation, rng, recipe.crop)
         x, y = mixed(x, targets[chosen], recipe.augmentation, rng)
         return Batch(x[..., None], y)
 
-    yield from _ahead(make, steps)
+    yield from ahead(make, len(steps))
+
+
+def samples_of_steps(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
+    """The samples of each of an epoch's steps, all steps with as many.
+
+    Sorted: a memory map is read in one direction. The order within a batch has no effect on its gradient.
+    """
+    order = sampled(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
+    batch_size = min(recipe.batch_size, len(order))
+    return [np.sort(order[end - batch_size : end]) for end in range(batch_size, len(order) + 1, batch_size)]
 
 
 def sampled(labels: np.ndarray, sampling: Literal["shuffled", "balanced"], rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +82,7 @@ def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.nda
         real = len(part)
         return np.resize(part, (batch_size, *part.shape[1:]))[..., None], real
 
-    yield from _ahead(make, math.ceil(len(images) / batch_size))
+    yield from ahead(make, math.ceil(len(images) / batch_size))
 
 
 def cut_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
@@ -93,13 +102,13 @@ def cut_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: 
     return [np.ascontiguousarray(cut) for cut in cuts]
 
 
-def _ahead(make: Callable[[int], Any], steps: int) -> Iterator[Any]:
+def ahead(make: Callable[[int], Any], steps: int) -> Iterator[Any]:
     """make(0), make(1), …, each begun while the consumer works on the one before."""
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, 0) if steps else None
+        coming = pool.submit(make, 0) if steps else None
         for step in range(steps):
-            assert ahead is not None
-            made = ahead.result()
+            assert coming is not None
+            made = coming.result()
             if step + 1 < steps:
-                ahead = pool.submit(make, step + 1)
+                coming = pool.submit(make, step + 1)
             yield made

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import keras
 import numpy as np
 
+from fer_bench.training.features import Cache, cached_batches, make_cache
 from fer_bench.training.freezing import pretrained_variables, train_blocks
-from fer_bench.training.input import Batch, batches, cut_views, padded_batches
+from fer_bench.training.input import PREDICTION_BATCH, Batch, batches, cut_views, padded_batches
 from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
 from fer_bench.training.optimizer import averaged_weights, make_optimizer
-from fer_bench.training.recipe import Blocks, Recipe
+from fer_bench.training.recipe import Backbone, Blocks, Recipe
 from fer_bench.training.schedule import learning_rate
 from fer_bench.trial import Epoch
-
-PREDICTION_BATCH = 256
 
 
 class Diverged(Exception):
@@ -89,6 +88,12 @@ def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks) -> N
     compile_model(model, recipe)
 
 
+def _begin_head(head: keras.Model, recipe: Recipe) -> keras.Model:
+    """Compile the head of a cut model, which has no backbone that could learn more slowly."""
+    compile_model(head, recipe.model_copy(update={"backbone": Backbone()}))
+    return head
+
+
 def fit(
     model: keras.Model,
     images: np.ndarray,
@@ -105,6 +110,9 @@ def fit(
 
     The best epoch has the highest validation accuracy, then the lowest validation loss. `soft_labels` (samples,
     classes) are of the training images. Patience waits for the last stage of unfreezing. Raises Diverged.
+
+    While the whole backbone is frozen, the head is trained on features that are computed once, where `make_cache` can:
+    in the first epoch of each view, in its training time.
     """
     classes = model.output_shape[-1]
     targets = make_targets(recipe, labels, classes, soft_labels)
@@ -114,6 +122,9 @@ def fit(
     history: list[Epoch] = []
     best: Best | None = None
     step_seconds: list[float] = []
+    cached_seconds: list[float] = []  # a step's, of each epoch on cached features
+    cache: Cache | None = None
+    network = model  # what is trained: the model, or its head on cached features
     trace_seconds = 0.0
     since = 0  # the epoch that patience counts from
 
@@ -121,19 +132,29 @@ def fit(
         if begins := number in stages:
             began = time.perf_counter()
             begin_stage(model, recipe, stages[number])
-            trace_seconds += time.perf_counter() - began
+            cache = make_cache(model, images, validation_images, recipe) if number == 1 else None
+            network = _begin_head(cache.head, recipe) if cache else model
+            computed = sum(cache.call_seconds) - _traced(cache.call_seconds) if cache else 0.0
+            trace_seconds += time.perf_counter() - began - computed
             since = number - 1
 
         reached = [epoch.validation_accuracy for epoch in history]
         rates = [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
-        made = batches(images, targets, recipe, seed, number, labels)
-        trained = _train_epoch(model, made, weights, rates, f"epoch {number}", on_step)
+        taken = (images, targets, recipe, seed, number, labels)
+        made = cached_batches(cache, *taken) if cache else batches(*taken)
+        trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step)
         traced = _traced(trained.step_seconds) if begins else 0.0
-        step_seconds += [trained.step_seconds[0] - traced, *trained.step_seconds[1:]]
+        if cache:
+            cached_seconds.append((trained.seconds - traced) / steps)
+        else:
+            step_seconds += [trained.step_seconds[0] - traced, *trained.step_seconds[1:]]
 
         began = time.perf_counter()
-        with averaged_weights(model):
-            predicted = predict(model, validation_images, crop=recipe.crop)
+        with averaged_weights(network):
+            if cache:
+                predicted = predict_features(network, cache.validation)
+            else:
+                predicted = predict(model, validation_images, crop=recipe.crop)
             accuracy = float(np.mean(predicted.probabilities.argmax(1) == validation_labels))
             loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
@@ -150,7 +171,7 @@ def fit(
             validation_loss=loss,
             validation_accuracy=accuracy,
             train_seconds=trained.seconds - traced,
-            validation_seconds=time.perf_counter() - began - predict_traced,
+            validation_seconds=time.perf_counter() - began - predict_traced + (computed if begins else 0.0),
         )
         trace_seconds += traced + predict_traced
         history.append(epoch)
@@ -163,6 +184,8 @@ def fit(
     probabilities = best.probabilities
     if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
         probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
+    # A step on cached features bears its share of the time that they took.
+    step_seconds += [float(np.mean(cached_seconds))] * (steps * len(cached_seconds)) if cached_seconds else []
     rate = min(recipe.batch_size, len(labels)) / float(np.median(step_seconds))
     return Fitted(history, best.epoch, probabilities, trace_seconds, rate)
 
@@ -172,11 +195,22 @@ def predict(
 ) -> Predicted:
     """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
     batch = min(PREDICTION_BATCH, len(images))
+    made = ((cut_views(x, views, crop), real) for x, real in padded_batches(images, batch))
+    return _predicted(model, made, batch)
+
+
+def predict_features(head: keras.Model, features: np.ndarray) -> Predicted:
+    """Probabilities from features (samples, …), in their order."""
+    batch = min(PREDICTION_BATCH, len(features))
+    return _predicted(head, (([x[..., 0]], real) for x, real in padded_batches(features, batch)), batch)
+
+
+def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]], batch: int) -> Predicted:
     probabilities: list[np.ndarray] = []
     seconds: list[float] = []
-    for x, real in padded_batches(images, batch):
+    for views, real in made:
         seen = []
-        for view in cut_views(x, views, crop):
+        for view in views:
             began = time.perf_counter()
             logits = np.asarray(model.predict_on_batch(view), np.float32)
             seconds.append(time.perf_counter() - began)

@@ -30,6 +30,9 @@ class Backbone(_Part):
 
     trained_blocks: Blocks | tuple[tuple[When, Blocks], ...] = "all"
     learning_rate_factor: float = Field(1.0, gt=0, le=10)  # the backbone's learning rate over the head's
+    # Of how many augmented views of each training image a wholly frozen backbone computes the features once, for all
+    # epochs; None: what `specification.cached_views` says, 0: anew in every step.
+    cached_views: int | None = Field(None, ge=0)
 
     @field_validator("trained_blocks", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ import numpy as np
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.part import Part
 from fer_bench.errors import UserError
 from fer_bench.protocols.cut import groups_of
 from fer_bench.protocols.fold import Fold
@@ -114,9 +115,9 @@ def _train_and_predict(
 
     fitted = _loop(recipe, dataset)(
         model,
-        dataset.images[fold.training],
+        Part(dataset.images, fold.training),
         dataset.labels[fold.training],
-        dataset.images[fold.validation],
+        Part(dataset.images, fold.validation),
         dataset.labels[fold.validation],
         recipe,
         trial.seed,
@@ -125,7 +126,7 @@ def _train_and_predict(
         on_epoch=watched.epoch,
     )
     # Only here, after every choice has been made, are the test images opened.
-    tested = loop.predict(model, dataset.images[fold.test], recipe.test_views, recipe.crop)
+    tested = loop.predict(model, Part(dataset.images, fold.test), recipe.test_views, recipe.crop)
 
     costs = Costs(
         build_seconds=build_seconds,

@@ -1,5 +1,6 @@
 """Records are whole or not there, whoever is killed when; what cannot be read is named."""
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -360,6 +361,18 @@ def test_500_records_load_quickly(tmp_path, monkeypatch):
     began = time.process_time()
     assert len(load(tmp_path)) == 500
     assert time.process_time() - began < 2.5  # a quarter of a second on a free core
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_after_loading_if_it_was_before(tmp_path, enabled):
+    write(tmp_path, make_record(), make_predictions())
+    (tmp_path / "records" / "notes.txt").write_text("mine")
+    try:
+        (gc.enable if enabled else gc.disable)()
+        load(tmp_path)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 # Forks writers, each replacing one record and adding another in turn, and kills each at a random moment.

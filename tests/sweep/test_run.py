@@ -21,10 +21,10 @@ def test_a_sweep_runs_what_is_missing_and_then_nothing(plan_of, tmp_path, watche
     plan = plan_of(models=["tiny_raising", "tiny_nan", "tiny"])
     assert len(left(plan, results).missing) == 3
 
-    done = run(plan.trials, results, watcher)
-    assert [record.status for record in done] == ["failed", "diverged", "finished"]  # on it went
+    run(plan.trials, results, watcher)
     stored = {s.record.trial.architecture: s for s in records.load(results)}
-    assert [stored[r.trial.architecture].record for r in done] == done
+    assert [stored[p.trial.architecture].record.trial for p in plan.trials] == [p.trial for p in plan.trials]
+    assert [stored[p.trial.architecture].record.status for p in plan.trials] == ["failed", "diverged", "finished"]
     assert stored["tiny"].predictions("test").probabilities.shape == (18, 3)
     assert [e for e in watcher.events if e[0].startswith("trial")] == [
         ("trial begins", "tiny_raising", 1, 3),
@@ -46,6 +46,18 @@ def test_a_sweep_runs_what_is_missing_and_then_nothing(plan_of, tmp_path, watche
     assert len(left(longer, results).missing) == 2  # a changed recipe is another trial
     seeds = plan_of(models=["tiny"], seeds=[0, 1])
     assert [p.trial.seed for p in left(seeds, results).missing] == [1]
+
+
+def test_a_trial_is_recorded_without_a_look_at_the_others(plan_of, tmp_path, watcher, monkeypatch):
+    def read(path):
+        raise AssertionError(f"{path} was read while trials ran")
+
+    plan = plan_of(models=["tiny_raising", "tiny"])
+    run(plan.trials[:1], tmp_path, watcher)
+    monkeypatch.setattr(records.store, "_read", read)
+    run(plan.trials[1:], tmp_path, watcher)
+    monkeypatch.undo()
+    assert left(plan, tmp_path).missing == []
 
 
 def test_overwriting_leaves_one_record_with_the_same_predictions(plan_of, tmp_path, watcher):

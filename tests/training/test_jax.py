@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+SAME = "::test_without_augmentation_the_predictions_are_those_of_the_plain_way"
 
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
@@ -17,6 +18,11 @@ needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="
 @needs_jax
 def test_training_on_jax_obeys_the_same_recipe():
     assert "1 passed" in on_jax(f"{HERE / 'test_freezing.py'}::test_unfreezing_goes_with_all_else")
+
+
+@needs_jax
+def test_cached_features_train_as_the_plain_way_on_jax_too():
+    assert "4 passed" in on_jax(str(HERE / "test_features.py") + SAME)
 
 
 @needs_jax

@@ -197,7 +197,9 @@ class WatchedImages(np.ndarray):
 def test_the_test_images_are_opened_after_training_has_ended_and_once(dataset, fold, trial_of, watcher):
     images = dataset.images.view(WatchedImages)
     images.events = watcher.events
-    record, _ = run_trial(trial_of("tiny", epochs=3), replace(dataset, images=images), fold, None, watcher)
+    record, _ = run_trial(
+        trial_of("tiny", epochs=3, batch_size=20), replace(dataset, images=images), fold, None, watcher
+    )
     assert record.status == "finished", record.reason
     taken = [np.atleast_1d(event[1]) for event in watcher.events if event[0] == "images"]
     assert set(fold.training) <= set(np.concatenate(taken))  # the watch works

@@ -1,0 +1,103 @@
+"""A dataset may be larger than memory: its images are read from their map as they are needed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+STATUS = Path("/proc/self/status")
+GIGABYTE = 10**9
+
+# Plans and runs one trial on the images of a file, and prints how much memory that took at most, in bytes: of its own,
+# and with what it has mapped of files.
+TRIAL = """
+import os, re, sys
+os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "tensorflow", "3"
+import json
+from pathlib import Path
+import numpy as np
+from fer_bench.architecture import ARCHITECTURES
+from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.experiment import Experiment
+from fer_bench.sweep.plan import make_plan
+from fer_bench.training.train import run_trial
+
+images = np.load(sys.argv[1], mmap_mode="r")
+count = len(images)
+dataset = Dataset(
+    name="made",
+    images=images,
+    labels=np.arange(count) % 7,
+    ids=np.array([f"made-{number:07d}" for number in range(count)]),
+    classes=tuple("abcdefg"),
+    fingerprint="made",
+    split=np.repeat(np.arange(3, dtype=np.int8), (count - 2 * (count // 10), count // 10, count // 10)),
+)
+
+
+class Watcher:
+    most = {"RssAnon": 0, "VmRSS": 0}
+
+    def step(self, step, steps, loss):
+        if step < 10 or step % 20 == 0:
+            self.look()
+
+    def epoch(self, epoch, epochs):
+        self.look()
+
+    def look(self):
+        status = Path("/proc/self/status").read_text()
+        for name, most in self.most.items():
+            self.most[name] = max(most, int(re.search(name + r":\\s+(\\d+) kB", status)[1]) * 1024)
+
+
+@DATASETS.register("made", title="made images", source="the tests")
+def load_made(places):
+    return dataset
+
+
+ARCHITECTURES.scan(Path(sys.argv[2]))
+recipe = {"epochs": 1, "batch_size": 64, "augmentation": "none"}
+experiment = Experiment(name="million", models=["tiny"], datasets=["made"], recipe=recipe)
+(planned,) = make_plan(experiment, Places(Path("data")), None, "tensorflow").trials
+watcher = Watcher()
+record, predictions = run_trial(planned.trial, planned.dataset, planned.fold, None, watcher)
+watcher.look()
+assert len(predictions["test"].labels) == count // 10
+print(json.dumps({"status": record.status + record.reason, **watcher.most}))
+"""
+
+
+@pytest.fixture
+def images_file(tmp_path):
+    """Writes a file of so many images of 48×48, 2.3 GB for a million; it is gone after the test."""
+    file = tmp_path / "images.npy"
+
+    def write(count: int) -> Path:
+        images = np.lib.format.open_memmap(file, "w+", np.uint8, (count, 48, 48))
+        rng = np.random.default_rng(0)
+        for start in range(0, count, 10_000):
+            block = images[start : start + 10_000]
+            block[:] = rng.integers(0, 256, block.shape, np.uint8)
+        return file
+
+    yield write
+    file.unlink(missing_ok=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not say how much memory a process has")
+def test_a_million_images_train_in_less_than_a_gigabyte_beside_the_model(images_file, tiny_architectures):
+    def most(count: int) -> dict:
+        command = [sys.executable, "-c", TRIAL, str(images_file(count)), str(tiny_architectures)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=280)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    few, many = most(1000), most(1_000_000)
+    assert few["status"] == many["status"] == "finished"
+    assert many["RssAnon"] - few["RssAnon"] < GIGABYTE / 4
+    assert many["VmRSS"] - few["VmRSS"] < GIGABYTE  # with the pages of the map that are being read
