@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import keras
 from rich.console import Console
@@ -18,11 +19,17 @@ from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
 from fer_bench.report.write import not_drawn, read_board, write_board
 from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.plan import Plan, make_plan
+from fer_bench.sweep.executors.executor import Executor
+from fer_bench.sweep.executors.here import here
+from fer_bench.sweep.executors.processes import Processes, available_cores
+from fer_bench.sweep.plan import Plan, Planned, make_plan
 from fer_bench.sweep.run import Todo, open_results, run, todo
+from fer_bench.sweep.side_by_side import Split, in_order, measured_gains
 from fer_bench.sweep.view import View, duration
 from fer_bench.training.machine import describe_machine
 from fer_bench.training.weights import weights_folder
+
+MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
 
 
 def sweep_and_report(
@@ -34,8 +41,11 @@ def sweep_and_report(
     overwrite: bool = False,
     retry_failed: bool = False,
     keep_models: bool = False,
+    jobs: int | None = 1,
 ) -> int:
     """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
+
+    jobs: trials at a time; None: several of those that are measured to train faster so.
 
     UserError, before any training, for whatever is wrong with the request.
     """
@@ -43,7 +53,8 @@ def sweep_and_report(
     open_results(results)
     plan = make_plan(experiment, places, weights_folder(weights_dir), backend)
     save(_resolved(plan), results / "experiments")
-    left, estimator = _left(plan, results, backend, overwrite, retry_failed)
+    machine = describe_machine(backend)
+    left, estimator = _left(plan, results, machine, overwrite, retry_failed)
     _announce(plan, left, estimator, results, console)
     if keep_models and left.without_model:
         console.print(
@@ -53,12 +64,13 @@ def sweep_and_report(
             highlight=False,
         )
     if left.missing:
-        with View(console, left.missing, estimator) as view:
-            run(left.missing, results, view, keep_models)
+        missing, executor, at_a_time = _in_turn(left.missing, jobs, results, machine, estimator, places, console)
+        with View(console, missing, estimator, at_a_time) as view:
+            run(missing, results, view, keep_models, executor)
     return _report(plan, results, console)
 
 
-def _left(plan: Plan, results: Path, backend: str, overwrite: bool, retry_failed: bool) -> tuple[Todo, Estimator]:
+def _left(plan: Plan, results: Path, machine: dict[str, Any], overwrite: bool, retry_failed: bool) -> tuple[Todo, Estimator]:
     """What is still to be run, and how long it may take.
 
     The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through
@@ -66,7 +78,38 @@ def _left(plan: Plan, results: Path, backend: str, overwrite: bool, retry_failed
     """
     known = records.load(results)
     left = todo(plan, known, overwrite, retry_failed)
-    return left, Estimator((stored.record for stored in known), describe_machine(backend))
+    return left, Estimator((stored.record for stored in known), machine)
+
+
+def _in_turn(
+    missing: list[Planned],
+    jobs: int | None,
+    results: Path,
+    machine: dict[str, Any],
+    estimator: Estimator,
+    places: Places,
+    console: Console,
+) -> tuple[list[Planned], Executor, int]:
+    """The trials in the order they run, who runs them, and how many at a time."""
+    if len(missing) < 2 or jobs == 1:
+        return missing, here, 1
+    if jobs:
+        return missing, Processes(jobs, results), jobs
+    memory = machine["memory_bytes"] or 0
+    count = min(len(available_cores()), max(1, memory // MEMORY_OF_A_TRIAL))
+    if count == 1 or machine["accelerator"] != "none":
+        return missing, here, 1  # a GPU is shared out by time, not by cores
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    gains = measured_gains(missing, count, machine, estimator, places.cache_dir, say)
+    ordered, together = in_order(missing, gains)
+    if not together:
+        return missing, here, 1
+    names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in ordered[:together]))
+    say(f"{count} at a time, which is faster here: {names}. --exclusive runs and times them one by one.")
+    return ordered, Split(together, count, results), count
 
 
 def _resolved(plan: Plan) -> Experiment:

@@ -100,6 +100,7 @@ class Costs(_Frozen):
     model_bytes: int | None = None  # on disk, as a .keras file without optimizer
     latency_p50_seconds: float | None = None  # a call with one image, warmed up, from array to array
     latency_p95_seconds: float | None = None
+    beside: int = 1  # trials at a time on the machine, each on a share of its cores; 1: this one alone
 
 
 class Member(_Frozen):

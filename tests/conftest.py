@@ -150,8 +150,9 @@ class StubWatcher:
     def __init__(self) -> None:
         self.events: list[tuple] = []
 
-    def trial_begins(self, planned, number: int, of: int) -> None:
+    def trial_begins(self, planned, number: int, of: int) -> StubWatcher:
         self.events.append(("trial begins", planned.trial.architecture, number, of))
+        return self
 
     def step(self, step: int, steps: int, loss: float) -> None:
         self.events.append(("step", step, steps))
@@ -159,7 +160,7 @@ class StubWatcher:
     def epoch(self, epoch: Epoch, epochs: int) -> None:
         self.events.append(("epoch", epoch.epoch, epochs))
 
-    def trial_ends(self, record: Record) -> None:
+    def ends(self, record: Record) -> None:
         self.events.append(("trial ends", record.status))
 
 

@@ -69,6 +69,13 @@ TRAINING = [
     click.option("--overwrite", is_flag=True, help="Run again what is recorded already."),
     click.option("--retry-failed", is_flag=True, help="Run again what is recorded as failed."),
     click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        help="Trials at a time, each on its share of the cores.  [default: several of those that this machine was "
+        "measured to train faster so, else one]",
+    ),
+    click.option("--exclusive", is_flag=True, help="One trial at a time on all cores, so that times compare."),
+    click.option(
         "--keep-models",
         is_flag=True,
         help="Keep each trained model, as model.keras beside its record. For trials recorded before: with --overwrite.",

@@ -22,6 +22,7 @@ from fer_bench.cli.options import (
     places_of,
     recipe_flags,
 )
+from fer_bench.errors import UserError
 
 if TYPE_CHECKING:
     from fer_bench.experiment import Experiment
@@ -81,12 +82,16 @@ def _sweep(
     backend: str | None,
     overwrite: bool,
     retry_failed: bool,
+    jobs: int | None,
+    exclusive: bool,
     keep_models: bool,
     outside: tuple[Path, ...],
     data_dir: Path | None,
     skip_bad: bool,
     results_dir: Path,
 ) -> None:
+    if exclusive and jobs not in (None, 1):
+        raise UserError(f"--exclusive runs one trial at a time, and --jobs asks for {jobs}.")
     add_outside(outside)
     places = places_of(data_dir, skip_bad)
     experiment = _experiment(experiment_file, datasets or default_dataset(data_dir)).with_flags(
@@ -103,8 +108,9 @@ def _sweep(
     import_keras(backend)
     from fer_bench.job import sweep_and_report
 
+    at_a_time = 1 if exclusive else jobs
     failed = sweep_and_report(
-        experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed, keep_models
+        experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed, keep_models, at_a_time
     )
     sys.exit(1 if failed else 0)
 

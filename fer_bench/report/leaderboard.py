@@ -278,6 +278,9 @@ def _badges(row: Row) -> list[str]:
         badges += [SELECTION, _precision(trial), trial.backend]
     if trial.ensemble:
         badges.insert(1 + len(row.remarks), _ensemble_of(row))
+    beside = max((record.costs.beside for record in row.records if record.costs), default=1)
+    if beside > 1:
+        badges.append(f"timed {beside} trials side by side")
     if len(row.folds) > 1:
         badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
     return [SYNTHETIC, *badges] if trial.dataset == SYNTHETIC else badges

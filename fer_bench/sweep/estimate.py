@@ -40,8 +40,9 @@ class Estimator:
     def __init__(self, records: Iterable[Record], machine: dict) -> None:
         speeds: dict[tuple, list[float]] = {}
         for record in records:
+            # Beside others a trial has a share of the cores: its machine is another.
             if record.costs and _same_machine(record.machine, machine):
-                key = _speed_key(record.trial.architecture, record.trial.recipe)
+                key = speed_key(record.trial.architecture, record.trial.recipe)
                 speeds.setdefault(key, []).append(record.costs.images_per_second)
         self._measured = {key: statistics.median(values) for key, values in speeds.items()}
         self._scale = matrix_product_gflops() / REFERENCE_GFLOPS
@@ -49,7 +50,7 @@ class Estimator:
     def seconds(self, planned: Planned) -> float | None:
         """Expected wall-clock of all epochs, tracing and prediction."""
         recipe = planned.trial.recipe
-        speed = self._measured.get(_speed_key(planned.trial.architecture, recipe))
+        speed = self._measured.get(speed_key(planned.trial.architecture, recipe))
         if speed is None:
             reference = describe(planned.trial.architecture).reference_speed
             if reference is None:
@@ -61,7 +62,8 @@ class Estimator:
         return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / VALIDATION_SPEED / speed
 
 
-def _speed_key(architecture: str, recipe: dict) -> tuple:
+def speed_key(architecture: str, recipe: dict) -> tuple:
+    """What decides the speed of a trial, but for the machine and the batch size."""
     trained = json.dumps(recipe.get("backbone", {}).get("trained_blocks", "all"))  # absent in older records
     return architecture, recipe["input_size"], recipe["precision"], trained
 

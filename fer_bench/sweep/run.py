@@ -1,4 +1,4 @@
-"""Run a plan: one trial after the other in this process, each recorded before the next begins."""
+"""Run a plan: each trial is recorded as it ends."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from fer_bench import records
 from fer_bench.errors import UserError
-from fer_bench.records.store import FOLDER, MODEL, TEMPORARY
+from fer_bench.records.store import FOLDER, TEMPORARY
+from fer_bench.sweep.executors.executor import Executor, Follower
+from fer_bench.sweep.executors.here import here
 from fer_bench.sweep.interrupt import noticed
 from fer_bench.sweep.plan import Plan, Planned
-from fer_bench.training.train import Watcher, run_trial
 from fer_bench.trial import Epoch, Predictions, Record
 
 STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
 
 
-class SweepWatcher(Watcher, Protocol):
+class SweepWatcher(Protocol):
     """Whoever wants to follow a sweep."""
 
-    def trial_begins(self, planned: Planned, number: int, of: int) -> None: ...
-
-    def trial_ends(self, record: Record) -> None: ...
+    def trial_begins(self, planned: Planned, number: int, of: int) -> Follower: ...
 
 
 @dataclass(frozen=True)
@@ -77,28 +76,34 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
     return Todo(missing, done["finished"], done["failed"], done["without model"])
 
 
-def run(missing: list[Planned], results: Path, watcher: SweepWatcher, keep_models: bool = False) -> None:
+def run(
+    missing: list[Planned],
+    results: Path,
+    watcher: SweepWatcher,
+    keep_models: bool = False,
+    executor: Executor = here,
+) -> None:
     """Run trials and write each one's record and predictions as it ends. A failure is a record like another.
 
     With `keep_models` the trained model of each that finishes lies beside them.
     """
+    models = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" if keep_models else None
     with noticed() as check:
-        stoppable = _Stoppable(watcher, check)
-        for number, planned in enumerate(missing, start=1):
-            watcher.trial_begins(planned, number, len(missing))
-            model_file = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" / MODEL if keep_models else None
-            try:
-                record, predictions = run_trial(
-                    planned.trial, planned.dataset, planned.fold, planned.weights_file, stoppable, model_file
-                )
-                if record.status != "finished":
-                    check()  # a library that was interrupted may have made an error of its own of it
-                _write(results, record, predictions, model_file)
-            finally:
-                if model_file is not None:
-                    shutil.rmtree(model_file.parent, ignore_errors=True)
-            watcher.trial_ends(record)
-            check()
+
+        def follow(planned: Planned, number: int, of: int) -> Follower:
+            return _Stoppable(watcher.trial_begins(planned, number, of), check)
+
+        try:
+            with closing(executor(missing, follow, models)) as outcomes:
+                for outcome in outcomes:
+                    if outcome.record.status != "finished":
+                        check()  # a library that was interrupted may have made an error of its own of it
+                    _write(results, outcome.record, outcome.predictions, outcome.model_file)
+                    outcome.follower.ends(outcome.record)
+                    check()
+        finally:
+            if models is not None:
+                shutil.rmtree(models, ignore_errors=True)
 
 
 def _write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None) -> None:
@@ -113,15 +118,18 @@ def _write(results: Path, record: Record, predictions: dict[str, Predictions], m
 
 
 class _Stoppable:
-    """A watcher after whose events a Ctrl-C that was lost is raised again."""
+    """A follower after whose events a Ctrl-C that was lost is raised again."""
 
-    def __init__(self, watcher: Watcher, check: Callable[[], None]) -> None:
-        self._watcher, self._check = watcher, check
+    def __init__(self, follower: Follower, check: Callable[[], None]) -> None:
+        self._follower, self._check = follower, check
 
     def step(self, step: int, steps: int, loss: float) -> None:
-        self._watcher.step(step, steps, loss)
+        self._follower.step(step, steps, loss)
         self._check()
 
     def epoch(self, epoch: Epoch, epochs: int) -> None:
-        self._watcher.epoch(epoch, epochs)
+        self._follower.epoch(epoch, epochs)
         self._check()
+
+    def ends(self, record: Record) -> None:
+        self._follower.ends(record)

@@ -60,14 +60,14 @@ def test_one_that_a_finaliser_loses_is_not_printed(monkeypatch):
     assert printed == [ValueError]
 
 
-@pytest.mark.parametrize("when", ["step", "epoch", "trial_ends"])
+@pytest.mark.parametrize("when", ["step", "epoch", "ends"])
 def test_a_sweep_ends_after_an_interrupt_that_was_lost(plan_of, tmp_path, watcher, monkeypatch, when):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
     usual = getattr(watcher, when)
     monkeypatch.setattr(watcher, when, lambda *event: (usual(*event), press_and_lose()))
     with pytest.raises(KeyboardInterrupt):
         run(plan.trials, tmp_path, watcher)
-    assert len(records.load(tmp_path)) == (1 if when == "trial_ends" else 0)
+    assert len(records.load(tmp_path)) == (1 if when == "ends" else 0)
 
 
 def test_an_error_that_an_interrupt_has_become_is_no_failed_trial(plan_of, tmp_path, watcher, monkeypatch):
