@@ -70,7 +70,9 @@ def sweep_and_report(
     return _report(plan, results, console)
 
 
-def _left(plan: Plan, results: Path, machine: dict[str, Any], overwrite: bool, retry_failed: bool) -> tuple[Todo, Estimator]:
+def _left(
+    plan: Plan, results: Path, machine: dict[str, Any], overwrite: bool, retry_failed: bool
+) -> tuple[Todo, Estimator]:
     """What is still to be run, and how long it may take.
 
     The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through

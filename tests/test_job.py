@@ -15,6 +15,7 @@ from fer_bench.records.store import Stored
 from fer_bench.report.leaderboard import Board
 from fer_bench.report.write import MOST_DRAWN
 from fer_bench.sweep.plan import Planned
+from fer_bench.training.machine import describe_machine
 from fer_bench.trial import Record
 
 
@@ -44,7 +45,7 @@ def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, t
 
     monkeypatch.setattr(job.records, "load", load)
     plan = SimpleNamespace(trials=[Planned(trial, None, None, None)])
-    left, estimator = job._left(plan, tmp_path, "tensorflow", overwrite=False, retry_failed=False)
+    left, estimator = job._left(plan, tmp_path, describe_machine("tensorflow"), overwrite=False, retry_failed=False)
     gc.collect()
     assert (left.missing, left.failed) == ([], 1)
     assert seen[0]() is None and estimator is not None

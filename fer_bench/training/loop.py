@@ -15,6 +15,7 @@ from typing import Literal
 import keras
 import numpy as np
 
+from fer_bench.training import reuse
 from fer_bench.training.features import Cache, cached_batches, make_cache
 from fer_bench.training.freezing import pretrained_variables, train_blocks
 from fer_bench.training.input import PREDICTION_BATCH, Batch, batches, cut_views, padded_batches
@@ -83,9 +84,12 @@ def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks) -> N
 
     The optimizer's moments and moving averages start anew with the stage; the learning-rate schedule goes on.
     """
-    if recipe.backbone.freezes:
+    if recipe.backbone.freezes:  # what is traced changes from stage to stage
         train_blocks(model, trained_blocks)
-    compile_model(model, recipe)
+        compile_model(model, recipe)
+    elif not reuse.begun_again(model):
+        compile_model(model, recipe)
+        reuse.compiled(model)
 
 
 def _begin_head(head: keras.Model, recipe: Recipe) -> keras.Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from fer_bench.datasets.part import Part
 from fer_bench.errors import UserError
 from fer_bench.protocols.cut import groups_of
 from fer_bench.protocols.fold import Fold
-from fer_bench.training import loop, machine
+from fer_bench.training import loop, machine, reuse
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.recipe import BuildRecipe, Recipe
 from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
@@ -93,6 +94,7 @@ def run_trial(
     except loop.Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
+        reuse.forget()  # its functions may be half made
         reason = f"{type(error).__name__}: {str(error).strip()}"
         return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
     return Record(**known, status="finished", **measured), predictions
@@ -110,7 +112,11 @@ def _train_and_predict(
     if reason := machine.precision_unsupported(recipe.precision, trial.backend):
         raise UserError(reason)
     began = time.perf_counter()
-    model = build_model(trial.architecture, recipe, dataset.images.shape[1:], len(dataset.classes), weights_file)
+    shape, classes = dataset.images.shape[1:], len(dataset.classes)
+    model = reuse.prepared(
+        json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes]),
+        lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
+    )
     build_seconds = time.perf_counter() - began
 
     fitted = _loop(recipe, dataset)(

@@ -1,6 +1,7 @@
 """What gains by running several at a time does so, and nothing else; the measurement is made once."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -22,7 +23,7 @@ class Hour:
 class Processes:
     """Stands for the executor: what it is asked to run, and made-up speeds."""
 
-    asked: list[tuple[int, list]] = []
+    asked: ClassVar[list[tuple[int, list]]] = []
 
     def __init__(self, count, results):
         self.count = count
