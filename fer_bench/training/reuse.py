@@ -24,12 +24,13 @@ class _Kept:
 _last: list[_Kept] = []  # one at most
 
 
-def prepared(key: str, build: Callable[[], keras.Model]) -> keras.Model:
+def prepared(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
     """A model as `build` makes it, with its initial weights and random states; traced already where the key is known.
 
-    key: all that decides what is traced: architecture and its source, recipe, shapes, classes.
+    key: all that decides what is traced: architecture and its source, recipe, shapes, classes. None: nothing is kept.
     """
-    if keras.backend.backend() != "tensorflow":
+    if key is None or keras.backend.backend() != "tensorflow":
+        forget()
         return build()
     if not _last or _last[0].key != key:
         forget()

@@ -113,8 +113,9 @@ def _train_and_predict(
         raise UserError(reason)
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
+    traced = json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes])
     model = reuse.prepared(
-        json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes]),
+        None if recipe.backbone.freezes else traced,  # each stage of unfreezing is traced anew
         lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
     )
     build_seconds = time.perf_counter() - began

@@ -33,6 +33,7 @@ def record(results, model, dataset="fer2013", right=120, recipe="default"):
         initial_weights="random",
         seed=0,
         backend="tensorflow",
+        procedure=2,
     )
     known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
     if right is None:
