@@ -23,7 +23,7 @@ import click
 
 os.environ["KERAS_BACKEND"] = "jax"
 IMAGE, CLASSES = (48, 48), 7
-MATRIX, PRODUCTS = int(os.environ.get("MATRIX", "8192")), 20
+MATRIX, PRODUCTS = 8192, 20
 
 
 def matrix_rate(dtype: str) -> float:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fer_bench.training.input import sampled
+from fer_bench.training.input import samples_of_steps
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state, weights_of
 from fer_bench.training.loop import PREDICTION_BATCH, Diverged, Fitted, begin_stage, log_loss, predict, softmax
 from fer_bench.training.loss import class_weights, make_targets
@@ -90,7 +90,7 @@ def fit_together(
 
         began = time.perf_counter()
         rates = np.array([run.rates(number, steps) for run in runs], np.float32)
-        order = np.stack([_order(labels, recipe, run.seed, number, steps) for run in runs])
+        order = np.stack([samples_of_steps(labels, recipe, run.seed, number) for run in runs]).astype(np.int32)
         keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), number) for run in runs])
         state, trained = program.train(state, order, rates, keys, data.images, data.targets)
         losses, accuracies = map(np.asarray, _waited_for(trained))
@@ -198,13 +198,6 @@ class _Run:
 
 def _steps(recipe: Recipe, labels: np.ndarray) -> int:
     return max(1, len(labels) // recipe.batch_size)
-
-
-def _order(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int, steps: int) -> np.ndarray:
-    """Samples of each step, (steps, batch) int32, as `input.batches` draws them."""
-    order = sampled(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
-    batch = min(recipe.batch_size, len(order))
-    return order[: steps * batch].reshape(steps, batch).astype(np.int32)
 
 
 def _full_batches(images: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Trials of one shape are traced once: the next one takes the compiled model of the last, with weights of its own.
 
-Tracing takes seconds, and of a fold of a small dataset a third of all. One model is kept. On JAX and Torch none is: one
+Tracing takes seconds, of a fold of a small dataset a fifth of all. One model is kept. On JAX and Torch none is: one
 finds its programs again by itself (see `jax.keep_programs`), the other compiles nothing.
 """
 

@@ -66,6 +66,17 @@ def test_a_process_that_dies_takes_its_trial_alone(plan_of, scanned, tmp_path, w
     assert not multiprocessing.active_children()
 
 
+def test_a_process_that_died_between_trials_is_replaced(plan_of, tmp_path, watcher, monkeypatch):
+    def killed(record):
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
+
+    monkeypatch.setattr(watcher, "ends", killed)
+    run(plan_of(models=["tiny"], seeds=[0, 1]).trials, tmp_path, watcher, executor=Processes(1, tmp_path))
+    assert [stored.record.status for stored in records.load(tmp_path)] == ["finished", "finished"]
+
+
 def test_an_interrupt_ends_the_processes(plan_of, tmp_path, watcher, monkeypatch):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2], epochs=3)
 

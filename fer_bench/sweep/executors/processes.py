@@ -67,7 +67,9 @@ class Processes:
                 while waiting or any(worker.job for worker in workers.values()):
                     for place, cores in enumerate(self._shares):
                         if waiting and (place not in workers or workers[place].job is None):
-                            worker = workers.get(place) or workers.setdefault(place, _started(cores))
+                            worker = workers.get(place)
+                            if worker is None or not worker.process.is_alive():  # it may have died idle, too
+                                worker = workers[place] = _started(cores)
                             number, planned = waiting.popleft()
                             dataset = planned.dataset
                             if id(dataset) not in numbers:
@@ -76,9 +78,9 @@ class Processes:
                             at = numbers[id(dataset)]
                             follower = follow(planned, number, len(missing))
                             self._give(worker, planned, follower, at, shared[at], model_file_in(models, number))
-                    busy = {place: worker for place, worker in workers.items() if worker.job}
-                    wait([end for w in busy.values() for end in (w.connection, w.process.sentinel)])
-                    for place, worker in busy.items():
+                    busy = [worker for worker in workers.values() if worker.job]
+                    wait([end for w in busy for end in (w.connection, w.process.sentinel)])
+                    for worker in busy:
                         ended = self._heard(worker)
                         if ended is None and not worker.process.is_alive():
                             ended = self._heard(worker) or self._died(worker)
@@ -87,8 +89,6 @@ class Processes:
                         record, predictions = ended
                         outcome = Outcome(self._marked(record), predictions, worker.follower, worker.job.model_file)
                         worker.job = None
-                        if not worker.process.is_alive():
-                            del workers[place]
                         yield outcome
             finally:
                 _end(list(workers.values()))
