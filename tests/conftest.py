@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -82,6 +83,14 @@ def _no_download() -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_model_kept() -> Iterator[None]:
+    """No test goes on with the compiled model of another, which may have put something else under its name."""
+    yield
+    if kept := sys.modules.get("fer_bench.training.reuse"):
+        kept._last.clear()
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,8 @@ def test_an_interrupted_trial_leaves_no_record(dataset, fold, trial_of, watcher)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_trial(trial_of("tiny"), dataset, fold, None, Interrupting())
+        record, _ = run_trial(trial_of("tiny"), dataset, fold, None, Interrupting())
+        pytest.fail(f"{record.status}: {record.reason}")
 
 
 def test_reduced_precision_is_of_one_trial_alone(run):
