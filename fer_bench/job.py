@@ -5,11 +5,13 @@ It stands above `sweep` and `report`, so that neither knows of the other.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import keras
 from rich.console import Console
 
 from fer_bench import records
@@ -18,18 +20,48 @@ from fer_bench.experiment import Experiment, save
 from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
 from fer_bench.report.write import not_drawn, read_board, write_board
+from fer_bench.sweep.budget import Budget
+from fer_bench.sweep.calibrate import calibrate
 from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.executors.cluster import Cluster
 from fer_bench.sweep.executors.executor import Executor
+from fer_bench.sweep.executors.handle import Limits
 from fer_bench.sweep.executors.here import here
-from fer_bench.sweep.executors.processes import Processes, available_cores
-from fer_bench.sweep.plan import Plan, Planned, make_plan
-from fer_bench.sweep.run import Todo, open_results, run, todo
+from fer_bench.sweep.executors.processes import Processes
+from fer_bench.sweep.executors.shares import available_cores, shares_of, visible_devices
+from fer_bench.sweep.journal import Journal
+from fer_bench.sweep.plan import Plan, Planned, check_importable, make_plan
+from fer_bench.sweep.run import SweepWatcher, Ways, run
 from fer_bench.sweep.side_by_side import Split, in_order, measured_gains
+from fer_bench.sweep.todo import Todo, open_results, todo
+from fer_bench.sweep.tracking.tracker import Tracking, tracker
 from fer_bench.sweep.view import View, duration
 from fer_bench.training.machine import describe_machine
 from fer_bench.training.weights import weights_folder
 
 MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a sweep goes about what is to be run; nothing of it has a bearing on any outcome.
+
+    jobs: trials at a time; None: one for each accelerator, or several of those that are measured to train faster so.
+    """
+
+    backend: str = "tensorflow"
+    overwrite: bool = False
+    retry_failed: bool = False
+    keep_models: bool = False
+    fail_fast: bool = False
+    executor: Literal["processes", "here", "ray"] = "processes"
+    ray_address: str | None = None
+    cpus_per_trial: int | None = None  # on Ray
+    jobs: int | None = None
+    devices_per_trial: int = 1
+    budget: float | None = None  # seconds
+    track: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 def sweep_and_report(
@@ -38,80 +70,143 @@ def sweep_and_report(
     weights_dir: Path | None,
     results: Path,
     console: Console,
-    overwrite: bool = False,
-    retry_failed: bool = False,
-    keep_models: bool = False,
-    jobs: int | None = 1,
+    manner: Manner,
+    import_keras: Callable[[], None],
 ) -> int:
     """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
 
-    jobs: trials at a time; None: several of those that are measured to train faster so.
-
+    `import_keras`, which takes seconds, is called where something is missing; the backend is the manner's.
     UserError, before any training, for whatever is wrong with the request.
     """
-    backend = keras.backend.backend()
     open_results(results)
-    plan = make_plan(experiment, places, weights_folder(weights_dir), backend)
+    plan = make_plan(experiment, places, weights_folder(weights_dir), manner.backend)
     save(_resolved(plan), results / "experiments")
-    machine = describe_machine(backend)
-    left, estimator = _left(plan, results, machine, overwrite, retry_failed)
+    left, machine, estimator = _left(plan, results, manner, import_keras)
     _announce(plan, left, estimator, results, console)
-    if keep_models and left.without_model:
+    if manner.keep_models and left.without_model:
         console.print(
             f"{plural(left.without_model, 'trial')} recorded already without a model, which --keep-models leaves so; "
             "with --overwrite they are trained again and it is kept.",
             soft_wrap=True,
             highlight=False,
         )
-    if left.missing:
-        missing, executor, at_a_time = _in_turn(left.missing, jobs, results, machine, estimator, places, console)
-        with View(console, missing, estimator, at_a_time) as view:
-            run(missing, results, view, keep_models, executor)
+    if estimator:
+        _run(plan, left, results, manner, machine, estimator, places, console)
     return _report(plan, results, console)
 
 
+def _run(
+    plan: Plan,
+    left: Todo,
+    results: Path,
+    manner: Manner,
+    machine: dict[str, Any],
+    estimator: Estimator,
+    places: Places,
+    console: Console,
+) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    keepers = [tracker(name, results, plan.experiment.name) for name in manner.track]
+    budget = Budget(manner.budget, estimator)
+    missing, executor, at_a_time = _in_turn(left.missing, manner, machine, estimator, places, say)
+    if manner.budget:
+        single = executor if manner.executor == "here" else _processes(1, manner, machine)
+        calibrate(missing, estimator, machine, places.cache_dir, say, single)
+        missing, left_out = budget.divide(missing)
+        _tell_budget(missing, left_out, estimator, budget, say)
+    ways = Ways(executor, manner.keep_models, manner.fail_fast, left.replaced, budget)
+    with ExitStack() as stack:
+        view = stack.enter_context(View(console, missing, estimator, at_a_time, budget))
+        watcher: SweepWatcher = view
+        for keeper in keepers:
+            watcher = stack.enter_context(Tracking(keeper, watcher))
+        journal = Journal(results, plan.experiment.name, plan.trials, watcher, view.seconds_left)
+        ended = run(missing, results, stack.enter_context(journal), ways)
+    if ended == "at a failure":
+        say("Stopped at the first failure, as --fail-fast asks; the same command goes on from there.")
+    if ended == "in time":
+        say("The budget is spent; the same command goes on from there.")
+
+
+def _tell_budget(
+    kept: list[Planned],
+    left_out: list[Planned],
+    estimator: Estimator,
+    budget: Budget,
+    say: Callable[[str], None],
+) -> None:
+    """What fits and what does not, each model with how many of its trials."""
+    seconds = sum(estimator.seconds(planned) or 0.0 for planned in kept)
+    say(
+        f"{plural(len(kept), 'trial')} of {len(kept) + len(left_out)} fit into the {duration(budget.left or 0)} "
+        f"that are left of the budget: about {duration(seconds)}."
+    )
+    if left_out:
+        each = {planned.trial.architecture: duration(estimator.seconds(planned) or 0.0) for planned in left_out}
+        count = Counter(planned.trial.architecture for planned in left_out)
+        say(f"Left out: {', '.join(f'{name} ({count[name]} × {each[name]})' for name in count)}.")
+
+
 def _left(
-    plan: Plan, results: Path, machine: dict[str, Any], overwrite: bool, retry_failed: bool
-) -> tuple[Todo, Estimator]:
-    """What is still to be run, and how long it may take.
+    plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], None]
+) -> tuple[Todo, dict[str, Any], Estimator | None]:
+    """What is still to be run; where anything is, on what machine, and how long it may take there.
 
     The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through
     all of them.
     """
     known = records.load(results)
-    left = todo(plan, known, overwrite, retry_failed)
-    return left, Estimator((stored.record for stored in known), machine)
+    left = todo(plan, known, manner.overwrite, manner.retry_failed)
+    if not left.missing:
+        return left, {}, None
+    import_keras()
+    check_importable(left.missing)
+    machine = describe_machine(manner.backend)
+    return left, machine, Estimator((stored.record for stored in known), machine)
 
 
 def _in_turn(
     missing: list[Planned],
-    jobs: int | None,
-    results: Path,
+    manner: Manner,
     machine: dict[str, Any],
     estimator: Estimator,
     places: Places,
-    console: Console,
+    say: Callable[[str], None],
 ) -> tuple[list[Planned], Executor, int]:
     """The trials in the order they run, who runs them, and how many at a time."""
-    if len(missing) < 2 or jobs == 1:
+    if manner.executor == "here":
         return missing, here, 1
-    if jobs:
-        return missing, Processes(jobs, results), jobs
+    if manner.executor == "ray":
+        cluster = Cluster(manner.ray_address, manner.cpus_per_trial, manner.devices_per_trial, manner.limits)
+        return missing, cluster, cluster.start()
+
+    def processes(count: int) -> Processes:
+        return _processes(count, manner, machine)
+
+    if manner.jobs or len(missing) < 2:
+        count = manner.jobs or 1
+        return missing, processes(count), count
+    if machine["accelerator"] != "none":  # which is shared out by time, not by cores
+        count = max(1, len(visible_devices(machine["accelerator"])) // manner.devices_per_trial)
+        return missing, processes(count), count
     memory = machine["memory_bytes"] or 0
     count = min(len(available_cores()), max(1, memory // MEMORY_OF_A_TRIAL))
-    if count == 1 or machine["accelerator"] != "none":
-        return missing, here, 1  # a GPU is shared out by time, not by cores
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
-    gains = measured_gains(missing, count, machine, estimator, places.cache_dir, say)
+    if count == 1 or manner.budget:  # which keeps the plan's order
+        return missing, processes(1), 1
+    gains = measured_gains(missing, count, machine, estimator, places.cache_dir, say, processes)
     ordered, together = in_order(missing, gains)
     if not together:
-        return missing, here, 1
+        return missing, processes(1), 1
     names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in ordered[:together]))
     say(f"{count} at a time, which is faster here: {names}. --exclusive runs and times them one by one.")
-    return ordered, Split(together, count, results), count
+    return ordered, Split(together, processes(count), processes(1)), count
+
+
+def _processes(count: int, manner: Manner, machine: dict[str, Any]) -> Processes:
+    devices = visible_devices(machine["accelerator"])
+    return Processes(shares_of(available_cores(), count, devices, manner.devices_per_trial), manner.limits)
 
 
 def _resolved(plan: Plan) -> Experiment:
@@ -125,7 +220,7 @@ def _resolved(plan: Plan) -> Experiment:
     )
 
 
-def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, console: Console) -> None:
+def _announce(plan: Plan, left: Todo, estimator: Estimator | None, results: Path, console: Console) -> None:
     datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
     console.print(f"[bold]{plan.experiment.name}[/]: {_size(plan, datasets)}", highlight=False, soft_wrap=True)
     if "synthetic" in datasets:
@@ -140,7 +235,7 @@ def _announce(plan: Plan, left: Todo, estimator: Estimator, results: Path, conso
     if left.finished or left.failed:
         failed = f" ({left.failed} of them failed; --retry-failed runs those again)" if left.failed else ""
         console.print(f"{left.finished + left.failed} recorded already{failed}.", highlight=False)
-    if left.missing:
+    if estimator:
         console.print(
             f"{len(left.missing)} to run: {_expected(left, estimator)}. Records go to {results}/records.",
             soft_wrap=True,

@@ -1,4 +1,4 @@
-"""The experiments and recipes that come with the project. Imports nothing, so that listing them is light."""
+"""The experiments, recipes and trackers that come with the project. Imports nothing, so that listing them is light."""
 
 from pathlib import Path
 
@@ -8,6 +8,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 def experiments() -> dict[str, Path]:
     """Name → YAML file."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def trackers() -> list[str]:
+    """Names of what `--track` takes."""
+    files = (Path(__file__).resolve().parent / "sweep" / "tracking").glob("*.py")
+    return sorted(file.stem for file in files if file.stem not in ("__init__", "tracker"))
 
 
 def recipes() -> dict[str, Path]:

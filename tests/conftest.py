@@ -163,6 +163,9 @@ class StubWatcher:
         self.events.append(("trial begins", planned.trial.architecture, number, of))
         return self
 
+    def elsewhere(self, planned) -> None:
+        self.events.append(("elsewhere", planned.trial.architecture))
+
     def step(self, step: int, steps: int, loss: float) -> None:
         self.events.append(("step", step, steps))
 

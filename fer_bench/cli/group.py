@@ -7,13 +7,14 @@ import sys
 import click
 
 from fer_bench import __version__
-from fer_bench.cli import audit, compare, data, ensemble, prepare, results, robustness, sweep, zoo
+from fer_bench.cli import audit, compare, data, ensemble, prepare, results, robustness, status, sweep, zoo
 from fer_bench.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
 COMMANDS = (
     sweep.sweep,
     sweep.train,
+    status.status,
     results.evaluate,
     results.report,
     results.visualize,
@@ -63,7 +64,7 @@ for command in (audit.audit, audit.split):
 
 
 def main() -> None:
-    """Entry point: a UserError is one sentence and status 2, Ctrl-C is status 130."""
+    """Entry point: a UserError is one sentence and status 2, Ctrl-C is status 130, SIGTERM 143."""
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as stop:
@@ -74,6 +75,6 @@ def main() -> None:
     except UserError as error:
         click.echo(f"fer-bench: {error}", err=True)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("\nInterrupted. What is recorded stays; the same command goes on from there.", err=True)
-        sys.exit(130)
+        sys.exit(getattr(stop, "exit_status", 130))

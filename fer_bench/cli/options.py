@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_bench.errors import UserError
+from fer_bench.shipped import trackers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,17 @@ def options(*groups: list[Command]) -> Command:
         return command
 
     return decorate
+
+
+def seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """A click callback: 90s, 30m, 2h or 1h30m as seconds; 0 is None, for no limit."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not text.strip() or found is None:
+        raise click.BadParameter(f"'{text}' is no duration such as 90s, 30m, 2h or 1h30m.", param=parameter)
+    hours, minutes, rest = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + rest or None
 
 
 PATH = click.Path(path_type=Path)
@@ -71,8 +83,41 @@ TRAINING = [
     click.option(
         "--jobs",
         type=click.IntRange(1),
-        help="Trials at a time, each on its share of the cores.  [default: several of those that this machine was "
-        "measured to train faster so, else one]",
+        help="Trials at a time, each on its share of the machine.  [default: one for each GPU; without, several of "
+        "those that this machine was measured to train faster so]",
+    ),
+    click.option("--budget", callback=seconds, metavar="TIME", help="Run what fits into so much time, such as 2h."),
+    click.option("--trial-timeout", callback=seconds, metavar="TIME", help="End a trial that takes longer, as 2h."),
+    click.option(
+        "--hang-timeout",
+        callback=seconds,
+        metavar="TIME",
+        default="30m",
+        show_default=True,
+        help="End a trial that has taken no step for so long; 0: never.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails or diverges."),
+    click.option(
+        "--executor",
+        type=click.Choice(["processes", "here", "ray"]),
+        default="processes",
+        show_default=True,
+        help="Trials in processes of their own, so that one that crashes ends alone; here, for debuggers; or on Ray.",
+    ),
+    click.option("--ray-address", help="Of a Ray cluster, such as auto.  [default: one is started on this machine]"),
+    click.option("--cpus-per-trial", type=click.IntRange(1), help="On Ray.  [default: all of the smallest node]"),
+    click.option(
+        "--devices-per-trial",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="GPUs that share the batches of one trial (JAX).",
+    ),
+    click.option(
+        "--track",
+        type=click.Choice(trackers()),
+        multiple=True,
+        help="Tell it of each trial, too. Repeatable.",
     ),
     click.option("--exclusive", is_flag=True, help="One trial at a time on all cores, so that times compare."),
     click.option(
@@ -111,20 +156,32 @@ def _value(setting: str, text: str) -> Any:
     return value
 
 
-def import_keras(backend: str | None) -> None:
-    """Import Keras on the chosen backend, without TensorFlow's start-up log unless the import fails."""
+def choose_backend(backend: str | None) -> str:
+    """Settle the backend for whatever imports Keras later: the one asked for, else KERAS_BACKEND, else TensorFlow.
+
+    UserError for a KERAS_BACKEND that is none of ours.
+    """
     import logging
 
-    from fer_bench.quiet import stderr_held_back
-
-    os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    chosen = backend or os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if chosen not in BACKENDS:
+        raise UserError(f"KERAS_BACKEND is '{chosen}': it must be one of {', '.join(BACKENDS)}.")
+    os.environ["KERAS_BACKEND"] = chosen
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return chosen
+
+
+def import_keras(backend: str | None) -> None:
+    """Import Keras on the chosen backend, without TensorFlow's start-up log unless the import fails."""
+    from fer_bench.quiet import stderr_held_back
+
+    chosen = choose_backend(backend)
     try:
         with stderr_held_back():
             import keras  # noqa: F401
     except ImportError as error:
-        raise UserError(f"Keras cannot start on the backend '{os.environ['KERAS_BACKEND']}': {error}.") from None
+        raise UserError(f"Keras cannot start on the backend '{chosen}': {error}.") from None
 
 
 def places_of(data_dir: Path | None, skip_bad: bool = False, refresh: bool = False) -> Places:

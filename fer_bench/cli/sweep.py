@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,6 +15,7 @@ from fer_bench.cli.options import (
     SKIP_BAD,
     TRAINING,
     add_outside,
+    choose_backend,
     console,
     default_dataset,
     import_keras,
@@ -83,6 +84,15 @@ def _sweep(
     overwrite: bool,
     retry_failed: bool,
     jobs: int | None,
+    budget: float | None,
+    trial_timeout: float | None,
+    hang_timeout: float | None,
+    fail_fast: bool,
+    executor: Literal["processes", "here", "ray"],
+    ray_address: str | None,
+    cpus_per_trial: int | None,
+    devices_per_trial: int,
+    track: tuple[str, ...],
     exclusive: bool,
     keep_models: bool,
     outside: tuple[Path, ...],
@@ -102,15 +112,27 @@ def _sweep(
         protocols=protocols,
         seeds=seeds,
     )
-    from fer_bench.sweep.pairs import recipes_of
+    chosen = choose_backend(backend)
+    from fer_bench.job import Manner, sweep_and_report
+    from fer_bench.sweep.executors.handle import Limits
 
-    recipes_of(experiment)  # what is misspelt is said before Keras takes its seconds to import
-    import_keras(backend)
-    from fer_bench.job import sweep_and_report
-
-    at_a_time = 1 if exclusive else jobs
+    manner = Manner(
+        backend=chosen,
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        keep_models=keep_models,
+        fail_fast=fail_fast,
+        executor=executor,
+        ray_address=ray_address,
+        cpus_per_trial=cpus_per_trial,
+        jobs=1 if exclusive else jobs,
+        devices_per_trial=devices_per_trial,
+        budget=budget,
+        track=track,
+        limits=Limits(trial_timeout, hang_timeout),
+    )
     failed = sweep_and_report(
-        experiment, places, weights_dir, results_dir, console(), overwrite, retry_failed, keep_models, at_a_time
+        experiment, places, weights_dir, results_dir, console(), manner, lambda: import_keras(backend)
     )
     sys.exit(1 if failed else 0)
 

@@ -1,5 +1,5 @@
 """The folder of records: written atomically, read back with every foreign or broken file named."""
 
-from fer_bench.records.store import Records, Stored, load, write
+from fer_bench.records.store import Records, Stored, load, started, write
 
-__all__ = ["Records", "Stored", "load", "write"]
+__all__ = ["Records", "Stored", "load", "started", "write"]

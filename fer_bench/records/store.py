@@ -113,6 +113,14 @@ def folder_of(results: Path, trial: Trial) -> Path:
     return results / FOLDER / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
 
 
+def started(results: Path, trial: Trial) -> str | None:
+    """When a trial that is recorded now began; None where it is not, or its record cannot be read."""
+    try:
+        return str(json.loads((folder_of(results, trial) / "record.json").read_bytes())["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None = None) -> Path:
     """Write a record and its predictions in one atomic step, in place of an earlier one of the same key.
 

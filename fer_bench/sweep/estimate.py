@@ -47,6 +47,14 @@ class Estimator:
         self._measured = {key: statistics.median(values) for key, values in speeds.items()}
         self._scale = matrix_product_gflops() / REFERENCE_GFLOPS
 
+    def has_seen(self, planned: Planned) -> bool:
+        """Whether this machine has trained trials of that kind."""
+        return speed_key(planned.trial.architecture, planned.trial.recipe) in self._measured
+
+    def learn(self, planned: Planned, speed: float) -> None:
+        """Trials of that kind train so many images a second here."""
+        self._measured[speed_key(planned.trial.architecture, planned.trial.recipe)] = speed
+
     def seconds(self, planned: Planned) -> float | None:
         """Expected wall-clock of all epochs, tracing and prediction."""
         recipe = planned.trial.recipe
@@ -69,12 +77,21 @@ def speed_key(architecture: str, recipe: dict) -> tuple:
 
 
 def _relative_cost(recipe: dict) -> float:
-    """Cost of a training step over one that trains everything, as the mean over the run's epochs."""
+    """Cost of a training step over one that trains everything, as the mean over the run's epochs.
+
+    Where features of a frozen backbone are computed once, the epochs after those that compute them cost nothing.
+    """
     stages = Recipe.model_validate(recipe).backbone.stages(recipe["epochs"])
     starts = [*stages, recipe["epochs"] + 1]
-    costs = {0: FROZEN_COST, "all": 1.0}
-    weighed = [costs.get(blocks, PARTLY_COST) * (starts[n + 1] - starts[n]) for n, blocks in enumerate(stages.values())]
-    return sum(weighed) / recipe["epochs"]
+    views = recipe["backbone"].get("cached_views") or recipe["epochs"]
+    total = 0.0
+    for n, blocks in enumerate(stages.values()):
+        epochs = starts[n + 1] - starts[n]
+        if blocks == 0:
+            total += FROZEN_COST * min(epochs, views)
+        else:
+            total += epochs * (1.0 if blocks == "all" else PARTLY_COST)
+    return total / recipe["epochs"]
 
 
 def _same_machine(one: dict, other: dict) -> bool:

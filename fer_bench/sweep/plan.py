@@ -49,9 +49,7 @@ class Plan:
 
 
 def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, backend: str) -> Plan:
-    """Resolve an experiment. UserError for whatever would keep a trial from starting."""
-    for pair in recipes_of(experiment).possible:
-        _importable(pair.architecture.name)
+    """Resolve an experiment. UserError for whatever would keep a trial from starting, but for `check_importable`."""
     datasets = {data: load(data, places) for data in data_of(experiment)}
     parts, unfit = split(settings(experiment.datasets, experiment.protocols), datasets)
     for dataset in datasets.values():
@@ -97,6 +95,18 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     missing = dict.fromkeys(pair.architecture.name for pair, weights in started if weights.note)
     notes = [*_data_notes(datasets), *unfit, *pairs.note(), *same, *_weight_notes(list(missing))]
     return Plan(experiment, trials, pairs, notes)
+
+
+def check_importable(missing: list[Planned]) -> None:
+    """UserError for an architecture whose file cannot be imported. Imports Keras, as all of them do."""
+    for name in dict.fromkeys(planned.trial.architecture for planned in missing):
+        try:
+            ARCHITECTURES.function(name)
+        except UserError:
+            raise
+        except Exception as error:
+            file = ARCHITECTURES.get(name).file
+            raise UserError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from None
 
 
 def split(wanted: list[Setting], datasets: Mapping[str, Dataset]) -> tuple[dict[Setting, list[Fold]], list[str]]:
@@ -170,16 +180,6 @@ def _once(trials: list[Planned]) -> tuple[list[Planned], list[str]]:
         for (name, other), models in same.items()
     ]
     return list(first.values()), [f"Run once, under the first name: {'; '.join(told)}."] if told else []
-
-
-def _importable(name: str) -> None:
-    try:
-        ARCHITECTURES.function(name)
-    except UserError:
-        raise
-    except Exception as error:
-        file = ARCHITECTURES.get(name).file
-        raise UserError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from None
 
 
 def _data_notes(datasets: Mapping[str, Dataset]) -> list[str]:

@@ -1,29 +1,28 @@
-"""Run a plan: each trial is recorded as it ends."""
+"""Run what is to be run: each trial is recorded as it ends."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fer_bench import records
 from fer_bench.errors import UserError
 from fer_bench.records.store import FOLDER, TEMPORARY
-from fer_bench.sweep.executors.executor import Executor, Follower
+from fer_bench.sweep.budget import Budget, BudgetSpent
+from fer_bench.sweep.claims import Claims
+from fer_bench.sweep.executors.executor import Executor, Follower, Outcome
 from fer_bench.sweep.executors.here import here
 from fer_bench.sweep.interrupt import noticed
-from fer_bench.sweep.plan import Plan, Planned
-from fer_bench.trial import Epoch, Predictions, Record
-
-STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
+from fer_bench.sweep.memory import fits_in_halves
+from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.turns import Turn, Turns
+from fer_bench.trial import Epoch, Record
 
 
 class SweepWatcher(Protocol):
@@ -31,90 +30,122 @@ class SweepWatcher(Protocol):
 
     def trial_begins(self, planned: Planned, number: int, of: int) -> Follower: ...
 
+    def elsewhere(self, planned: Planned) -> None:
+        """A trial that another sweep runs, or has recorded, is met."""
+
 
 @dataclass(frozen=True)
-class Todo:
-    """What of a plan is still to be run, and how many of its trials are done or failed before.
+class Ways:
+    """How trials are run; nothing of it has a bearing on any outcome.
 
-    without_model: how many of those that are done were recorded without their trained model.
+    replaced: see `Todo`. budget: None: there is all the time it takes.
     """
 
-    missing: list[Planned]
-    finished: int
-    failed: int
-    without_model: int = 0
+    executor: Executor = here
+    keep_models: bool = False
+    fail_fast: bool = False
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget | None = None
 
 
-def open_results(results: Path) -> None:
-    """Make the results folder and see that it can be written. UserError where it cannot."""
-    try:
-        (results / FOLDER).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=results / FOLDER):
-            pass
-    except OSError as error:
-        raise UserError(f"The results folder {results} cannot be written: {os.strerror(error.errno or 0)}.") from None
-    for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
-        with suppress(FileNotFoundError):  # its writer has just finished
-            if time.time() - remains.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(remains, ignore_errors=True)
+# How a run ended.
+Ended = Literal["all had their turn", "at a failure", "in time"]
 
 
-def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:
-    """Which trials are missing. Failed ones count as done unless they are to be tried again.
+def run(missing: list[Planned], results: Path, watcher: SweepWatcher, ways: Ways | None = None) -> Ended:
+    """Run trials and write each one's record and predictions as it ends.
 
-    So do those whose model was not kept: to train for hours what is known already is for the user to ask.
+    A failure is a record like another; with `fail_fast` it is the last. With `keep_models` the trained model of each
+    that finishes lies beside its record. Trials that another sweep on the folder runs are left to it, and waited for.
     """
-    status = {key: stored.record.status for key, stored in known.stored.items()}
-    missing, done = [], Counter()
-    for planned in plan.trials:
-        found = None if overwrite else status.get(planned.key)
-        if found is None or (found != "finished" and retry_failed):
-            missing.append(planned)
-        else:
-            done["finished" if found == "finished" else "failed"] += 1
-            done["without model"] += found == "finished" and known.stored[planned.key].model_file is None
-    return Todo(missing, done["finished"], done["failed"], done["without model"])
+    ways = ways or Ways()
+    models = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" if ways.keep_models else None
+    with noticed() as interrupted, Claims(results) as claims:
 
+        def check() -> None:
+            interrupted()
+            if ways.budget:
+                ways.budget.check()
 
-def run(
-    missing: list[Planned],
-    results: Path,
-    watcher: SweepWatcher,
-    keep_models: bool = False,
-    executor: Executor = here,
-) -> None:
-    """Run trials and write each one's record and predictions as it ends. A failure is a record like another.
+        def follow(turn: Turn) -> Follower:
+            return _Stoppable(watcher.trial_begins(turn.planned, turn.number, turn.of), check)
 
-    With `keep_models` the trained model of each that finishes lies beside them.
-    """
-    models = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" if keep_models else None
-    with noticed() as check:
-
-        def follow(planned: Planned, number: int, of: int) -> Follower:
-            return _Stoppable(watcher.trial_begins(planned, number, of), check)
-
+        gate = _Gate(results, claims, watcher, ways)
+        turns = Turns(missing, results, models, gate, check)
         try:
-            with closing(executor(missing, follow, models)) as outcomes:
+            with closing(ways.executor(turns, follow)) as outcomes:
                 for outcome in outcomes:
+                    planned = outcome.turn.planned
                     if outcome.record.status != "finished":
-                        check()  # a library that was interrupted may have made an error of its own of it
-                    _write(results, outcome.record, outcome.predictions, outcome.model_file)
+                        interrupted()  # a library that was interrupted may have made an error of its own of it
+                    if fits_in_halves(outcome.turn, outcome.record):
+                        outcome.follower.ends(outcome.record)
+                        turns.again(outcome.turn.in_halves)
+                        continue
+                    if claims.holds(planned.key):  # else another sweep took it over while this one was asleep
+                        _write(results, outcome)
+                    claims.let_go(planned.key)
                     outcome.follower.ends(outcome.record)
+                    gate.ended(planned)
                     check()
+                    if ways.fail_fast and outcome.record.status != "finished":
+                        return "at a failure"
+        except BudgetSpent:
+            return "in time"
         finally:
             if models is not None:
                 shutil.rmtree(models, ignore_errors=True)
+    return "in time" if gate.left_out else "all had their turn"
 
 
-def _write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None) -> None:
+class _Gate:
+    """Whether a trial may begin; see `Gate`."""
+
+    def __init__(self, results: Path, claims: Claims, watcher: SweepWatcher, ways: Ways) -> None:
+        self._results, self._claims, self._watcher, self._ways = results, claims, watcher, ways
+        self._elsewhere: set[str] = set()
+        self._began: dict[str, float] = {}
+        self.left_out = 0  # trials for which there was no time
+
+    def __call__(self, planned: Planned) -> Literal["now", "later", "never"]:
+        key, budget = planned.key, self._ways.budget
+        if key in self._began:  # once more, with half batches
+            return "now"
+        if not self._claims.claim(key):
+            self._tell(planned)
+            return "later"
+        if records.started(self._results, planned.trial) != self._ways.replaced.get(key):
+            self._claims.let_go(key)
+            self._tell(planned)
+            return "never"
+        if budget and not budget.fits(planned):
+            self._claims.let_go(key)
+            self.left_out += 1
+            return "never"
+        self._began[key] = time.monotonic()
+        return "now"
+
+    def ended(self, planned: Planned) -> None:
+        if self._ways.budget:
+            self._ways.budget.ended(planned, time.monotonic() - self._began[planned.key])
+
+    def _tell(self, planned: Planned) -> None:
+        if planned.key not in self._elsewhere:
+            self._elsewhere.add(planned.key)
+            self._watcher.elsewhere(planned)
+
+
+def _write(results: Path, outcome: Outcome) -> None:
+    record, model_file = outcome.record, outcome.turn.model_file
     kept = model_file is not None and model_file.is_file()  # not of a failed trial, nor of a model that cannot be saved
     try:
-        records.write(results, record, predictions, model_file if kept else None)
+        records.write(results, record, outcome.predictions, model_file if kept else None)
     except OSError as error:
         raise UserError(
             f"The record of {record.trial} cannot be written below {results}: {error.strerror or error}. "
             "What was recorded before is unharmed; the same command goes on from there."
         ) from None
+    shutil.rmtree(outcome.turn.checkpoint, ignore_errors=True)
 
 
 class _Stoppable:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.plan import Planned
 from fer_bench.trial import Epoch, Record
@@ -28,7 +29,16 @@ class View:
     side_by_side: how many trials run at a time.
     """
 
-    def __init__(self, console: Console, missing: list[Planned], estimator: Estimator, side_by_side: int = 1) -> None:
+    def __init__(
+        self,
+        console: Console,
+        missing: list[Planned],
+        estimator: Estimator,
+        side_by_side: int = 1,
+        budget: Budget | None = None,
+    ) -> None:
+        self._budget = budget
+        self._elsewhere: set[str] = set()  # keys
         self.live = console.is_terminal
         self.side_by_side = side_by_side
         self._console = console
@@ -64,21 +74,28 @@ class View:
         self.show_sweep()
         return self._running[number]
 
+    def elsewhere(self, planned: Planned) -> None:
+        if not self._elsewhere:
+            self.say("Another sweep works on this folder, too: its trials are left to it.")
+        self._elsewhere.add(planned.key)
+
     def trial_ended(self, number: int, seconds: float) -> None:
         del self._running[number]
         self._spent[number] = seconds
         self.progress.update(self._sweep, completed=len(self._spent))
 
     def show_sweep(self) -> None:
-        left, numbers = self._left(), sorted(self._running)
+        left, numbers = self.seconds_left(), sorted(self._running)
         which = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {', '.join(map(str, numbers))}"
         about = f" · about {duration(left)} left" if left is not None else ""
+        if self._budget and self._budget.left is not None:
+            about += f" · {duration(max(0.0, self._budget.left))} of the budget"
         self.progress.update(self._sweep, state=f"{which} of {len(self._expected)}{about}" if numbers else "")
 
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
 
-    def _left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds to the end of the sweep; None while too little is known.
 
         Estimates are corrected by how the trials so far compared with theirs; a trial without an estimate counts as

@@ -121,6 +121,15 @@ def cached_batches(
         yield from (Batch(features[step], targets[step]) for step in group)
 
 
+def recall(
+    cache: Cache, epoch: int, images: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int, labels: np.ndarray
+) -> None:
+    """Compute anew what the epochs before one had left in the cache."""
+    for before in range(1, min(epoch, len(cache.training) + 1)):
+        for _ in cached_batches(cache, images, targets, recipe, seed, before, labels):
+            pass
+
+
 def _computed(network: keras.Model, x: np.ndarray, real: int) -> np.ndarray:
     return np.asarray(network.predict_on_batch(x))[:real]
 

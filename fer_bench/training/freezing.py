@@ -59,3 +59,9 @@ def pretrained_variables(model: keras.Model) -> list[keras.Variable]:
 
 def _of_keras(layer: keras.layers.Layer) -> bool:
     return type(layer).__module__.partition(".")[0] == "keras"
+
+
+def weights_of(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes in a model, with the states of its random generators; freezing keeps the order."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in model.variables if id(variable) not in metrics]

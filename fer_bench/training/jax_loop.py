@@ -10,14 +10,18 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fer_bench.training import checkpoint as checkpoints
+from fer_bench.training.checkpoint import Checkpoint
+from fer_bench.training.freezing import weights_of
 from fer_bench.training.input import samples_of_steps
-from fer_bench.training.jax_program import Data, State, compile_program, initial_state, weights_of
+from fer_bench.training.jax_program import Data, State, compile_program, initial_state
 from fer_bench.training.loop import PREDICTION_BATCH, Diverged, Fitted, begin_stage, log_loss, predict, softmax
 from fer_bench.training.loss import class_weights, make_targets
 from fer_bench.training.recipe import Recipe
@@ -38,6 +42,7 @@ def fit(
     soft_labels: np.ndarray | None = None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """As `loop.fit`, on the device; `on_step` is called as an epoch ends."""
     steps = _steps(recipe, labels)
@@ -47,7 +52,7 @@ def fit(
         on_epoch(epoch)
 
     data = (images, labels, validation_images, validation_labels)
-    (fitted,) = fit_together([model], *data, recipe, [seed], soft_labels, tell)
+    (fitted,) = fit_together([model], *data, recipe, [seed], soft_labels, tell, checkpoint)
     if isinstance(fitted, Diverged):
         raise fitted
     return fitted
@@ -63,11 +68,13 @@ def fit_together(
     seeds: Sequence[int],
     soft_labels: np.ndarray | None = None,
     on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Fitted | Diverged]:
     """Train models of one architecture at once, each built with its own seed; each is left with its best weights.
 
     What is returned, in the models' order, is what each would have returned alone, to rounding; seconds are each
     one's equal share. A model that diverges is a Diverged, and the others go on. ValueError for imgaug policies.
+    From a checkpoint of the same seeds they go on after the epoch saved there.
     """
     model, classes = models[0], models[0].output_shape[-1]
     steps, stages = _steps(recipe, labels), recipe.backbone.stages(recipe.epochs)
@@ -77,16 +84,29 @@ def fit_together(
     weights = initial_state(models)
     best: list[jax.Array] | None = None
     trace_seconds = 0.0
+    first = 1
+    if saved := checkpoint.load() if checkpoint else None:
+        first = saved.facts["epoch"] + 1
+        weights, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in ("weights", "best"))
+        for index, run in enumerate(runs):
+            run.restore(saved.facts["runs"][index], saved.arrays["probabilities"][index])
+            for epoch in run.history:
+                on_epoch(index, epoch)
 
-    for number in range(1, recipe.epochs + 1):
-        if number in stages:
+    for number in range(first, recipe.epochs + 1):
+        if all(run.over for run in runs):
+            break
+        if number in stages or number == first:
             began = time.perf_counter()
-            begin_stage(model, recipe, stages[number])
+            stage = max(start for start in stages if start <= number)
+            begin_stage(model, recipe, stages[stage])
             state = State(weights, _optimizer_variables(model, len(models)))
+            if number > stage:
+                state = State(weights, [jnp.asarray(a) for a in saved.arrays["optimizer"]])
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
             trace_seconds += time.perf_counter() - began
             for run in runs:
-                run.since = number - 1
+                run.since = number - 1 if number == stage else run.since
 
         began = time.perf_counter()
         rates = np.array([run.rates(number, steps) for run in runs], np.float32)
@@ -104,16 +124,17 @@ def fit_together(
         best = _waited_for(_kept(np.array(better), evaluated, evaluated if best is None else best))
         validation_seconds = (time.perf_counter() - began) / len(runs)
 
-        for index, run in enumerate(runs):
-            if not run.over:
-                run.end(
-                    number, float(rates[index, -1]), losses[index], accuracies[index], train_seconds, validation_seconds
-                )
-                if run.diverged is None:
-                    on_epoch(index, run.history[-1])
+        going = [(index, run) for index, run in enumerate(runs) if not run.over]
+        for index, run in going:
+            run.end(
+                number, float(rates[index, -1]), losses[index], accuracies[index], train_seconds, validation_seconds
+            )
+        if checkpoint and checkpoint.due and not any(run.diverged for run in runs):
+            checkpoint.save(_saved(number, runs, state, best))
+        for index, run in going:
+            if run.diverged is None:
+                on_epoch(index, run.history[-1])
         weights = state.weights
-        if all(run.over for run in runs):
-            break
 
     assert best is not None
     for index, of in enumerate(models):
@@ -184,6 +205,21 @@ class _Run:
         patience = self.recipe.patience
         self.over = patience is not None and number - self.since >= patience and number >= self.last_stage
 
+    def facts(self) -> dict[str, Any]:
+        return {
+            "history": [epoch.model_dump() for epoch in self.history],
+            "merit": self.merit,
+            "best_epoch": self.best_epoch,
+            "since": self.since,
+            "over": self.over,
+        }
+
+    def restore(self, facts: dict[str, Any], probabilities: np.ndarray) -> None:
+        accuracy, minus_loss = facts["merit"]
+        self.history = [Epoch.model_validate(epoch) for epoch in facts["history"]]
+        self.merit, self.best_epoch = (accuracy, minus_loss), facts["best_epoch"]
+        self.since, self.over, self.probabilities = facts["since"], facts["over"], probabilities
+
     def fitted(self, model: keras.Model, images: np.ndarray, trace_seconds: float, seen: int) -> Fitted | Diverged:
         """`seen`: training images an epoch."""
         if self.diverged:
@@ -194,6 +230,15 @@ class _Run:
             probabilities = predict(model, images, self.recipe.test_views, self.recipe.crop).probabilities
         rate = seen / float(np.median([epoch.train_seconds for epoch in self.history]))
         return Fitted(self.history, self.best_epoch, probabilities, trace_seconds, rate)
+
+
+def _saved(number: int, runs: list[_Run], state: State, best: list[jax.Array]) -> checkpoints.State:
+    arrays = {"weights": state.weights, "optimizer": state.optimizer, "best": best}
+    return checkpoints.State(
+        {"epoch": number, "runs": [run.facts() for run in runs]},
+        {name: [np.asarray(a) for a in of] for name, of in arrays.items()}
+        | {"probabilities": [run.probabilities for run in runs]},
+    )
 
 
 def _steps(recipe: Recipe, labels: np.ndarray) -> int:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fer_bench.training.freezing import weights_of
 from fer_bench.training.jax_augmentation import augmented, mixed
 from fer_bench.training.optimizer import beneath_scaling
 from fer_bench.training.recipe import Recipe
@@ -46,12 +47,6 @@ class Program:
     train: Callable[..., tuple[State, tuple[jax.Array, jax.Array]]]
     averaged: Callable[[State], list[jax.Array]]
     logits: Callable[[list[jax.Array], jax.Array], jax.Array]
-
-
-def weights_of(model: keras.Model) -> list[keras.Variable]:
-    """All that training changes in a model, with the states of its random generators; freezing keeps the order."""
-    metrics = {id(variable) for variable in model.metrics_variables}
-    return [variable for variable in model.variables if id(variable) not in metrics]
 
 
 def initial_state(models: Sequence[keras.Model]) -> list[jax.Array]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import keras
 import numpy as np
 
 from fer_bench.training import reuse
-from fer_bench.training.features import Cache, cached_batches, make_cache
-from fer_bench.training.freezing import pretrained_variables, train_blocks
+from fer_bench.training.checkpoint import Checkpoint, State
+from fer_bench.training.features import Cache, cached_batches, make_cache, recall
+from fer_bench.training.freezing import pretrained_variables, train_blocks, weights_of
 from fer_bench.training.input import PREDICTION_BATCH, Batch, batches, cut_views, padded_batches
 from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
 from fer_bench.training.optimizer import averaged_weights, make_optimizer
@@ -63,8 +64,10 @@ class Predicted:
     images_per_second: float | None  # images, not views; None where a single call leaves nothing to time
 
 
-def compile_model(model: keras.Model, recipe: Recipe) -> None:
+def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> None:
     """Attach loss, penalties and optimizer; targets are (batch, classes) float32, the learning rate is the peak.
+
+    The optimizer takes a step each `accumulate` calls, with the mean of their gradients.
 
     XLA stays off on TensorFlow: on CPUs it is slower for every architecture measured. JAX is nothing without it.
     """
@@ -72,29 +75,29 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     factor = recipe.backbone.learning_rate_factor
     slow = pretrained_variables(model) if factor != 1 else []
     model.compile(
-        optimizer=make_optimizer(recipe.optimizer, slow, factor),
+        optimizer=make_optimizer(recipe.optimizer, slow, factor, accumulate),
         loss=make_loss(recipe),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],  # the likeliest class of a soft target is its label
         jit_compile=keras.backend.backend() == "jax",
     )
 
 
-def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks) -> None:
+def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks, accumulate: int = 1) -> None:
     """Freeze all but the last blocks of the backbone and compile anew.
 
     The optimizer's moments and moving averages start anew with the stage; the learning-rate schedule goes on.
     """
     if recipe.backbone.freezes:  # what is traced changes from stage to stage
         train_blocks(model, trained_blocks)
-        compile_model(model, recipe)
+        compile_model(model, recipe, accumulate)
     elif not reuse.begun_again(model):
-        compile_model(model, recipe)
+        compile_model(model, recipe, accumulate)
         reuse.compiled(model)
 
 
-def _begin_head(head: keras.Model, recipe: Recipe) -> keras.Model:
+def _begin_head(head: keras.Model, recipe: Recipe, accumulate: int) -> keras.Model:
     """Compile the head of a cut model, which has no backbone that could learn more slowly."""
-    compile_model(head, recipe.model_copy(update={"backbone": Backbone()}))
+    compile_model(head, recipe.model_copy(update={"backbone": Backbone()}), accumulate)
     return head
 
 
@@ -109,6 +112,8 @@ def fit(
     soft_labels: np.ndarray | None = None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    accumulate: int = 1,
 ) -> Fitted:
     """Train on images (samples, [time,] height, width) uint8; the model is left with the best epoch's weights.
 
@@ -117,41 +122,56 @@ def fit(
 
     While the whole backbone is frozen, the head is trained on features that are computed once, where `make_cache` can:
     in the first epoch of each view, in its training time.
+
+    From a checkpoint it goes on after the last epoch saved there, as if it had never stopped; its epochs are told
+    again. With `accumulate` each batch is taken in so many parts, whose gradients make one step: it needs less memory,
+    and batch normalisation sees the parts.
     """
     classes = model.output_shape[-1]
     targets = make_targets(recipe, labels, classes, soft_labels)
     weights = class_weights(recipe, labels, classes)
     steps = max(1, len(labels) // recipe.batch_size)
     stages = recipe.backbone.stages(recipe.epochs)
-    history: list[Epoch] = []
-    best: Best | None = None
-    step_seconds: list[float] = []
-    cached_seconds: list[float] = []  # a step's, of each epoch on cached features
+    saved = checkpoint.load() if checkpoint else None
+    run = _Run.restored(saved) if saved else _Run()
+    first = len(run.history) + 1
+    if saved:
+        _assign(weights_of(model), saved.arrays["variables"])
+        for epoch in run.history:
+            on_epoch(epoch)
     cache: Cache | None = None
     network = model  # what is trained: the model, or its head on cached features
-    trace_seconds = 0.0
-    since = 0  # the epoch that patience counts from
+    computed = 0.0
 
-    for number in range(1, recipe.epochs + 1):
-        if begins := number in stages:
+    for number in range(first, recipe.epochs + 1):
+        if run.over(recipe, number, max(stages)):
+            break
+        if begins := number in stages or number == first:  # what is compiled is new
             began = time.perf_counter()
-            begin_stage(model, recipe, stages[number])
-            cache = make_cache(model, images, validation_images, recipe) if number == 1 else None
-            network = _begin_head(cache.head, recipe) if cache else model
+            stage = max(start for start in stages if start <= number)
+            begin_stage(model, recipe, stages[stage], accumulate)
+            cache = make_cache(model, images, validation_images, recipe) if stage == 1 else None
+            network = _begin_head(cache.head, recipe, accumulate) if cache else model
+            if number > stage:
+                network.optimizer.build(network.trainable_variables)
+                _assign(network.optimizer.variables, saved.arrays["optimizer"])
+            else:
+                run.since = number - 1
             computed = sum(cache.call_seconds) - _traced(cache.call_seconds) if cache else 0.0
-            trace_seconds += time.perf_counter() - began - computed
-            since = number - 1
+            run.trace_seconds += time.perf_counter() - began - computed
+            if cache:
+                recall(cache, number, images, targets, recipe, seed, labels)
 
-        reached = [epoch.validation_accuracy for epoch in history]
+        reached = [epoch.validation_accuracy for epoch in run.history]
         rates = [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
         taken = (images, targets, recipe, seed, number, labels)
         made = cached_batches(cache, *taken) if cache else batches(*taken)
-        trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step)
+        trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step, accumulate)
         traced = _traced(trained.step_seconds) if begins else 0.0
         if cache:
-            cached_seconds.append((trained.seconds - traced) / steps)
+            run.cached_seconds.append((trained.seconds - traced) / steps)
         else:
-            step_seconds += [trained.step_seconds[0] - traced, *trained.step_seconds[1:]]
+            run.step_seconds += [trained.step_seconds[0] - traced, *trained.step_seconds[1:]]
 
         began = time.perf_counter()
         with averaged_weights(network):
@@ -163,9 +183,9 @@ def fit(
             loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
                 raise Diverged(f"the validation loss became {loss} in epoch {number}")
-            if best is None or (accuracy, -loss) > best.merit:
-                best = Best((accuracy, -loss), number, model.get_weights(), predicted.probabilities)
-                since = number
+            if run.best is None or (accuracy, -loss) > run.best.merit:
+                run.best = Best((accuracy, -loss), number, model.get_weights(), predicted.probabilities)
+                run.since = number
         predict_traced = predicted.trace_seconds if begins else 0.0
         epoch = Epoch(
             epoch=number,
@@ -177,21 +197,73 @@ def fit(
             train_seconds=trained.seconds - traced,
             validation_seconds=time.perf_counter() - began - predict_traced + (computed if begins else 0.0),
         )
-        trace_seconds += traced + predict_traced
-        history.append(epoch)
+        run.trace_seconds += traced + predict_traced
+        run.history.append(epoch)
+        if checkpoint and checkpoint.due:
+            checkpoint.save(run.saved(model, network))
         on_epoch(epoch)
-        if recipe.patience is not None and number - since >= recipe.patience and number >= max(stages):
-            break
 
-    assert best is not None
-    model.set_weights(best.weights)
-    probabilities = best.probabilities
+    assert run.best is not None
+    model.set_weights(run.best.weights)
+    probabilities = run.best.probabilities
     if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
         probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
-    # A step on cached features bears its share of the time that they took.
-    step_seconds += [float(np.mean(cached_seconds))] * (steps * len(cached_seconds)) if cached_seconds else []
-    rate = min(recipe.batch_size, len(labels)) / float(np.median(step_seconds))
-    return Fitted(history, best.epoch, probabilities, trace_seconds, rate)
+    rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_a_step(steps)))
+    return Fitted(run.history, run.best.epoch, probabilities, run.trace_seconds, rate)
+
+
+@dataclass
+class _Run:
+    """What a trial has come to, apart from its weights now and its optimizer."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best: Best | None = None
+    since: int = 0  # the epoch that patience counts from
+    trace_seconds: float = 0.0
+    step_seconds: list[float] = field(default_factory=list)
+    cached_seconds: list[float] = field(default_factory=list)  # a step's, of each epoch on cached features
+
+    def over(self, recipe: Recipe, number: int, last_stage: int) -> bool:
+        """Whether patience ends it before an epoch; it waits for the last stage of unfreezing."""
+        return recipe.patience is not None and number - 1 - self.since >= recipe.patience and number > last_stage
+
+    def seconds_a_step(self, steps: int) -> list[float]:
+        """Of all steps; one on cached features bears its share of the time that they took."""
+        if not self.cached_seconds:
+            return self.step_seconds
+        return self.step_seconds + [float(np.mean(self.cached_seconds))] * (steps * len(self.cached_seconds))
+
+    def saved(self, model: keras.Model, network: keras.Model) -> State:
+        assert self.best is not None
+        facts = {
+            "history": [epoch.model_dump() for epoch in self.history],
+            "merit": self.best.merit,
+            "best_epoch": self.best.epoch,
+            "since": self.since,
+            "trace_seconds": self.trace_seconds,
+        }
+        arrays = {
+            "variables": [variable.numpy() for variable in weights_of(model)],
+            "optimizer": [variable.numpy() for variable in network.optimizer.variables],
+            "best": self.best.weights,
+            "probabilities": [self.best.probabilities],
+            "seconds": [np.array(self.step_seconds), np.array(self.cached_seconds)],
+        }
+        return State(facts, arrays)
+
+    @staticmethod
+    def restored(state: State) -> _Run:
+        facts, arrays = state.facts, state.arrays
+        accuracy, minus_loss = facts["merit"]
+        best = Best((accuracy, minus_loss), facts["best_epoch"], arrays["best"], arrays["probabilities"][0])
+        history = [Epoch.model_validate(epoch) for epoch in facts["history"]]
+        steps, cached = (seconds.tolist() for seconds in arrays["seconds"])
+        return _Run(history, best, facts["since"], facts["trace_seconds"], steps, cached)
+
+
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def predict(
@@ -248,20 +320,33 @@ def _train_epoch(
     rates: list[float],
     where: str,
     on_step: Callable[[int, int, float], None],
+    accumulate: int,
 ) -> _Trained:
     began = time.perf_counter()
     losses, accuracies, seconds = [], [], []
-    for step, ((x, y), rate) in enumerate(zip(made, rates, strict=True), start=1):
+    for step, (batch, rate) in enumerate(zip(made, rates, strict=True), start=1):
         step_began = time.perf_counter()
         model.optimizer.learning_rate = rate
-        logs = model.train_on_batch(x, y, None if weights is None else y @ weights, return_dict=True)
-        losses.append(float(logs["loss"]))
-        accuracies.append(float(logs["accuracy"]))
+        parts = [_train_part(model, x, y, weights) for x, y in _parts(batch, accumulate)]
+        loss, accuracy = np.mean(parts, axis=0)
+        losses.append(float(loss))
+        accuracies.append(float(accuracy))
         seconds.append(time.perf_counter() - step_began)
         if not math.isfinite(losses[-1]):
             raise Diverged(f"the loss became {losses[-1]} in {where}, step {step} of {len(rates)}")
         on_step(step, len(rates), losses[-1])
     return _Trained(float(np.mean(losses)), float(np.mean(accuracies)), time.perf_counter() - began, seconds)
+
+
+def _train_part(model: keras.Model, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float]:
+    logs = model.train_on_batch(x, y, None if weights is None else y @ weights, return_dict=True)
+    return float(logs["loss"]), float(logs["accuracy"])
+
+
+def _parts(batch: Batch, count: int) -> Iterable[Batch]:
+    """A batch in parts of one size: what does not fill them is left out."""
+    size = len(batch.targets) // count
+    return (Batch(*(of[i : i + size] for of in batch)) for i in range(0, count * size, size))
 
 
 def _traced(seconds: list[float]) -> float:

@@ -13,9 +13,12 @@ from fer_bench.training.recipe import Optimizer
 
 
 def make_optimizer(
-    asked: Optimizer, slow: Sequence[keras.Variable] = (), factor: float = 1.0
+    asked: Optimizer, slow: Sequence[keras.Variable] = (), factor: float = 1.0, accumulate: int = 1
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe at its peak learning rate; variables in `slow` learn and decay at `factor` of it."""
+    """The optimizer of a recipe at its peak learning rate; variables in `slow` learn and decay at `factor` of it.
+
+    It takes a step each `accumulate` calls, with the mean of their gradients.
+    """
     kind = asked.name if factor == 1 else f"scaled_{asked.name}"
     optimizer = OPTIMIZERS[kind](
         learning_rate=asked.learning_rate,
@@ -24,7 +27,8 @@ def make_optimizer(
         global_clipnorm=asked.clip_norm,
         clipvalue=asked.clip_value,
         use_ema=asked.ema is not None,
-        ema_momentum=asked.ema or 0.0,
+        ema_momentum=(asked.ema or 0.0) ** (1 / accumulate),  # Keras averages in each call
+        gradient_accumulation_steps=accumulate if accumulate > 1 else None,
         **_momentum(asked),
     )
     if asked.weight_decay:

@@ -170,6 +170,8 @@ class Recipe(_Part):
     patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; None: never stop early
     batch_size: int = Field(64, ge=1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    # halve: a trial that ran out of memory is tried once more with half a batch at a time, their gradients as one step.
+    out_of_memory: Literal["fail", "halve"] = "fail"
     test_views: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_views)] = "1"
 
     @model_validator(mode="after")

@@ -12,9 +12,12 @@ VIEWS = 4  # of each image, where the recipe changes the images and does not say
 def specification(recipe: Recipe) -> dict[str, Any]:
     """All fields as JSON. `backbone.cached_views` is resolved, and left out where it changes nothing.
 
-    So the keys of trials without a frozen backbone are what they were before there was that field.
+    So the keys of trials without a frozen backbone are what they were before there was that field; and so with
+    `out_of_memory`, which changes nothing where it is "fail".
     """
     fields = recipe.model_dump(mode="json")
+    if recipe.out_of_memory == "fail":
+        del fields["out_of_memory"]
     if _cachable(recipe):
         fields["backbone"]["cached_views"] = cached_views(recipe)
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import gc
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,19 +24,14 @@ from fer_bench.errors import UserError
 from fer_bench.protocols.cut import groups_of
 from fer_bench.protocols.fold import Fold
 from fer_bench.training import loop, machine, reuse
+from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.recipe import BuildRecipe, Recipe
+from fer_bench.training.watcher import Watcher
 from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
 
+BOLD = re.compile(r"\x1b\[[0-9;]*m")  # in what Keras raises
 MOST_ON_DEVICE = 2**31  # bytes of images that the loop on the device holds; beyond, they are streamed to it
-
-
-class Watcher(Protocol):
-    """Whoever wants to follow a trial."""
-
-    def step(self, step: int, steps: int, loss: float) -> None: ...
-
-    def epoch(self, epoch: Epoch, epochs: int) -> None: ...
 
 
 def build_model(
@@ -72,11 +68,14 @@ def run_trial(
     weights_file: Path | None,
     watcher: Watcher,
     model_file: Path | None = None,
+    checkpoints: Path | None = None,
+    accumulate: int = 1,
 ) -> tuple[Record, dict[str, Predictions]]:
     """Train and predict one trial. A trial that fails or diverges returns a record that says so, without predictions.
 
     The trained model of one that finishes is saved as `model_file`, where that is named; one that cannot be saved is a
-    warning. KeyboardInterrupt passes through: a trial that the user abandons leaves no record.
+    warning. KeyboardInterrupt passes through: a trial that the user abandons leaves no record, but a checkpoint in the
+    folder `checkpoints`, from which it goes on with the same result. `accumulate`: see `loop.fit`.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     known: dict[str, Any] = {
@@ -85,18 +84,24 @@ def run_trial(
         "machine": machine.describe_machine(trial.backend),
         "classes": list(dataset.classes),
         "samples": {part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
-        "remarks": list(fold.remarks),
+        "remarks": [*fold.remarks, *([f"batches in {accumulate} parts"] if accumulate > 1 else [])],
     }
+    checkpoint = Checkpoint(checkpoints, _identity(trial, known["machine"], accumulate)) if checkpoints else None
     watched = _Watched(watcher, int(trial.recipe["epochs"]))
     try:
         with _keras_state(trial):
-            measured, predictions = _train_and_predict(trial, dataset, fold, weights_file, watched, model_file)
+            measured, predictions = _train_and_predict(
+                trial, dataset, fold, weights_file, watched, model_file, checkpoint, accumulate
+            )
     except loop.Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
         reuse.forget()  # its functions may be half made
-        reason = f"{type(error).__name__}: {str(error).strip()}"
+        reason = f"{type(error).__name__}: {BOLD.sub('', str(error)).strip()}"
         return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
+    except KeyboardInterrupt:
+        reuse.forget()
+        raise
     return Record(**known, status="finished", **measured), predictions
 
 
@@ -107,20 +112,23 @@ def _train_and_predict(
     weights_file: Path | None,
     watched: _Watched,
     model_file: Path | None,
+    checkpoint: Checkpoint | None,
+    accumulate: int,
 ) -> tuple[dict, dict[str, Predictions]]:
     recipe = Recipe.model_validate(trial.recipe)
     if reason := machine.precision_unsupported(recipe.precision, trial.backend):
         raise UserError(reason)
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
-    traced = json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes])
+    traced = json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes, accumulate])
     model = reuse.prepared(
         None if recipe.backbone.freezes else traced,  # each stage of unfreezing is traced anew
         lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
     )
     build_seconds = time.perf_counter() - began
 
-    fitted = _loop(recipe, dataset)(
+    # The loop on the device takes whole batches.
+    fitted = (loop.fit if accumulate > 1 else _loop(recipe, dataset))(
         model,
         Part(dataset.images, fold.training),
         dataset.labels[fold.training],
@@ -131,6 +139,8 @@ def _train_and_predict(
         soft_labels=None if dataset.soft_labels is None else dataset.soft_labels[fold.training],
         on_step=watched.step,
         on_epoch=watched.epoch,
+        checkpoint=checkpoint,
+        **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
     # Only here, after every choice has been made, are the test images opened.
     tested = loop.predict(model, Part(dataset.images, fold.test), recipe.test_views, recipe.crop)
@@ -157,6 +167,11 @@ def _train_and_predict(
         "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.clean),
     }
     return measured, predictions
+
+
+def _identity(trial: Trial, machine: dict[str, Any], accumulate: int) -> str:
+    """What must be equal for a checkpoint to be gone on from: of other libraries the rest would not be the same."""
+    return json.dumps([trial.key, accumulate, machine["versions"], machine["processor"], machine["accelerator"]])
 
 
 def _loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:

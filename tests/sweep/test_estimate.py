@@ -100,6 +100,8 @@ def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planne
     assert full == seconds()
     assert frozen == pytest.approx(estimate.FROZEN_COST * full)
     assert gradual == pytest.approx((frozen + full) / 2)
+    frozen_once = {"trained_blocks": 0, "learning_rate_factor": 1.0, "cached_views": 2}
+    assert seconds(backbone=frozen_once, initial_weights="imagenet") == pytest.approx(frozen / 2, rel=0.01)  # of four
     assert seconds(test_views="ten-crop", crop=8) > seconds(test_views="flip") > full
 
 

@@ -10,7 +10,7 @@ from fer_bench.datasets import DATASETS, Places
 from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment
 from fer_bench.protocols.catalogue import PROTOCOLS
-from fer_bench.sweep.plan import make_plan
+from fer_bench.sweep.plan import check_importable, make_plan
 from fer_bench.training import weights
 
 
@@ -101,7 +101,7 @@ def test_a_mistake_is_named_before_anything_starts(made, tmp_path, changes, sent
 def test_an_architecture_that_cannot_be_imported_is_named_before_anything_starts(made, scanned, tmp_path):
     file = scanned('import kerass\n@register_architecture("late", family="test")\ndef late(inputs, recipe): pass\n')
     with pytest.raises(UserError, match=r"more_networks\.py cannot be imported: ModuleNotFoundError.*kerass") as raised:
-        make_plan(experiment(models=["late"]), Places(tmp_path), None, "tensorflow")
+        check_importable(make_plan(experiment(models=["late"]), Places(tmp_path), None, "tensorflow").trials)
     assert str(file) in str(raised.value)
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from fer_bench import records
-from fer_bench.sweep.executors.processes import Processes, available_cores, shares_of
-from fer_bench.sweep.run import run
+from fer_bench.sweep.executors.handle import Limits
+from fer_bench.sweep.executors.processes import Processes
+from fer_bench.sweep.executors.shares import available_cores, shares_of, visible_devices
+from fer_bench.sweep.run import Ways, run
 
 DEADLY = '''
-import os, signal, sys
+import os, signal, sys, time
 import keras
+from keras import layers
 
 
 @register_architecture("deadly", family="test")
@@ -27,7 +30,35 @@ def deadly(inputs, recipe):
 def leaving(inputs, recipe):
     """Leaves its process."""
     os._exit(7)
+
+
+@register_architecture("hanging", family="test")
+def hanging(inputs, recipe):
+    """Never gets done."""
+    time.sleep(3600)
+
+
+@register_architecture("greedy", family="test")
+def greedy(inputs, recipe):
+    """Has no memory for whole batches."""
+    logits = layers.Dense(recipe.classes)(layers.Flatten()(layers.Rescaling(1 / 255)(inputs)))
+    return Greedy(recipe.batch_size)(logits)
+
+
+class Greedy(layers.Layer):
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def call(self, x, training=False):
+        if training and x.shape[0] == self.batch:
+            raise MemoryError("no room for a whole batch")
+        return x
 '''
+
+
+def processes(count: int = 1, **limits) -> Processes:
+    return Processes(shares_of(available_cores(), count), Limits(**limits))
 
 
 def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watcher):
@@ -35,7 +66,7 @@ def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watche
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     run(plan.trials, alone, watcher)
     watcher.events.clear()
-    run(plan.trials, beside, watcher, keep_models=True, executor=Processes(2, beside))
+    run(plan.trials, beside, watcher, Ways(processes(2), keep_models=True))
     assert not multiprocessing.active_children()
     expected, found = records.load(alone).stored, records.load(beside).stored
     assert expected.keys() == found.keys()
@@ -56,7 +87,7 @@ def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watche
 def test_a_process_that_dies_takes_its_trial_alone(plan_of, scanned, tmp_path, watcher):
     scanned(DEADLY)
     plan = plan_of(models=["deadly", "tiny", "leaving"])
-    run(plan.trials, tmp_path, watcher, executor=Processes(1, tmp_path))
+    run(plan.trials, tmp_path, watcher, Ways(processes()))
     done = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path)}
     assert done["tiny"].status == "finished" and done["tiny"].costs.beside == 1
     assert "was ended by SIGKILL, as the system does when memory runs out" in done["deadly"].reason
@@ -73,7 +104,7 @@ def test_a_process_that_died_between_trials_is_replaced(plan_of, tmp_path, watch
             child.join()
 
     monkeypatch.setattr(watcher, "ends", killed)
-    run(plan_of(models=["tiny"], seeds=[0, 1]).trials, tmp_path, watcher, executor=Processes(1, tmp_path))
+    run(plan_of(models=["tiny"], seeds=[0, 1]).trials, tmp_path, watcher, Ways(processes()))
     assert [stored.record.status for stored in records.load(tmp_path)] == ["finished", "finished"]
 
 
@@ -85,7 +116,7 @@ def test_an_interrupt_ends_the_processes(plan_of, tmp_path, watcher, monkeypatch
 
     monkeypatch.setattr(watcher, "epoch", pressed)
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, watcher, keep_models=True, executor=Processes(2, tmp_path))
+        run(plan.trials, tmp_path, watcher, Ways(processes(2), keep_models=True))
     assert not multiprocessing.active_children()
     assert list((tmp_path / "records").glob("*")) == []
 
@@ -104,6 +135,49 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
         np.testing.assert_array_equal(ForkingPickler.loads(ForkingPickler.dumps(part)), np.asarray(part))
 
 
+def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher):
+    scanned(DEADLY)
+    plan = plan_of(models=["hanging", "tiny"])
+    run(plan.trials, tmp_path / "silent", watcher, Ways(processes(silence=10)))
+    done = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "silent")}
+    assert done["tiny"].status == "finished" and done["hanging"].status == "failed"
+    assert done["hanging"].reason.startswith("it hung: no step in the 10 s of --hang-timeout; the end of its log:")
+    (log,) = (tmp_path / "silent" / "logs").glob("hanging*.log")
+    assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
+    endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None)
+    run(endless.trials, tmp_path / "long", watcher, Ways(processes(trial=8)))
+    (record,) = (stored.record for stored in records.load(tmp_path / "long"))
+    assert record.reason.startswith("it took longer than the 8 s of --trial-timeout") and record.history
+
+
+def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(plan_of, scanned, tmp_path, watcher):
+    scanned(DEADLY)
+    for allowed in ("fail", "halve"):
+        plan = plan_of(models=["greedy"], epochs=2, out_of_memory=allowed)
+        run(plan.trials, tmp_path / allowed, watcher, Ways(processes()))
+    (failed,) = (stored.record for stored in records.load(tmp_path / "fail"))
+    assert failed.status == "failed" and failed.reason.startswith("MemoryError") and "no room" in failed.reason
+    assert watcher.events.count(("trial begins", "greedy", 1, 1)) == 3
+    (record,) = (stored.record for stored in records.load(tmp_path / "halve"))
+    assert record.status == "finished" and "batches in 2 parts" in record.remarks
+
+
+def test_the_first_failure_ends_a_sweep_that_asks_for_it(plan_of, tmp_path, watcher):
+    plan = plan_of(models=["tiny_raising", "tiny"])
+    assert run(plan.trials, tmp_path, watcher, Ways(processes(), fail_fast=True)) == "at a failure"
+    assert [stored.record.status for stored in records.load(tmp_path)] == ["failed"]
+    assert not multiprocessing.active_children()
+
+
+def test_each_trial_has_a_log_to_read(plan_of, tmp_path, watcher):
+    run(plan_of(models=["tiny"], epochs=2).trials, tmp_path, watcher, Ways(processes()))
+    (stored,) = records.load(tmp_path)
+    lines = (tmp_path / "logs" / f"{stored.path.name}.log").read_text().splitlines()
+    assert "tiny on made (official, seed 0), default" in lines[0]
+    assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[-1].strip().endswith("finished")
+
+
 @pytest.mark.parametrize(
     ("cores", "count", "expected"),
     [
@@ -114,4 +188,17 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
     ],
 )
 def test_cores_are_shared_equally(cores, count, expected):
-    assert shares_of(cores, count) == expected
+    assert [share.cores for share in shares_of(cores, count)] == expected
+
+
+def test_each_trial_sees_devices_of_its_own(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_devices("none") == []
+    devices = visible_devices("one, another, a third, a fourth")
+    of_each = [share.environment for share in shares_of(range(8), 4, devices)]
+    assert of_each == [{"CUDA_VISIBLE_DEVICES": name} for name in "0123"]
+    of_pairs = [share.environment["CUDA_VISIBLE_DEVICES"] for share in shares_of(range(8), 2, devices, each=2)]
+    assert of_pairs == ["0,1", "2,3"]
+    assert shares_of(range(8), 2)[0].environment == {}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert visible_devices("one, another") == ["5", "7"]

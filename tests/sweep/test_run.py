@@ -9,7 +9,8 @@ import pytest
 from fer_bench import records
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.errors import UserError
-from fer_bench.sweep.run import STALE_SECONDS, open_results, run, todo
+from fer_bench.sweep.run import Ways, run
+from fer_bench.sweep.todo import STALE_SECONDS, open_results, todo
 
 
 def left(plan, results, **options):
@@ -66,6 +67,9 @@ def test_overwriting_leaves_one_record_with_the_same_predictions(plan_of, tmp_pa
     (before,) = records.load(tmp_path)
     expected = before.predictions("test").probabilities
     run(plan.trials, tmp_path, watcher)
+    assert watcher.events.pop() == ("elsewhere", "tiny")  # it was not to be replaced
+    run(plan.trials, tmp_path, watcher, Ways(replaced=left(plan, tmp_path, overwrite=True).replaced))
+    assert watcher.events[-1] == ("trial ends", "finished")
     (after,) = records.load(tmp_path)
     np.testing.assert_array_equal(after.predictions("test").probabilities, expected)
 
@@ -75,7 +79,8 @@ def test_models_are_kept_where_that_is_asked_for(plan_of, tmp_path, watcher):
     run(plan.trials, tmp_path, watcher)
     known = left(plan, tmp_path)
     assert (known.missing, known.without_model) == ([], 1)  # it is told, and not trained again unasked
-    run(left(plan, tmp_path, overwrite=True).missing, tmp_path, watcher, keep_models=True)
+    again = left(plan, tmp_path, overwrite=True)
+    run(again.missing, tmp_path, watcher, Ways(keep_models=True, replaced=again.replaced))
     stored = {s.record.trial.architecture: s for s in records.load(tmp_path)}
     assert stored["tiny_raising"].model_file is None
     kept = stored["tiny"]
@@ -92,7 +97,7 @@ def test_an_interrupt_leaves_no_model_behind(plan_of, tmp_path, watcher, monkeyp
 
     monkeypatch.setattr("fer_bench.records.write", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, watcher, keep_models=True)
+        run(plan.trials, tmp_path, watcher, Ways(keep_models=True))
     assert list((tmp_path / "records").iterdir()) == []
 
 
@@ -107,7 +112,8 @@ def test_a_trial_that_failed_is_replaced_once_it_succeeds(plan_of, tmp_path, wat
     run(plan.trials, tmp_path, watcher)
     monkeypatch.setitem(ARCHITECTURES._functions, "tiny", works)
     assert left(plan, tmp_path).failed == 1
-    run(left(plan, tmp_path, retry_failed=True).missing, tmp_path, watcher)
+    again = left(plan, tmp_path, retry_failed=True)
+    run(again.missing, tmp_path, watcher, Ways(replaced=again.replaced))
     (stored,) = records.load(tmp_path)
     assert stored.record.status == "finished"
 

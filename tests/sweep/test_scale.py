@@ -7,7 +7,7 @@ import pytest
 from fer_bench import records
 from fer_bench.records import store
 from fer_bench.sweep import plan as planning
-from fer_bench.sweep.run import todo
+from fer_bench.sweep.todo import todo
 from fer_bench.trial import Epoch, Record
 
 MODELS = ["tiny", "tiny_dropout"]

@@ -5,9 +5,12 @@ from typing import ClassVar
 
 import pytest
 
-from fer_bench.sweep import side_by_side
+from fer_bench.sweep import calibrate, side_by_side
+from fer_bench.sweep.executors import processes
 from fer_bench.sweep.executors.executor import Outcome
+from fer_bench.sweep.executors.shares import available_cores, shares_of
 from fer_bench.sweep.side_by_side import Split, in_order, measured_gains
+from fer_bench.sweep.turns import Turns
 
 MACHINE = {"processor": "made", "cores": 2, "accelerator": "none"}
 SPEEDS = {"tiny": (100.0, 70.0), "tiny_dropout": (100.0, 40.0)}  # alone, and each of two beside each other
@@ -25,14 +28,15 @@ class Processes:
 
     asked: ClassVar[list[tuple[int, list]]] = []
 
-    def __init__(self, count, results):
+    def __init__(self, count):
         self.count = count
 
-    def __call__(self, missing, follow, models):
+    def __call__(self, turns, follow):
+        missing = [turn.planned for turn in iter(turns.take, None)]
         self.asked.append((self.count, missing))
         for planned in missing:
             speed = SPEEDS[planned.trial.architecture][self.count - 1]
-            yield Outcome(SimpleNamespace(costs=SimpleNamespace(images_per_second=speed)), {}, None)
+            yield Outcome(None, SimpleNamespace(costs=SimpleNamespace(images_per_second=speed)), {}, None)
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def test_it_is_measured_with_a_few_steps_and_remembered(plan_of, measure):
     gains, _ = measure(missing)
     assert [(count, len(trials)) for count, trials in Processes.asked] == [(1, 1), (2, 2)]
     short = Processes.asked[0][1][0]
-    assert short.trial.recipe["epochs"] == 1 and len(short.fold.training) == side_by_side.STEPS * 2
+    assert short.trial.recipe["epochs"] == 1 and len(short.fold.training) == calibrate.STEPS * 2
     assert measure(missing) == (gains, [])
     other = measure(missing, machine=MACHINE | {"processor": "another"})
     assert other[1] and len(Processes.asked) == 4
@@ -81,7 +85,12 @@ def test_what_is_soon_done_is_not_measured(plan_of, measure):
 def test_both_parts_are_run_and_numbered_through(plan_of, tmp_path, watcher):
     missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
     ordered, together = in_order(missing, dict.fromkeys([side_by_side._key(missing[0])], 1.5))
-    outcomes = list(Split(together, 2, tmp_path)(ordered, watcher.trial_begins, None))
+    several, single = (processes.Processes(shares_of(available_cores(), count)) for count in (2, 1))
+
+    def follow(turn):
+        return watcher.trial_begins(turn.planned, turn.number, turn.of)
+
+    outcomes = list(Split(together, several, single)(Turns(ordered, tmp_path), follow))
     begun = [event[1:] for event in watcher.events if event[0] == "trial begins"]
     assert begun == [("tiny", 1, 4), ("tiny", 2, 4), ("tiny_dropout", 3, 4), ("tiny_dropout", 4, 4)]
     assert [outcome.record.costs.beside for outcome in outcomes] == [2, 2, 1, 1]

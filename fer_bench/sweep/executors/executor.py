@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from fer_bench.sweep.plan import Planned
-from fer_bench.training.train import Watcher
-from fer_bench.trial import Predictions, Record
+from fer_bench.sweep.turns import Turn, Turns
+from fer_bench.training.watcher import Watcher
+from fer_bench.trial import Epoch, Predictions, Record
+
+POLL_SECONDS = 1.0  # between two looks whether the sweep is to end, or a trial may begin
 
 
 class Follower(Watcher, Protocol):
@@ -18,24 +19,36 @@ class Follower(Watcher, Protocol):
     def ends(self, record: Record) -> None: ...
 
 
-Follow = Callable[[Planned, int, int], Follower]  # a trial begins: which, its number from 1, of how many
+Follow = Callable[[Turn], Follower]  # a trial begins
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial that has ended; model_file is where its model was to be kept, if it was."""
+    """A trial that has ended."""
 
+    turn: Turn
     record: Record
     predictions: dict[str, Predictions]
     follower: Follower
-    model_file: Path | None = None
 
 
 class Executor(Protocol):
-    """Runs trials; `models` is a folder for their trained models where those are kept."""
+    """Runs trials."""
 
-    def __call__(self, missing: list[Planned], follow: Follow, models: Path | None) -> Iterator[Outcome]: ...
+    def __call__(self, turns: Turns, follow: Follow) -> Iterator[Outcome]: ...
 
 
-def model_file_in(models: Path | None, number: int) -> Path | None:
-    return None if models is None else models / f"{number}.keras"
+def failed(turn: Turn, reason: str, started: str, machine: dict[str, Any], history: list[Epoch]) -> Record:
+    """The record of a trial that could not make its own."""
+    planned, fold = turn.planned, turn.planned.fold
+    return Record(
+        trial=planned.trial,
+        status="failed",
+        reason=reason,
+        started=started,
+        machine=machine,
+        classes=list(planned.dataset.classes),
+        samples={part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
+        remarks=list(fold.remarks),
+        history=history,
+    )

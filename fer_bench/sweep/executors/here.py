@@ -1,21 +1,33 @@
-"""One trial after the other in this process."""
+"""One trial after the other in this process: for debuggers, since whatever kills one kills the sweep."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from fer_bench.sweep.executors.executor import Follow, Outcome, model_file_in
-from fer_bench.sweep.plan import Planned
-from fer_bench.training.train import run_trial
+from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Outcome
+from fer_bench.sweep.turns import Turns
 
 
-def here(missing: list[Planned], follow: Follow, models: Path | None) -> Iterator[Outcome]:
+def here(turns: Turns, follow: Follow) -> Iterator[Outcome]:
     """See `Executor`."""
-    for number, planned in enumerate(missing, start=1):
-        follower = follow(planned, number, len(missing))
-        model_file = model_file_in(models, number)
+    from fer_bench.training.train import run_trial  # imports Keras
+
+    while turns:
+        turn = turns.take()
+        if turn is None:
+            turns.check()
+            time.sleep(POLL_SECONDS)
+            continue
+        follower, planned = follow(turn), turn.planned
         record, predictions = run_trial(
-            planned.trial, planned.dataset, planned.fold, planned.weights_file, follower, model_file
+            planned.trial,
+            planned.dataset,
+            planned.fold,
+            planned.weights_file,
+            follower,
+            turn.model_file,
+            turn.checkpoint,
+            turn.accumulate,
         )
-        yield Outcome(record, predictions, follower, model_file)
+        yield Outcome(turn, record, predictions, follower)

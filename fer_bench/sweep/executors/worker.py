@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -29,25 +34,36 @@ class Job:
     fold: Fold
     weights_file: Path | None
     model_file: Path | None
+    checkpoint: Path | None
+    accumulate: int
     log: Path
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker tells: (step, steps, loss), (epoch, epochs), or (record, predictions)."""
+    """What a worker tells: (machine,), (step, steps, loss), (epoch, epochs), (record, predictions).
 
-    kind: Literal["step", "epoch", "end"]
+    On a cluster also (node,), and at the end the trained model as bytes or None.
+    """
+
+    kind: Literal["node", "machine", "step", "epoch", "end"]
     told: tuple[Any, ...]
 
 
-def serve(connection: Connection, cores: set[int]) -> None:
+def serve(connection: Connection, cores: Set[int], environment: Mapping[str, str]) -> None:
     """Run jobs from a connection on some cores alone. Whatever they print goes to their logs.
 
-    Ctrl-C is the other side's to hear; when it is gone, so is this process.
+    Ctrl-C is the other side's to hear; when that is gone, so is this process. On SIGUSR1 it writes what it is doing.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _volunteer()
+    os.environ.update(environment)
     if hasattr(os, "sched_setaffinity"):  # TensorFlow and BLAS take as many threads as the process may use cores
         os.sched_setaffinity(0, cores)
+    _print_to(Path(os.devnull))
+    with suppress(Exception):  # whatever is wrong there is the trial's to tell
+        from fer_bench.training import train  # noqa: F401  takes its seconds
     datasets: dict[int, Dataset] = {}
     try:
         while True:
@@ -55,42 +71,76 @@ def serve(connection: Connection, cores: set[int]) -> None:
                 case (int(number), Dataset() as dataset):
                     datasets[number] = dataset
                 case Job() as job:
-                    _log_to(job.log)
-                    connection.send(Event("end", _run(job, datasets[job.dataset], connection)))
+                    _print_to(job.log)
+                    connection.send(Event("end", run(job, datasets[job.dataset], connection.send)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _run(job: Job, dataset: Dataset, connection: Connection) -> tuple[Record, dict[str, Predictions]]:
-    from fer_bench.training.train import run_trial  # here the process takes its seconds to import Keras
+def run(job: Job, dataset: Dataset, tell) -> tuple[Record, dict[str, Predictions]]:
+    """A trial, from a process that may know its architecture or not; `tell` is given its events."""
+    from fer_bench.training.machine import describe_machine
+    from fer_bench.training.train import run_trial
 
+    tell(Event("machine", (describe_machine(job.trial.backend),)))
     if job.trial.architecture not in ARCHITECTURES:
         ARCHITECTURES.scan(job.source)
-    return run_trial(job.trial, dataset, job.fold, job.weights_file, _Teller(connection), job.model_file)
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.trial}, {job.trial.recipe_name}", flush=True)
+    record, predictions = run_trial(
+        job.trial, dataset, job.fold, job.weights_file, _Teller(tell), job.model_file, job.checkpoint, job.accumulate
+    )
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {record.status}", record.reason, flush=True)
+    return record, predictions
 
 
 class _Teller:
-    """Tells the other side of steps, though not of all, and of epochs."""
+    """Tells the other side of steps, though not of all, and of epochs; these stand in the log, too."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._told = connection, 0.0
+    def __init__(self, tell) -> None:
+        self._tell, self._told = tell, 0.0
 
     def step(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
         if step == 1 or now - self._told > STEP_SECONDS:
             self._told = now
-            self._connection.send(Event("step", (step, steps, loss)))
+            self._tell(Event("step", (step, steps, loss)))
 
     def epoch(self, epoch: Epoch, epochs: int) -> None:
-        self._connection.send(Event("epoch", (epoch, epochs)))
+        print(epoch_line(epoch, epochs), flush=True)
+        self._tell(Event("epoch", (epoch, epochs)))
 
 
-def _log_to(file: Path) -> None:
-    """Standard output and errors into a file, of this process and of the libraries in it."""
+def epoch_line(epoch: Epoch, epochs: int) -> str:
+    """An epoch as a log tells it."""
+    return (
+        f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
+        f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}, "
+        f"{epoch.train_seconds + epoch.validation_seconds:.1f} s"
+    )
+
+
+def _print_to(file: Path) -> None:
+    """Standard output and errors to the end of a file, of this process and of the libraries in it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):
         os.dup2(opened, stream)
     os.close(opened)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+
+
+def _volunteer() -> None:
+    """Where memory runs out, the system is to end this process and not the one that keeps the sweep together."""
+    with suppress(OSError):  # Linux alone
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed hears it only when it next tells something, which may be never."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,164 @@
+"""A worker process, seen from the sweep: what it is doing, what it tells, and how it ends."""
+
+from __future__ import annotations
+
+import datetime
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_bench.architecture import ARCHITECTURES
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.sweep.executors.executor import Follower, failed
+from fer_bench.sweep.executors.shares import Share
+from fer_bench.sweep.executors.worker import Event, Job, serve
+from fer_bench.sweep.turns import Turn
+from fer_bench.training.machine import describe_machine
+from fer_bench.trial import Epoch, Predictions, Record
+
+TAIL = 400  # characters of a log that a record tells
+GRACE_SECONDS = 5.0  # between asking a process to end and ending it
+STACK_SECONDS = 1.0  # for a process that hangs to write where it does
+START_SECONDS = 600.0  # to import Keras, which counts for no trial
+
+Told = tuple[Record, dict[str, Predictions]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that a trial may take, and that may pass without a step; None: any."""
+
+    trial: float | None = None
+    silence: float | None = 1800.0
+
+
+class Handle:
+    """A worker and its trial, if it has one. Started at once, so that it imports Keras meanwhile."""
+
+    def __init__(self, share: Share) -> None:
+        context = multiprocessing.get_context("spawn")  # not forked: a forked TensorFlow hangs
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, share.cores, share.environment), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.turn: Turn | None = None
+        self.follower: Follower | None = None
+        self._has: set[int] = set()  # numbers of the datasets it has been sent
+        self._machine: dict[str, Any] = {}
+        self._history: list[Epoch] = []
+        self._started, self._ready = "", False
+        self._began = self._heard = 0.0
+
+    def give(self, turn: Turn, follower: Follower, number: int, dataset: Dataset) -> None:
+        """Have it run a trial; `number` is the dataset's."""
+        self.turn, self.follower, self._history, self._ready = turn, follower, [], False
+        self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._began = self._heard = time.monotonic()
+        planned = turn.planned
+        job = Job(
+            planned.trial,
+            ARCHITECTURES.get(planned.trial.architecture).file,
+            number,
+            planned.fold,
+            planned.weights_file,
+            turn.model_file,
+            turn.checkpoint,
+            turn.accumulate,
+            turn.log,
+        )
+        try:
+            if number not in self._has:
+                self.connection.send((number, dataset))
+                self._has.add(number)
+            self.connection.send(job)
+        except OSError:
+            return  # it has died meanwhile, which its sentinel tells
+
+    def hear(self, limits: Limits) -> Told | None:
+        """Passes on what it tells of its trial; what that came to, if it has ended, with its process or without."""
+        told = self._listen()
+        if told is None and not self.process.is_alive():
+            told = self._listen() or self._failed(f"its process {self._cause()}")
+        if told is None and (reason := self._overdue(limits)):
+            told = self._failed(reason)
+        if told is not None:
+            self.turn = None
+        return told
+
+    def _listen(self) -> Told | None:
+        try:
+            while self.connection.poll():
+                event: Event = self.connection.recv()
+                self._heard = time.monotonic()
+                match event.kind:
+                    case "machine":
+                        self._machine = event.told[0]
+                        self._ready, self._began = True, self._heard
+                    case "end":
+                        return event.told
+                    case "epoch":
+                        self._history.append(event.told[0])
+                        self.follower.epoch(*event.told)
+                    case "step":
+                        self.follower.step(*event.told)
+        except (EOFError, OSError):
+            pass
+        return None
+
+    def _overdue(self, limits: Limits) -> str | None:
+        """Why the trial has to end, after its process was ended."""
+        now = time.monotonic()
+        if not self._ready and now - self._began < START_SECONDS:
+            return None
+        if limits.trial is not None and now - self._began > limits.trial:
+            reason = f"it took longer than the {limits.trial:g} s of --trial-timeout"
+        elif limits.silence is not None and now - self._heard > limits.silence:
+            reason = f"it hung: no step in the {limits.silence:g} s of --hang-timeout"
+            if hasattr(signal, "SIGUSR1"):
+                os.kill(self.process.pid, signal.SIGUSR1)  # it writes where it is into its log
+                self.process.join(STACK_SECONDS)
+        else:
+            return None
+        self.process.kill()
+        self.process.join()
+        return reason
+
+    def _failed(self, reason: str) -> Told:
+        if tail := _tail(self.turn.log):
+            reason += f"; the end of its log: {tail}"
+        machine = self._machine or describe_machine("none")
+        return failed(self.turn, reason, self._started, machine, self._history), {}
+
+    def _cause(self) -> str:
+        self.process.join()
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+            return f"was ended by {name}{hint}"
+        return f"ended with exit status {code}"
+
+
+def end(handles: Iterable[Handle]) -> None:
+    """End processes, gently where they let it."""
+    handles = list(handles)
+    for handle in handles:
+        handle.connection.close()
+        handle.process.terminate()
+    for handle in handles:
+        handle.process.join(GRACE_SECONDS)
+        if handle.process.is_alive():
+            handle.process.kill()
+            handle.process.join()
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")[-TAIL:].strip()
+    except OSError:
+        return ""

@@ -1,0 +1,78 @@
+"""What a trial has come to after an epoch, on disk, so that one that is stopped goes on from there.
+
+One file, replaced in one step. Whoever reads it gets the numbers that were written, to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Of training, at least, between two checkpoints, which each take a part of a second.
+EVERY_SECONDS = float(os.environ.get("FER_BENCH_CHECKPOINT_SECONDS", "30"))
+FILE = "state.npz"
+FACTS = "facts"
+
+Arrays = Mapping[str, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class State:
+    """Facts that JSON can hold, and lists of arrays by name."""
+
+    facts: dict[str, Any]
+    arrays: Arrays
+
+
+class Checkpoint:
+    """The checkpoint of one trial, in a folder of its own. `identity` is what it is good for; another's is not read."""
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self._file = folder / FILE
+        self._identity = identity
+        self._saved = time.monotonic()
+
+    def load(self) -> State | None:
+        """What was saved; None where nothing was, or it is damaged, or of another trial or other versions."""
+        try:
+            with np.load(self._file, allow_pickle=False) as file:
+                facts = json.loads(str(file[FACTS]))
+                if facts.pop("identity") != self._identity:
+                    return None
+                counts = facts.pop("counts")
+                return State(facts, {name: [file[f"{name}_{i}"] for i in range(n)] for name, n in counts.items()})
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError):
+            return None
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another."""
+        return time.monotonic() - self._saved >= EVERY_SECONDS
+
+    def save(self, state: State) -> None:
+        """Replace what was saved before. Where that is impossible it stays, and the trial goes on."""
+        part = self._file.with_name(f"{FILE}.{os.getpid()}.part")
+        counts = {name: len(arrays) for name, arrays in state.arrays.items()}
+        facts = json.dumps(state.facts | {"identity": self._identity, "counts": counts})
+        named = {f"{name}_{i}": array for name, arrays in state.arrays.items() for i, array in enumerate(arrays)}
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.savez(file, **{FACTS: np.array(facts)}, **named)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._file)
+        except OSError as error:
+            logging.getLogger(__name__).warning("No checkpoint could be written: %s", error.strerror or error)
+            part.unlink(missing_ok=True)
+        self._saved = time.monotonic()

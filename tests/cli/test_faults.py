@@ -1,0 +1,388 @@
+"""Whatever befalls a sweep, the same command goes on and comes to what an undisturbed one comes to, byte for byte.
+
+`make test` injects a few faults of each kind, `make test-long` fifty.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_bench import records
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SEEDS = 3
+NETWORKS = '''
+"""Networks that go wrong while a file is there."""
+
+import os
+import resource
+import time
+from pathlib import Path
+
+from keras import layers
+
+from architectures.layers import classifier, scaled
+from fer_bench.architecture import register_architecture
+
+TROUBLE = Path(os.environ["TROUBLE"])
+QUICK = {"epochs": 60, "batch_size": 16, "patience": None}
+
+
+def network(inputs, recipe):
+    return classifier(layers.Dropout(0.2)(layers.Flatten()(scaled(inputs, recipe))), recipe)
+
+
+@register_architecture("fault_none", family="test", recipe=QUICK)
+def fault_none(inputs, recipe):
+    """One dense layer."""
+    return network(inputs, recipe)
+
+
+@register_architecture("fault_raises", family="test", recipe=QUICK)
+def fault_raises(inputs, recipe):
+    """Raises."""
+    if TROUBLE.exists():
+        raise ValueError("no such layer")
+    return network(inputs, recipe)
+
+
+@register_architecture("fault_nan", family="test", recipe=QUICK)
+def fault_nan(inputs, recipe):
+    """Returns no numbers."""
+    logits = network(inputs, recipe)
+    return logits * float("nan") if TROUBLE.exists() else logits
+
+
+@register_architecture("fault_hangs", family="test", recipe=QUICK)
+def fault_hangs(inputs, recipe):
+    """Never gets done."""
+    while TROUBLE.exists():
+        time.sleep(1)
+    return network(inputs, recipe)
+
+
+@register_architecture("fault_grows", family="test", recipe=QUICK)
+def fault_grows(inputs, recipe):
+    """Takes memory until there is no more, of which it has been given little."""
+    taken = []
+    if TROUBLE.exists():
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    while TROUBLE.exists():
+        taken.append(bytearray(2**24))
+    return network(inputs, recipe)
+
+
+@register_architecture("fault_crashes", family="test", recipe=QUICK)
+def fault_crashes(inputs, recipe):
+    """Reads where nothing is."""
+    if TROUBLE.exists():
+        import ctypes
+
+        ctypes.string_at(0)
+    return network(inputs, recipe)
+'''
+
+
+class Runs:
+    """Starts sweeps in a folder, all of one request."""
+
+    def __init__(self, folder: Path, data_dir: Path, *request: str) -> None:
+        self.folder, self.results, self.trouble = folder, folder / "results", folder / "trouble"
+        networks = folder / "networks.py"
+        if not networks.exists():
+            networks.write_text(NETWORKS)
+        given = ["--architectures", networks, "--data-dir", data_dir, "--results-dir", self.results, "--jobs", "1"]
+        self._command = [sys.executable, ROOT / "benchmark.py", *given, *request]
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "FER_BENCH_CACHE": str(folder / "cache"),
+            "FER_BENCH_CHECKPOINT_SECONDS": "0.2",
+            "TROUBLE": str(self.trouble),
+        }
+
+    def start(self, *more: str, prepare=lambda: None) -> subprocess.Popen:
+        def in_child():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+            prepare()
+
+        return subprocess.Popen(
+            [*map(str, self._command), *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            cwd=self.folder,
+            preexec_fn=in_child,
+        )
+
+    def whole(self, *more: str, prepare=lambda: None) -> tuple[int, str]:
+        sweep = self.start(*more, prepare=prepare)
+        out, _ = sweep.communicate(timeout=600)
+        return sweep.returncode, out
+
+
+def workers(sweep: subprocess.Popen) -> list[int]:
+    """Processes of a sweep that run its trials; of its own children there is a resource tracker, too."""
+    found = []
+    for task in Path(f"/proc/{sweep.pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            try:
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"spawn_main" in command:
+                found.append(int(child))
+    return found
+
+
+def wait_until(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def gone(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def outcome(results: Path) -> dict:
+    """What must not depend on what befell a sweep: predictions, histories and the leaderboard, without the times."""
+    told = {}
+    for stored in records.load(results):
+        record = stored.record
+        history = [(e.epoch, e.learning_rate, e.loss, e.validation_loss, e.validation_accuracy) for e in record.history]
+        arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in stored.all_arrays().items()}
+        told[stored.path.name] = (record.status, record.best_epoch, history, arrays)
+    with (results / "leaderboard.csv").open() as file:
+        timed = re.compile("second|memory|beside|throughput|latency|wall|time|machine|started")
+        rows = [{name: value for name, value in row.items() if not timed.search(name)} for row in csv.DictReader(file)]
+    return {"records": told, "rows": sorted(rows, key=str)}
+
+
+def nothing_left_behind(results: Path) -> None:
+    assert not (results / "claims").exists()
+    assert not list((results / "records").glob(".part-*"))
+    assert not list((results / "checkpoints").glob("*/*"))
+
+
+@pytest.fixture(scope="module")
+def request_of():
+    return ("--models", "fault_none", "--seeds", str(SEEDS))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, data_dir, request_of):
+    runs = Runs(tmp_path_factory.mktemp("undisturbed"), data_dir, *request_of)
+    status, out = runs.whole()
+    assert status == 0, out
+    nothing_left_behind(runs.results)
+    told = outcome(runs.results)
+    assert len(told["records"]) == SEEDS
+    return told
+
+
+@pytest.fixture
+def runs(tmp_path, data_dir, request_of):
+    return Runs(tmp_path, data_dir, *request_of)
+
+
+def many(few: int):
+    return [few, pytest.param(50, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("kills", many(2))
+def test_the_sweep_is_killed(runs, undisturbed, kills):
+    rng = random.Random(1)
+    for _ in range(kills):
+        sweep = runs.start()
+        wait_until(lambda sweep=sweep: workers(sweep) or sweep.poll() is not None)
+        time.sleep(rng.uniform(0, 12))
+        theirs = workers(sweep)
+        sweep.kill()
+        sweep.wait()
+        wait_until(lambda theirs=theirs: all(map(gone, theirs)), 30)
+        if len(records.load(runs.results)) == SEEDS:
+            shutil.rmtree(runs.results)
+    status, out = runs.whole()
+    assert status == 0, out
+    assert outcome(runs.results) == undisturbed
+    assert not list((runs.results / "checkpoints").glob("*/*"))
+
+
+@pytest.mark.parametrize("kills", many(2))
+def test_its_processes_are_killed(runs, undisturbed, kills):
+    rng, killed = random.Random(2), 0
+    while killed < kills:
+        sweep = runs.start("--retry-failed")
+        while sweep.poll() is None and killed < kills:
+            time.sleep(rng.uniform(0.5, 9))
+            for process in workers(sweep):
+                os.kill(process, signal.SIGKILL)
+                killed += 1
+        out, _ = sweep.communicate(timeout=300)
+        failed = [stored.record for stored in records.load(runs.results) if stored.record.status != "finished"]
+        assert sweep.returncode == (1 if failed else 0), out
+        assert all("its process was ended by SIGKILL" in record.reason for record in failed)
+        if not failed and killed < kills:
+            shutil.rmtree(runs.results)
+    status, out = runs.whole("--retry-failed")
+    assert status == 0, out
+    assert outcome(runs.results) == undisturbed
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_it_is_asked_to_stop(runs, undisturbed, how, code):
+    sweep = runs.start()
+    wait_until(lambda: list((runs.results / "checkpoints").glob("*/state.npz")))
+    theirs, asked = workers(sweep), time.monotonic()
+    sweep.send_signal(how)
+    out, _ = sweep.communicate(timeout=60)
+    assert time.monotonic() - asked < 15
+    assert sweep.returncode == code and "goes on from there" in out and "Traceback" not in out
+    assert all(map(gone, theirs)) and not (runs.results / "claims").exists()
+    assert list((runs.results / "checkpoints").glob("*/state.npz"))
+    status, out = runs.whole()
+    assert status == 0, out
+    assert outcome(runs.results) == undisturbed
+    nothing_left_behind(runs.results)
+
+
+def test_it_is_told_twice_to_stop(runs, undisturbed):
+    sweep = runs.start()
+    wait_until(lambda: workers(sweep) and list((runs.results / "logs").glob("*")))
+    theirs = workers(sweep)
+    for process in theirs:
+        os.kill(process, signal.SIGSTOP)  # they will not end when they are asked to
+    sweep.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    sweep.send_signal(signal.SIGINT)
+    told = time.monotonic()
+    sweep.communicate(timeout=60)
+    assert sweep.returncode == 130 and time.monotonic() - told < 3
+    for process in theirs:
+        if not gone(process):
+            os.kill(process, signal.SIGCONT)
+    wait_until(lambda: all(map(gone, theirs)), 30)
+    status, out = runs.whole()
+    assert status == 0, out
+    assert outcome(runs.results) == undisturbed
+
+
+def test_two_sweeps_share_a_folder(runs, undisturbed):
+    both = [runs.start() for _ in range(2)]
+    told = [sweep.communicate(timeout=300)[0] for sweep in both]
+    assert [sweep.returncode for sweep in both] == [0, 0], told
+    assert sum(len(re.findall(r"^trial \d+ of", out, re.M)) for out in told) == SEEDS
+    assert outcome(runs.results) == undisturbed
+    nothing_left_behind(runs.results)
+
+
+@pytest.mark.parametrize("file", ["record.json", "predictions.npz"])
+def test_a_record_is_damaged(runs, undisturbed, file):
+    assert runs.whole()[0] == 0
+    stored = next(iter(records.load(runs.results)))
+    spoilt = stored.path / file
+    spoilt.write_bytes(spoilt.read_bytes()[:-100]) if file == "record.json" else spoilt.unlink()
+    status, out = runs.whole()
+    assert status == 0 and "1 to run" in out, out
+    assert outcome(runs.results) == undisturbed
+
+
+def small_disk(folder: Path) -> bool:
+    """A file system of a megabyte, where this process may make one."""
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
+    )
+    return made.returncode == 0
+
+
+def test_the_disk_is_full(runs, undisturbed):
+    if small_disk(runs.results):
+        try:
+            (runs.results / "filler").write_bytes(bytes(220 * 1024))
+            status, out = runs.whole()
+            assert status == 2 and "No space left on device" in out and "Traceback" not in out, out
+            (runs.results / "filler").unlink()
+            subprocess.run(["mount", "-o", "remount,size=64m", runs.results], check=True)
+            status, out = runs.whole("--retry-failed")
+            assert status == 0, out
+            assert outcome(runs.results) == undisturbed
+        finally:
+            subprocess.run(["umount", "-l", runs.results], check=False)
+        return
+
+    def quota():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+    status, out = runs.whole(prepare=quota)
+    assert status == 2 and "cannot be written" in out and "Traceback" not in out, out
+    status, out = runs.whole("--retry-failed")
+    assert status == 0, out
+    assert outcome(runs.results) == undisturbed
+
+
+def test_the_folder_is_read_only(runs):
+    runs.results.mkdir()
+    if os.geteuid() == 0:
+        bound = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", runs.results], check=False)
+        if bound.returncode != 0:
+            pytest.skip("root may write everywhere, and mount nothing here")
+    else:
+        runs.results.chmod(0o555)
+    try:
+        status, out = runs.whole()
+        assert status == 2 and "cannot be written" in out and "Traceback" not in out, out
+    finally:
+        subprocess.run(["umount", "-l", runs.results], check=False, capture_output=True)
+
+
+def test_architectures_go_wrong(tmp_path, data_dir):
+    names = ["fault_raises", "fault_nan", "fault_hangs", "fault_grows", "fault_crashes", "fault_none"]
+    runs = Runs(tmp_path, data_dir, "--models", ",".join(names), "--hang-timeout", "8s")
+    runs.trouble.touch()
+    status, out = runs.whole()
+    assert status == 1, out
+    found = {stored.record.trial.architecture: stored.record for stored in records.load(runs.results)}
+    assert {name: record.status for name, record in found.items()} == {
+        **dict.fromkeys(names, "failed"),
+        "fault_nan": "diverged",
+        "fault_none": "finished",
+    }
+    for name, reason in [
+        ("fault_raises", "ValueError: no such layer"),
+        ("fault_nan", "the loss became nan in epoch 1, step 1"),
+        ("fault_hangs", "it hung: no step in the 8 s of --hang-timeout"),
+        ("fault_grows", "MemoryError"),
+        ("fault_crashes", "its process was ended by SIGSEGV"),
+    ]:
+        assert reason in found[name].reason and reason in out
+    runs.trouble.unlink()
+    status, again = runs.whole("--retry-failed")
+    assert status == 0, again
+    other = Runs(tmp_path, data_dir, "--models", ",".join(names), "--overwrite")
+    before = outcome(runs.results)
+    assert other.whole()[0] == 0
+    assert outcome(other.results) == before
+    first = next(iter(records.load(other.results)))
+    np.testing.assert_allclose(first.predictions("test").probabilities.sum(axis=1), 1, atol=1e-5)

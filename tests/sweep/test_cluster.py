@@ -1,0 +1,116 @@
+"""A sweep on a Ray cluster makes the same records, whatever becomes of its nodes. The cluster is real, and local."""
+
+import numpy as np
+import pytest
+
+ray = pytest.importorskip("ray")
+
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402
+
+from fer_bench import records  # noqa: E402
+from fer_bench.errors import UserError  # noqa: E402
+from fer_bench.sweep.executors.cluster import Cluster, _fit, _share  # noqa: E402
+from fer_bench.sweep.executors.handle import Limits  # noqa: E402
+from fer_bench.sweep.run import Ways, run  # noqa: E402
+
+CRASHING = '''
+import os
+import keras
+
+
+@register_architecture("crashing", family="test")
+def crashing(inputs, recipe):
+    """Leaves its process."""
+    os._exit(7)
+'''
+
+
+@pytest.fixture
+def nodes():
+    """Two nodes of one core each."""
+    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def on(nodes, **limits) -> Cluster:
+    executor = Cluster(nodes.address, 1, 1, Limits(**limits))
+    assert executor.start() == 2
+    return executor
+
+
+def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(
+    nodes, plan_of, tmp_path, watcher, monkeypatch
+):
+    plan = plan_of(models=["tiny_dropout", "tiny_raising", "tiny_nan"], seeds=[0, 1, 2, 3], epochs=60, patience=None)
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    run(plan.trials, alone, watcher)
+    watcher.events.clear()
+    (other,) = nodes.worker_nodes
+    usual = watcher.ends
+
+    def ends(record):
+        usual(record)
+        if record.status == "finished" and other in nodes.worker_nodes:
+            nodes.remove_node(other, allow_graceful=False)
+
+    monkeypatch.setattr(watcher, "ends", ends)
+    run(plan.trials, spread, watcher, Ways(on(nodes), keep_models=True))
+    assert other not in nodes.worker_nodes
+    expected, found = records.load(alone).stored, records.load(spread).stored
+    assert expected.keys() == found.keys()
+    for key, stored in found.items():
+        theirs = expected[key]
+        assert (stored.record.status, stored.record.reason) == (theirs.record.status, theirs.record.reason)
+        if stored.record.status == "finished":
+            ours, before = (one.predictions("test").probabilities for one in (stored, theirs))
+            np.testing.assert_allclose(ours, before, atol=1e-5)
+            assert stored.model_file is not None
+            log = (spread / "logs" / f"{stored.path.name}.log").read_text()
+            assert "epoch 60/60" in log and log.endswith("finished\n")
+    assert not ray.is_initialized()
+    assert not list((spread / "records").glob(".part-*")) and not (spread / "claims").exists()
+
+
+def test_a_crash_and_a_timeout_are_of_one_trial_alone(nodes, plan_of, scanned, tmp_path, watcher):
+    scanned(CRASHING)
+    run(plan_of(models=["crashing", "tiny"]).trials, tmp_path / "crash", watcher, Ways(on(nodes)))
+    found = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "crash")}
+    assert found["tiny"].status == "finished"
+    assert (found["crashing"].status, found["crashing"].reason) == ("failed", "its process has crashed")
+    endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
+    run(endless, tmp_path / "long", watcher, Ways(on(nodes, trial=12)))
+    (record,) = (stored.record for stored in records.load(tmp_path / "long"))
+    assert record.reason.startswith("it took longer than the 12 s of --trial-timeout") and record.history
+
+
+def test_an_interrupt_ends_all_trials(nodes, plan_of, tmp_path, watcher, monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watcher, "epoch", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan_of(models=["tiny"], seeds=[0, 1, 2]).trials, tmp_path, watcher, Ways(on(nodes)))
+    assert not ray.is_initialized() and list((tmp_path / "records").glob("*")) == []
+
+
+def test_where_no_cluster_is_it_is_said():
+    with pytest.raises(UserError, match="No Ray cluster answers at auto"):
+        Cluster("auto", None, 1, Limits()).start()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "devices", "expected", "room"),
+    [
+        ([{"CPU": 8.0}, {"CPU": 4.0}], None, 1, (4, 0), 3),
+        ([{"CPU": 8.0}, {"CPU": 4.0}], 2, 1, (2, 0), 6),
+        ([{"CPU": 32.0, "GPU": 4.0}, {"CPU": 8.0}], None, 1, (8, 1), 4),
+        ([{"CPU": 32.0, "GPU": 4.0}], None, 2, (16, 2), 2),
+        ([{"CPU": 2.0, "GPU": 8.0}], None, 1, (1, 1), 2),
+    ],
+)
+def test_what_a_trial_gets_of_the_nodes(nodes, cores, devices, expected, room):
+    assert _share(nodes, cores, devices) == expected
+    assert sum(_fit(node, *expected) for node in nodes) == room
