@@ -5,6 +5,7 @@ It stands above `sweep` and `report`, so that neither knows of the other.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from fer_bench import records
 from fer_bench.datasets import Places
+from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment, save
 from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
@@ -39,6 +41,8 @@ from fer_bench.sweep.view import View, duration
 from fer_bench.training.machine import describe_machine
 from fer_bench.training.weights import weights_folder
 
+PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"  # whether JAX takes most of a GPU's memory for itself
+OFF = "0"  # as we write it; a user's own setting, such as "false", is for the processes, too
 MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
 
 
@@ -161,10 +165,26 @@ def _left(
     left = todo(plan, known, manner.overwrite, manner.retry_failed)
     if not left.missing:
         return left, {}, None
+    _refuse(left.missing, manner)
+    if manner.executor != "here":
+        os.environ.setdefault(PREALLOCATE, OFF)  # this process looks which GPUs there are, and trains nothing
     import_keras()
     check_importable(left.missing)
     machine = describe_machine(manner.backend)
     return left, machine, Estimator((stored.record for stored in known), machine)
+
+
+def _refuse(missing: list[Planned], manner: Manner) -> None:
+    """UserError for what several devices cannot share."""
+    if manner.devices_per_trial == 1:
+        return
+    if manner.backend != "jax":
+        raise UserError("--devices-per-trial needs the JAX backend: --backend jax.")
+    for planned in missing:
+        batch = planned.trial.recipe["batch_size"]
+        if batch % manner.devices_per_trial:
+            name, count = planned.trial.architecture, manner.devices_per_trial
+            raise UserError(f"The batches of {name}, {batch} images, cannot be shared evenly by {count} devices.")
 
 
 def _in_turn(
@@ -206,7 +226,8 @@ def _in_turn(
 
 def _processes(count: int, manner: Manner, machine: dict[str, Any]) -> Processes:
     devices = visible_devices(machine["accelerator"])
-    return Processes(shares_of(available_cores(), count, devices, manner.devices_per_trial), manner.limits)
+    shares = shares_of(available_cores(), count, devices, manner.devices_per_trial)
+    return Processes(shares, manner.limits, {PREALLOCATE: "true"} if os.environ.get(PREALLOCATE) == OFF else None)
 
 
 def _resolved(plan: Plan) -> Experiment:

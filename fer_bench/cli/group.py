@@ -77,4 +77,5 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("\nInterrupted. What is recorded stays; the same command goes on from there.", err=True)
-        sys.exit(getattr(stop, "exit_status", 130))
+        # Of KeyboardInterrupt, and so of Terminated, click has made an Abort.
+        sys.exit(getattr(stop.__cause__ or stop, "exit_status", 130))

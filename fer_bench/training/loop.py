@@ -17,6 +17,7 @@ import numpy as np
 
 from fer_bench.training import reuse
 from fer_bench.training.checkpoint import Checkpoint, State
+from fer_bench.training.devices import divisible
 from fer_bench.training.features import Cache, cached_batches, make_cache, recall
 from fer_bench.training.freezing import pretrained_variables, train_blocks, weights_of
 from fer_bench.training.input import PREDICTION_BATCH, Batch, batches, cut_views, padded_batches
@@ -270,14 +271,14 @@ def predict(
     model: keras.Model, images: np.ndarray, views: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
 ) -> Predicted:
     """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
-    batch = min(PREDICTION_BATCH, len(images))
+    batch = divisible(min(PREDICTION_BATCH, len(images)))
     made = ((cut_views(x, views, crop), real) for x, real in padded_batches(images, batch))
     return _predicted(model, made, batch)
 
 
 def predict_features(head: keras.Model, features: np.ndarray) -> Predicted:
     """Probabilities from features (samples, …), in their order."""
-    batch = min(PREDICTION_BATCH, len(features))
+    batch = divisible(min(PREDICTION_BATCH, len(features)))
     return _predicted(head, (([x[..., 0]], real) for x, real in padded_batches(features, batch)), batch)
 
 

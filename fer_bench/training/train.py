@@ -23,7 +23,7 @@ from fer_bench.datasets.part import Part
 from fer_bench.errors import UserError
 from fer_bench.protocols.cut import groups_of
 from fer_bench.protocols.fold import Fold
-from fer_bench.training import loop, machine, reuse
+from fer_bench.training import devices, loop, machine, reuse
 from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.recipe import BuildRecipe, Recipe
@@ -179,7 +179,8 @@ def _loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
 
     On CPUs XLA runs convolutions inside a compiled loop far slower than outside: `cnn_small` more than forty times.
     """
-    if keras.backend.backend() == "jax" and not recipe.augmentation.imgaug and dataset.images.nbytes <= MOST_ON_DEVICE:
+    fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MOST_ON_DEVICE
+    if keras.backend.backend() == "jax" and fits and devices.sharing() == 1:
         from fer_bench.training import jax, jax_loop
 
         if jax.accelerators():

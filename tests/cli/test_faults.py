@@ -17,7 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_bench import records
@@ -38,20 +37,18 @@ from architectures.layers import classifier, scaled
 from fer_bench.architecture import register_architecture
 
 TROUBLE = Path(os.environ["TROUBLE"])
-QUICK = {"epochs": 60, "batch_size": 16, "patience": None}
-
 
 def network(inputs, recipe):
     return classifier(layers.Dropout(0.2)(layers.Flatten()(scaled(inputs, recipe))), recipe)
 
 
-@register_architecture("fault_none", family="test", recipe=QUICK)
+@register_architecture("fault_none", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_none(inputs, recipe):
     """One dense layer."""
     return network(inputs, recipe)
 
 
-@register_architecture("fault_raises", family="test", recipe=QUICK)
+@register_architecture("fault_raises", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_raises(inputs, recipe):
     """Raises."""
     if TROUBLE.exists():
@@ -59,14 +56,14 @@ def fault_raises(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_nan", family="test", recipe=QUICK)
+@register_architecture("fault_nan", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_nan(inputs, recipe):
     """Returns no numbers."""
     logits = network(inputs, recipe)
     return logits * float("nan") if TROUBLE.exists() else logits
 
 
-@register_architecture("fault_hangs", family="test", recipe=QUICK)
+@register_architecture("fault_hangs", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_hangs(inputs, recipe):
     """Never gets done."""
     while TROUBLE.exists():
@@ -74,7 +71,7 @@ def fault_hangs(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_grows", family="test", recipe=QUICK)
+@register_architecture("fault_grows", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_grows(inputs, recipe):
     """Takes memory until there is no more, of which it has been given little."""
     taken = []
@@ -86,7 +83,7 @@ def fault_grows(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_crashes", family="test", recipe=QUICK)
+@register_architecture("fault_crashes", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})
 def fault_crashes(inputs, recipe):
     """Reads where nothing is."""
     if TROUBLE.exists():
@@ -190,12 +187,17 @@ def request_of():
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, data_dir, request_of):
+def undisturbed_folder(tmp_path_factory, data_dir, request_of):
     runs = Runs(tmp_path_factory.mktemp("undisturbed"), data_dir, *request_of)
     status, out = runs.whole()
     assert status == 0, out
     nothing_left_behind(runs.results)
-    told = outcome(runs.results)
+    return runs.results
+
+
+@pytest.fixture(scope="module")
+def undisturbed(undisturbed_folder):
+    told = outcome(undisturbed_folder)
     assert len(told["records"]) == SEEDS
     return told
 
@@ -209,7 +211,7 @@ def many(few: int):
     return [few, pytest.param(50, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("kills", many(2))
+@pytest.mark.parametrize("kills", many(1))
 def test_the_sweep_is_killed(runs, undisturbed, kills):
     rng = random.Random(1)
     for _ in range(kills):
@@ -228,7 +230,7 @@ def test_the_sweep_is_killed(runs, undisturbed, kills):
     assert not list((runs.results / "checkpoints").glob("*/*"))
 
 
-@pytest.mark.parametrize("kills", many(2))
+@pytest.mark.parametrize("kills", many(1))
 def test_its_processes_are_killed(runs, undisturbed, kills):
     rng, killed = random.Random(2), 0
     while killed < kills:
@@ -275,13 +277,12 @@ def test_it_is_told_twice_to_stop(runs, undisturbed):
     sweep.send_signal(signal.SIGINT)
     time.sleep(0.5)
     sweep.send_signal(signal.SIGINT)
-    told = time.monotonic()
-    sweep.communicate(timeout=60)
-    assert sweep.returncode == 130 and time.monotonic() - told < 3
+    assert sweep.wait(timeout=3) == 130
     for process in theirs:
         if not gone(process):
             os.kill(process, signal.SIGCONT)
     wait_until(lambda: all(map(gone, theirs)), 30)
+    sweep.communicate()
     status, out = runs.whole()
     assert status == 0, out
     assert outcome(runs.results) == undisturbed
@@ -296,14 +297,14 @@ def test_two_sweeps_share_a_folder(runs, undisturbed):
     nothing_left_behind(runs.results)
 
 
-@pytest.mark.parametrize("file", ["record.json", "predictions.npz"])
-def test_a_record_is_damaged(runs, undisturbed, file):
-    assert runs.whole()[0] == 0
-    stored = next(iter(records.load(runs.results)))
-    spoilt = stored.path / file
-    spoilt.write_bytes(spoilt.read_bytes()[:-100]) if file == "record.json" else spoilt.unlink()
+def test_records_are_damaged(runs, undisturbed, undisturbed_folder):
+    shutil.copytree(undisturbed_folder, runs.results)
+    one, other, _ = records.load(runs.results)
+    spoilt = one.path / "record.json"
+    spoilt.write_bytes(spoilt.read_bytes()[:-100])
+    (other.path / "predictions.npz").unlink()
     status, out = runs.whole()
-    assert status == 0 and "1 to run" in out, out
+    assert status == 0 and "2 to run" in out, out
     assert outcome(runs.results) == undisturbed
 
 
@@ -359,7 +360,8 @@ def test_the_folder_is_read_only(runs):
 
 def test_architectures_go_wrong(tmp_path, data_dir):
     names = ["fault_raises", "fault_nan", "fault_hangs", "fault_grows", "fault_crashes", "fault_none"]
-    runs = Runs(tmp_path, data_dir, "--models", ",".join(names), "--hang-timeout", "8s")
+    request = ("--models", ",".join(names), "--epochs", "5")
+    runs = Runs(tmp_path, data_dir, *request, "--hang-timeout", "8s")
     runs.trouble.touch()
     status, out = runs.whole()
     assert status == 1, out
@@ -380,9 +382,10 @@ def test_architectures_go_wrong(tmp_path, data_dir):
     runs.trouble.unlink()
     status, again = runs.whole("--retry-failed")
     assert status == 0, again
-    other = Runs(tmp_path, data_dir, "--models", ",".join(names), "--overwrite")
-    before = outcome(runs.results)
-    assert other.whole()[0] == 0
-    assert outcome(other.results) == before
-    first = next(iter(records.load(other.results)))
-    np.testing.assert_allclose(first.predictions("test").probabilities.sum(axis=1), 1, atol=1e-5)
+    assert {stored.record.status for stored in records.load(runs.results)} == {"finished"}
+    (tmp_path / "healthy").mkdir()
+    healthy = Runs(tmp_path / "healthy", data_dir, *request, "--executor", "here")
+    assert healthy.whole()[0] == 0
+    assert outcome(runs.results)["records"].keys() == outcome(healthy.results)["records"].keys()
+    for name, told in outcome(healthy.results)["records"].items():
+        assert outcome(runs.results)["records"][name] == told

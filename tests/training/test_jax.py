@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+PLUS = f"{HERE / 'test_checkpoint.py'}::test_it_comes_to_the_same[cached-[2, 3]]"
 SAME = "::test_without_augmentation_the_predictions_are_those_of_the_plain_way"
 
 
@@ -31,10 +32,21 @@ def test_the_loop_on_the_device():
     assert " passed" in out and "skipped" not in out
 
 
-def on_jax(what: str) -> str:
+@needs_jax
+def test_two_devices_share_the_batches_of_one_trial():
+    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    assert "2 passed" in on_jax(str(HERE / "test_devices.py"), **two)
+
+
+@needs_jax
+def test_a_trial_goes_on_from_its_checkpoint_on_jax_too():
+    assert "2 passed" in on_jax(f"{HERE / 'test_checkpoint.py'}::test_it_comes_to_the_same[ema-plateau-[2, 3]]", PLUS)
+
+
+def on_jax(*what: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", what],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *what],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", **environment},
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,

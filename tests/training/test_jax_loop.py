@@ -14,7 +14,7 @@ from keras import layers
 from test_freezing import changed, network, state
 from test_loop import PLAIN, dense, images_and_labels
 
-from fer_bench.training import loop
+from fer_bench.training import checkpoint, loop
 from fer_bench.training.jax_loop import fit, fit_together
 from fer_bench.training.loop import Diverged, Fitted, predict
 from fer_bench.training.recipe import resolve
@@ -135,3 +135,38 @@ def test_blocks_are_unfrozen_stage_by_stage():
 def test_imgaug_is_refused():
     with pytest.raises(ValueError, match="imgaug"):
         fit(dense(0), *DATA, resolve(PLAIN, {"augmentation": {"imgaug": "light"}}), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stops"),
+    [
+        ({"optimizer.ema": 0.8, "augmentation": "standard"}, [2, 3]),
+        ({"optimizer.ema": 0.8, "augmentation": "standard"}, [4]),
+        ({"schedule": {"name": "plateau", "patience": 1}, "patience": 2, "epochs": 8}, [1]),
+    ],
+    ids=["ema", "at the end", "patience"],
+)
+def test_it_goes_on_from_a_checkpoint_to_the_same_end(tmp_path, monkeypatch, recipe, stops):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+    resolved = resolve(PLAIN, SGD, recipe)
+
+    def fitted(**events):
+        model = convolutions(5)
+        done = fit(model, *DATA, resolved, 3, **events)
+        return done, model.get_weights()
+
+    whole, weights = fitted()
+    for stop in stops:
+
+        def on_epoch(epoch, stop=stop):
+            if epoch.epoch == stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fitted(checkpoint=checkpoint.Checkpoint(tmp_path, "this"), on_epoch=on_epoch)
+    told = []
+    resumed, again = fitted(checkpoint=checkpoint.Checkpoint(tmp_path, "this"), on_epoch=told.append)
+    assert [epoch.epoch for epoch in told] == [epoch.epoch for epoch in whole.history]
+    agree(resumed, whole, 0)
+    for ours, theirs in zip(again, weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -76,10 +76,19 @@ class Cluster:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         # Without an address nothing is to listen but on this machine.
         where = {"address": self._address} if self._address else {"_node_ip_address": "127.0.0.1"}
-        try:
-            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="warning")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(f"No Ray cluster answers at {self._address or 'this machine'}: {error}") from None
+        with tempfile.TemporaryDirectory(prefix="fer-bench-") as code:
+            for name in CODE:
+                shutil.copytree(ROOT / name, Path(code) / name, ignore=shutil.ignore_patterns("__pycache__"))
+            try:
+                ray.init(
+                    **where,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="warning",
+                    runtime_env={"working_dir": code},
+                )
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise UserError(f"No Ray cluster answers at {self._address or 'this machine'}: {error}") from None
         for number, handler in before.items():  # Ray has put its own there
             with suppress(ValueError, TypeError):  # not in a thread, where Ray has put none either
                 signal.signal(number, handler)
@@ -92,45 +101,41 @@ class Cluster:
         self._ray.shutdown()
 
     def __call__(self, turns: Turns, follow: Follow) -> Iterator[Outcome]:
-        with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
-            tasks: list[_Task] = []
-            try:
-                stream = self._remote(Path(folder))
-                while turns or tasks:
-                    while len(tasks) < self._room() and (turn := turns.take()) is not None:
-                        tasks.append(self._begun(stream, turn, follow))
-                    if tasks:
-                        self._ray.wait([task.stream for task in tasks], num_returns=1, timeout=POLL_SECONDS)
-                    else:
-                        time.sleep(POLL_SECONDS)
-                    turns.check()
-                    for task in list(tasks):
-                        try:
-                            ended = self._hear(task)
-                        except _NodeLost as lost:
-                            tasks.remove(task)
-                            task.follower.ends(self._failed(task, str(lost)))
-                            turns.again(task.turn)
-                            continue
-                        if ended is not None:
-                            tasks.remove(task)
-                            yield ended
-            finally:
-                for task in tasks:
-                    with suppress(Exception):
-                        self._ray.cancel(task.stream, force=True)
-                self.stop()
+        tasks: list[_Task] = []
+        try:
+            stream = self._remote()
+            while turns or tasks:
+                while len(tasks) < self._room() and (turn := turns.take()) is not None:
+                    tasks.append(self._begun(stream, turn, follow))
+                if tasks:
+                    self._ray.wait([task.stream for task in tasks], num_returns=1, timeout=POLL_SECONDS)
+                else:
+                    time.sleep(POLL_SECONDS)
+                turns.check()
+                for task in list(tasks):
+                    try:
+                        ended = self._hear(task)
+                    except _NodeLost as lost:
+                        tasks.remove(task)
+                        task.follower.ends(self._failed(task, str(lost)))
+                        turns.again(task.turn)
+                        continue
+                    if ended is not None:
+                        tasks.remove(task)
+                        yield ended
+        finally:
+            for task in tasks:
+                with suppress(Exception):
+                    self._ray.cancel(task.stream, force=True)
+            self.stop()
 
-    def _remote(self, folder: Path):
-        """The function that runs a trial on a node, with our code, which goes there from a folder."""
-        for name in CODE:
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    def _remote(self):
+        """The function that runs a trial on a node."""
         cores, devices = self._each
         variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables |= {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
-        environment = {"working_dir": str(folder), "env_vars": variables}
-        options = {"num_cpus": cores, "num_gpus": devices, "max_retries": 0, "runtime_env": environment}
-        return self._ray.remote(**options)(_stream)
+        environment = {"env_vars": variables}
+        return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=environment)(_stream)
 
     def _room(self) -> int:
         """How many trials there is room for on the nodes that are there now."""
@@ -157,7 +162,9 @@ class Cluster:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         turn.log.parent.mkdir(parents=True, exist_ok=True)
         _log(turn, f"{started} {planned.trial}, {planned.trial.recipe_name}")
-        return _Task(turn, follow(turn), stream.remote(job, dataset, weights), started, began=now, heard=now)
+        return _Task(
+            turn, follow(turn), stream.remote(job, dataset, weights, self._each[1] > 1), started, began=now, heard=now
+        )
 
     def _put(self, key: Any, made) -> Any:
         """A reference to what lies in the object store once, whoever asks for it."""
@@ -238,8 +245,8 @@ class _NodeLost(Exception):
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def _stream(job: Job, dataset: Dataset, weights: bytes | None) -> Iterator[Event]:
-    """On a node: the events of a trial, which runs in a thread beside."""
+def _stream(job: Job, dataset: Dataset, weights: bytes | None, share: bool) -> Iterator[Event]:
+    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given."""
     import ray
 
     yield Event("node", (ray.get_runtime_context().get_node_id(),))
@@ -249,6 +256,10 @@ def _stream(job: Job, dataset: Dataset, weights: bytes | None) -> Iterator[Event
         try:
             file = folder / "model.keras" if job.model_file else None
             taken = replace(job, weights_file=_written(job, weights, folder), model_file=file)
+            if share:
+                from fer_bench.training import devices
+
+                devices.share_batches()
             record, predictions = run(taken, dataset, events.put)
             model = file.read_bytes() if file is not None and file.is_file() else None
             events.put(Event("end", (record, predictions, model)))

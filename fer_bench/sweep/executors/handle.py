@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ class Limits:
 class Handle:
     """A worker and its trial, if it has one. Started at once, so that it imports Keras meanwhile."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")  # not forked: a forked TensorFlow hangs
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, share.cores, share.environment), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, share, environment), daemon=True)
         self.process.start()
         theirs.close()
         self.turn: Turn | None = None

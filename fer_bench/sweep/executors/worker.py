@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -19,6 +19,7 @@ from typing import Any, Literal
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.fold import Fold
+from fer_bench.sweep.executors.shares import Share
 from fer_bench.trial import Epoch, Predictions, Record, Trial
 
 STEP_SECONDS = 0.25  # between two steps that are told
@@ -50,20 +51,23 @@ class Event:
     told: tuple[Any, ...]
 
 
-def serve(connection: Connection, cores: Set[int], environment: Mapping[str, str]) -> None:
-    """Run jobs from a connection on some cores alone. Whatever they print goes to their logs.
+def serve(connection: Connection, share: Share, environment: Mapping[str, str]) -> None:
+    """Run jobs from a connection on a share of the machine. Whatever they print goes to their logs.
 
     Ctrl-C is the other side's to hear; when that is gone, so is this process. On SIGUSR1 it writes what it is doing.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _volunteer()
-    os.environ.update(environment)
+    os.environ.update({**environment, **share.environment})
     if hasattr(os, "sched_setaffinity"):  # TensorFlow and BLAS take as many threads as the process may use cores
-        os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, share.cores)
     _print_to(Path(os.devnull))
     with suppress(Exception):  # whatever is wrong there is the trial's to tell
-        from fer_bench.training import train  # noqa: F401  takes its seconds
+        from fer_bench.training import devices, train  # noqa: F401  takes its seconds
+
+        if len(share.devices) > 1:
+            devices.share_batches()
     datasets: dict[int, Dataset] = {}
     try:
         while True:
