@@ -5,19 +5,15 @@ It stands above `sweep` and `report`, so that neither knows of the other.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from rich.console import Console
 
 from fer_bench import records
 from fer_bench.datasets import Places
-from fer_bench.errors import UserError
 from fer_bench.experiment import Experiment, save
 from fer_bench.report.leaderboard import plural
 from fer_bench.report.tables import to_terminal
@@ -25,47 +21,14 @@ from fer_bench.report.write import not_drawn, read_board, write_board
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.calibrate import calibrate
 from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.executors.cluster import Cluster
-from fer_bench.sweep.executors.executor import Executor
-from fer_bench.sweep.executors.handle import Limits
-from fer_bench.sweep.executors.here import here
-from fer_bench.sweep.executors.processes import Processes
-from fer_bench.sweep.executors.shares import available_cores, shares_of, visible_devices
 from fer_bench.sweep.journal import Journal
-from fer_bench.sweep.plan import Plan, Planned, check_importable, make_plan
+from fer_bench.sweep.manner import Ground, Manner, in_turn, processes_of, survey
+from fer_bench.sweep.plan import Plan, Planned, make_plan
 from fer_bench.sweep.run import SweepWatcher, Ways, run
-from fer_bench.sweep.side_by_side import Split, in_order, measured_gains
 from fer_bench.sweep.todo import Todo, open_results, todo
 from fer_bench.sweep.tracking.tracker import Tracking, tracker
 from fer_bench.sweep.view import View, duration
-from fer_bench.training.machine import describe_machine
 from fer_bench.training.weights import weights_folder
-
-PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"  # whether JAX takes most of a GPU's memory for itself
-OFF = "0"  # as we write it; a user's own setting, such as "false", is for the processes, too
-MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a sweep goes about what is to be run; nothing of it has a bearing on any outcome.
-
-    jobs: trials at a time; None: one for each accelerator, or several of those that are measured to train faster so.
-    """
-
-    backend: str = "tensorflow"
-    overwrite: bool = False
-    retry_failed: bool = False
-    keep_models: bool = False
-    fail_fast: bool = False
-    executor: Literal["processes", "here", "ray"] = "processes"
-    ray_address: str | None = None
-    cpus_per_trial: int | None = None  # on Ray
-    jobs: int | None = None
-    devices_per_trial: int = 1
-    budget: float | None = None  # seconds
-    track: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
 
 
 def sweep_and_report(
@@ -79,14 +42,14 @@ def sweep_and_report(
 ) -> int:
     """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
 
-    `import_keras`, which takes seconds, is called where something is missing; the backend is the manner's.
+    `import_keras` is called where trials run in this process; the backend is the manner's.
     UserError, before any training, for whatever is wrong with the request.
     """
     open_results(results)
     plan = make_plan(experiment, places, weights_folder(weights_dir), manner.backend)
     save(_resolved(plan), results / "experiments")
-    left, machine, estimator = _left(plan, results, manner, import_keras)
-    _announce(plan, left, estimator, results, console)
+    left, ground = _left(plan, results, manner, import_keras)
+    _announce(plan, left, ground and ground.estimator, results, console)
     if manner.keep_models and left.without_model:
         console.print(
             f"{plural(left.without_model, 'trial')} recorded already without a model, which --keep-models leaves so; "
@@ -94,8 +57,8 @@ def sweep_and_report(
             soft_wrap=True,
             highlight=False,
         )
-    if estimator:
-        _run(plan, left, results, manner, machine, estimator, places, console)
+    if ground:
+        _run(plan, left, results, manner, ground, places, console)
     return _report(plan, results, console)
 
 
@@ -104,8 +67,7 @@ def _run(
     left: Todo,
     results: Path,
     manner: Manner,
-    machine: dict[str, Any],
-    estimator: Estimator,
+    ground: Ground,
     places: Places,
     console: Console,
 ) -> None:
@@ -113,11 +75,11 @@ def _run(
         console.print(text, highlight=False, soft_wrap=True)
 
     keepers = [tracker(name, results, plan.experiment.name) for name in manner.track]
-    budget = Budget(manner.budget, estimator)
-    missing, executor, at_a_time = _in_turn(left.missing, manner, machine, estimator, places, say)
+    estimator, budget = ground.estimator, Budget(manner.budget, ground.estimator)
+    missing, executor, at_a_time = in_turn(left.missing, manner, ground, places.cache_dir, say)
     if manner.budget:
-        single = executor if manner.executor == "here" else _processes(1, manner, machine)
-        calibrate(missing, estimator, machine, places.cache_dir, say, single)
+        single = executor if manner.executor == "here" else processes_of(1, manner, ground)
+        calibrate(missing, estimator, ground.machine, places.cache_dir, say, single)
         missing, left_out = budget.divide(missing)
         _tell_budget(missing, left_out, estimator, budget, say)
     ways = Ways(executor, manner.keep_models, manner.fail_fast, left.replaced, budget)
@@ -153,10 +115,8 @@ def _tell_budget(
         say(f"Left out: {', '.join(f'{name} ({count[name]} × {each[name]})' for name in count)}.")
 
 
-def _left(
-    plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], None]
-) -> tuple[Todo, dict[str, Any], Estimator | None]:
-    """What is still to be run; where anything is, on what machine, and how long it may take there.
+def _left(plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], None]) -> tuple[Todo, Ground | None]:
+    """What is still to be run, and where anything is, on what ground.
 
     The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through
     all of them.
@@ -164,70 +124,8 @@ def _left(
     known = records.load(results)
     left = todo(plan, known, manner.overwrite, manner.retry_failed)
     if not left.missing:
-        return left, {}, None
-    _refuse(left.missing, manner)
-    if manner.executor != "here":
-        os.environ.setdefault(PREALLOCATE, OFF)  # this process looks which GPUs there are, and trains nothing
-    import_keras()
-    check_importable(left.missing)
-    machine = describe_machine(manner.backend)
-    return left, machine, Estimator((stored.record for stored in known), machine)
-
-
-def _refuse(missing: list[Planned], manner: Manner) -> None:
-    """UserError for what several devices cannot share."""
-    if manner.devices_per_trial == 1:
-        return
-    if manner.backend != "jax":
-        raise UserError("--devices-per-trial needs the JAX backend: --backend jax.")
-    for planned in missing:
-        batch = planned.trial.recipe["batch_size"]
-        if batch % manner.devices_per_trial:
-            name, count = planned.trial.architecture, manner.devices_per_trial
-            raise UserError(f"The batches of {name}, {batch} images, cannot be shared evenly by {count} devices.")
-
-
-def _in_turn(
-    missing: list[Planned],
-    manner: Manner,
-    machine: dict[str, Any],
-    estimator: Estimator,
-    places: Places,
-    say: Callable[[str], None],
-) -> tuple[list[Planned], Executor, int]:
-    """The trials in the order they run, who runs them, and how many at a time."""
-    if manner.executor == "here":
-        return missing, here, 1
-    if manner.executor == "ray":
-        cluster = Cluster(manner.ray_address, manner.cpus_per_trial, manner.devices_per_trial, manner.limits)
-        return missing, cluster, cluster.start()
-
-    def processes(count: int) -> Processes:
-        return _processes(count, manner, machine)
-
-    if manner.jobs or len(missing) < 2:
-        count = manner.jobs or 1
-        return missing, processes(count), count
-    if machine["accelerator"] != "none":  # which is shared out by time, not by cores
-        count = max(1, len(visible_devices(machine["accelerator"])) // manner.devices_per_trial)
-        return missing, processes(count), count
-    memory = machine["memory_bytes"] or 0
-    count = min(len(available_cores()), max(1, memory // MEMORY_OF_A_TRIAL))
-    if count == 1 or manner.budget:  # which keeps the plan's order
-        return missing, processes(1), 1
-    gains = measured_gains(missing, count, machine, estimator, places.cache_dir, say, processes)
-    ordered, together = in_order(missing, gains)
-    if not together:
-        return missing, processes(1), 1
-    names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in ordered[:together]))
-    say(f"{count} at a time, which is faster here: {names}. --exclusive runs and times them one by one.")
-    return ordered, Split(together, processes(count), processes(1)), count
-
-
-def _processes(count: int, manner: Manner, machine: dict[str, Any]) -> Processes:
-    devices = visible_devices(machine["accelerator"])
-    shares = shares_of(available_cores(), count, devices, manner.devices_per_trial)
-    return Processes(shares, manner.limits, {PREALLOCATE: "true"} if os.environ.get(PREALLOCATE) == OFF else None)
+        return left, None
+    return left, survey(left.missing, (stored.record for stored in known), manner, import_keras)
 
 
 def _resolved(plan: Plan) -> Experiment:

@@ -14,6 +14,7 @@ from fer_bench.records import Records
 from fer_bench.records.store import Stored
 from fer_bench.report.leaderboard import Board
 from fer_bench.report.write import MOST_DRAWN
+from fer_bench.sweep.manner import Manner
 from fer_bench.sweep.plan import Planned
 from fer_bench.trial import Record
 
@@ -44,9 +45,9 @@ def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, t
 
     monkeypatch.setattr(job.records, "load", load)
     plan = SimpleNamespace(trials=[Planned(trial, None, None, None)])
-    monkeypatch.setattr(job, "check_importable", lambda missing: None)
-    manner = job.Manner(retry_failed=True)
-    left, _, estimator = job._left(plan, tmp_path, manner, lambda: None)
+    monkeypatch.setattr("fer_bench.sweep.manner.check_importable", lambda missing: None)
+    manner = Manner(retry_failed=True, executor="here")
+    left, ground = job._left(plan, tmp_path, manner, lambda: None)
     gc.collect()
     assert left.missing == plan.trials
-    assert seen[0]() is None and estimator is not None
+    assert seen[0]() is None and ground.estimator is not None

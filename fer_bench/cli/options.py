@@ -35,14 +35,16 @@ def options(*groups: list[Command]) -> Command:
 
 
 def seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """A click callback: 90s, 30m, 2h or 1h30m as seconds; 0 is None, for no limit."""
+    """A click callback: 90, 90s, 30m, 2h or 1h30m as seconds; 0 is None, for no limit."""
     if text is None:
         return None
-    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    number = r"(\d+(?:\.\d+)?)"
+    plain = re.fullmatch(number, text.strip())
+    found = plain or re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip())
     if not text.strip() or found is None:
         raise click.BadParameter(f"'{text}' is no duration such as 90s, 30m, 2h or 1h30m.", param=parameter)
-    hours, minutes, rest = (float(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + rest or None
+    factors = (1,) if plain else (3600, 60, 1)
+    return sum(factor * float(part or 0) for factor, part in zip(factors, found.groups(), strict=True)) or None
 
 
 PATH = click.Path(path_type=Path)

@@ -113,8 +113,9 @@ def _sweep(
         seeds=seeds,
     )
     chosen = choose_backend(backend)
-    from fer_bench.job import Manner, sweep_and_report
+    from fer_bench.job import sweep_and_report
     from fer_bench.sweep.executors.handle import Limits
+    from fer_bench.sweep.manner import Manner
 
     manner = Manner(
         backend=chosen,

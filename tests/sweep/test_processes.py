@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fer_bench import records
-from fer_bench.sweep.executors.handle import Limits
+from fer_bench.errors import UserError
+from fer_bench.sweep.executors.handle import Handle, Limits, end
 from fer_bench.sweep.executors.processes import Processes
-from fer_bench.sweep.executors.shares import available_cores, shares_of, visible_devices
+from fer_bench.sweep.executors.shares import Share, available_cores, shares_of, visible_devices
 from fer_bench.sweep.run import Ways, run
 
 DEADLY = '''
@@ -167,6 +168,23 @@ def test_the_first_failure_ends_a_sweep_that_asks_for_it(plan_of, tmp_path, watc
     assert run(plan.trials, tmp_path, watcher, Ways(processes(), fail_fast=True)) == "at a failure"
     assert [stored.record.status for stored in records.load(tmp_path)] == ["failed"]
     assert not multiprocessing.active_children()
+
+
+def test_what_is_wrong_with_keras_or_an_architecture_is_said_before_anything_starts(plan_of, scanned):
+    file = scanned('import kerass\n@register_architecture("late", family="test")\ndef late(inputs, recipe): pass\n')
+    handle = Handle(Share(frozenset(available_cores())))
+    try:
+        machine = handle.survey("tensorflow", plan_of(models=["tiny"]).trials)
+        assert machine["cores"] == len(available_cores()) and machine["accelerator"]
+        with pytest.raises(UserError, match=r"cannot be imported: ModuleNotFoundError.*kerass") as raised:
+            handle.survey("tensorflow", plan_of(models=["tiny", "late"]).trials)
+        assert str(file) in str(raised.value)
+        handle.process.kill()
+        handle.process.join()
+        with pytest.raises(UserError, match="Keras cannot start: its process was ended by SIGKILL"):
+            handle.survey("tensorflow", plan_of(models=["tiny"]).trials)
+    finally:
+        end([handle])
 
 
 def test_each_trial_has_a_log_to_read(plan_of, tmp_path, watcher):

@@ -7,16 +7,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.errors import UserError
 from fer_bench.sweep.executors.executor import Follower, failed
 from fer_bench.sweep.executors.shares import Share
-from fer_bench.sweep.executors.worker import Event, Job, serve
+from fer_bench.sweep.executors.worker import Event, Job, Survey, serve
+from fer_bench.sweep.plan import Planned
 from fer_bench.sweep.turns import Turn
 from fer_bench.training.machine import describe_machine
 from fer_bench.trial import Epoch, Predictions, Record
@@ -40,12 +42,13 @@ class Limits:
 class Handle:
     """A worker and its trial, if it has one. Started at once, so that it imports Keras meanwhile."""
 
-    def __init__(self, share: Share, environment: Mapping[str, str]) -> None:
+    def __init__(self, share: Share) -> None:
         context = multiprocessing.get_context("spawn")  # not forked: a forked TensorFlow hangs
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, share, environment), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, share), daemon=True)
         self.process.start()
         theirs.close()
+        self.share = share
         self.turn: Turn | None = None
         self.follower: Follower | None = None
         self._has: set[int] = set()  # numbers of the datasets it has been sent
@@ -53,6 +56,21 @@ class Handle:
         self._history: list[Epoch] = []
         self._started, self._ready = "", False
         self._began = self._heard = 0.0
+
+    def survey(self, backend: str, missing: Iterable[Planned]) -> dict[str, Any]:
+        """The machine, once Keras has started there; UserError where it cannot, or not with some architecture.
+
+        So this process imports no Keras: it would take the seconds twice, memory, and a part of each GPU.
+        """
+        names = dict.fromkeys(planned.trial.architecture for planned in missing)
+        try:
+            self.connection.send(Survey(backend, {name: ARCHITECTURES.get(name).file for name in names}))
+            machine, wrong = self.connection.recv().told
+        except (EOFError, OSError):
+            raise UserError(f"Keras cannot start: its process {self._cause()}.") from None
+        if wrong:
+            raise UserError(wrong)
+        return machine
 
     def give(self, turn: Turn, follower: Follower, number: int, dataset: Dataset) -> None:
         """Have it run a trial; `number` is the dataset's."""

@@ -7,7 +7,7 @@ maps the same file.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -21,23 +21,14 @@ from fer_bench.trial import Record
 
 
 class Processes:
-    """An executor; see `Executor`. As many trials at a time as there are shares.
+    """An executor; see `Executor`. As many trials at a time as there are shares; `idle` runs those of its own."""
 
-    environment: variables of the processes, beside those that they have from this one.
-    """
-
-    def __init__(
-        self, shares: Sequence[Share], limits: Limits | None = None, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, shares: Sequence[Share], limits: Limits | None = None, idle: Handle | None = None) -> None:
         self._shares = shares
         self._limits = limits or Limits()
-        self._environment = environment or {}
         self._handles: dict[int, Handle] = {}  # by place
-
-    def start(self) -> None:
-        """Start the processes, which takes them some seconds, before there is anything for them to do."""
-        for place in range(len(self._shares)):
-            self._handle(place)
+        if idle and idle.share in shares and idle.process.is_alive():
+            self._handles[shares.index(idle.share)] = idle
 
     def stop(self) -> None:
         """End the processes."""
@@ -74,7 +65,7 @@ class Processes:
     def _handle(self, place: int) -> Handle:
         """The process of a place, which may have died idle, too."""
         if place not in self._handles or not self._handles[place].process.is_alive():
-            self._handles[place] = Handle(self._shares[place], self._environment)
+            self._handles[place] = Handle(self._shares[place])
         return self._handles[place]
 
     def _marked(self, record: Record) -> Record:

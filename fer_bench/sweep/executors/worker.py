@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.errors import UserError
 from fer_bench.protocols.fold import Fold
 from fer_bench.sweep.executors.shares import Share
 from fer_bench.trial import Epoch, Predictions, Record, Trial
@@ -41,17 +42,26 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Survey:
+    """A question: what machine this is, and whether architectures can be imported, each from a file."""
+
+    backend: str
+    architectures: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
 class Event:
     """What a worker tells: (machine,), (step, steps, loss), (epoch, epochs), (record, predictions).
 
-    On a cluster also (node,), and at the end the trained model as bytes or None.
+    Of a survey (machine, what is wrong or ""). On a cluster also (node,), and at the end the trained model as bytes or
+    None.
     """
 
-    kind: Literal["node", "machine", "step", "epoch", "end"]
+    kind: Literal["survey", "node", "machine", "step", "epoch", "end"]
     told: tuple[Any, ...]
 
 
-def serve(connection: Connection, share: Share, environment: Mapping[str, str]) -> None:
+def serve(connection: Connection, share: Share) -> None:
     """Run jobs from a connection on a share of the machine. Whatever they print goes to their logs.
 
     Ctrl-C is the other side's to hear; when that is gone, so is this process. On SIGUSR1 it writes what it is doing.
@@ -59,7 +69,7 @@ def serve(connection: Connection, share: Share, environment: Mapping[str, str]) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _volunteer()
-    os.environ.update({**environment, **share.environment})
+    os.environ.update(share.environment)
     if hasattr(os, "sched_setaffinity"):  # TensorFlow and BLAS take as many threads as the process may use cores
         os.sched_setaffinity(0, share.cores)
     _print_to(Path(os.devnull))
@@ -72,6 +82,8 @@ def serve(connection: Connection, share: Share, environment: Mapping[str, str]) 
     try:
         while True:
             match connection.recv():
+                case Survey() as survey:
+                    connection.send(Event("survey", _surveyed(survey)))
                 case (int(number), Dataset() as dataset):
                     datasets[number] = dataset
                 case Job() as job:
@@ -79,6 +91,26 @@ def serve(connection: Connection, share: Share, environment: Mapping[str, str]) 
                     connection.send(Event("end", run(job, datasets[job.dataset], connection.send)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _surveyed(survey: Survey) -> tuple[dict[str, Any], str]:
+    try:
+        from fer_bench.training.machine import describe_machine
+
+        machine = describe_machine(survey.backend)
+        import keras  # noqa: F401
+    except Exception as error:
+        return {}, f"Keras cannot start on the backend '{survey.backend}': {error}."
+    for name, file in survey.architectures.items():
+        try:
+            if name not in ARCHITECTURES:
+                ARCHITECTURES.scan(file)
+            ARCHITECTURES.function(name)
+        except UserError as error:
+            return machine, str(error)
+        except Exception as error:
+            return machine, f"{file} cannot be imported: {type(error).__name__}: {error}."
+    return machine, ""
 
 
 def run(job: Job, dataset: Dataset, tell) -> tuple[Record, dict[str, Predictions]]:

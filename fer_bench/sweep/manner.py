@@ -1,0 +1,128 @@
+"""How a sweep goes about its trials: in what order, where, and how many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fer_bench.errors import UserError
+from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.executors.cluster import Cluster
+from fer_bench.sweep.executors.executor import Executor
+from fer_bench.sweep.executors.handle import Handle, Limits, end
+from fer_bench.sweep.executors.here import here
+from fer_bench.sweep.executors.processes import Processes
+from fer_bench.sweep.executors.shares import Share, available_cores, shares_of, visible_devices
+from fer_bench.sweep.plan import Planned, check_importable
+from fer_bench.sweep.side_by_side import Split, in_order, measured_gains
+from fer_bench.training.machine import describe_machine
+from fer_bench.trial import Record
+
+MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a sweep goes about what is to be run; nothing of it has a bearing on any outcome.
+
+    jobs: trials at a time; None: one for each accelerator, or several of those that are measured to train faster so.
+    """
+
+    backend: str = "tensorflow"
+    overwrite: bool = False
+    retry_failed: bool = False
+    keep_models: bool = False
+    fail_fast: bool = False
+    executor: Literal["processes", "here", "ray"] = "processes"
+    ray_address: str | None = None
+    cpus_per_trial: int | None = None  # on Ray
+    jobs: int | None = None
+    devices_per_trial: int = 1
+    budget: float | None = None  # seconds
+    track: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What trials will run on: the machine, how fast it is, and a process of it that has started Keras already."""
+
+    machine: dict[str, Any]
+    estimator: Estimator
+    idle: Handle | None
+
+
+def survey(missing: list[Planned], known: Iterable[Record], manner: Manner, import_keras: Callable[[], None]) -> Ground:
+    """Start Keras, in a process of its own unless trials run in this one. UserError for what cannot be trained here."""
+    _refuse(missing, manner)
+    idle = None
+    if manner.executor == "here":
+        import_keras()
+        check_importable(missing)
+        machine = describe_machine(manner.backend)
+    else:
+        idle = Handle(Share(frozenset(available_cores())))
+        machine = idle.survey(manner.backend, missing)
+    return Ground(machine, Estimator(known, machine), idle)
+
+
+def in_turn(
+    missing: list[Planned],
+    manner: Manner,
+    ground: Ground,
+    cache_dir: Path,
+    say: Callable[[str], None],
+) -> tuple[list[Planned], Executor, int]:
+    """The trials in the order they run, who runs them, and how many at a time."""
+    if manner.executor == "here":
+        return missing, here, 1
+    if manner.executor == "ray":
+        end([ground.idle] if ground.idle else [])
+        cluster = Cluster(manner.ray_address, manner.cpus_per_trial, manner.devices_per_trial, manner.limits)
+        return missing, cluster, cluster.start()
+
+    def processes(count: int) -> Processes:
+        return processes_of(count, manner, ground)
+
+    machine, estimator = ground.machine, ground.estimator
+    if manner.jobs or len(missing) < 2:
+        count = manner.jobs or 1
+        return missing, processes(count), count
+    if machine["accelerator"] != "none":  # which is shared out by time, not by cores
+        count = max(1, len(visible_devices(machine["accelerator"])) // manner.devices_per_trial)
+        return missing, processes(count), count
+    memory = machine["memory_bytes"] or 0
+    count = min(len(available_cores()), max(1, memory // MEMORY_OF_A_TRIAL))
+    if count == 1 or manner.budget:  # which keeps the plan's order
+        return missing, processes(1), 1
+    gains = measured_gains(missing, count, machine, estimator, cache_dir, say, processes)
+    ordered, together = in_order(missing, gains)
+    if not together:
+        return missing, processes(1), 1
+    names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in ordered[:together]))
+    say(f"{count} at a time, which is faster here: {names}. --exclusive runs and times them one by one.")
+    return ordered, Split(together, processes(count), processes(1)), count
+
+
+def processes_of(count: int, manner: Manner, ground: Ground) -> Processes:
+    """An executor of so many trials at a time."""
+    devices = visible_devices(ground.machine["accelerator"])
+    shares = shares_of(available_cores(), count, devices, manner.devices_per_trial)
+    if ground.idle and ground.idle.share not in shares:
+        end([ground.idle])
+    return Processes(shares, manner.limits, ground.idle)
+
+
+def _refuse(missing: list[Planned], manner: Manner) -> None:
+    """UserError for what several devices cannot share."""
+    if manner.devices_per_trial == 1:
+        return
+    if manner.backend != "jax":
+        raise UserError("--devices-per-trial needs the JAX backend: --backend jax.")
+    for planned in missing:
+        batch = planned.trial.recipe["batch_size"]
+        if batch % manner.devices_per_trial:
+            name, count = planned.trial.architecture, manner.devices_per_trial
+            raise UserError(f"The batches of {name}, {batch} images, cannot be shared evenly by {count} devices.")

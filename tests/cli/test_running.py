@@ -1,0 +1,55 @@
+"""How a sweep is run, on the command line: budgets, timeouts, trackers, and its state from another terminal."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fer_bench.cli import cli
+from fer_bench.cli.options import seconds
+from fer_bench.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("0", None), (None, None)],
+)
+def test_durations_are_read_as_people_write_them(text, expected):
+    assert seconds(None, None, text) == expected
+
+
+@pytest.mark.parametrize("text", ["", " ", "soon", "-5m", "2 days", "1:30", "h", "1h30"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(click.BadParameter, match="is no duration such as 90s, 30m, 2h or 1h30m"):
+        seconds(None, None, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--devices-per-trial", "2"], "--devices-per-trial needs the JAX backend"),
+        (["--devices-per-trial", "3", "--backend", "jax"], "The batches of cnn_small, 64 images, cannot be shared"),
+    ],
+)
+def test_devices_that_cannot_share_are_refused(place, arguments, sentence, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    request = ["--models", "cnn_small", "--datasets", "synthetic", "--epochs", "1", *arguments]
+    done = CliRunner().invoke(cli, request)
+    assert isinstance(done.exception, UserError) and sentence in str(done.exception)
+
+
+def test_what_a_budget_leaves_out_is_named_and_the_state_can_be_asked_for(place, outside, data_dir):
+    request = ["--models", "cli_tiny", "--seeds", "2", "--architectures", str(outside), "--data-dir", str(data_dir)]
+    done = CliRunner().invoke(cli, [*request, "--budget", "14s", "--executor", "here"])
+    assert done.exit_code == 0, done.output
+    assert "Measuring a few steps of cli_tiny" in done.output
+    assert "1 trial of 2 fit into" in done.output and "Left out: cli_tiny (1 × 12 s)." in done.output
+    asked = CliRunner().invoke(cli, ["status"])
+    assert "1 of 2 done, 0 failed, 0 running, 1 left" in asked.output
+    assert "left: cli_tiny on fer2013 (official, seed 1)" in asked.output
+    again = CliRunner().invoke(cli, [*request, "--executor", "here", "--budget", "1h"])
+    assert "Measuring" not in again.output and "1 trial of 1 fit into" in again.output
+
+
+def test_no_sweep_is_said_to_be_none(place):
+    done = CliRunner().invoke(cli, ["status"])
+    assert isinstance(done.exception, UserError) and "No sweep is known in results" in str(done.exception)
