@@ -112,6 +112,9 @@ def _sweep(
         protocols=protocols,
         seeds=seeds,
     )
+    from fer_bench.sweep.pairs import recipes_of
+
+    recipes_of(experiment)  # what is misspelt is said before data are read
     chosen = choose_backend(backend)
     from fer_bench.job import sweep_and_report
     from fer_bench.sweep.executors.handle import Limits

@@ -27,7 +27,7 @@ def test_what_is_no_duration_is_refused(text):
     ("arguments", "sentence"),
     [
         (["--devices-per-trial", "2"], "--devices-per-trial needs the JAX backend"),
-        (["--devices-per-trial", "3", "--backend", "jax"], "The batches of cnn_small, 64 images, cannot be shared"),
+        (["--devices-per-trial", "3", "--backend", "jax"], "The batches of cnn_small, 32 images, cannot be shared"),
     ],
 )
 def test_devices_that_cannot_share_are_refused(place, arguments, sentence, monkeypatch):
@@ -39,7 +39,7 @@ def test_devices_that_cannot_share_are_refused(place, arguments, sentence, monke
 
 def test_what_a_budget_leaves_out_is_named_and_the_state_can_be_asked_for(place, outside, data_dir):
     request = ["--models", "cli_tiny", "--seeds", "2", "--architectures", str(outside), "--data-dir", str(data_dir)]
-    done = CliRunner().invoke(cli, [*request, "--budget", "14s", "--executor", "here"])
+    done = CliRunner().invoke(cli, [*request, "--budget", "23s", "--executor", "here"])
     assert done.exit_code == 0, done.output
     assert "Measuring a few steps of cli_tiny" in done.output
     assert "1 trial of 2 fit into" in done.output and "Left out: cli_tiny (1 × 12 s)." in done.output
@@ -48,6 +48,12 @@ def test_what_a_budget_leaves_out_is_named_and_the_state_can_be_asked_for(place,
     assert "left: cli_tiny on fer2013 (official, seed 1)" in asked.output
     again = CliRunner().invoke(cli, [*request, "--executor", "here", "--budget", "1h"])
     assert "Measuring" not in again.output and "1 trial of 1 fit into" in again.output
+
+
+def test_a_budget_for_nothing_is_no_error(place, outside, data_dir):
+    request = ["--models", "cli_tiny", "--architectures", str(outside), "--data-dir", str(data_dir)]
+    done = CliRunner().invoke(cli, [*request, "--budget", "1s", "--executor", "here"])
+    assert done.exit_code == 0 and "0 trials of 1 fit into" in done.output, done.output
 
 
 def test_no_sweep_is_said_to_be_none(place):

@@ -139,16 +139,16 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
 def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher):
     scanned(DEADLY)
     plan = plan_of(models=["hanging", "tiny"])
-    run(plan.trials, tmp_path / "silent", watcher, Ways(processes(silence=10)))
+    run(plan.trials, tmp_path / "silent", watcher, Ways(processes(silence=6)))
     done = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "silent")}
     assert done["tiny"].status == "finished" and done["hanging"].status == "failed"
-    assert done["hanging"].reason.startswith("it hung: no step in the 10 s of --hang-timeout; the end of its log:")
+    assert done["hanging"].reason.startswith("it hung: no step in the 6 s of --hang-timeout; the end of its log:")
     (log,) = (tmp_path / "silent" / "logs").glob("hanging*.log")
     assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None)
-    run(endless.trials, tmp_path / "long", watcher, Ways(processes(trial=8)))
+    run(endless.trials, tmp_path / "long", watcher, Ways(processes(trial=5)))
     (record,) = (stored.record for stored in records.load(tmp_path / "long"))
-    assert record.reason.startswith("it took longer than the 8 s of --trial-timeout") and record.history
+    assert record.reason.startswith("it took longer than the 5 s of --trial-timeout") and record.history
 
 
 def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(plan_of, scanned, tmp_path, watcher):

@@ -36,7 +36,7 @@ def trained(dataset, trial_of, watcher):
 def compilations(monkeypatch):
     made = []
     usual = loop.compile_model
-    monkeypatch.setattr(loop, "compile_model", lambda model, recipe: (made.append(model), usual(model, recipe)))
+    monkeypatch.setattr(loop, "compile_model", lambda model, *how: (made.append(model), usual(model, *how)))
     return made
 
 

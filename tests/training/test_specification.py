@@ -23,8 +23,10 @@ NONE = {"augmentation": "none"}
 def test_a_recipe_that_caches_nothing_stands_in_a_trial_as_it_always_did(recipe):
     """Whoever changes it sends every recorded trial back to training."""
     expected = resolve(recipe).model_dump(mode="json")
-    del expected["backbone"]["cached_views"]
+    del expected["backbone"]["cached_views"], expected["out_of_memory"]
     assert specification(resolve(recipe)) == expected
+    allowed = specification(resolve(recipe, {"out_of_memory": "halve"}))
+    assert allowed == expected | {"out_of_memory": "halve"}
     assert set(expected["backbone"]) == {"trained_blocks", "learning_rate_factor"}
     assert cached_views(resolve(recipe)) == 0
 
