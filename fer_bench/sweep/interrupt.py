@@ -17,18 +17,17 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def noticed(at_once: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
+def noticed() -> Iterator[Callable[[], None]]:
     """Yields a check that raises KeyboardInterrupt once Ctrl-C was pressed, and Terminated once SIGTERM came.
 
     Python raises them by itself, wherever the program is just then. Within a finaliser, which a collection of garbage
     may start at any time, they are lost: the check, made after each step, raises them again. Of the loss nothing is
-    printed. A second signal ends the program at once, after `at_once` was called.
+    printed. A second signal ends the program at once; its processes notice that they are alone.
     """
     pressed: list[type[KeyboardInterrupt]] = []
 
     def handle(signum, frame):
         if pressed:
-            at_once()
             os._exit(128 + signum)
         pressed.append(Terminated if signum == signal.SIGTERM else KeyboardInterrupt)
         raise pressed[0]

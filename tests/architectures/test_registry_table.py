@@ -18,9 +18,9 @@ from fer_bench.training.train import build_model
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 
 NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
-# Large ones of which another has all that they have: for `make test-long`.
-LIKE_OTHERS = ("resnet50_lstm", "resnet50_cbam", "vgg19")
-SMALL = ("cnn_lstm_attention", "sequence_gru")  # for JAX, which compiles for as long as it runs
+# For `make test-long`: large ones, and such of which another has all that they have.
+LONG = ("convnext_tiny", "densenet121", "resnet50_lstm", "resnet50_cbam", "vgg19")
+SMALL = ("cnn_lstm_attention",)  # for JAX, which compiles for as long as it runs
 JAX = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
 
@@ -31,7 +31,7 @@ def quickly(name: str) -> list[Outcome]:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name for name in NAMES],
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES],
 )
 def outcomes(request) -> Callable[[str], Outcome]:
     """What the checks of an architecture came to; it is built once for all of them."""

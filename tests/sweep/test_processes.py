@@ -80,6 +80,10 @@ def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watche
             assert stored.record.costs.beside == 2 and theirs.record.costs.beside == 1
             assert stored.record.machine["cores"] == max(1, len(available_cores()) // 2)
             assert stored.model_file is not None
+            lines = (beside / "logs" / f"{stored.path.name}.log").read_text().splitlines()
+            assert f"tiny on made (official, seed {stored.record.trial.seed}), default" in lines[0]
+            assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+            assert lines[-1].strip().endswith("finished")
     assert sorted(event[2] for event in watcher.events if event[0] == "trial begins") == [1, 2, 3, 4, 5, 6]
     assert [event for event in watcher.events if event[0] == "epoch"].count(("epoch", 2, 2)) == 2
     assert not list((beside / "records").glob(".part-*"))
@@ -138,29 +142,36 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
 
 def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher):
     scanned(DEADLY)
-    plan = plan_of(models=["hanging", "tiny"])
-    run(plan.trials, tmp_path / "silent", watcher, Ways(processes(silence=6)))
-    done = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "silent")}
-    assert done["tiny"].status == "finished" and done["hanging"].status == "failed"
-    assert done["hanging"].reason.startswith("it hung: no step in the 6 s of --hang-timeout; the end of its log:")
-    (log,) = (tmp_path / "silent" / "logs").glob("hanging*.log")
+    endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
+    trials = plan_of(models=["hanging", "tiny"]).trials + endless
+    run(trials, tmp_path, watcher, Ways(processes(silence=6, trial=8)))
+    found = records.load(tmp_path).stored
+    hanging, tiny, long = (found[planned.key].record for planned in trials)
+    assert tiny.status == "finished"
+    assert hanging.reason.startswith("it hung: no step in the 6 s of --hang-timeout; the end of its log:")
+    (log,) = (tmp_path / "logs").glob("hanging*.log")
     assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
-    endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None)
-    run(endless.trials, tmp_path / "long", watcher, Ways(processes(trial=5)))
-    (record,) = (stored.record for stored in records.load(tmp_path / "long"))
-    assert record.reason.startswith("it took longer than the 5 s of --trial-timeout") and record.history
+    assert long.reason.startswith("it took longer than the 8 s of --trial-timeout") and long.history
 
 
 def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(plan_of, scanned, tmp_path, watcher):
     scanned(DEADLY)
-    for allowed in ("fail", "halve"):
-        plan = plan_of(models=["greedy"], epochs=2, out_of_memory=allowed)
-        run(plan.trials, tmp_path / allowed, watcher, Ways(processes()))
-    (failed,) = (stored.record for stored in records.load(tmp_path / "fail"))
-    assert failed.status == "failed" and failed.reason.startswith("MemoryError") and "no room" in failed.reason
-    assert watcher.events.count(("trial begins", "greedy", 1, 1)) == 3
-    (record,) = (stored.record for stored in records.load(tmp_path / "halve"))
-    assert record.status == "finished" and "batches in 2 parts" in record.remarks
+    trials = [
+        planned
+        for allowed in ("fail", "halve")
+        for planned in plan_of(models=["greedy"], epochs=2, out_of_memory=allowed).trials
+    ]
+    run(trials, tmp_path, watcher, Ways(processes()))
+    found = records.load(tmp_path).stored
+    failed, halved = (found[planned.key].record for planned in trials)
+    assert failed.status == "failed"
+    assert failed.reason.startswith("MemoryError") and "no room" in failed.reason
+    assert [event for event in watcher.events if event[0] == "trial begins"] == [
+        ("trial begins", "greedy", 1, 2),
+        ("trial begins", "greedy", 2, 2),
+        ("trial begins", "greedy", 2, 2),
+    ]
+    assert halved.status == "finished" and "batches in 2 parts" in halved.remarks
 
 
 def test_the_first_failure_ends_a_sweep_that_asks_for_it(plan_of, tmp_path, watcher):
@@ -185,15 +196,6 @@ def test_what_is_wrong_with_keras_or_an_architecture_is_said_before_anything_sta
             handle.survey("tensorflow", plan_of(models=["tiny"]).trials)
     finally:
         end([handle])
-
-
-def test_each_trial_has_a_log_to_read(plan_of, tmp_path, watcher):
-    run(plan_of(models=["tiny"], epochs=2).trials, tmp_path, watcher, Ways(processes()))
-    (stored,) = records.load(tmp_path)
-    lines = (tmp_path / "logs" / f"{stored.path.name}.log").read_text().splitlines()
-    assert "tiny on made (official, seed 0), default" in lines[0]
-    assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
-    assert lines[-1].strip().endswith("finished")
 
 
 @pytest.mark.parametrize(

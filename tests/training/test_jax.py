@@ -17,18 +17,25 @@ def test_what_holds_on_jax_too():
     """In one process, which takes its seconds to start."""
     of = [
         "test_freezing.py::test_unfreezing_goes_with_all_else",
-        "test_features.py::test_without_augmentation_the_predictions_are_those_of_the_plain_way",
         "test_checkpoint.py::test_it_comes_to_the_same[ema-plateau]",
         "test_checkpoint.py::test_it_comes_to_the_same[cached]",
         "test_devices.py",
     ]
     two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    assert "9 passed" in on_jax(*(str(HERE / test) for test in of), **two)
+    assert "5 passed" in on_jax(*(str(HERE / test) for test in of), **two)
 
 
 @needs_jax
-def test_the_loop_on_the_device():
-    out = on_jax(str(HERE / "test_jax_loop.py"))
+@pytest.mark.slow
+def test_cached_features_train_as_the_plain_way_on_jax_too():
+    plain = "test_features.py::test_without_augmentation_the_predictions_are_those_of_the_plain_way"
+    assert "4 passed" in on_jax(str(HERE / plain))
+
+
+@needs_jax
+@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_the_loop_on_the_device(which):
+    out = on_jax("-m", which, str(HERE / "test_jax_loop.py"))
     assert " passed" in out and "skipped" not in out
 
 

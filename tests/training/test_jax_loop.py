@@ -44,7 +44,10 @@ def agree(ours: Fitted, theirs: Fitted, tolerance: float) -> None:
         {},
         {"optimizer.ema": 0.8, "class_weights": "balanced", "label_smoothing": 0.1},
         {"schedule": {"name": "plateau", "patience": 1}, "patience": 2, "epochs": 8, "l2": 0.01},
-        {"optimizer.clip_norm": 0.1, "sampling": "balanced", "loss": "focal", "batch_size": 500},
+        pytest.param(
+            {"optimizer.clip_norm": 0.1, "sampling": "balanced", "loss": "focal", "batch_size": 500},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda recipe: "-".join(recipe) or "plain",
 )
@@ -141,7 +144,7 @@ def test_imgaug_is_refused():
     ("recipe", "stops"),
     [
         ({"optimizer.ema": 0.8, "augmentation": "standard"}, [2, 3]),
-        ({"optimizer.ema": 0.8, "augmentation": "standard"}, [4]),
+        pytest.param({"optimizer.ema": 0.8, "augmentation": "standard"}, [4], marks=pytest.mark.slow),
         ({"schedule": {"name": "plateau", "patience": 1}, "patience": 2, "epochs": 8}, [1]),
     ],
     ids=["ema", "at the end", "patience"],

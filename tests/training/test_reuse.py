@@ -44,7 +44,10 @@ def compilations(monkeypatch):
     "recipe",
     [
         {},
-        {"optimizer": {"name": "sgd", "learning_rate": 0.05, "ema": 0.9}, "augmentation": "strong"},
+        pytest.param(
+            {"optimizer": {"name": "sgd", "learning_rate": 0.05, "ema": 0.9}, "augmentation": "strong"},
+            marks=pytest.mark.slow,
+        ),
         {"class_weights": "balanced", "l2": 0.01, "label_smoothing": 0.1, "epochs": 3, "test_views": "flip"},
     ],
     ids=["adamw", "sgd", "penalties"],
