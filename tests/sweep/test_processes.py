@@ -219,6 +219,7 @@ def test_each_trial_sees_devices_of_its_own(monkeypatch):
     assert of_each == [{"CUDA_VISIBLE_DEVICES": name} for name in "0123"]
     of_pairs = [share.environment["CUDA_VISIBLE_DEVICES"] for share in shares_of(range(8), 2, devices, each=2)]
     assert of_pairs == ["0,1", "2,3"]
+    assert [share.devices for share in shares_of(range(8), 3, ["0", "1"])] == [("0",), ("1",), ("0",)]
     assert shares_of(range(8), 2)[0].environment == {}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     assert visible_devices("one, another") == ["5", "7"]

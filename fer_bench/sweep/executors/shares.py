@@ -36,15 +36,15 @@ def visible_devices(accelerator: str) -> list[str]:
 
 
 def shares_of(cores: Sequence[int], count: int, devices: Sequence[str] = (), each: int = 1) -> list[Share]:
-    """Equal shares, one for each of `count` trials at a time; of more trials than cores some share one.
+    """Equal shares, one for each of `count` trials at a time; of more trials than cores, or devices, some share one.
 
-    With devices every share has `each` of them for itself, if there are enough.
+    With devices every share has `each` of them.
     """
     width = max(1, len(cores) // count)
     return [
         Share(
             frozenset(cores[(place * width + i) % len(cores)] for i in range(width)),
-            tuple(devices[place * each : (place + 1) * each]),
+            tuple(devices[(place * each + i) % len(devices)] for i in range(each)) if devices else (),
         )
         for place in range(count)
     ]
