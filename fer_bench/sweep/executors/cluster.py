@@ -199,7 +199,7 @@ class Cluster:
                         task.turn.model_file.parent.mkdir(parents=True, exist_ok=True)
                         task.turn.model_file.write_bytes(model)
                     _log(task.turn, f"{record.status} {record.reason}".rstrip())
-                    return Outcome(task.turn, record, predictions, task.follower)
+                    return Outcome(task.turn, self._marked(record, task.node), predictions, task.follower)
         now = time.monotonic()
         if task.node is None:  # it waits for its cores
             return None
@@ -231,6 +231,14 @@ class Cluster:
             reason = f"{self._losses[key]} nodes were lost while they ran it"
         _log(task.turn, reason)
         return Outcome(task.turn, self._failed(task, reason), {}, task.follower)
+
+    def _marked(self, record: Record, node: str | None) -> Record:
+        """With how many trials its node has room for, which may have run beside it."""
+        known = {one["NodeID"]: one["Resources"] for one in self._ray.nodes()}
+        beside = _fit(known[node], *self._each) if known.get(node, {}).get("CPU") else 1
+        if record.costs is None or beside == 1:
+            return record
+        return record.model_copy(update={"costs": record.costs.model_copy(update={"beside": beside})})
 
     def _failed(self, task: _Task, reason: str) -> Record:
         machine = task.machine or describe_machine("none")

@@ -125,7 +125,7 @@ def run(job: Job, dataset: Dataset, tell) -> tuple[Record, dict[str, Predictions
     record, predictions = run_trial(
         job.trial, dataset, job.fold, job.weights_file, _Teller(tell), job.model_file, job.checkpoint, job.accumulate
     )
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {record.status}", record.reason, flush=True)
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {record.status} {record.reason}".rstrip(), flush=True)
     return record, predictions
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from fer_bench.sweep.tracking.tracker import CURVES, flat
 from fer_bench.trial import Epoch, Record, Trial
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table that it makes
 FILE, FOLDER = "mlflow.db", "mlflow"
 LONGEST = 500  # characters of a parameter
 

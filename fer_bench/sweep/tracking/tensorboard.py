@@ -6,19 +6,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.compat.proto.types_pb2 import DT_STRING
-from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.summary import session_end_pb, session_start_pb
-from tensorboard.plugins.text.metadata import create_summary_metadata
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
+from fer_bench.quiet import stderr_held_back
 from fer_bench.records.store import folder_of
 from fer_bench.sweep.tracking.tracker import CURVES, flat
 from fer_bench.trial import Epoch, Record, Trial
+
+with stderr_held_back():  # it imports TensorFlow where that is installed, which has much to say
+    from tensorboard.compat import tf
+
+    assert tf.io  # it is imported now, and not when it is first needed
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+    from tensorboard.plugins.hparams.summary import session_end_pb, session_start_pb
+    from tensorboard.plugins.text.metadata import create_summary_metadata
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 FOLDER = "tensorboard"
 IDENTITY = ("architecture", "dataset", "protocol", "fold", "recipe_name", "initial_weights", "seed", "backend")
