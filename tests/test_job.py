@@ -45,7 +45,7 @@ def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, t
 
     monkeypatch.setattr(job.records, "load", load)
     plan = SimpleNamespace(trials=[Planned(trial, None, None, None)])
-    monkeypatch.setattr("fer_bench.sweep.manner.check_importable", lambda missing: None)
+    monkeypatch.setattr("fer_bench.sweep.manner.check_importable", lambda names: None)
     manner = Manner(retry_failed=True, executor="here")
     left, ground = job._left(plan, tmp_path, manner, lambda: None)
     gc.collect()

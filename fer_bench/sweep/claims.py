@@ -67,12 +67,15 @@ class Claims:
             os.link(part, file)
         except FileExistsError:
             return False  # somebody was faster
-        except OSError:  # a file system without links
+        except OSError:  # a file system without links, or a full one
             try:
                 with file.open("x") as made:
                     made.write(self._owner)
             except FileExistsError:
                 return False
+            except OSError as error:
+                file.unlink(missing_ok=True)
+                raise UserError(f"{self._folder} cannot be written: {error.strerror or error}.") from None
         finally:
             part.unlink(missing_ok=True)
         self._mine[key] = file

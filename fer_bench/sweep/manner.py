@@ -60,7 +60,7 @@ def survey(missing: list[Planned], known: Iterable[Record], manner: Manner, impo
     idle = None
     if manner.executor == "here":
         import_keras()
-        check_importable(missing)
+        check_importable({planned.trial.architecture for planned in missing})
         machine = describe_machine(manner.backend)
     else:
         idle = Handle(Share(frozenset(available_cores())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +97,9 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     return Plan(experiment, trials, pairs, notes)
 
 
-def check_importable(missing: list[Planned]) -> None:
+def check_importable(names: Iterable[str]) -> None:
     """UserError for an architecture whose file cannot be imported. Imports Keras, as all of them do."""
-    for name in dict.fromkeys(planned.trial.architecture for planned in missing):
+    for name in names:
         try:
             ARCHITECTURES.function(name)
         except UserError:

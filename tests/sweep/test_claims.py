@@ -118,6 +118,19 @@ def test_a_damaged_claim_holds_until_it_is_old(tmp_path):
         assert ours.claim(KEY) and (tmp_path / FOLDER / f"{KEY[:16]}.4").exists()
 
 
+def test_a_full_disk_is_a_clear_error_and_leaves_no_claim(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with Claims(tmp_path) as ours:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(tmp_path), "write_text", full)
+            patch.setattr(type(tmp_path), "open", full)
+            with pytest.raises(UserError, match="claims cannot be written: No space left on device"):
+                ours.claim(KEY)
+        assert not ours.holds(KEY) and ours.claim(KEY)
+
+
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     (tmp_path / FOLDER).write_text("")
     with pytest.raises(UserError, match="claims cannot be written"):

@@ -21,6 +21,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.protocols.fold import Fold
 from fer_bench.sweep.executors.shares import Share
+from fer_bench.sweep.plan import check_importable
 from fer_bench.trial import Epoch, Predictions, Record, Trial
 
 STEP_SECONDS = 0.25  # between two steps that are told
@@ -101,15 +102,13 @@ def _surveyed(survey: Survey) -> tuple[dict[str, Any], str]:
         import keras  # noqa: F401
     except Exception as error:
         return {}, f"Keras cannot start on the backend '{survey.backend}': {error}."
-    for name, file in survey.architectures.items():
-        try:
+    try:
+        for name, file in survey.architectures.items():
             if name not in ARCHITECTURES:
                 ARCHITECTURES.scan(file)
-            ARCHITECTURES.function(name)
-        except UserError as error:
-            return machine, str(error)
-        except Exception as error:
-            return machine, f"{file} cannot be imported: {type(error).__name__}: {error}."
+        check_importable(survey.architectures)
+    except UserError as error:
+        return machine, str(error)
     return machine, ""
 
 
