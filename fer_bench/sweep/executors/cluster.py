@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import datetime
 import os
-import queue
 import shutil
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +26,8 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Follower, Outcome, failed
 from fer_bench.sweep.executors.handle import Limits
-from fer_bench.sweep.executors.worker import Event, Job, epoch_line, run
+from fer_bench.sweep.executors.on_node import stream_trial
+from fer_bench.sweep.executors.worker import Event, Job, epoch_line
 from fer_bench.sweep.turns import Turn, Turns
 from fer_bench.training.machine import describe_machine
 from fer_bench.trial import Epoch, Record
@@ -135,7 +134,7 @@ class Cluster:
         variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables |= {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
         environment = {"env_vars": variables}
-        return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=environment)(_stream)
+        return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=environment)(stream_trial)
 
     def _room(self) -> int:
         """How many trials there is room for on the nodes that are there now."""
@@ -251,46 +250,6 @@ class _NodeLost(Exception):
 
 # How TensorFlow, BLAS and OpenMP are told how many threads to take.
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def _stream(job: Job, dataset: Dataset, weights: bytes | None, share: bool) -> Iterator[Event]:
-    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given."""
-    import ray
-
-    yield Event("node", (ray.get_runtime_context().get_node_id(),))
-    events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-
-    def work(folder: Path) -> None:
-        try:
-            file = folder / "model.keras" if job.model_file else None
-            taken = replace(job, weights_file=_written(job, weights, folder), model_file=file)
-            if share:
-                from fer_bench.training import devices
-
-                devices.share_batches()
-            record, predictions = run(taken, dataset, events.put)
-            model = file.read_bytes() if file is not None and file.is_file() else None
-            events.put(Event("end", (record, predictions, model)))
-        except BaseException as error:
-            events.put(error)
-
-    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
-        threading.Thread(target=work, args=(Path(folder),), daemon=True).start()
-        while True:
-            event = events.get()
-            if isinstance(event, BaseException):
-                raise event
-            yield event
-            if event.kind == "end":
-                return
-
-
-def _written(job: Job, weights: bytes | None, folder: Path) -> Path | None:
-    if weights is None or job.weights_file is None:
-        return None
-    file = folder / job.weights_file.name
-    file.write_bytes(weights)
-    return file
 
 
 def _in_memory(dataset: Dataset) -> Dataset:

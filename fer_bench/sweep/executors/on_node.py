@@ -1,0 +1,53 @@
+"""What a node of a Ray cluster does: a trial, telling of it as it goes."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.sweep.executors.worker import Event, Job, run
+
+
+def stream_trial(job: Job, dataset: Dataset, weights: bytes | None, share: bool) -> Iterator[Event]:
+    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given."""
+    import ray
+
+    yield Event("node", (ray.get_runtime_context().get_node_id(),))
+    events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+
+    def work(folder: Path) -> None:
+        try:
+            file = folder / "model.keras" if job.model_file else None
+            taken = replace(job, weights_file=_written(job, weights, folder), model_file=file)
+            if share:
+                from fer_bench.training import devices
+
+                devices.share_batches()
+            record, predictions = run(taken, dataset, events.put)
+            model = file.read_bytes() if file is not None and file.is_file() else None
+            events.put(Event("end", (record, predictions, model)))
+        except BaseException as error:
+            events.put(error)
+
+    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
+        threading.Thread(target=work, args=(Path(folder),), daemon=True).start()
+        while True:
+            event = events.get()
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+            if event.kind == "end":
+                return
+
+
+def _written(job: Job, weights: bytes | None, folder: Path) -> Path | None:
+    if weights is None or job.weights_file is None:
+        return None
+    file = folder / job.weights_file.name
+    file.write_bytes(weights)
+    return file
