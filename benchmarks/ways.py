@@ -19,6 +19,7 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from fer_bench.datasets import Places, load
 from fer_bench.protocols.official import official
 from fer_bench.training import loop
+from fer_bench.training.predict import Predicted
 from fer_bench.training.recipe import Augmentation, Recipe
 from fer_bench.training.schedule import learning_rate
 from fer_bench.training.train import build_model
@@ -65,8 +66,8 @@ class Watch:
                 return
             yield batch
 
-    def predicted(self, predict: Callable[..., loop.Predicted]) -> Callable[..., loop.Predicted]:
-        def timed(*arguments: Any, **named: Any) -> loop.Predicted:
+    def predicted(self, predict: Callable[..., Predicted]) -> Callable[..., Predicted]:
+        def timed(*arguments: Any, **named: Any) -> Predicted:
             began, processor = time.perf_counter(), time.process_time()
             result = predict(*arguments, **named)
             self.validation += time.perf_counter() - began

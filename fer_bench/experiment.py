@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.protocols.catalogue import CROSS
 from fer_bench.recipes import DEFAULT, keys_and_values, located
 from fer_bench.shipped import experiments
@@ -89,10 +89,17 @@ def validated(content: Mapping[str, Any], where: str) -> Experiment:
 
 
 def save(experiment: Experiment, folder: Path) -> Path:
-    """Write a resolved experiment as YAML to <folder>/<name>.yaml; `--experiment` reads it back."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a resolved experiment as YAML to <folder>/<name>.yaml; `--experiment` reads it back.
+
+    UserError where the folder cannot be written.
+    """
     path = folder / f"{experiment.name}.yaml"
-    path.write_text(yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    text = yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise not_written(path, error, "Make room there, or name another folder with --results-dir.") from None
     return path
 
 

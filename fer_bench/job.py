@@ -25,7 +25,7 @@ from fer_bench.sweep.journal import Journal
 from fer_bench.sweep.manner import Ground, Manner, in_turn, processes_of, survey
 from fer_bench.sweep.plan import Plan, Planned, make_plan
 from fer_bench.sweep.run import SweepWatcher, Ways, run
-from fer_bench.sweep.todo import Todo, open_results, todo
+from fer_bench.sweep.todo import Todo, clear_checkpoints, open_results, todo
 from fer_bench.sweep.tracking.tracker import Tracking, tracker
 from fer_bench.sweep.view import View, duration
 from fer_bench.training.weights import weights_folder
@@ -77,16 +77,17 @@ def _run(
         console.print(text, highlight=False, soft_wrap=True)
 
     keepers = [tracker(name, results, plan.experiment.name) for name in manner.track]
-    estimator, budget = ground.estimator, Budget(manner.budget, ground.estimator)
-    missing, executor, at_a_time = in_turn(left.missing, manner, ground, places.cache_dir, say)
-    if manner.budget:
-        single = executor if manner.executor == "here" else processes_of(1, manner, ground)
+    estimator = ground.estimator
+    lineup = in_turn(left.missing, manner, ground, places.cache_dir, say)
+    missing, budget = lineup.trials, Budget(manner.ends, estimator, lineup.at_a_time, lineup.slowdown)
+    if manner.ends is not None:
+        single = lineup.executor if manner.executor == "here" else processes_of(1, manner, ground)
         calibrate(missing, estimator, ground.machine, places.cache_dir, say, single)
         missing, left_out = budget.divide(missing)
         _tell_budget(missing, left_out, estimator, budget, say)
-    ways = Ways(executor, manner.keep_models, manner.fail_fast, left.replaced, budget)
+    ways = Ways(lineup.executor, manner.keep_models, manner.fail_fast, left.replaced, budget)
     with ExitStack() as stack:
-        view = stack.enter_context(View(console, missing, estimator, at_a_time, budget))
+        view = stack.enter_context(View(console, missing, estimator, lineup.at_a_time, lineup.slowdown, budget))
         watcher: SweepWatcher = view
         for keeper in keepers:
             watcher = stack.enter_context(Tracking(keeper, watcher))
@@ -106,10 +107,9 @@ def _tell_budget(
     say: Callable[[str], None],
 ) -> None:
     """What fits and what does not, each model with how many of its trials."""
-    seconds = sum(estimator.seconds(planned) or 0.0 for planned in kept)
     say(
         f"{plural(len(kept), 'trial')} of {len(kept) + len(left_out)} fit into the {duration(budget.left or 0)} "
-        f"that are left of the budget: about {duration(seconds)}."
+        f"that are left of the budget: about {duration(budget.seconds(kept))}."
     )
     if left_out:
         each = {planned.trial.architecture: duration(estimator.seconds(planned) or 0.0) for planned in left_out}
@@ -125,6 +125,7 @@ def _left(plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], 
     """
     known = records.load(results)
     left = todo(plan, known, manner.overwrite, manner.retry_failed)
+    clear_checkpoints(results, known, left.missing)
     if not left.missing:
         return left, None
     return left, survey(left.missing, (stored.record for stored in known), manner, import_keras)

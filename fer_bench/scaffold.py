@@ -7,7 +7,7 @@ import keyword
 from pathlib import Path
 
 from fer_bench.architecture import ARCHITECTURES, FOLDER
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 
 TEMPLATE = '''"""NAME: one function, from raw pixels to logits. CONTRIBUTING.md says what else its decorator takes."""
 
@@ -54,7 +54,7 @@ def write_architecture(name: str, folder: Path) -> Path:
     except FileExistsError:
         raise UserError(f"{file} is there already: nothing was written.") from None
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}.") from None
+        raise not_written(file, error) from None
     return file
 
 

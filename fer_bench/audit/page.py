@@ -14,7 +14,7 @@ from fer_bench.audit.findings import NOWHERE, TEST, Findings, parts_of
 from fer_bench.audit.near import CORRELATION, DISTANCE
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.faces import opencv
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.protocols.catalogue import ARROW
 from fer_bench.protocols.fold import PARTS, Fold
 
@@ -114,7 +114,7 @@ def write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise not_written(path, error) from None
 
 
 def _badges(found: Findings) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,7 +132,7 @@ def _sweep(
         cpus_per_trial=cpus_per_trial,
         jobs=1 if exclusive else jobs,
         devices_per_trial=devices_per_trial,
-        budget=budget,
+        ends=budget and time.monotonic() + budget,
         track=track,
         limits=Limits(trial_timeout, hang_timeout),
     )
@@ -141,11 +142,11 @@ def _sweep(
     sys.exit(1 if failed else 0)
 
 
-def _experiment(name_orpath_type: str | None, datasets: str) -> Experiment:
+def _experiment(name_or_path: str | None, datasets: str) -> Experiment:
     """The experiment that was asked for; else the one shipped for the data."""
     from fer_bench import experiment
     from fer_bench.shipped import experiments
 
-    if name_orpath_type or datasets in experiments():
-        return experiment.read(name_orpath_type or datasets)
+    if name_or_path or datasets in experiments():
+        return experiment.read(name_or_path or datasets)
     return experiment.validated({"name": "custom", "datasets": datasets}, "the flags")

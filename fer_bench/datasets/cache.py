@@ -19,7 +19,7 @@ import numpy as np
 from fer_bench.datasets.catalogue import CACHE_VARIABLE
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.sources import State, state, unchanged
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 
 try:
     import fcntl
@@ -222,7 +222,4 @@ def _writable(cache_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"The cache folder {cache_dir} cannot be written ({error.strerror or error}): "
-            f"set {CACHE_VARIABLE} to a folder that can."
-        ) from None
+        raise not_written(f"The cache folder {cache_dir}", error, f"Name another in {CACHE_VARIABLE}.") from None

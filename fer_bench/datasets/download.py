@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fer_bench.datasets.catalogue import DATASETS, Places, find, needs_files
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 
 GUIDE = "data/README.md shows each layout."
 
@@ -75,5 +75,5 @@ def _copied(source: Path, target: Path) -> Path:
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise UserError(f"{target} cannot be written: {error.strerror or error}.") from None
+        raise not_written(target, error) from None
     return target

@@ -13,7 +13,7 @@ from fer_bench import records
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.inference.classifier import outputs, probabilities
 from fer_bench.inference.model_file import check, load, needs_keras
 from fer_bench.inference.preprocessing import Preprocessing, meaning, read
@@ -140,9 +140,7 @@ def _write(results: Path, record: Record, predictions: dict[str, Predictions]) -
     try:
         return records.write(results, record, predictions)
     except OSError as error:
-        raise UserError(
-            f"The record of {record.trial} cannot be written below {results}: {error.strerror or error}."
-        ) from None
+        raise not_written(f"The record of {record.trial} in {results}", error) from None
 
 
 def _name(name: str) -> str:

@@ -139,7 +139,7 @@ def measure(
     Corrupted images are kept below `cache_dir` for the next model. UserError where the model does not take the images.
     """
     from fer_bench.inference import keras_file
-    from fer_bench.training.loop import predict
+    from fer_bench.training.predict import predict
 
     _know_layers(subject.trial)
     model = keras_file.load(subject.model_file)

@@ -10,7 +10,7 @@ import numpy as np
 from fer_bench.datasets.catalogue import Progress
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.faces import opencv
-from fer_bench.errors import UserError
+from fer_bench.errors import not_written
 from fer_bench.preparation.detect import detector_of
 from fer_bench.preparation.preparation import Preparation
 from fer_bench.preparation.prepare import Prepared, prepare_picture
@@ -50,7 +50,7 @@ def write_sheet(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png.tobytes())
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise not_written(path, error) from None
     return path
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.protocols.fold import PARTS, DoesNotFit, Fold
 
 COLUMNS = ("fold", "part", "id", "clean")
@@ -38,7 +38,7 @@ def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: list[Fo
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts[path.suffix](), encoding="utf-8", newline="")
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise not_written(path, error) from None
 
 
 def read(path: Path, dataset: Dataset) -> list[Fold]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_bench.errors import UserError
+from fer_bench.errors import not_written
 
 FILE = "robustness.json"
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -50,7 +50,7 @@ def write(file: Path, robustness: Robustness) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise UserError(f"{file} cannot be written: {error.strerror or error}.") from None
+        raise not_written(file, error) from None
 
 
 def read(record: Path) -> Robustness | None:

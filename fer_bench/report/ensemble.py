@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench import records
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.evaluation import ensembles
 from fer_bench.records import Stored
 from fer_bench.report.members import Candidates, aligned
@@ -202,7 +202,7 @@ def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> Made:
     try:
         path = records.write(results, record, vote.predictions)
     except OSError as error:
-        raise UserError(f"The ensemble cannot be written below {results}: {error.strerror or error}.") from None
+        raise not_written(f"The ensemble in {results}", error) from None
     accuracy = None if validation is None else _accuracy(validation.labels, validation.probabilities)
     return Made(record, path, accuracy, vote.best_member)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_bench.errors import UserError
+from fer_bench.errors import UserError, not_written
 from fer_bench.records import load
 from fer_bench.report.formatting import slug
 from fer_bench.report.latex import to_latex
@@ -147,5 +147,6 @@ def _replace(path: Path, content: bytes) -> Path:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+        advice = "The records are unharmed; once there is room, `python benchmark.py report` writes it."
+        raise not_written(path, error, advice) from error
     return path

@@ -13,12 +13,15 @@ class BudgetSpent(KeyboardInterrupt):
 
 
 class Budget:
-    """Seconds from now on, of `at_a_time` trials at a time; None: as many as it takes."""
+    """The time until `ends`, of the monotonic clock; None: as much as it takes.
 
-    def __init__(self, seconds: float | None, estimator: Estimator, at_a_time: int = 1) -> None:
-        self._ends = None if seconds is None else time.monotonic() + seconds
+    at_a_time, slowdown: how many trials run at a time, and how much longer each takes so than alone.
+    """
+
+    def __init__(self, ends: float | None, estimator: Estimator, at_a_time: int = 1, slowdown: float = 1.0) -> None:
+        self._ends = ends
         self._estimator = estimator
-        self._at_a_time = at_a_time
+        self._at_a_time, self._slowdown = at_a_time, slowdown
         self._expected = self._taken = 0.0  # of the trials that ended
 
     @property
@@ -30,6 +33,11 @@ class Budget:
         if self.left is not None and self.left <= 0:
             raise BudgetSpent
 
+    def seconds(self, trials: list[Planned]) -> float:
+        """Wall-clock that trials are expected to take together."""
+        alone = sum(self._estimator.seconds(planned) or 0.0 for planned in trials)
+        return alone * self._slowdown / self._at_a_time
+
     def divide(self, missing: list[Planned]) -> tuple[list[Planned], list[Planned]]:
         """Those that fit, and those that do not: in the plan's order, every model once before any second seed.
 
@@ -39,7 +47,7 @@ class Budget:
             return missing, []
         room, kept, left_out = self.left * self._at_a_time, [], []
         for planned in missing:
-            seconds = self._estimator.seconds(planned) or 0.0
+            seconds = self._slowdown * (self._estimator.seconds(planned) or 0.0)
             if seconds <= min(room, self.left):
                 kept.append(planned)
                 room -= seconds
@@ -51,7 +59,7 @@ class Budget:
         """Whether a trial would end in time, going by how those so far compared with what was expected."""
         if self.left is None:
             return True
-        pace = self._taken / self._expected if self._expected else 1.0
+        pace = self._taken / self._expected if self._expected else self._slowdown
         return pace * (self._estimator.seconds(planned) or 0.0) <= self.left
 
     def ended(self, planned: Planned, seconds: float) -> None:

@@ -17,12 +17,13 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from fer_bench.errors import UserError
+from fer_bench.errors import not_written
 from fer_bench.records.store import KEY_LENGTH
 
 FOLDER = "claims"
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 90.0  # without a beat, after which the owner is taken to be gone
+ADVICE = "Make room there; the same command goes on."
 
 
 class Claims:
@@ -41,7 +42,7 @@ class Claims:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._clock.touch()
         except OSError as error:
-            raise UserError(f"{self._folder} cannot be written: {error.strerror or error}.") from None
+            raise not_written(self._folder, error, ADVICE) from None
         self._heart.start()
         return self
 
@@ -75,7 +76,7 @@ class Claims:
                 return False
             except OSError as error:
                 file.unlink(missing_ok=True)
-                raise UserError(f"{self._folder} cannot be written: {error.strerror or error}.") from None
+                raise not_written(self._folder, error, ADVICE) from None
         finally:
             part.unlink(missing_ok=True)
         self._mine[key] = file
@@ -103,15 +104,21 @@ class Claims:
 
     def _alive(self, file: Path) -> bool:
         try:
-            owner = json.loads(file.read_text())
-            if owner["host"] == _host() and not runs(int(owner["process"])):
-                return False
-            os.utime(self._clock)
-            return self._clock.stat().st_mtime - file.stat().st_mtime < STALE_SECONDS
+            with suppress(OSError, ValueError, KeyError, TypeError):  # half written, or no claim at all
+                owner = json.loads(file.read_text())
+                if owner["host"] == _host() and not runs(int(owner["process"])):
+                    return False
+            return self._now() - file.stat().st_mtime < STALE_SECONDS
         except FileNotFoundError:
             return False  # it has just ended; whether its trial is recorded is looked at by whoever asks
-        except (OSError, ValueError, KeyError, TypeError):
-            return time.time() - file.stat().st_mtime < STALE_SECONDS  # half written, or no claim at all
+
+    def _now(self) -> float:
+        """The time, as whoever keeps the files' times sees it; where that cannot be told, as this machine does."""
+        try:
+            os.utime(self._clock)
+            return self._clock.stat().st_mtime
+        except OSError:
+            return time.time()
 
     def _beat(self) -> None:
         while not self._ends.wait(BEAT_SECONDS):

@@ -40,9 +40,22 @@ class Manner:
     cpus_per_trial: int | None = None  # on Ray
     jobs: int | None = None
     devices_per_trial: int = 1
-    budget: float | None = None  # seconds
+    ends: float | None = None  # when its time is over, of the monotonic clock
     track: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The trials in the order they run, and who runs them.
+
+    at_a_time, slowdown: how many at a time, and how much longer each is taken to last so than alone.
+    """
+
+    trials: list[Planned]
+    executor: Executor
+    at_a_time: int = 1
+    slowdown: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ def survey(missing: list[Planned], known: Iterable[Record], manner: Manner, impo
     else:
         idle = Handle(Share(frozenset(available_cores())))
         machine = idle.survey(manner.backend, missing)
+    there = len(visible_devices(machine["accelerator"]))
+    if manner.executor != "ray" and manner.devices_per_trial > 1 and there < manner.devices_per_trial:
+        raise UserError(f"--devices-per-trial {manner.devices_per_trial} needs as many GPUs, and here are {there}.")
     return Ground(machine, Estimator(known, machine), idle)
 
 
@@ -74,36 +90,38 @@ def in_turn(
     ground: Ground,
     cache_dir: Path,
     say: Callable[[str], None],
-) -> tuple[list[Planned], Executor, int]:
-    """The trials in the order they run, who runs them, and how many at a time."""
+) -> Lineup:
+    """How the missing trials are to be run."""
     if manner.executor == "here":
-        return missing, here, 1
+        return Lineup(missing, here)
     if manner.executor == "ray":
         end([ground.idle] if ground.idle else [])
         cluster = Cluster(manner.ray_address, manner.cpus_per_trial, manner.devices_per_trial, manner.limits)
-        return missing, cluster, cluster.start()
+        cluster.start()
+        say(f"Ray has room for {cluster.room} of these trials at a time.")
+        return Lineup(missing, cluster, cluster.room, cluster.beside)
 
     def processes(count: int) -> Processes:
         return processes_of(count, manner, ground)
 
     machine, estimator = ground.machine, ground.estimator
+    devices = len(visible_devices(machine["accelerator"])) // manner.devices_per_trial
     if manner.jobs or len(missing) < 2:
         count = manner.jobs or 1
-        return missing, processes(count), count
-    if machine["accelerator"] != "none":  # which is shared out by time, not by cores
-        count = max(1, len(visible_devices(machine["accelerator"])) // manner.devices_per_trial)
-        return missing, processes(count), count
+        return Lineup(missing, processes(count), count, count / min(count, max(1, devices)))
+    if devices:  # which are shared out by time, not by cores
+        return Lineup(missing, processes(devices), devices)
     memory = machine["memory_bytes"] or 0
     count = min(len(available_cores()), max(1, memory // MEMORY_OF_A_TRIAL))
-    if count == 1 or manner.budget:  # which keeps the plan's order
-        return missing, processes(1), 1
+    if count == 1 or manner.ends is not None:  # which keeps the plan's order
+        return Lineup(missing, processes(1))
     gains = measured_gains(missing, count, machine, estimator, cache_dir, say, processes)
     ordered, together = in_order(missing, gains)
     if not together:
-        return missing, processes(1), 1
+        return Lineup(missing, processes(1))
     names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in ordered[:together]))
     say(f"{count} at a time, which is faster here: {names}. --exclusive runs and times them one by one.")
-    return ordered, Split(together, processes(count), processes(1)), count
+    return Lineup(ordered, Split(together, processes(count), processes(1)), count, count)
 
 
 def processes_of(count: int, manner: Manner, ground: Ground) -> Processes:
@@ -119,6 +137,8 @@ def _refuse(missing: list[Planned], manner: Manner) -> None:
     """UserError for what several devices cannot share."""
     if manner.devices_per_trial == 1:
         return
+    if manner.executor == "here":
+        raise UserError("--devices-per-trial needs a process for each trial, and --executor here makes none.")
     if manner.backend != "jax":
         raise UserError("--devices-per-trial needs the JAX backend: --backend jax.")
     for planned in missing:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fer_bench import records
-from fer_bench.errors import UserError
+from fer_bench.errors import not_written
 from fer_bench.records.store import FOLDER, TEMPORARY
 from fer_bench.sweep.budget import Budget, BudgetSpent
 from fer_bench.sweep.claims import Claims
@@ -141,11 +141,10 @@ def _write(results: Path, outcome: Outcome) -> None:
     try:
         records.write(results, record, outcome.predictions, model_file if kept else None)
     except OSError as error:
-        raise UserError(
-            f"The record of {record.trial} cannot be written below {results}: {error.strerror or error}. "
-            "What was recorded before is unharmed; the same command goes on from there."
-        ) from None
-    shutil.rmtree(outcome.turn.checkpoint, ignore_errors=True)
+        advice = "What was recorded before is unharmed; once there is room, the same command goes on from there."
+        raise not_written(f"The record of {record.trial} in {results}", error, advice) from None
+    if record.status != "failed":  # what crashed or took too long goes on from there, if it is tried again
+        shutil.rmtree(outcome.turn.checkpoint, ignore_errors=True)
 
 
 class _Stoppable:

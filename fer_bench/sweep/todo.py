@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -12,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench import records
-from fer_bench.errors import UserError
+from fer_bench.errors import not_written
 from fer_bench.records.store import FOLDER, TEMPORARY, folder_of
 from fer_bench.sweep.plan import Plan, Planned
+from fer_bench.sweep.turns import CHECKPOINTS
 
 STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
 
@@ -41,11 +41,22 @@ def open_results(results: Path) -> None:
         with tempfile.TemporaryFile(dir=results / FOLDER):
             pass
     except OSError as error:
-        raise UserError(f"The results folder {results} cannot be written: {os.strerror(error.errno or 0)}.") from None
+        raise not_written(f"The results folder {results}", error, "Name another with --results-dir.") from None
     for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
         with suppress(FileNotFoundError):  # its writer has just finished
             if time.time() - remains.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(remains, ignore_errors=True)
+
+
+def clear_checkpoints(results: Path, known: records.Records, missing: list[Planned]) -> None:
+    """Remove those of trials that have finished: whoever ran them was killed before it could."""
+    there = {folder.name: folder for folder in (results / CHECKPOINTS).glob("*")}
+    if not there:
+        return
+    finished = {stored.path.name for stored in known if stored.record.status == "finished"}
+    wanted = {folder_of(results, planned.trial).name for planned in missing}
+    for name in there.keys() & finished - wanted:
+        shutil.rmtree(there[name], ignore_errors=True)
 
 
 def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:

@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 class View:
     """Follows a sweep. A context manager; `live` is off where the output is not a terminal.
 
-    side_by_side: how many trials run at a time.
+    side_by_side, slowdown: how many trials run at a time, and how much longer each is taken to last so than alone.
     """
 
     def __init__(
@@ -35,10 +35,13 @@ class View:
         missing: list[Planned],
         estimator: Estimator,
         side_by_side: int = 1,
+        slowdown: float = 1.0,
         budget: Budget | None = None,
     ) -> None:
         self._budget = budget
-        self._elsewhere: set[str] = set()  # keys
+        self._numbers = {planned.key: number for number, planned in enumerate(missing, start=1)}
+        self._elsewhere: set[int] = set()  # numbers of trials that another sweep runs, or has run
+        self._slowdown = slowdown
         self.live = console.is_terminal
         self.side_by_side = side_by_side
         self._console = console
@@ -70,6 +73,7 @@ class View:
             f"[bold]trial {number} of {of}[/] · {trial} · {trial.recipe_name} · {weights} weights"
             f" · {len(planned.fold.training):,} images"
         )
+        self._elsewhere.discard(number)
         self._running[number] = TrialView(self, planned, number)
         self.show_sweep()
         return self._running[number]
@@ -77,12 +81,13 @@ class View:
     def elsewhere(self, planned: Planned) -> None:
         if not self._elsewhere:
             self.say("Another sweep works on this folder, too: its trials are left to it.")
-        self._elsewhere.add(planned.key)
+        self._elsewhere.add(self._numbers[planned.key])
 
     def trial_ended(self, number: int, seconds: float) -> None:
         del self._running[number]
         self._spent[number] = seconds
-        self.progress.update(self._sweep, completed=len(self._spent))
+        total = len(self._expected) - len(self._elsewhere)
+        self.progress.update(self._sweep, completed=len(self._spent), total=total)
 
     def show_sweep(self) -> None:
         left, numbers = self.seconds_left(), sorted(self._running)
@@ -103,10 +108,10 @@ class View:
         """
         expected = dict(enumerate(self._expected, start=1))
         known = [(took, e) for number, took in self._spent.items() if (e := expected[number])]
-        pace = sum(took for took, _ in known) / sum(e for _, e in known) if known else 1.0
+        pace = sum(took for took, _ in known) / sum(e for _, e in known) if known else self._slowdown
         usual = fmean(self._spent.values()) if self._spent else None
         left = 0.0
-        for number in expected.keys() - self._spent.keys():
+        for number in expected.keys() - self._spent.keys() - self._elsewhere:
             seconds = usual if expected[number] is None else pace * expected[number]
             if seconds is None:
                 return None

@@ -11,15 +11,16 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 # Of training, at least, between two checkpoints, which each take a part of a second.
-EVERY_SECONDS = float(os.environ.get("FER_BENCH_CHECKPOINT_SECONDS", "30"))
+SECONDS = "FER_BENCH_CHECKPOINT_SECONDS"
+EVERY_SECONDS = float(os.environ.get(SECONDS, "30"))
 FILE = "state.npz"
 FACTS = "facts"
 
@@ -61,18 +62,43 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace what was saved before. Where that is impossible it stays, and the trial goes on."""
-        part = self._file.with_name(f"{FILE}.{os.getpid()}.part")
         counts = {name: len(arrays) for name, arrays in state.arrays.items()}
         facts = json.dumps(state.facts | {"identity": self._identity, "counts": counts})
         named = {f"{name}_{i}": array for name, arrays in state.arrays.items() for i, array in enumerate(arrays)}
-        try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, **{FACTS: np.array(facts)}, **named)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._file)
-        except OSError as error:
-            logging.getLogger(__name__).warning("No checkpoint could be written: %s", error.strerror or error)
-            part.unlink(missing_ok=True)
+        _replace(self._file, lambda file: np.savez(file, **{FACTS: np.array(facts)}, **named))
         self._saved = time.monotonic()
+
+
+def written(folder: Path) -> int | None:
+    """When the checkpoint in a folder was written, in nanoseconds; None where there is none."""
+    try:
+        return (folder / FILE).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def packed(folder: Path) -> bytes | None:
+    """The checkpoint in a folder, to be sent elsewhere; None where there is none."""
+    try:
+        return (folder / FILE).read_bytes()
+    except OSError:
+        return None
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Put what `packed` gave in place of the checkpoint in a folder; as `Checkpoint.save`."""
+    _replace(folder / FILE, lambda file: file.write(content))
+
+
+def _replace(checkpoint: Path, write: Callable[[BinaryIO], object]) -> None:
+    part = checkpoint.with_name(f"{FILE}.{os.getpid()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(checkpoint)
+    except OSError as error:
+        logging.getLogger(__name__).warning("No checkpoint could be written: %s", error.strerror or error)
+        part.unlink(missing_ok=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +18,14 @@ import numpy as np
 
 from fer_bench.training import checkpoint as checkpoints
 from fer_bench.training.checkpoint import Checkpoint
+from fer_bench.training.course import Course, Diverged
 from fer_bench.training.freezing import weights_of
-from fer_bench.training.input import samples_of_steps
+from fer_bench.training.input import PREDICTION_BATCH, samples_of_steps
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state
-from fer_bench.training.loop import PREDICTION_BATCH, Diverged, Fitted, begin_stage, log_loss, predict, softmax
+from fer_bench.training.loop import Fitted, begin_stage
 from fer_bench.training.loss import class_weights, make_targets
+from fer_bench.training.predict import log_loss, predict, softmax
 from fer_bench.training.recipe import Recipe
-from fer_bench.training.schedule import learning_rate
 from fer_bench.trial import Epoch
 
 WAIT = 1e-3  # seconds between two looks at the device, so that Ctrl-C is heard during an epoch
@@ -80,7 +80,7 @@ def fit_together(
     steps, stages = _steps(recipe, labels), recipe.backbone.stages(recipe.epochs)
     targets = make_targets(recipe, labels, classes, soft_labels)
     data = Data(jnp.asarray(images), jnp.asarray(targets), jnp.asarray(_full_batches(validation_images)))
-    runs = [_Run(recipe, seed, max(stages)) for seed in seeds]
+    runs = [_Run(recipe=recipe, seed=seed, last_stage=max(stages)) for seed in seeds]
     weights = initial_state(models)
     best: list[jax.Array] | None = None
     trace_seconds = 0.0
@@ -90,6 +90,7 @@ def fit_together(
         weights, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in ("weights", "best"))
         for index, run in enumerate(runs):
             run.restore(saved.facts["runs"][index], saved.arrays["probabilities"][index])
+            run.over = run.out_of_patience(recipe, first, run.last_stage)
             for epoch in run.history:
                 on_epoch(index, epoch)
 
@@ -109,7 +110,7 @@ def fit_together(
                 run.since = number - 1 if number == stage else run.since
 
         began = time.perf_counter()
-        rates = np.array([run.rates(number, steps) for run in runs], np.float32)
+        rates = np.array([run.rates(recipe, number, steps) for run in runs], np.float32)
         order = np.stack([samples_of_steps(labels, recipe, run.seed, number) for run in runs]).astype(np.int32)
         keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), number) for run in runs])
         state, trained = program.train(state, order, rates, keys, data.images, data.targets)
@@ -146,36 +147,23 @@ def fit_together(
     ]
 
 
-@dataclass
-class _Run:
-    """What one seed has come to."""
+@dataclass(kw_only=True)
+class _Run(Course):
+    """The course of one seed, and whether it is over."""
 
     recipe: Recipe
     seed: int
     last_stage: int
-    history: list[Epoch] = field(default_factory=list)
-    merit: tuple[float, float] | None = None  # the greater the better
-    best_epoch: int = 0
-    probabilities: np.ndarray | None = None  # (samples, classes) of the best epoch
-    since: int = 0  # the epoch that patience counts from
     over: bool = False
     diverged: Diverged | None = None
     _reached: tuple[float, float] = (0.0, 0.0)  # accuracy and loss of the epoch just validated
-
-    def rates(self, number: int, steps: int) -> list[float]:
-        reached = [epoch.validation_accuracy for epoch in self.history]
-        return [learning_rate(self.recipe, s, steps, reached) for s in range((number - 1) * steps, number * steps)]
 
     def validated(self, number: int, probabilities: np.ndarray, labels: np.ndarray) -> bool:
         """Whether these are the best weights so far."""
         accuracy = float(np.mean(probabilities.argmax(1) == labels))
         loss = log_loss(probabilities, labels)
         self._reached = accuracy, loss
-        if self.over or not math.isfinite(loss) or (self.merit is not None and (accuracy, -loss) <= self.merit):
-            return False
-        self.merit, self.best_epoch, self.since = (accuracy, -loss), number, number
-        self.probabilities = probabilities
-        return True
+        return not self.over and math.isfinite(loss) and self.improves(number, accuracy, loss, probabilities)
 
     def end(
         self, number: int, rate: float, losses: np.ndarray, accuracies: np.ndarray, trained: float, validated: float
@@ -202,23 +190,7 @@ class _Run:
                 validation_seconds=validated,
             )
         )
-        patience = self.recipe.patience
-        self.over = patience is not None and number - self.since >= patience and number >= self.last_stage
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "history": [epoch.model_dump() for epoch in self.history],
-            "merit": self.merit,
-            "best_epoch": self.best_epoch,
-            "since": self.since,
-            "over": self.over,
-        }
-
-    def restore(self, facts: dict[str, Any], probabilities: np.ndarray) -> None:
-        accuracy, minus_loss = facts["merit"]
-        self.history = [Epoch.model_validate(epoch) for epoch in facts["history"]]
-        self.merit, self.best_epoch = (accuracy, minus_loss), facts["best_epoch"]
-        self.since, self.over, self.probabilities = facts["since"], facts["over"], probabilities
+        self.over = self.out_of_patience(self.recipe, number + 1, self.last_stage)
 
     def fitted(self, model: keras.Model, images: np.ndarray, trace_seconds: float, seen: int) -> Fitted | Diverged:
         """`seen`: training images an epoch."""

@@ -10,26 +10,21 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import keras
 import numpy as np
 
 from fer_bench.training import reuse
 from fer_bench.training.checkpoint import Checkpoint, State
-from fer_bench.training.devices import divisible
+from fer_bench.training.course import Course, Diverged
 from fer_bench.training.features import Cache, cached_batches, make_cache, recall
 from fer_bench.training.freezing import pretrained_variables, train_blocks, weights_of
-from fer_bench.training.input import PREDICTION_BATCH, Batch, batches, cut_views, padded_batches
+from fer_bench.training.input import Batch, batches
 from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
 from fer_bench.training.optimizer import averaged_weights, make_optimizer
+from fer_bench.training.predict import log_loss, predict, predict_features, traced_seconds
 from fer_bench.training.recipe import Backbone, Blocks, Recipe
-from fer_bench.training.schedule import learning_rate
 from fer_bench.trial import Epoch
-
-
-class Diverged(Exception):
-    """The loss is not a finite number; the message says where."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +39,6 @@ class Fitted:
     validation_probabilities: np.ndarray
     trace_seconds: float
     images_per_second: float
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best epoch so far: its weights, and its validation probabilities (samples, classes) float32."""
-
-    merit: tuple[float, float]  # the greater the better
-    epoch: int
-    weights: list[np.ndarray]
-    probabilities: np.ndarray
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Probabilities (samples, classes) float32, averaged over the views, with the prediction's own costs."""
-
-    probabilities: np.ndarray
-    trace_seconds: float
-    images_per_second: float | None  # images, not views; None where a single call leaves nothing to time
 
 
 def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> None:
@@ -145,7 +121,7 @@ def fit(
     computed = 0.0
 
     for number in range(first, recipe.epochs + 1):
-        if run.over(recipe, number, max(stages)):
+        if run.out_of_patience(recipe, number, max(stages)):
             break
         if begins := number in stages or number == first:  # what is compiled is new
             began = time.perf_counter()
@@ -158,17 +134,16 @@ def fit(
                 _assign(network.optimizer.variables, saved.arrays["optimizer"])
             else:
                 run.since = number - 1
-            computed = sum(cache.call_seconds) - _traced(cache.call_seconds) if cache else 0.0
+            computed = sum(cache.call_seconds) - traced_seconds(cache.call_seconds) if cache else 0.0
             run.trace_seconds += time.perf_counter() - began - computed
             if cache:
                 recall(cache, number, images, targets, recipe, seed, labels)
 
-        reached = [epoch.validation_accuracy for epoch in run.history]
-        rates = [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
+        rates = run.rates(recipe, number, steps)
         taken = (images, targets, recipe, seed, number, labels)
         made = cached_batches(cache, *taken) if cache else batches(*taken)
         trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step, accumulate)
-        traced = _traced(trained.step_seconds) if begins else 0.0
+        traced = traced_seconds(trained.step_seconds) if begins else 0.0
         if cache:
             run.cached_seconds.append((trained.seconds - traced) / steps)
         else:
@@ -184,9 +159,8 @@ def fit(
             loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
                 raise Diverged(f"the validation loss became {loss} in epoch {number}")
-            if run.best is None or (accuracy, -loss) > run.best.merit:
-                run.best = Best((accuracy, -loss), number, model.get_weights(), predicted.probabilities)
-                run.since = number
+            if run.improves(number, accuracy, loss, predicted.probabilities):
+                run.weights = model.get_weights()
         predict_traced = predicted.trace_seconds if begins else 0.0
         epoch = Epoch(
             epoch=number,
@@ -204,29 +178,23 @@ def fit(
             checkpoint.save(run.saved(model, network))
         on_epoch(epoch)
 
-    assert run.best is not None
-    model.set_weights(run.best.weights)
-    probabilities = run.best.probabilities
+    assert run.probabilities is not None
+    model.set_weights(run.weights)
+    probabilities = run.probabilities
     if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
         probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
     rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_a_step(steps)))
-    return Fitted(run.history, run.best.epoch, probabilities, run.trace_seconds, rate)
+    return Fitted(run.history, run.best_epoch, probabilities, run.trace_seconds, rate)
 
 
 @dataclass
-class _Run:
-    """What a trial has come to, apart from its weights now and its optimizer."""
+class _Run(Course):
+    """Beside its course the weights of its best epoch, and its seconds."""
 
-    history: list[Epoch] = field(default_factory=list)
-    best: Best | None = None
-    since: int = 0  # the epoch that patience counts from
+    weights: list[np.ndarray] = field(default_factory=list)
     trace_seconds: float = 0.0
     step_seconds: list[float] = field(default_factory=list)
     cached_seconds: list[float] = field(default_factory=list)  # a step's, of each epoch on cached features
-
-    def over(self, recipe: Recipe, number: int, last_stage: int) -> bool:
-        """Whether patience ends it before an epoch; it waits for the last stage of unfreezing."""
-        return recipe.patience is not None and number - 1 - self.since >= recipe.patience and number > last_stage
 
     def seconds_a_step(self, steps: int) -> list[float]:
         """Of all steps; one on cached features bears its share of the time that they took."""
@@ -235,73 +203,27 @@ class _Run:
         return self.step_seconds + [float(np.mean(self.cached_seconds))] * (steps * len(self.cached_seconds))
 
     def saved(self, model: keras.Model, network: keras.Model) -> State:
-        assert self.best is not None
-        facts = {
-            "history": [epoch.model_dump() for epoch in self.history],
-            "merit": self.best.merit,
-            "best_epoch": self.best.epoch,
-            "since": self.since,
-            "trace_seconds": self.trace_seconds,
-        }
         arrays = {
             "variables": [variable.numpy() for variable in weights_of(model)],
             "optimizer": [variable.numpy() for variable in network.optimizer.variables],
-            "best": self.best.weights,
-            "probabilities": [self.best.probabilities],
+            "best": self.weights,
+            "probabilities": [self.probabilities],
             "seconds": [np.array(self.step_seconds), np.array(self.cached_seconds)],
         }
-        return State(facts, arrays)
+        return State(self.facts() | {"trace_seconds": self.trace_seconds}, arrays)
 
     @staticmethod
     def restored(state: State) -> _Run:
-        facts, arrays = state.facts, state.arrays
-        accuracy, minus_loss = facts["merit"]
-        best = Best((accuracy, minus_loss), facts["best_epoch"], arrays["best"], arrays["probabilities"][0])
-        history = [Epoch.model_validate(epoch) for epoch in facts["history"]]
-        steps, cached = (seconds.tolist() for seconds in arrays["seconds"])
-        return _Run(history, best, facts["since"], facts["trace_seconds"], steps, cached)
+        steps, cached = (seconds.tolist() for seconds in state.arrays["seconds"])
+        trace_seconds = state.facts["trace_seconds"]
+        run = _Run(weights=state.arrays["best"], trace_seconds=trace_seconds, step_seconds=steps, cached_seconds=cached)
+        run.restore(state.facts, state.arrays["probabilities"][0])
+        return run
 
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def predict(
-    model: keras.Model, images: np.ndarray, views: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
-) -> Predicted:
-    """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
-    batch = divisible(min(PREDICTION_BATCH, len(images)))
-    made = ((cut_views(x, views, crop), real) for x, real in padded_batches(images, batch))
-    return _predicted(model, made, batch)
-
-
-def predict_features(head: keras.Model, features: np.ndarray) -> Predicted:
-    """Probabilities from features (samples, …), in their order."""
-    batch = divisible(min(PREDICTION_BATCH, len(features)))
-    return _predicted(head, (([x[..., 0]], real) for x, real in padded_batches(features, batch)), batch)
-
-
-def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]], batch: int) -> Predicted:
-    probabilities: list[np.ndarray] = []
-    seconds: list[float] = []
-    for views, real in made:
-        seen = []
-        for view in views:
-            began = time.perf_counter()
-            logits = np.asarray(model.predict_on_batch(view), np.float32)
-            seconds.append(time.perf_counter() - began)
-            seen.append(softmax(logits[:real]))
-        probabilities.append(np.stack(seen).mean(axis=0, dtype=np.float64).astype(np.float32))
-    rate = batch / (len(seen) * float(np.median(seconds[1:]))) if len(seconds) > 1 else None
-    return Predicted(np.concatenate(probabilities), _traced(seconds), rate)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (samples, classes) float32, summed in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -348,15 +270,3 @@ def _parts(batch: Batch, count: int) -> Iterable[Batch]:
     """A batch in parts of one size: what does not fill them is left out."""
     size = len(batch.targets) // count
     return (Batch(*(of[i : i + size] for of in batch)) for i in range(0, count * size, size))
-
-
-def _traced(seconds: list[float]) -> float:
-    """What the first of some steps took beyond a usual one: it is traced and compiled, which is not training."""
-    first, *others = seconds
-    return max(0.0, first - float(np.median(others or [first])))
-
-
-def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over samples of -ln of the label's probability, in nats."""
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())

@@ -26,6 +26,9 @@ from fer_bench.protocols.fold import Fold
 from fer_bench.training import devices, loop, machine, reuse
 from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
+from fer_bench.training.course import Diverged
+from fer_bench.training.input import PREDICTION_BATCH
+from fer_bench.training.predict import predict
 from fer_bench.training.recipe import BuildRecipe, Recipe
 from fer_bench.training.watcher import Watcher
 from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
@@ -93,7 +96,7 @@ def run_trial(
             measured, predictions = _train_and_predict(
                 trial, dataset, fold, weights_file, watched, model_file, checkpoint, accumulate
             )
-    except loop.Diverged as error:
+    except Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
         reuse.forget()  # its functions may be half made
@@ -143,7 +146,7 @@ def _train_and_predict(
         **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
     # Only here, after every choice has been made, are the test images opened.
-    tested = loop.predict(model, Part(dataset.images, fold.test), recipe.test_views, recipe.crop)
+    tested = predict(model, Part(dataset.images, fold.test), recipe.test_views, recipe.crop)
 
     costs = Costs(
         build_seconds=build_seconds,
@@ -153,7 +156,7 @@ def _train_and_predict(
         images_per_second=fitted.images_per_second,
         predict_images_per_second=tested.images_per_second,
         peak_memory_bytes=machine.peak_memory_bytes(),
-        predict_batch=min(loop.PREDICTION_BATCH, len(fold.test)),
+        predict_batch=min(PREDICTION_BATCH, len(fold.test)),
         **costs_of_use(model, model_file),  # the last: what they take themselves is in no other cost
     )
     measured = {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fer_bench.architecture import Architecture
 from fer_bench.errors import UserError
+from fer_bench.quiet import stderr_held_back
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 
@@ -115,7 +116,8 @@ _unreachable: list[str] = []  # the first failure to reach Keras' server: one is
 def _download(name: str) -> tuple[Path | None, str]:
     if _unreachable:
         return None, _unreachable[0]
-    import keras
+    with stderr_held_back():
+        import keras
 
     address, file_hash = KERAS_FILES[name]
     before = socket.getdefaulttimeout()

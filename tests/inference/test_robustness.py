@@ -153,7 +153,7 @@ def test_a_record_is_tried_on_the_images_that_its_trial_predicted(recorded, grey
 def test_a_record_is_predicted_with_the_views_and_the_crop_of_its_recipe(recorded, grey, tmp_path, monkeypatch):
     recipe = recorded().recipe | {"test_views": "ten-crop", "crop": 24}
     seen = []
-    monkeypatch.setattr("fer_bench.training.loop.predict", lambda model, images, *how: seen.append(how) or 1 / 0)
+    monkeypatch.setattr("fer_bench.training.predict.predict", lambda model, images, *how: seen.append(how) or 1 / 0)
     subject = Subject("tiny", save(tmp_path / "m.keras", 24), grey, np.arange(60), "official", recorded(recipe=recipe))
     with pytest.raises(ZeroDivisionError):
         robustness.measure(subject, Asked(), tmp_path)

@@ -31,29 +31,29 @@ def names(trials):
 
 def test_every_model_comes_before_any_second_seed(plan_of, clock):
     missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1, 2]).trials
-    kept, left_out = Budget(100, Takes(tiny=20, tiny_dropout=25)).divide(missing)
+    kept, left_out = Budget(1100, Takes(tiny=20, tiny_dropout=25)).divide(missing)
     assert names(kept) == ["tiny 0", "tiny_dropout 0", "tiny 1", "tiny_dropout 1"]
     assert names(left_out) == ["tiny 2", "tiny_dropout 2"]
 
 
 def test_what_is_too_long_makes_room_for_what_is_not(plan_of, clock):
     missing = plan_of(models=["tiny_dropout", "tiny"], seeds=[0, 1]).trials
-    kept, left_out = Budget(100, Takes(tiny=40, tiny_dropout=300)).divide(missing)
+    kept, left_out = Budget(1100, Takes(tiny=40, tiny_dropout=300)).divide(missing)
     assert names(kept) == ["tiny 0", "tiny 1"] and names(left_out) == ["tiny_dropout 0", "tiny_dropout 1"]
     assert Budget(None, Takes(tiny=1e9)).divide(missing) == (missing, [])
-    unknown, _ = Budget(1, Takes()).divide(missing)
+    unknown, _ = Budget(1001, Takes()).divide(missing)
     assert unknown == missing
 
 
 def test_several_at_a_time_have_more_time_but_none_longer_than_there_is(plan_of, clock):
     missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
-    kept, left_out = Budget(100, Takes(tiny=90, tiny_dropout=150), at_a_time=2).divide(missing)
+    kept, left_out = Budget(1100, Takes(tiny=90, tiny_dropout=150), at_a_time=2).divide(missing)
     assert names(kept) == ["tiny 0", "tiny 1"] and len(left_out) == 2
 
 
 def test_what_takes_longer_than_expected_leaves_less_room(plan_of, clock):
     (planned,) = plan_of(models=["tiny"]).trials
-    budget = Budget(100, Takes(tiny=20))
+    budget = Budget(1100, Takes(tiny=20))
     assert budget.fits(planned) and budget.left == 100
     clock[0] += 60
     budget.ended(planned, 60)
@@ -66,7 +66,7 @@ def test_what_takes_longer_than_expected_leaves_less_room(plan_of, clock):
 
 def test_a_sweep_ends_in_time(plan_of, tmp_path, watcher, clock, monkeypatch):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
-    budget = Budget(100, Takes(tiny=45))
+    budget = Budget(1100, Takes(tiny=45))
     usual = watcher.ends
     monkeypatch.setattr(watcher, "ends", lambda record: (usual(record), clock.__setitem__(0, clock[0] + 50)))
     assert run(plan.trials, tmp_path, watcher, Ways(budget=budget)) == "in time"
@@ -78,5 +78,5 @@ def test_a_sweep_ends_in_time(plan_of, tmp_path, watcher, clock, monkeypatch):
 def test_a_trial_that_runs_when_time_is_over_leaves_no_record(plan_of, tmp_path, watcher, clock, monkeypatch):
     plan = plan_of(models=["tiny"])
     monkeypatch.setattr(watcher, "step", lambda *_: clock.__setitem__(0, clock[0] + 1000))
-    assert run(plan.trials, tmp_path, watcher, Ways(budget=Budget(100, Takes()))) == "in time"
+    assert run(plan.trials, tmp_path, watcher, Ways(budget=Budget(1100, Takes()))) == "in time"
     assert len(records.load(tmp_path)) == 0 and not list(tmp_path.glob("claims/*"))

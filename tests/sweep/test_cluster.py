@@ -9,7 +9,8 @@ from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
 from fer_bench import records  # noqa: E402
 from fer_bench.errors import UserError  # noqa: E402
-from fer_bench.sweep.executors.cluster import Cluster, _fit, _share  # noqa: E402
+from fer_bench.sweep.executors import nodes as on_nodes  # noqa: E402
+from fer_bench.sweep.executors.cluster import Cluster  # noqa: E402
 from fer_bench.sweep.executors.handle import Limits  # noqa: E402
 from fer_bench.sweep.run import Ways, run  # noqa: E402
 
@@ -40,7 +41,8 @@ def nodes():
 
 def on(nodes, **limits) -> Cluster:
     executor = Cluster(nodes.address, 1, 1, Limits(**limits))
-    assert executor.start() == 2
+    executor.start()
+    assert (executor.room, executor.beside) == (2, 1)
     return executor
 
 
@@ -117,5 +119,5 @@ def test_where_no_cluster_is_it_is_said():
     ],
 )
 def test_what_a_trial_gets_of_the_nodes(nodes, cores, devices, expected, room):
-    assert _share(nodes, cores, devices) == expected
-    assert sum(_fit(node, *expected) for node in nodes) == room
+    assert on_nodes.share(nodes, cores, devices) == expected
+    assert sum(on_nodes.fit(node, *expected) for node in nodes) == room

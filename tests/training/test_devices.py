@@ -14,6 +14,7 @@ import jax
 from test_jax_loop import DATA, PLAIN, SGD, agree, convolutions
 
 from fer_bench.training import devices, loop
+from fer_bench.training.predict import predict
 from fer_bench.training.recipe import resolve
 
 if len(jax.devices()) < 2:
@@ -38,4 +39,4 @@ def test_two_train_as_one_does(views, request):
     together = loop.fit(model, *DATA, resolved, 3)
     agree(together, alone, 1e-4)
     assert len(model.trainable_variables[0].value.devices()) == 2
-    assert np.isfinite(loop.predict(model, DATA[2]).probabilities).all()
+    assert np.isfinite(predict(model, DATA[2]).probabilities).all()

@@ -10,7 +10,8 @@ from fer_bench.training.cost import costs_of_use
 from fer_bench.training.features import cached_batches, cut, make_cache
 from fer_bench.training.flops import count_flops
 from fer_bench.training.freezing import train_blocks
-from fer_bench.training.loop import fit, predict
+from fer_bench.training.loop import fit
+from fer_bench.training.predict import predict
 from fer_bench.training.recipe import resolve
 
 COUNT = 44  # a batch of 8 leaves 4 over

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_bench.training import loop
-from fer_bench.training.loop import fit, predict, softmax
+from fer_bench.training.loop import fit
+from fer_bench.training.predict import predict, softmax
 from fer_bench.training.recipe import resolve
 
 PLAIN = {"augmentation": "none", "batch_size": 16, "schedule.warmup_epochs": 0}
@@ -57,7 +57,9 @@ def test_predictions_are_the_mean_over_the_views():
 
 def test_the_speed_of_prediction_counts_images_and_not_views(monkeypatch):
     model, clock = placed(8, 8), iter(np.arange(0, 100, 0.5))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(clock)))  # a call takes half a second
+    monkeypatch.setattr(
+        "fer_bench.training.predict.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )  # a call takes half a second
     predicted = predict(model, wide_images(7)[0], "ten-crop", crop=8)
     assert predicted.images_per_second == pytest.approx(7 / (10 * 0.5))
     assert predicted.trace_seconds == 0

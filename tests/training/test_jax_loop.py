@@ -15,8 +15,10 @@ from test_freezing import changed, network, state
 from test_loop import PLAIN, dense, images_and_labels
 
 from fer_bench.training import checkpoint, loop
+from fer_bench.training.course import Diverged
 from fer_bench.training.jax_loop import fit, fit_together
-from fer_bench.training.loop import Diverged, Fitted, predict
+from fer_bench.training.loop import Fitted
+from fer_bench.training.predict import log_loss, predict
 from fer_bench.training.recipe import resolve
 
 SGD = {"epochs": 4, "optimizer": {"name": "sgd", "learning_rate": 0.2}}
@@ -69,7 +71,7 @@ def test_crops_are_validated_from_the_middle_and_predicted_as_views():
     recipe = resolve(PLAIN, SGD, {"epochs": 1, "crop": 8, "test_views": "flip"})
     fitted = fit(model, *wide, recipe, seed=3)
     once = predict(model, wide[2], crop=8).probabilities
-    assert fitted.history[0].validation_loss == pytest.approx(loop.log_loss(once, wide[3]), abs=1e-5)
+    assert fitted.history[0].validation_loss == pytest.approx(log_loss(once, wide[3]), abs=1e-5)
     twice = predict(model, wide[2], "flip", crop=8).probabilities
     np.testing.assert_allclose(fitted.validation_probabilities, twice, atol=1e-6)
 

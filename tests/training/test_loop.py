@@ -6,7 +6,9 @@ import pytest
 from keras import layers
 
 from fer_bench.training import loop
-from fer_bench.training.loop import Diverged, fit, predict, softmax
+from fer_bench.training.course import Diverged
+from fer_bench.training.loop import fit
+from fer_bench.training.predict import Predicted, predict, softmax
 from fer_bench.training.recipe import resolve
 
 PLAIN = {
@@ -92,7 +94,7 @@ def scripted(monkeypatch):
             accuracy, loss = next(told)
             right = np.arange(len(images)) < round(accuracy * len(images))
             logits = np.where(right, 1.0, -1.0)[:, None] * np.array([loss, 0, 0])
-            return loop.Predicted(softmax(logits), 0.0, None)
+            return Predicted(softmax(logits), 0.0, None)
 
         calls: list = []
         monkeypatch.setattr(loop, "predict", predicted)
@@ -164,7 +166,7 @@ def test_a_learning_rate_without_measure_diverges():
 
 def test_a_validation_loss_that_is_no_number_diverges(monkeypatch):
     monkeypatch.setattr(
-        loop, "predict", lambda model, x, crop: loop.Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
+        loop, "predict", lambda model, x, crop: Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
     )
     with pytest.raises(Diverged, match="the validation loss became nan in epoch 1"):
         trained(dense(), {"epochs": 2})
@@ -172,7 +174,7 @@ def test_a_validation_loss_that_is_no_number_diverges(monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 4, 11])
 def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, count):
-    monkeypatch.setattr(loop, "PREDICTION_BATCH", 4)
+    monkeypatch.setattr("fer_bench.training.predict.PREDICTION_BATCH", 4)
     inputs = keras.Input((2, 2, 1))
     model = keras.Model(inputs, layers.Flatten()(inputs))
     images = np.arange(count * 4, dtype=np.uint8).reshape(count, 2, 2)

@@ -8,8 +8,8 @@ import pytest
 
 from fer_bench.errors import UserError
 from fer_bench.protocols.catalogue import folds
-from fer_bench.training.loop import softmax
 from fer_bench.training.machine import precision_unsupported
+from fer_bench.training.predict import softmax
 from fer_bench.training.recipe import Recipe, resolve
 from fer_bench.training.train import build_model, run_trial
 

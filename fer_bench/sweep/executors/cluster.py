@@ -1,8 +1,8 @@
 """Trials on a Ray cluster: the same plan on as many machines as there are, with the records here.
 
 The code travels with the sweep, the images once to each node, weights with the trials that begin from them, and
-trained models back. A trial asks Ray for its cores and GPUs. One whose process crashes has failed; one whose node is
-lost begins again on another.
+trained models and checkpoints back. A trial asks Ray for its cores and GPUs. One whose process crashes has failed; one
+whose node is lost goes on from its checkpoint on another.
 """
 
 from __future__ import annotations
@@ -24,19 +24,22 @@ import numpy as np
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
+from fer_bench.sweep.executors import nodes
 from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Follower, Outcome, failed
-from fer_bench.sweep.executors.handle import Limits
+from fer_bench.sweep.executors.handle import HUNG, Limits
 from fer_bench.sweep.executors.on_node import stream_trial
 from fer_bench.sweep.executors.worker import Event, Job, epoch_line
 from fer_bench.sweep.turns import Turn, Turns
+from fer_bench.training.checkpoint import SECONDS as CHECKPOINT_SECONDS
+from fer_bench.training.checkpoint import packed, unpack
 from fer_bench.training.machine import describe_machine
 from fer_bench.trial import Epoch, Record
 
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout, or site-packages
 CODE = ("fer_bench", "architectures", "experiments")
 MOST_LOSSES = 3  # nodes that a trial may lose: it may be what takes them down
-PROBE_SECONDS = 60.0  # for a node to answer
-PASSED_ON = ("KERAS_BACKEND", "FER_BENCH_CHECKPOINT_SECONDS", "JAX_PLATFORMS", "XLA_FLAGS")
+PASSED_ON = ("KERAS_BACKEND", CHECKPOINT_SECONDS, "JAX_PLATFORMS", "XLA_FLAGS")
+SENT_SECONDS = "120"  # of training between two checkpoints, each of which a node sends here
 
 
 @dataclass
@@ -48,6 +51,7 @@ class _Task:
     stream: Any  # of references to events
     started: str
     node: str | None = None  # where it runs, once it does
+    ready: bool = False  # once Keras has started there
     began: float = 0.0
     heard: float = 0.0
     machine: dict[str, Any] = field(default_factory=dict)
@@ -66,14 +70,16 @@ class Cluster:
         self._losses: dict[str, int] = {}  # by key
         self._shared: dict[Any, Any] = {}  # references to what was put into the object store
 
-    def start(self) -> int:
-        """Connect to the cluster; how many trials it has room for. UserError where there is none."""
+    def start(self) -> None:
+        """Connect to the cluster. UserError where there is none."""
+        if self._address is None:
+            # Ray takes a loopback address for itself only so, and listens on no other then.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         try:
             import ray
         except ImportError:
             raise UserError("--executor ray needs Ray: pip install 'fer-bench[ray]'.") from None
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # Without an address nothing is to listen but on this machine.
         where = {"address": self._address} if self._address else {"_node_ip_address": "127.0.0.1"}
         with tempfile.TemporaryDirectory(prefix="fer-bench-") as code:
             for name in CODE:
@@ -83,7 +89,7 @@ class Cluster:
                     **where,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level="warning",
+                    logging_level="error",
                     runtime_env={"working_dir": code},
                 )
             except (ConnectionError, ValueError, RuntimeError) as error:
@@ -92,8 +98,9 @@ class Cluster:
             with suppress(ValueError, TypeError):  # not in a thread, where Ray has put none either
                 signal.signal(number, handler)
         self._ray = ray
-        self._each = _share(_alive(ray), self._cores, self._devices)
-        return self._room()
+        self._each = nodes.share(nodes.alive(ray), self._cores, self._devices)
+        if self._devices > 1 and not self._each[1]:
+            raise UserError(f"--devices-per-trial {self._devices}: no node of the cluster has so many GPUs.")
 
     def stop(self) -> None:
         self._shared.clear()
@@ -104,7 +111,7 @@ class Cluster:
         try:
             stream = self._remote()
             while turns or tasks:
-                while len(tasks) < self._room() and (turn := turns.take()) is not None:
+                while len(tasks) < self.room and (turn := turns.take()) is not None:
                     tasks.append(self._begun(stream, turn, follow))
                 if tasks:
                     self._ray.wait([task.stream for task in tasks], num_returns=1, timeout=POLL_SECONDS)
@@ -122,6 +129,11 @@ class Cluster:
                     if ended is not None:
                         tasks.remove(task)
                         yield ended
+        except (self._ray.exceptions.RayError, ConnectionError) as error:
+            told = str(error).partition("\n")[0]
+            raise UserError(
+                f"The Ray cluster no longer answers: {told} What is recorded stays; the same command goes on."
+            ) from None
         finally:
             for task in tasks:
                 with suppress(Exception):
@@ -132,13 +144,21 @@ class Cluster:
         """The function that runs a trial on a node."""
         cores, devices = self._each
         variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        variables = {CHECKPOINT_SECONDS: SENT_SECONDS} | variables
         variables |= {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
         environment = {"env_vars": variables}
         return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=environment)(stream_trial)
 
-    def _room(self) -> int:
+    @property
+    def room(self) -> int:
         """How many trials there is room for on the nodes that are there now."""
-        return sum(_fit(node, *self._each) for node in _alive(self._ray))
+        return sum(nodes.fit(node, *self._each) for node in nodes.alive(self._ray))
+
+    @property
+    def beside(self) -> int:
+        """How many trials share the cores of one node; those on GPUs of their own share none."""
+        _, devices = self._each
+        return 1 if devices else max((nodes.fit(node, *self._each) for node in nodes.alive(self._ray)), default=1)
 
     def _begun(self, stream, turn: Turn, follow: Follow) -> _Task:
         planned = turn.planned
@@ -149,7 +169,7 @@ class Cluster:
             planned.fold,
             planned.weights_file,
             turn.model_file,
-            None,  # other nodes do not see this one's files
+            None,  # other nodes do not see this one's files: what is there is sent
             turn.accumulate,
             turn.log,
         )
@@ -157,13 +177,12 @@ class Cluster:
         weights = None
         if planned.weights_file is not None:
             weights = self._put(planned.weights_file, planned.weights_file.read_bytes)
+        saved = packed(turn.checkpoint)
         now = time.monotonic()
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        turn.log.parent.mkdir(parents=True, exist_ok=True)
         _log(turn, f"{started} {planned.trial}, {planned.trial.recipe_name}")
-        return _Task(
-            turn, follow(turn), stream.remote(job, dataset, weights, self._each[1] > 1), started, began=now, heard=now
-        )
+        running = stream.remote(job, dataset, weights, saved and self._ray.put(saved), self._each[1] > 1)
+        return _Task(turn, follow(turn), running, started, began=now, heard=now)
 
     def _put(self, key: Any, made) -> Any:
         """A reference to what lies in the object store once, whoever asks for it."""
@@ -185,6 +204,9 @@ class Cluster:
                     task.node, task.began = event.told[0], task.heard
                 case "machine":
                     task.machine = event.told[0]
+                    task.ready, task.began = True, task.heard
+                case "checkpoint":
+                    unpack(event.told[0], task.turn.checkpoint)
                 case "step":
                     task.follower.step(*event.told)
                 case "epoch":
@@ -199,19 +221,14 @@ class Cluster:
                         task.turn.model_file.write_bytes(model)
                     _log(task.turn, f"{record.status} {record.reason}".rstrip())
                     return Outcome(task.turn, self._marked(record, task.node), predictions, task.follower)
-        now = time.monotonic()
         if task.node is None:  # it waits for its cores
             return None
-        if self._limits.trial is not None and now - task.began > self._limits.trial:
-            reason = f"it took longer than the {self._limits.trial:g} s of --trial-timeout"
-        elif self._limits.silence is not None and now - task.heard > self._limits.silence:
-            if not _answers(ray, task.node):
-                raise _NodeLost("its node no longer answers; it begins again")
-            reason = f"it hung: no step in the {self._limits.silence:g} s of --hang-timeout"
-        else:
+        reason = self._limits.passed(task.ready, task.began, task.heard)
+        if reason is None:
             return None
+        lost = reason.startswith(HUNG) and not nodes.answers(ray, task.node)
         ray.cancel(task.stream, force=True)
-        return Outcome(task.turn, self._failed(task, reason), {}, task.follower)
+        return self._lost(task) if lost else self._over(task, reason)
 
     def _ended(self, task: _Task, error: Exception) -> Outcome:
         """Of a trial that ended without its record: an outcome, or _NodeLost."""
@@ -220,21 +237,28 @@ class Cluster:
             reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error).splitlines()[-1]
         elif isinstance(error, ray.exceptions.OutOfMemoryError):
             reason = "its process was ended by Ray, since its node ran out of memory: Out of memory"
-        elif task.node is not None and _answers(ray, task.node):
+        elif task.node is not None and nodes.answers(ray, task.node):
             reason = "its process has crashed"
         else:
-            key = task.turn.planned.key
-            self._losses[key] = self._losses.get(key, 0) + 1
-            if self._losses[key] <= MOST_LOSSES:
-                raise _NodeLost("its node was lost; it begins again")
-            reason = f"{self._losses[key]} nodes were lost while they ran it"
+            return self._lost(task)
+        return self._over(task, reason)
+
+    def _lost(self, task: _Task) -> Outcome:
+        """Of a trial whose node is gone: raises _NodeLost, unless that was one node too many."""
+        key = task.turn.planned.key
+        self._losses[key] = self._losses.get(key, 0) + 1
+        if self._losses[key] <= MOST_LOSSES:
+            raise _NodeLost("its node was lost; it goes on elsewhere")
+        return self._over(task, f"{self._losses[key]} nodes were lost while they ran it")
+
+    def _over(self, task: _Task, reason: str) -> Outcome:
         _log(task.turn, reason)
         return Outcome(task.turn, self._failed(task, reason), {}, task.follower)
 
     def _marked(self, record: Record, node: str | None) -> Record:
         """With how many trials its node has room for, which may have run beside it."""
         known = {one["NodeID"]: one["Resources"] for one in self._ray.nodes()}
-        beside = _fit(known[node], *self._each) if known.get(node, {}).get("CPU") else 1
+        beside = nodes.fit(known[node], *self._each) if known.get(node, {}).get("CPU") else 1
         if record.costs is None or beside == 1:
             return record
         return record.model_copy(update={"costs": record.costs.model_copy(update={"beside": beside})})
@@ -257,39 +281,8 @@ def _in_memory(dataset: Dataset) -> Dataset:
     return replace(dataset, images=np.asarray(dataset.images))
 
 
-def _alive(ray) -> list[dict[str, float]]:
-    """The resources of each node that is there."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-
-
-def _share(nodes: list[dict[str, float]], cores: int | None, devices: int) -> tuple[int, int]:
-    """Cores and GPUs of a trial; nodes with GPUs decide where there are any."""
-    with_devices = [node for node in nodes if node.get("GPU", 0) >= devices]
-    if cores is None and with_devices:
-        cores = min(int(node["CPU"] * devices / node["GPU"]) for node in with_devices)
-    elif cores is None:
-        cores = min(int(node["CPU"]) for node in nodes)
-    return max(1, cores), devices if with_devices else 0
-
-
-def _fit(node: dict[str, float], cores: int, devices: int) -> int:
-    """How many trials a node has room for."""
-    by_cores = int(node["CPU"] // cores)
-    return min(by_cores, int(node.get("GPU", 0) // devices)) if devices else by_cores
-
-
-def _answers(ray, node: str) -> bool:
-    """Whether a node still does what it is asked."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    asked = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(lambda: True).remote()
-    try:
-        return bool(ray.get(asked, timeout=PROBE_SECONDS))
-    except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
-        return False
-
-
 def _log(turn: Turn, line: str) -> None:
-    with turn.log.open("a") as file:
-        file.write(f"{line}\n")
+    with suppress(OSError):  # a full disk ends the sweep where a record cannot be written, not here
+        turn.log.parent.mkdir(parents=True, exist_ok=True)
+        with turn.log.open("a") as file:
+            file.write(f"{line}\n")

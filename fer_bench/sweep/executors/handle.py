@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ TAIL = 400  # characters of a log that a record tells
 GRACE_SECONDS = 5.0  # between asking a process to end and ending it
 STACK_SECONDS = 1.0  # for a process that hangs to write where it does
 START_SECONDS = 600.0  # to import Keras, which counts for no trial
+HUNG = "it hung"
 
 Told = tuple[Record, dict[str, Predictions]]
 
@@ -38,6 +41,20 @@ class Limits:
     trial: float | None = None
     silence: float | None = 1800.0
 
+    def passed(self, ready: bool, began: float, heard: float) -> str | None:
+        """Why a trial has to end now, if it has; `began` and `heard` are times of the monotonic clock.
+
+        Until its process is ready it has the time that the import of Keras may take.
+        """
+        now = time.monotonic()
+        if not ready and now - began < START_SECONDS:
+            return None
+        if self.trial is not None and now - began > self.trial:
+            return f"it took longer than the {self.trial:g} s of --trial-timeout"
+        if self.silence is not None and now - heard > self.silence:
+            return f"{HUNG}: no step in the {self.silence:g} s of --hang-timeout"
+        return None
+
 
 class Handle:
     """A worker and its trial, if it has one. Started at once, so that it imports Keras meanwhile."""
@@ -46,7 +63,8 @@ class Handle:
         context = multiprocessing.get_context("spawn")  # not forked: a forked TensorFlow hangs
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, share), daemon=True)
-        self.process.start()
+        with _without_ctrl_c():
+            self.process.start()
         theirs.close()
         self.share = share
         self.turn: Turn | None = None
@@ -130,18 +148,12 @@ class Handle:
 
     def _overdue(self, limits: Limits) -> str | None:
         """Why the trial has to end, after its process was ended."""
-        now = time.monotonic()
-        if not self._ready and now - self._began < START_SECONDS:
+        reason = limits.passed(self._ready, self._began, self._heard)
+        if reason is None:
             return None
-        if limits.trial is not None and now - self._began > limits.trial:
-            reason = f"it took longer than the {limits.trial:g} s of --trial-timeout"
-        elif limits.silence is not None and now - self._heard > limits.silence:
-            reason = f"it hung: no step in the {limits.silence:g} s of --hang-timeout"
-            if hasattr(signal, "SIGUSR1"):
-                os.kill(self.process.pid, signal.SIGUSR1)  # it writes where it is into its log
-                self.process.join(STACK_SECONDS)
-        else:
-            return None
+        if reason.startswith(HUNG) and hasattr(signal, "SIGUSR1"):
+            os.kill(self.process.pid, signal.SIGUSR1)  # it writes where it is into its log
+            self.process.join(STACK_SECONDS)
         self.process.kill()
         self.process.join()
         return reason
@@ -160,6 +172,20 @@ class Handle:
             hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
             return f"was ended by {name}{hint}"
         return f"ended with exit status {code}"
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that is started here never hears of Ctrl-C, which a terminal sends to all; this one hears it later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which the first start does otherwise, and ends the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end(handles: Iterable[Handle]) -> None:

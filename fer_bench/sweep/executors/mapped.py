@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.errors import not_written
 
 
 def on_disk(dataset: Dataset, file: Path) -> Dataset:
-    """With images that other processes can map: those in memory are written to a file."""
+    """With images that other processes can map: those in memory are written to a file. UserError where they cannot."""
     if _is_map(dataset.images):
         return dataset
-    np.save(file, dataset.images)
+    try:
+        np.save(file, dataset.images)
+    except OSError as error:
+        raise not_written(f"The temporary folder {file.parent}", error, "Name another in TMPDIR.") from None
     return replace(dataset, images=np.load(file, mmap_mode="r"))
 
 

@@ -11,10 +11,16 @@ from pathlib import Path
 
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.sweep.executors.worker import Event, Job, run
+from fer_bench.training import checkpoint
 
 
-def stream_trial(job: Job, dataset: Dataset, weights: bytes | None, share: bool) -> Iterator[Event]:
-    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given."""
+def stream_trial(
+    job: Job, dataset: Dataset, weights: bytes | None, saved: bytes | None, share: bool
+) -> Iterator[Event]:
+    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given.
+
+    saved: the checkpoint that it goes on from.
+    """
     import ray
 
     yield Event("node", (ray.get_runtime_context().get_node_id(),))
@@ -23,7 +29,8 @@ def stream_trial(job: Job, dataset: Dataset, weights: bytes | None, share: bool)
     def work(folder: Path) -> None:
         try:
             file = folder / "model.keras" if job.model_file else None
-            taken = replace(job, weights_file=_written(job, weights, folder), model_file=file)
+            weights_file = _written(job, weights, folder)
+            taken = replace(job, weights_file=weights_file, model_file=file, checkpoint=folder)
             if share:
                 from fer_bench.training import devices
 
@@ -34,13 +41,20 @@ def stream_trial(job: Job, dataset: Dataset, weights: bytes | None, share: bool)
         except BaseException as error:
             events.put(error)
 
-    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
-        threading.Thread(target=work, args=(Path(folder),), daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="fer-bench-") as name:
+        folder = Path(name)
+        if saved is not None:
+            checkpoint.unpack(saved, folder)
+        sent = checkpoint.written(folder)
+        threading.Thread(target=work, args=(folder,), daemon=True).start()
         while True:
             event = events.get()
             if isinstance(event, BaseException):
                 raise event
             yield event
+            if event.kind == "epoch" and (now := checkpoint.written(folder)) != sent:
+                sent = now
+                yield Event("checkpoint", (checkpoint.packed(folder),))
             if event.kind == "end":
                 return
 

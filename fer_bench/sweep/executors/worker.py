@@ -54,11 +54,11 @@ class Survey:
 class Event:
     """What a worker tells: (machine,), (step, steps, loss), (epoch, epochs), (record, predictions).
 
-    Of a survey (machine, what is wrong or ""). On a cluster also (node,), and at the end the trained model as bytes or
-    None.
+    Of a survey (machine, what is wrong or ""). On a cluster also (node,) and (checkpoint,), and at the end the trained
+    model, both as bytes, None where it is not kept.
     """
 
-    kind: Literal["survey", "node", "machine", "step", "epoch", "end"]
+    kind: Literal["survey", "node", "machine", "step", "epoch", "checkpoint", "end"]
     told: tuple[Any, ...]
 
 

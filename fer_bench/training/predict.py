@@ -1,0 +1,72 @@
+"""Probabilities from a model, and what is computed of them in every epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+
+from fer_bench.training.devices import divisible
+from fer_bench.training.input import PREDICTION_BATCH, cut_views, padded_batches
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Probabilities (samples, classes) float32, averaged over the views, with the prediction's own costs."""
+
+    probabilities: np.ndarray
+    trace_seconds: float
+    images_per_second: float | None  # images, not views; None where a single call leaves nothing to time
+
+
+def predict(
+    model: keras.Model, images: np.ndarray, views: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
+) -> Predicted:
+    """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
+    batch = divisible(min(PREDICTION_BATCH, len(images)))
+    made = ((cut_views(x, views, crop), real) for x, real in padded_batches(images, batch))
+    return _predicted(model, made, batch)
+
+
+def predict_features(head: keras.Model, features: np.ndarray) -> Predicted:
+    """Probabilities from features (samples, …), in their order."""
+    batch = divisible(min(PREDICTION_BATCH, len(features)))
+    return _predicted(head, (([x[..., 0]], real) for x, real in padded_batches(features, batch)), batch)
+
+
+def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]], batch: int) -> Predicted:
+    probabilities: list[np.ndarray] = []
+    seconds: list[float] = []
+    for views, real in made:
+        seen = []
+        for view in views:
+            began = time.perf_counter()
+            logits = np.asarray(model.predict_on_batch(view), np.float32)
+            seconds.append(time.perf_counter() - began)
+            seen.append(softmax(logits[:real]))
+        probabilities.append(np.stack(seen).mean(axis=0, dtype=np.float64).astype(np.float32))
+    rate = batch / (len(seen) * float(np.median(seconds[1:]))) if len(seconds) > 1 else None
+    return Predicted(np.concatenate(probabilities), traced_seconds(seconds), rate)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (samples, classes) float32, summed in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def traced_seconds(seconds: list[float]) -> float:
+    """What the first of some steps took beyond a usual one: it is traced and compiled, which is not training."""
+    first, *others = seconds
+    return max(0.0, first - float(np.median(others or [first])))
+
+
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over samples of -ln of the label's probability, in nats."""
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
