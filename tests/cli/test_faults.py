@@ -113,7 +113,9 @@ class Runs:
             "TROUBLE": str(self.trouble),
         }
 
-    def start(self, *more: str, prepare=lambda: None) -> subprocess.Popen:
+    def start(self, *more: str, prepare=lambda: None, in_terminal: bool = False) -> subprocess.Popen:
+        """A sweep; `in_terminal`: in a process group of its own, all of which hears of Ctrl-C."""
+
         def in_child():
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
             prepare()
@@ -126,6 +128,7 @@ class Runs:
             env=self._environment,
             cwd=self.folder,
             preexec_fn=in_child,
+            start_new_session=in_terminal,
         )
 
     def whole(self, *more: str, prepare=lambda: None) -> tuple[int, str]:
@@ -273,21 +276,30 @@ def test_its_processes_are_killed_fifty_times(runs, undisturbed):
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
 def test_it_is_asked_to_stop(runs, undisturbed, how, code):
-    sweep = runs.start()
+    sweep = runs.start(in_terminal=True)
     wait_until(lambda: list((runs.results / "checkpoints").glob("*/state.npz")))
     theirs, asked = workers(sweep), time.monotonic()
-    sweep.send_signal(how)
+    os.killpg(sweep.pid, how)
     out, _ = sweep.communicate(timeout=60)
     assert time.monotonic() - asked < 15
     assert sweep.returncode == code and "goes on from there" in out and "Traceback" not in out
     assert all(map(gone, theirs)) and not (runs.results / "claims").exists()
     assert list((runs.results / "checkpoints").glob("*/state.npz"))
+    assert all(stored.record.status == "finished" for stored in records.load(runs.results))
     if how == signal.SIGTERM:
         return  # all that follows is as after Ctrl-C
     status, out = runs.whole()
     assert status == 0, out
     assert outcome(runs.results) == undisturbed
     nothing_left_behind(runs.results)
+
+
+def test_it_is_asked_to_stop_while_its_process_starts(runs):
+    sweep = runs.start(in_terminal=True)
+    wait_until(lambda: workers(sweep))
+    os.killpg(sweep.pid, signal.SIGINT)
+    out, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130 and "Interrupted" in out and "Traceback" not in out, out
 
 
 def test_it_is_told_twice_to_stop(runs):
@@ -340,9 +352,10 @@ def small_disk(folder: Path) -> bool:
 def test_the_disk_is_full(runs, undisturbed):
     if small_disk(runs.results):
         try:
-            (runs.results / "filler").write_bytes(bytes(220 * 1024))
-            status, out = runs.whole()
-            assert status == 2 and "No space left on device" in out and "Traceback" not in out, out
+            for kilobytes in (256, 220):  # nothing can be written; no record can
+                (runs.results / "filler").write_bytes(bytes(kilobytes * 1024))
+                status, out = runs.whole()
+                assert status == 2 and "No space left on device" in out and "Traceback" not in out, out
             (runs.results / "filler").unlink()
             subprocess.run(["mount", "-o", "remount,size=64m", runs.results], check=True)
             status, out = runs.whole("--retry-failed")

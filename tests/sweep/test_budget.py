@@ -49,6 +49,10 @@ def test_several_at_a_time_have_more_time_but_none_longer_than_there_is(plan_of,
     missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
     kept, left_out = Budget(1100, Takes(tiny=90, tiny_dropout=150), at_a_time=2).divide(missing)
     assert names(kept) == ["tiny 0", "tiny 1"] and len(left_out) == 2
+    shared = Budget(1100, Takes(tiny=40, tiny_dropout=60), at_a_time=2, slowdown=2)  # each on half of the cores
+    kept, left_out = shared.divide(missing)
+    assert names(kept) == ["tiny 0", "tiny 1"] and len(left_out) == 2 and shared.seconds(kept) == 80
+    assert shared.fits(missing[0]) and not shared.fits(missing[1])
 
 
 def test_what_takes_longer_than_expected_leaves_less_room(plan_of, clock):

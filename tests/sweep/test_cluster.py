@@ -1,6 +1,11 @@
 """A sweep on a Ray cluster makes the same records, whatever becomes of its nodes. The cluster is real, and local."""
 
-import numpy as np
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
 import pytest
 
 ray = pytest.importorskip("ray")
@@ -12,6 +17,8 @@ from fer_bench.errors import UserError  # noqa: E402
 from fer_bench.sweep.executors import nodes as on_nodes  # noqa: E402
 from fer_bench.sweep.executors.cluster import Cluster  # noqa: E402
 from fer_bench.sweep.executors.handle import Limits  # noqa: E402
+from fer_bench.sweep.executors.processes import Processes  # noqa: E402
+from fer_bench.sweep.executors.shares import Share  # noqa: E402
 from fer_bench.sweep.run import Ways, run  # noqa: E402
 
 CRASHING = '''
@@ -24,6 +31,19 @@ def crashing(inputs, recipe):
     """Leaves its process."""
     os._exit(7)
 '''
+
+
+ALONE = """
+import sys
+from fer_bench.sweep.executors.cluster import Cluster
+from fer_bench.sweep.executors.handle import Limits
+
+cluster = Cluster(None, 1, 1, Limits())
+cluster.start()
+print("started", flush=True)
+sys.stdin.read()
+cluster.stop()
+"""
 
 
 @pytest.fixture
@@ -46,13 +66,23 @@ def on(nodes, **limits) -> Cluster:
     return executor
 
 
+def one_core() -> Processes:
+    """Trials of this machine, on as much of it as a node has."""
+    return Processes([Share(frozenset(sorted(os.sched_getaffinity(0))[:1]))])
+
+
+def predicted(stored) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in stored.all_arrays().items()}
+
+
 def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(
     nodes, plan_of, tmp_path, watcher, monkeypatch
 ):
     plan = plan_of(models=["tiny_dropout", "tiny_raising", "tiny_nan"], seeds=[0, 1], epochs=40, patience=None)
     alone, spread = tmp_path / "alone", tmp_path / "spread"
-    run(plan.trials, alone, watcher)
+    run(plan.trials, alone, watcher, Ways(one_core()))
     watcher.events.clear()
+    monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
     (other,) = nodes.worker_nodes
     usual = watcher.ends
 
@@ -70,13 +100,13 @@ def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(
         theirs = expected[key]
         assert (stored.record.status, stored.record.reason) == (theirs.record.status, theirs.record.reason)
         if stored.record.status == "finished":
-            ours, before = (one.predictions("test").probabilities for one in (stored, theirs))
-            np.testing.assert_allclose(ours, before, atol=1e-5)
+            assert predicted(stored) == predicted(theirs)
             assert stored.model_file is not None
             log = (spread / "logs" / f"{stored.path.name}.log").read_text()
             assert "epoch 40/40" in log and log.endswith("finished\n")
     assert not ray.is_initialized()
     assert not list((spread / "records").glob(".part-*")) and not (spread / "claims").exists()
+    assert not list((spread / "checkpoints").glob("*"))
 
 
 @pytest.mark.slow
@@ -93,14 +123,63 @@ def test_a_crash_and_a_timeout_are_of_one_trial_alone(nodes, plan_of, scanned, t
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_all_trials(nodes, plan_of, tmp_path, watcher, monkeypatch):
-    def pressed(*_):
-        raise KeyboardInterrupt
+def test_an_interrupt_ends_all_trials_which_go_on_from_their_checkpoints(
+    nodes, plan_of, tmp_path, watcher, monkeypatch
+):
+    plan = plan_of(models=["tiny_dropout"], seeds=[0, 1], epochs=40, patience=None)
+    alone, results = tmp_path / "alone", tmp_path / "results"
+    run(plan.trials, alone, watcher, Ways(one_core()))
+    monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
 
-    monkeypatch.setattr(watcher, "epoch", pressed)
-    with pytest.raises(KeyboardInterrupt):
-        run(plan_of(models=["tiny"], seeds=[0, 1, 2]).trials, tmp_path, watcher, Ways(on(nodes)))
-    assert not ray.is_initialized() and list((tmp_path / "records").glob("*")) == []
+    def pressed(epoch, epochs):
+        if epoch.epoch == 20:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "epoch", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan.trials, results, watcher, Ways(on(nodes)))
+    assert not ray.is_initialized() and list((results / "records").glob("*")) == []
+    assert list((results / "checkpoints").glob("*/state.npz"))
+    watcher.events.clear()
+    run(plan.trials, results, watcher, Ways(on(nodes)))
+    assert sum(event[0] == "step" for event in watcher.events) <= 60  # of 80 that all epochs have
+    expected = records.load(alone).stored
+    assert {key: predicted(one) for key, one in records.load(results).stored.items()} == {
+        key: predicted(one) for key, one in expected.items()
+    }
+
+
+def listening(mark: str) -> set[str]:
+    """Addresses, as the system writes them, at which processes with a mark in their environment listen."""
+    sockets = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() not in (process / "environ").read_bytes():
+                continue
+            sockets |= {os.readlink(file) for file in (process / "fd").iterdir()}
+        except OSError:
+            continue
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return {line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="what listens is told by Linux")
+def test_what_is_started_here_listens_on_the_loopback_address_alone():
+    mark = uuid.uuid4().hex
+    started = subprocess.Popen(
+        [sys.executable, "-c", ALONE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MARK": mark},
+    )
+    try:
+        assert started.stdout.readline() == "started\n"
+        found = listening(mark)
+    finally:
+        started.communicate(timeout=60)
+    assert found and found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 def test_where_no_cluster_is_it_is_said():

@@ -140,7 +140,8 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
         np.testing.assert_array_equal(ForkingPickler.loads(ForkingPickler.dumps(part)), np.asarray(part))
 
 
-def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher):
+def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher, monkeypatch):
+    monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "1")
     scanned(DEADLY)
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
     trials = plan_of(models=["hanging", "tiny"]).trials + endless
@@ -152,6 +153,11 @@ def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, t
     (log,) = (tmp_path / "logs").glob("hanging*.log")
     assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
     assert long.reason.startswith("it took longer than the 8 s of --trial-timeout") and long.history
+    again = Ways(processes(trial=3), replaced={endless[0].key: long.started})  # as with --retry-failed
+    run(endless, tmp_path, watcher, again)
+    longer = records.load(tmp_path).stored[endless[0].key].record
+    assert longer.history[0] == long.history[0]  # to the second: it is not trained again
+    assert len(longer.history) > len(long.history)
 
 
 def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(plan_of, scanned, tmp_path, watcher):

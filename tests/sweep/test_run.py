@@ -10,7 +10,7 @@ from fer_bench import records
 from fer_bench.architecture import ARCHITECTURES
 from fer_bench.errors import UserError
 from fer_bench.sweep.run import Ways, run
-from fer_bench.sweep.todo import STALE_SECONDS, open_results, todo
+from fer_bench.sweep.todo import STALE_SECONDS, clear_checkpoints, open_results, todo
 
 
 def left(plan, results, **options):
@@ -47,6 +47,19 @@ def test_a_sweep_runs_what_is_missing_and_then_nothing(plan_of, tmp_path, watche
     assert len(left(longer, results).missing) == 2  # a changed recipe is another trial
     seeds = plan_of(models=["tiny"], seeds=[0, 1])
     assert [p.trial.seed for p in left(seeds, results).missing] == [1]
+
+
+def test_checkpoints_of_what_has_finished_are_cleared_away(plan_of, tmp_path, watcher):
+    plan = plan_of(models=["tiny_raising", "tiny"])
+    run(plan.trials, tmp_path, watcher)
+    known = records.load(tmp_path)
+    folders = {stored.record.status: tmp_path / "checkpoints" / stored.path.name for stored in known}
+    for folder in (*folders.values(), tmp_path / "checkpoints" / "of-no-record"):
+        folder.mkdir(parents=True)
+    clear_checkpoints(tmp_path, known, missing=plan.trials)  # both are to be run again
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+    clear_checkpoints(tmp_path, known, missing=[])
+    assert not folders["finished"].exists() and len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
 def test_a_trial_is_recorded_without_a_look_at_the_others(plan_of, tmp_path, watcher, monkeypatch):

@@ -38,6 +38,19 @@ def test_durations_are_as_people_say_them(seconds, text):
     assert duration(seconds) == text
 
 
+def test_the_time_left_counts_what_runs_beside_and_what_another_sweep_runs(plan_of):
+    trials = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
+    console = Console(file=io.StringIO())
+    alone = View(console, trials, Known())
+    assert alone.seconds_left() == 240
+    assert View(console, trials, Known(), side_by_side=2).seconds_left() == 120  # each on a device of its own
+    assert View(console, trials, Known(), side_by_side=2, slowdown=2).seconds_left() == 240  # on half of the cores
+    alone.elsewhere(trials[3])
+    assert alone.seconds_left() == 180
+    alone.trial_begins(trials[3], 4, 4)  # its sweep is gone
+    assert alone.seconds_left() == pytest.approx(240, abs=1)
+
+
 @pytest.mark.parametrize("estimator", [Known(), Unknown()], ids=["known", "unknown"])
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "log"])
 def test_a_sweep_is_followed_to_its_end_through_failures(plan_of, tmp_path, terminal, estimator):
