@@ -182,9 +182,43 @@ def test_what_is_started_here_listens_on_the_loopback_address_alone():
     assert found and found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
-def test_where_no_cluster_is_it_is_said():
-    with pytest.raises(UserError, match="No Ray cluster answers at auto"):
-        Cluster("auto", None, 1, Limits()).start()
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:9", "127.0.0.1:", "nonsense"])
+def test_where_no_cluster_is_it_is_said(address):
+    with pytest.raises(UserError, match=f"No Ray cluster answers at {address}"):
+        Cluster(address, None, 1, Limits()).start()
+
+
+def test_clients_of_ray_are_told_what_to_do_instead():
+    with pytest.raises(UserError, match="run the sweep on one of its nodes"):
+        Cluster("ray://127.0.0.1:10001", None, 1, Limits()).start()
+
+
+@pytest.mark.slow
+def test_what_no_node_has_is_refused(nodes):
+    with pytest.raises(UserError, match="No node of the cluster has the 3 cores"):
+        Cluster(nodes.address, 3, 1, Limits()).start()
+    ray.shutdown()
+    with pytest.raises(UserError, match="no node of the cluster has so many GPUs"):
+        Cluster(nodes.address, 1, 2, Limits()).start()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_ends_the_sweep_with_a_word(nodes, plan_of, tmp_path, watcher, monkeypatch):
+    monkeypatch.setattr("fer_bench.sweep.executors.cluster.HEAD_SECONDS", 3)
+    usual = watcher.epoch
+
+    def gone(epoch, epochs):
+        usual(epoch, epochs)
+        if epoch.epoch == 3:
+            nodes.head_node.kill_gcs_server()
+
+    monkeypatch.setattr(watcher, "epoch", gone)
+    plan = plan_of(models=["tiny"], epochs=100_000, patience=None)
+    with pytest.raises(
+        UserError, match=r"The head node of the Ray cluster, .*, no longer answers. What is recorded stays"
+    ):
+        run(plan.trials, tmp_path, watcher, Ways(on(nodes)))
+    assert not (tmp_path / "claims").exists()
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,9 @@ from fer_bench.errors import UserError
 from fer_bench.sweep.executors import nodes
 from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Follower, Outcome, failed
 from fer_bench.sweep.executors.handle import HUNG, Limits
-from fer_bench.sweep.executors.on_node import stream_trial
+from fer_bench.sweep.executors.on_node import environment, stream_trial
 from fer_bench.sweep.executors.worker import Event, Job, epoch_line
 from fer_bench.sweep.turns import Turn, Turns
-from fer_bench.training.checkpoint import SECONDS as CHECKPOINT_SECONDS
 from fer_bench.training.checkpoint import packed, unpack
 from fer_bench.training.machine import describe_machine
 from fer_bench.trial import Epoch, Record
@@ -38,8 +37,8 @@ from fer_bench.trial import Epoch, Record
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout, or site-packages
 CODE = ("fer_bench", "architectures", "experiments")
 MOST_LOSSES = 3  # nodes that a trial may lose: it may be what takes them down
-PASSED_ON = ("KERAS_BACKEND", CHECKPOINT_SECONDS, "JAX_PLATFORMS", "XLA_FLAGS")
-SENT_SECONDS = "120"  # of training between two checkpoints, each of which a node sends here
+HEAD_SECONDS = 30.0  # for the head node to accept a connection
+ADVICE = "What is recorded stays; once the cluster is there, the same command goes on."
 
 
 @dataclass
@@ -72,6 +71,10 @@ class Cluster:
 
     def start(self) -> None:
         """Connect to the cluster. UserError where there is none."""
+        if self._address and self._address.startswith("ray://"):
+            raise UserError("--ray-address is that of a cluster; run the sweep on one of its nodes, with 'auto'.")
+        if self._address and ":" in self._address and not nodes.accepts(self._address):
+            raise UserError(f"No Ray cluster answers at {self._address}.")  # Ray would try for minutes
         if self._address is None:
             # Ray takes a loopback address for itself only so, and listens on no other then.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -80,7 +83,7 @@ class Cluster:
         except ImportError:
             raise UserError("--executor ray needs Ray: pip install 'fer-bench[ray]'.") from None
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        where = {"address": self._address} if self._address else {"_node_ip_address": "127.0.0.1"}
+        where = {"address": self._address} if self._address else {"address": "local", "_node_ip_address": "127.0.0.1"}
         with tempfile.TemporaryDirectory(prefix="fer-bench-") as code:
             for name in CODE:
                 shutil.copytree(ROOT / name, Path(code) / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -98,9 +101,12 @@ class Cluster:
             with suppress(ValueError, TypeError):  # not in a thread, where Ray has put none either
                 signal.signal(number, handler)
         self._ray = ray
+        self._head = ray.get_runtime_context().gcs_address
         self._each = nodes.share(nodes.alive(ray), self._cores, self._devices)
         if self._devices > 1 and not self._each[1]:
             raise UserError(f"--devices-per-trial {self._devices}: no node of the cluster has so many GPUs.")
+        if not self.room:
+            raise UserError(f"No node of the cluster has the {self._each[0]} cores that --cpus-per-trial asks for.")
 
     def stop(self) -> None:
         self._shared.clear()
@@ -111,6 +117,7 @@ class Cluster:
         try:
             stream = self._remote()
             while turns or tasks:
+                self._wait_for_head(turns)
                 while len(tasks) < self.room and (turn := turns.take()) is not None:
                     tasks.append(self._begun(stream, turn, follow))
                 if tasks:
@@ -131,9 +138,7 @@ class Cluster:
                         yield ended
         except (self._ray.exceptions.RayError, ConnectionError) as error:
             told = str(error).partition("\n")[0]
-            raise UserError(
-                f"The Ray cluster no longer answers: {told} What is recorded stays; the same command goes on."
-            ) from None
+            raise UserError(f"The Ray cluster no longer answers: {told}. {ADVICE}") from None
         finally:
             for task in tasks:
                 with suppress(Exception):
@@ -143,11 +148,17 @@ class Cluster:
     def _remote(self):
         """The function that runs a trial on a node."""
         cores, devices = self._each
-        variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        variables = {CHECKPOINT_SECONDS: SENT_SECONDS} | variables
-        variables |= {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
-        environment = {"env_vars": variables}
-        return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=environment)(stream_trial)
+        variables = {"env_vars": environment(cores)}
+        return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=variables)(stream_trial)
+
+    def _wait_for_head(self, turns: Turns) -> None:
+        """UserError where the head node accepts nothing any more: a minute later Ray would end this program."""
+        deadline = time.monotonic() + HEAD_SECONDS
+        while not nodes.accepts(self._head):
+            if time.monotonic() > deadline:
+                raise UserError(f"The head node of the Ray cluster, {self._head}, no longer answers. {ADVICE}")
+            turns.check()
+            time.sleep(POLL_SECONDS)
 
     @property
     def room(self) -> int:
@@ -270,10 +281,6 @@ class Cluster:
 
 class _NodeLost(Exception):
     """The machine that ran a trial is gone, which says nothing of the trial."""
-
-
-# How TensorFlow, BLAS and OpenMP are told how many threads to take.
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _in_memory(dataset: Dataset) -> Dataset:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 
 Resources = Mapping[str, float]
 
 PROBE_SECONDS = 60.0  # for a node to answer
+CONNECT_SECONDS = 5.0
 
 
 def alive(ray) -> list[Resources]:
@@ -28,6 +30,16 @@ def fit(node: Resources, cores: int, devices: int) -> int:
     """How many trials a node has room for."""
     by_cores = int(node["CPU"] // cores)
     return min(by_cores, int(node.get("GPU", 0) // devices)) if devices else by_cores
+
+
+def accepts(address: str) -> bool:
+    """Whether somebody listens at an address, host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def answers(ray, node: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import tempfile
 import threading
@@ -12,6 +13,18 @@ from pathlib import Path
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.sweep.executors.worker import Event, Job, run
 from fer_bench.training import checkpoint
+
+SENT_SECONDS = "120"  # of training between two checkpoints, which travel
+# Variables that a node takes over from the sweep, and those that say how many threads there are to be.
+PASSED_ON = ("KERAS_BACKEND", checkpoint.SECONDS, "JAX_PLATFORMS", "XLA_FLAGS")
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def environment(cores: int) -> dict[str, str]:
+    """Variables of a process that runs trials on a node, which gives it so many cores."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    given = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
+    return {checkpoint.SECONDS: SENT_SECONDS} | passed_on | given
 
 
 def stream_trial(
