@@ -30,6 +30,12 @@ import keras
 def crashing(inputs, recipe):
     """Leaves its process."""
     os._exit(7)
+
+
+@register_architecture("telling", family="test")
+def telling(inputs, recipe):
+    """Says where it stands."""
+    raise ValueError(f"read in {os.path.dirname(__file__)}")
 '''
 
 
@@ -112,10 +118,12 @@ def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(
 @pytest.mark.slow
 def test_a_crash_and_a_timeout_are_of_one_trial_alone(nodes, plan_of, scanned, tmp_path, watcher):
     scanned(CRASHING)
-    run(plan_of(models=["crashing", "tiny"]).trials, tmp_path / "crash", watcher, Ways(on(nodes)))
+    models = ["crashing", "tiny", "telling"]
+    run(plan_of(models=models).trials, tmp_path / "crash", watcher, Ways(on(nodes)))
     found = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "crash")}
     assert found["tiny"].status == "finished"
     assert (found["crashing"].status, found["crashing"].reason) == ("failed", "its process has crashed")
+    assert "/fer-bench-" in found["telling"].reason  # sent there: another node has no file where it lies here
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
     run(endless, tmp_path / "long", watcher, Ways(on(nodes, trial=12)))
     (record,) = (stored.record for stored in records.load(tmp_path / "long"))

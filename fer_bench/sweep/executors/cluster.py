@@ -173,9 +173,10 @@ class Cluster:
 
     def _begun(self, stream, turn: Turn, follow: Follow) -> _Task:
         planned = turn.planned
+        file = ARCHITECTURES.get(planned.trial.architecture).file
         job = Job(
             planned.trial,
-            ARCHITECTURES.get(planned.trial.architecture).file,
+            file,
             0,
             planned.fold,
             planned.weights_file,
@@ -188,11 +189,12 @@ class Cluster:
         weights = None
         if planned.weights_file is not None:
             weights = self._put(planned.weights_file, planned.weights_file.read_bytes)
+        source = None if file.is_relative_to(ROOT) else file.read_bytes()
         saved = packed(turn.checkpoint)
         now = time.monotonic()
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         _log(turn, f"{started} {planned.trial}, {planned.trial.recipe_name}")
-        running = stream.remote(job, dataset, weights, saved and self._ray.put(saved), self._each[1] > 1)
+        running = stream.remote(job, dataset, source, weights, saved and self._ray.put(saved), self._each[1] > 1)
         return _Task(turn, follow(turn), running, started, began=now, heard=now)
 
     def _put(self, key: Any, made) -> Any:

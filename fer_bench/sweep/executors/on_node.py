@@ -28,11 +28,12 @@ def environment(cores: int) -> dict[str, str]:
 
 
 def stream_trial(
-    job: Job, dataset: Dataset, weights: bytes | None, saved: bytes | None, share: bool
+    job: Job, dataset: Dataset, source: bytes | None, weights: bytes | None, saved: bytes | None, share: bool
 ) -> Iterator[Event]:
     """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given.
 
-    saved: the checkpoint that it goes on from.
+    source, weights, saved: what the node may not have of the job's files, which are the architecture's, initial
+    weights, and the checkpoint that it goes on from.
     """
     import ray
 
@@ -42,8 +43,13 @@ def stream_trial(
     def work(folder: Path) -> None:
         try:
             file = folder / "model.keras" if job.model_file else None
-            weights_file = _written(job, weights, folder)
-            taken = replace(job, weights_file=weights_file, model_file=file, checkpoint=folder)
+            taken = replace(
+                job,
+                source=_put(source, job.source, folder),
+                weights_file=_put(weights, job.weights_file, folder),
+                model_file=file,
+                checkpoint=folder,
+            )
             if share:
                 from fer_bench.training import devices
 
@@ -72,9 +78,10 @@ def stream_trial(
                 return
 
 
-def _written(job: Job, weights: bytes | None, folder: Path) -> Path | None:
-    if weights is None or job.weights_file is None:
-        return None
-    file = folder / job.weights_file.name
-    file.write_bytes(weights)
+def _put(content: bytes | None, known_as: Path | None, folder: Path) -> Path | None:
+    """A file under its own name in a folder of the node; where nothing was sent, the file as it is known."""
+    if content is None or known_as is None:
+        return known_as
+    file = folder / known_as.name
+    file.write_bytes(content)
     return file
