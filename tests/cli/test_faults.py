@@ -329,6 +329,23 @@ def test_two_sweeps_share_a_folder(runs, undisturbed):
     nothing_left_behind(runs.results)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_of_two_sweeps_that_share_a_folder_one_is_killed(runs, undisturbed):
+    rng = random.Random(3)
+    for _ in range(KILLS // 5):
+        shutil.rmtree(runs.results, ignore_errors=True)
+        killed, other = runs.start(), runs.start()
+        wait_until(lambda killed=killed: workers(killed))
+        time.sleep(rng.uniform(2, 14))
+        killed.kill()
+        killed.communicate()
+        out, _ = other.communicate(timeout=300)
+        assert other.returncode == 0, out
+        assert outcome(runs.results) == undisturbed
+        assert not (runs.results / "claims").exists() or not list((runs.results / "claims").glob("[!.]*"))
+
+
 def test_records_are_damaged(runs, undisturbed, undisturbed_folder):
     shutil.copytree(undisturbed_folder, runs.results)
     one, other, _ = records.load(runs.results)
