@@ -190,7 +190,7 @@ def test_what_is_started_here_listens_on_the_loopback_address_alone():
     assert found and found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
-@pytest.mark.parametrize("address", ["auto", "127.0.0.1:9", "127.0.0.1:", "nonsense"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:", "nonsense"])
 def test_where_no_cluster_is_it_is_said(address):
     with pytest.raises(UserError, match=f"No Ray cluster answers at {address}"):
         Cluster(address, None, 1, Limits()).start()

@@ -156,8 +156,7 @@ def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, t
     again = Ways(processes(trial=3), replaced={endless[0].key: long.started})  # as with --retry-failed
     run(endless, tmp_path, watcher, again)
     longer = records.load(tmp_path).stored[endless[0].key].record
-    assert longer.history[0] == long.history[0]  # to the second: it is not trained again
-    assert len(longer.history) > len(long.history)
+    assert longer.history[0] == long.history[0]  # its seconds, too: it is not trained again
 
 
 def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(plan_of, scanned, tmp_path, watcher):

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.architecture import ARCHITECTURES
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.errors import UserError
 from fer_bench.sweep.executors import nodes
@@ -172,24 +171,13 @@ class Cluster:
         return 1 if devices else max((nodes.fit(node, *self._each) for node in nodes.alive(self._ray)), default=1)
 
     def _begun(self, stream, turn: Turn, follow: Follow) -> _Task:
-        planned = turn.planned
-        file = ARCHITECTURES.get(planned.trial.architecture).file
-        job = Job(
-            planned.trial,
-            file,
-            0,
-            planned.fold,
-            planned.weights_file,
-            turn.model_file,
-            None,  # other nodes do not see this one's files: what is there is sent
-            turn.accumulate,
-            turn.log,
-        )
+        planned, job = turn.planned, Job.of(turn)
+        # Other nodes do not see the files of this one: what is in them is sent.
         dataset = self._put(id(planned.dataset), lambda: _in_memory(planned.dataset))
         weights = None
         if planned.weights_file is not None:
             weights = self._put(planned.weights_file, planned.weights_file.read_bytes)
-        source = None if file.is_relative_to(ROOT) else file.read_bytes()
+        source = None if job.source.is_relative_to(ROOT) else job.source.read_bytes()
         saved = packed(turn.checkpoint)
         now = time.monotonic()
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

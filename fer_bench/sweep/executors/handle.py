@@ -95,23 +95,11 @@ class Handle:
         self.turn, self.follower, self._history, self._ready = turn, follower, [], False
         self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._began = self._heard = time.monotonic()
-        planned = turn.planned
-        job = Job(
-            planned.trial,
-            ARCHITECTURES.get(planned.trial.architecture).file,
-            number,
-            planned.fold,
-            planned.weights_file,
-            turn.model_file,
-            turn.checkpoint,
-            turn.accumulate,
-            turn.log,
-        )
         try:
             if number not in self._has:
                 self.connection.send((number, dataset))
                 self._has.add(number)
-            self.connection.send(job)
+            self.connection.send(Job.of(turn, number))
         except OSError:
             return  # it has died meanwhile, which its sentinel tells
 

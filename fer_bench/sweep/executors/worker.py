@@ -22,6 +22,7 @@ from fer_bench.errors import UserError
 from fer_bench.protocols.fold import Fold
 from fer_bench.sweep.executors.shares import Share
 from fer_bench.sweep.plan import check_importable
+from fer_bench.sweep.turns import Turn
 from fer_bench.trial import Epoch, Predictions, Record, Trial
 
 STEP_SECONDS = 0.25  # between two steps that are told
@@ -40,6 +41,21 @@ class Job:
     checkpoint: Path | None
     accumulate: int
     log: Path
+
+    @classmethod
+    def of(cls, turn: Turn, dataset: int = 0) -> Job:
+        planned = turn.planned
+        return cls(
+            planned.trial,
+            ARCHITECTURES.get(planned.trial.architecture).file,
+            dataset,
+            planned.fold,
+            planned.weights_file,
+            turn.model_file,
+            turn.checkpoint,
+            turn.accumulate,
+            turn.log,
+        )
 
 
 @dataclass(frozen=True)
