@@ -1,18 +1,14 @@
 """RESULTS/records/<architecture>-<dataset>-s<seed>-<key>/{record.json, predictions.npz[, model.keras]}.
 
 What else lies there, such as robustness.json, was measured of the model afterwards.
-A record's folder is filled under another name and renamed when it is whole, so a reader never sees half of one,
-whenever the writer is killed. Folders of several machines merge by copying.
+A reader never sees half of a record (see `writing`). Folders of several machines merge by copying.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import os
 import re
-import shutil
-import uuid
 import zipfile
 import zlib
 from collections import defaultdict
@@ -119,41 +115,6 @@ def started(results: Path, trial: Trial) -> str | None:
         return str(json.loads((folder_of(results, trial) / "record.json").read_bytes())["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None = None) -> Path:
-    """Write a record and its predictions in one atomic step, in place of an earlier one of the same key.
-
-    `model_file` is moved there with them. Of an earlier record nothing stays, its model neither.
-    """
-    final = folder_of(results, record.trial)
-    part = final.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
-    part.mkdir(parents=True)
-    try:
-        arrays = {
-            f"{name}_{column}": getattr(p, column)
-            for name, p in predictions.items()
-            for column in (*COLUMNS, *OPTIONAL)
-            if getattr(p, column) is not None
-        }
-        if arrays:
-            with open(part / PREDICTIONS, "wb") as file:
-                np.savez(file, **arrays)
-                _sync(file)
-        with open(part / "record.json", "w", encoding="utf-8") as text:
-            text.write(record.model_dump_json(indent=1) + "\n")
-            _sync(text)
-        if model_file is not None:
-            shutil.move(model_file, part / MODEL)
-            with open(part / MODEL, "rb+") as model:
-                _sync(model)
-        if final.exists():  # a folder cannot be renamed over a full one
-            final.rename(part / "replaced")
-        part.rename(final)
-        shutil.rmtree(final / "replaced", ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return final
 
 
 def load(results: Path | str) -> Records:
@@ -279,8 +240,3 @@ def _reason(error: Exception) -> str:
         first = error.errors()[0]
         return f"record.json: {'.'.join(map(str, first['loc']))} {first['msg']}".replace(":  ", ": ").strip()
     return f"record.json cannot be read ({type(error).__name__})"
-
-
-def _sync(file) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -13,6 +13,7 @@ from pathlib import Path
 from fer_bench import records
 from fer_bench.errors import not_written
 from fer_bench.records.store import FOLDER, TEMPORARY, folder_of
+from fer_bench.records.writing import mend
 from fer_bench.sweep.plan import Plan, Planned
 from fer_bench.sweep.turns import CHECKPOINTS
 
@@ -42,6 +43,7 @@ def open_results(results: Path) -> None:
             pass
     except OSError as error:
         raise not_written(f"The results folder {results}", error, "Name another with --results-dir.") from None
+    mend(results)
     for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
         with suppress(FileNotFoundError):  # its writer has just finished
             if time.time() - remains.stat().st_mtime > STALE_SECONDS:

@@ -7,11 +7,12 @@ import sys
 import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fer_bench.records import load, store, write
+from fer_bench.records import load, store, write, writing
 from fer_bench.trial import Predictions, Record, Trial
 
 
@@ -138,12 +139,43 @@ def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
     def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "_sync", full)
+    monkeypatch.setattr(writing, "_sync", full)
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path, make_record(parameters=2), make_predictions())
     (stored,) = load(tmp_path)
     assert stored.record.parameters == 1
     assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
+
+
+def test_an_interrupt_while_a_record_is_replaced_loses_none(tmp_path, monkeypatch):
+    write(tmp_path, make_record(parameters=1), make_predictions())
+    usual, calls = Path.rename, []
+
+    def interrupted(path, target):
+        calls.append(path)
+        if len(calls) == 2:  # the earlier record has been taken away
+            raise KeyboardInterrupt
+        return usual(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, make_record(parameters=2), make_predictions())
+    (stored,) = load(tmp_path)
+    assert stored.record.parameters == 2 and stored.predictions("test")
+    assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
+
+
+def test_a_writer_that_was_killed_while_it_replaced_a_record_has_lost_none(tmp_path):
+    final = write(tmp_path, make_record(parameters=1), make_predictions())
+    new = write(tmp_path / "new", make_record(parameters=2), make_predictions())
+    part = new.rename(final.parent / f"{store.TEMPORARY}1")
+    final.rename(part / writing.REPLACED)
+    assert len(load(tmp_path)) == 0
+    (final.parent / f"{store.TEMPORARY}2" / writing.REPLACED).mkdir(parents=True)  # without a record: nothing to mend
+    writing.mend(tmp_path)
+    (stored,) = load(tmp_path)
+    assert stored.record.parameters == 2 and stored.predictions("test")
+    assert {path.name for path in stored.path.iterdir()} == {"record.json", "predictions.npz"}
 
 
 def test_no_folder_is_no_records(tmp_path):
@@ -355,7 +387,8 @@ def test_folders_of_two_machines_merge_by_copying(tmp_path):
 
 
 def test_500_records_load_quickly(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_sync", lambda file: file.flush())
+    monkeypatch.setattr(writing, "_sync", lambda file: file.flush())
+    monkeypatch.setattr(writing, "_sync_folder", lambda folder: None)
     for seed in range(500):
         write(tmp_path, make_record(seed), {"test": make_predictions()["test"]})
     began = time.process_time()

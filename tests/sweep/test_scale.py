@@ -5,7 +5,7 @@ import time
 import pytest
 
 from fer_bench import records
-from fer_bench.records import store
+from fer_bench.records import writing
 from fer_bench.sweep import plan as planning
 from fer_bench.sweep.todo import todo
 from fer_bench.trial import Epoch, Record
@@ -18,7 +18,8 @@ HISTORY = [Epoch(epoch=number, **EPOCH, train_seconds=3.0, validation_seconds=0.
 @pytest.fixture
 def recorded(plan_of, tmp_path, monkeypatch):
     """A results folder in which all trials of MODELS with so many seeds are recorded."""
-    monkeypatch.setattr(store, "_sync", lambda file: file.flush())
+    monkeypatch.setattr(writing, "_sync", lambda file: file.flush())
+    monkeypatch.setattr(writing, "_sync_folder", lambda folder: None)
 
     def make(seeds: int):
         results = tmp_path / str(seeds)
