@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gc
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +101,7 @@ def run_trial(
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
         reuse.forget()  # its functions may be half made
+        logging.getLogger(__name__).exception("%s failed:", trial)
         reason = f"{type(error).__name__}: {BOLD.sub('', str(error)).strip()}"
         return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
     except KeyboardInterrupt:

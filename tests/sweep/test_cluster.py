@@ -124,6 +124,8 @@ def test_a_crash_and_a_timeout_are_of_one_trial_alone(nodes, plan_of, scanned, t
     assert found["tiny"].status == "finished"
     assert (found["crashing"].status, found["crashing"].reason) == ("failed", "its process has crashed")
     assert "/fer-bench-" in found["telling"].reason  # sent there: another node has no file where it lies here
+    (log,) = (tmp_path / "crash" / "logs").glob("telling-*.log")
+    assert "Traceback" in log.read_text() and "in telling" in log.read_text()
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
     run(endless, tmp_path / "long", watcher, Ways(on(nodes, trial=12)))
     (record,) = (stored.record for stored in records.load(tmp_path / "long"))

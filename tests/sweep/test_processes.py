@@ -84,6 +84,8 @@ def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watche
             assert f"tiny on made (official, seed {stored.record.trial.seed}), default" in lines[0]
             assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
             assert lines[-1].strip().endswith("finished")
+    for log in (beside / "logs").glob("tiny_raising-*.log"):
+        assert "Traceback" in log.read_text() and "in tiny_raising" in log.read_text()  # for whoever mends it
     assert sorted(event[2] for event in watcher.events if event[0] == "trial begins") == [1, 2, 3, 4, 5, 6]
     assert [event for event in watcher.events if event[0] == "epoch"].count(("epoch", 2, 2)) == 2
     assert not list((beside / "records").glob(".part-*"))

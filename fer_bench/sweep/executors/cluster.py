@@ -206,6 +206,8 @@ class Cluster:
                 case "machine":
                     task.machine = event.told[0]
                     task.ready, task.began = True, task.heard
+                case "log":
+                    _log(task.turn, event.told[0])
                 case "checkpoint":
                     unpack(event.told[0], task.turn.checkpoint)
                 case "step":

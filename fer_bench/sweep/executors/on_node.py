@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def stream_trial(
     events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
 
     def work(folder: Path) -> None:
+        handler = _Sending(events.put)
+        logging.getLogger("fer_bench").addHandler(handler)
         try:
             file = folder / "model.keras" if job.model_file else None
             taken = replace(
@@ -59,6 +62,8 @@ def stream_trial(
             events.put(Event("end", (record, predictions, model)))
         except BaseException as error:
             events.put(error)
+        finally:
+            logging.getLogger("fer_bench").removeHandler(handler)
 
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as name:
         folder = Path(name)
@@ -76,6 +81,17 @@ def stream_trial(
                 yield Event("checkpoint", (checkpoint.packed(folder),))
             if event.kind == "end":
                 return
+
+
+class _Sending(logging.Handler):
+    """Sends what is logged to where the log of the trial is kept."""
+
+    def __init__(self, send: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._send(Event("log", (self.format(record),)))
 
 
 def _put(content: bytes | None, known_as: Path | None, folder: Path) -> Path | None:

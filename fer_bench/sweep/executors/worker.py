@@ -70,11 +70,11 @@ class Survey:
 class Event:
     """What a worker tells: (machine,), (step, steps, loss), (epoch, epochs), (record, predictions).
 
-    Of a survey (machine, what is wrong or ""). On a cluster also (node,) and (checkpoint,), and at the end the trained
-    model, both as bytes, None where it is not kept.
+    Of a survey (machine, what is wrong or ""). On a cluster also (node,), (text to log,) and (checkpoint,), and at
+    the end the trained model, both as bytes, None where it is not kept.
     """
 
-    kind: Literal["survey", "node", "machine", "step", "epoch", "checkpoint", "end"]
+    kind: Literal["survey", "node", "machine", "step", "epoch", "log", "checkpoint", "end"]
     told: tuple[Any, ...]
 
 
