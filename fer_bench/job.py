@@ -24,8 +24,8 @@ from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.journal import Journal
 from fer_bench.sweep.manner import Ground, Manner, in_turn, processes_of, survey
 from fer_bench.sweep.plan import Plan, Planned, make_plan
-from fer_bench.sweep.run import SweepWatcher, Ways, run
-from fer_bench.sweep.todo import Todo, clear_checkpoints, open_results, todo
+from fer_bench.sweep.run import Ended, SweepWatcher, Ways, run
+from fer_bench.sweep.todo import Todo, clear_checkpoints, damaged, open_results, todo
 from fer_bench.sweep.tracking.tracker import Tracking, tracker
 from fer_bench.sweep.view import View, duration
 from fer_bench.training.weights import weights_folder
@@ -57,11 +57,30 @@ def sweep_and_report(
             soft_wrap=True,
             highlight=False,
         )
+    ended: Ended = "all had their turn"
     if ground:
-        _run(plan, left, results, manner, ground, places, console)
-        if not any((results / records.store.FOLDER).glob("*/record.json")):
-            return 0  # there was no time for any
+        ended = _run(plan, left, results, manner, ground, places, console)
+    if ended == "all had their turn":
+        _run_damaged(plan, results, manner, places, console, import_keras)
+    if not any((results / records.store.FOLDER).glob("*/record.json")):
+        return 0  # there was no time for any
     return _report(plan, results, console)
+
+
+def _run_damaged(
+    plan: Plan,
+    results: Path,
+    manner: Manner,
+    places: Places,
+    console: Console,
+    import_keras: Callable[[], None],
+) -> None:
+    """Run again what a damaged disk, or a copy that was cut short, has made useless."""
+    again = damaged(plan, records.load(results))
+    if again.missing:
+        names = ", ".join(str(planned.trial) for planned in again.missing)
+        console.print(f"The predictions of {names} cannot be read: run again.", soft_wrap=True, highlight=False)
+        _run(plan, again, results, manner, survey(again.missing, (), manner, import_keras), places, console)
 
 
 def _run(
@@ -72,7 +91,7 @@ def _run(
     ground: Ground,
     places: Places,
     console: Console,
-) -> None:
+) -> Ended:
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
@@ -97,6 +116,7 @@ def _run(
         say("Stopped at the first failure, as --fail-fast asks; the same command goes on from there.")
     if ended == "in time":
         say("The budget is spent; the same command goes on from there.")
+    return ended
 
 
 def _tell_budget(

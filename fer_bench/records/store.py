@@ -54,6 +54,14 @@ class Stored:
         file = self.path / MODEL
         return file if file.is_file() else None
 
+    @property
+    def damaged(self) -> bool:
+        """Whether it has predictions, and they cannot be read."""
+        try:
+            return self.record.status == "finished" and not self.all_arrays()
+        except UNREADABLE:
+            return True
+
     def predictions(self, part: str) -> Predictions:
         """The predictions of `validation` or `test`.
 

@@ -82,3 +82,12 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
         if results and (began := records.started(results, planned.trial)):
             replaced[planned.key] = began
     return Todo(missing, done["finished"], done["failed"], done["without model"], replaced)
+
+
+def damaged(plan: Plan, known: records.Records) -> Todo:
+    """The trials whose predictions cannot be read, to be run again.
+
+    To find them all predictions are read, which takes as long as all else together: where there is time for it.
+    """
+    found = [planned for planned in plan.trials if (one := known.stored.get(planned.key)) and one.damaged]
+    return Todo(found, 0, 0, replaced={planned.key: known.stored[planned.key].record.started for planned in found})

@@ -348,12 +348,15 @@ def test_of_two_sweeps_that_share_a_folder_one_is_killed(runs, undisturbed):
 
 def test_records_are_damaged(runs, undisturbed, undisturbed_folder):
     shutil.copytree(undisturbed_folder, runs.results)
-    one, other, _ = records.load(runs.results)
+    one, other, third = records.load(runs.results)
     spoilt = one.path / "record.json"
     spoilt.write_bytes(spoilt.read_bytes()[:-100])
     (other.path / "predictions.npz").unlink()
+    flipped = bytearray((third.path / "predictions.npz").read_bytes())
+    flipped[len(flipped) // 2] ^= 0xFF
+    (third.path / "predictions.npz").write_bytes(flipped)
     status, out = runs.whole()
-    assert status == 0 and "2 to run" in out, out
+    assert status == 0 and "2 to run" in out and f"{third.record.trial} cannot be read: run again" in out, out
     assert outcome(runs.results) == undisturbed
 
 
