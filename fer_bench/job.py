@@ -27,6 +27,7 @@ from fer_bench.sweep.plan import Plan, Planned, make_plan
 from fer_bench.sweep.run import Ended, SweepWatcher, Ways, run
 from fer_bench.sweep.todo import Todo, clear_checkpoints, damaged, open_results, todo
 from fer_bench.sweep.tracking.tracker import Tracking, tracker
+from fer_bench.sweep.turns import LOGS
 from fer_bench.sweep.view import View, duration
 from fer_bench.training.weights import weights_folder
 
@@ -78,8 +79,8 @@ def _run_damaged(
     """Run again what a damaged disk, or a copy that was cut short, has made useless."""
     again = damaged(plan, records.load(results))
     if again.missing:
-        names = ", ".join(str(planned.trial) for planned in again.missing)
-        console.print(f"The predictions of {names} cannot be read: run again.", soft_wrap=True, highlight=False)
+        count = plural(len(again.missing), "trial")
+        console.print(f"The predictions of {count} cannot be read: run again.", highlight=False)
         _run(plan, again, results, manner, survey(again.missing, (), manner, import_keras), places, console)
 
 
@@ -177,6 +178,8 @@ def _announce(plan: Plan, left: Todo, estimator: Estimator | None, results: Path
     if left.finished or left.failed:
         failed = f" ({left.failed} of them failed; --retry-failed runs those again)" if left.failed else ""
         console.print(f"{left.finished + left.failed} recorded already{failed}.", highlight=False)
+    if left.broken:
+        console.print(f"{plural(left.broken, 'record')} cannot be read: run again.", highlight=False)
     if estimator:
         console.print(
             f"{len(left.missing)} to run: {_expected(left, estimator)}. Records go to {results}/records.",
@@ -229,4 +232,11 @@ def _report(plan: Plan, results: Path, console: Console) -> int:
     )
     if note := not_drawn(board):
         console.print(note, soft_wrap=True, highlight=False)
-    return sum(record.status != "finished" for record in ours)
+    failed = sum(record.status != "finished" for record in ours)
+    if failed:
+        console.print(
+            f"{plural(failed, 'trial')} failed; {results}/{LOGS} tells more, and --retry-failed runs them again.",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return failed

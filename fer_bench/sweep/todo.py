@@ -24,7 +24,8 @@ STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living wri
 class Todo:
     """What of a plan is still to be run, and how many of its trials are done or failed before.
 
-    without_model: how many of those that are done were recorded without their trained model. replaced: of the missing
+    without_model: how many of those that are done were recorded without their trained model. broken: how many of the
+    missing have a record that cannot be read. replaced: of the missing
     ones that have a record, to be replaced or damaged, by key, when they began: a later one is another sweep's.
     """
 
@@ -32,6 +33,7 @@ class Todo:
     finished: int
     failed: int
     without_model: int = 0
+    broken: int = 0
     replaced: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,12 +78,13 @@ def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_fail
             done["finished" if found == "finished" else "failed"] += 1
             done["without model"] += found == "finished" and known.stored[planned.key].model_file is None
     replaced = {planned.key: known.stored[planned.key].record.started for planned in missing if planned.key in status}
-    damaged = {path.name: path.parent.parent for path, _ in known.left_out}
+    broken = {path.name: path.parent.parent for path, _ in known.left_out}
     for planned in missing:
-        results = damaged.get(folder_of(Path(), planned.trial).name)
-        if results and (began := records.started(results, planned.trial)):
-            replaced[planned.key] = began
-    return Todo(missing, done["finished"], done["failed"], done["without model"], replaced)
+        if results := broken.get(folder_of(Path(), planned.trial).name):
+            done["broken"] += 1
+            if began := records.started(results, planned.trial):
+                replaced[planned.key] = began
+    return Todo(missing, done["finished"], done["failed"], done["without model"], done["broken"], replaced)
 
 
 def damaged(plan: Plan, known: records.Records) -> Todo:

@@ -356,7 +356,8 @@ def test_records_are_damaged(runs, undisturbed, undisturbed_folder):
     flipped[len(flipped) // 2] ^= 0xFF
     (third.path / "predictions.npz").write_bytes(flipped)
     status, out = runs.whole()
-    assert status == 0 and "2 to run" in out and f"{third.record.trial} cannot be read: run again" in out, out
+    assert status == 0 and "2 records cannot be read: run again.\n2 to run" in out, out
+    assert "The predictions of 1 trial cannot be read: run again." in out
     assert outcome(runs.results) == undisturbed
 
 
@@ -433,6 +434,7 @@ def test_architectures_go_wrong(tmp_path, data_dir, to_the_end):
         ("fault_crashes", "its process was ended by SIGSEGV"),
     ]:
         assert reason in found[name].reason and reason in out
+    assert "5 trials failed" in out and "--retry-failed runs them again" in out
     if not to_the_end:
         return
     runs.trouble.unlink()
