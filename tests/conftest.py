@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -69,6 +70,13 @@ def _places_of_our_own(tmp_path_factory) -> Iterator[None]:
         patch.setenv("FER_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("FER_BENCH_WEIGHTS", raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _libraries_are_no_garbage() -> None:
+    """Each trial ends with full collections, which need not go through all that the tests have imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
