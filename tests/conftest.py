@@ -72,9 +72,14 @@ def _places_of_our_own(tmp_path_factory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _libraries_are_no_garbage() -> None:
-    """Each trial ends with full collections, which need not go through all that the tests have imported."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.name != "test_jax.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays_is_no_garbage() -> None:
+    """Each trial ends with full collections, which need not go through all that tests before it have left behind."""
     gc.collect()
     gc.freeze()
 

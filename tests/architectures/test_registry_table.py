@@ -19,7 +19,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axi
 
 NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
 # For `make test-long`: large ones, and such of which another has all that they have.
-LONG = ("convnext_tiny", "densenet121", "resnet50_lstm", "resnet50_cbam", "vgg19")
+LONG = (
+    *("convnext_tiny", "densenet121", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention"),
+    *("vgg19", "vgg_fer"),
+)
 SMALL = ("cnn_lstm_attention",)  # for JAX, which compiles for as long as it runs
 JAX = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 

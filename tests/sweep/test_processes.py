@@ -142,8 +142,7 @@ def test_a_memory_map_is_sent_as_its_files_name(dataset, tmp_path):
         np.testing.assert_array_equal(ForkingPickler.loads(ForkingPickler.dumps(part)), np.asarray(part))
 
 
-def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher, monkeypatch):
-    monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "1")
+def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, tmp_path, watcher):
     scanned(DEADLY)
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
     trials = plan_of(models=["hanging", "tiny"]).trials + endless
@@ -155,9 +154,18 @@ def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, t
     (log,) = (tmp_path / "logs").glob("hanging*.log")
     assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
     assert long.reason.startswith("it took longer than the 8 s of --trial-timeout") and long.history
+
+
+@pytest.mark.slow
+def test_a_trial_that_took_too_long_goes_on_when_it_is_tried_again(plan_of, tmp_path, watcher, monkeypatch):
+    monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "1")
+    endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
+    run(endless, tmp_path, watcher, Ways(processes(trial=5)))
+    (long,) = (stored.record for stored in records.load(tmp_path))
     again = Ways(processes(trial=3), replaced={endless[0].key: long.started})  # as with --retry-failed
     run(endless, tmp_path, watcher, again)
-    longer = records.load(tmp_path).stored[endless[0].key].record
+    (longer,) = (stored.record for stored in records.load(tmp_path))
+    assert longer.started > long.started
     assert longer.history[0] == long.history[0]  # its seconds, too: it is not trained again
 
 
