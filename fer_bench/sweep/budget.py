@@ -26,7 +26,7 @@ class Budget:
 
     @property
     def left(self) -> float | None:
-        return None if self._ends is None else self._ends - time.monotonic()
+        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
 
     def check(self) -> None:
         """Raises BudgetSpent once it is."""

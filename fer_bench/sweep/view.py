@@ -94,7 +94,7 @@ class View:
         which = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {', '.join(map(str, numbers))}"
         about = f" · about {duration(left)} left" if left is not None else ""
         if self._budget and self._budget.left is not None:
-            about += f" · {duration(max(0.0, self._budget.left))} of the budget"
+            about += f" · {duration(self._budget.left)} of the budget"
         self.progress.update(self._sweep, state=f"{which} of {len(self._expected)}{about}" if numbers else "")
 
     def say(self, text: str) -> None:
