@@ -33,9 +33,10 @@ test: $(INSTALLED) ## run the fast tests (ARGS='-k registry', ARGS='-n 0' in one
 test-long: $(INSTALLED) ## run the tests marked slow
 	@$(RUN) -m pytest -m slow $(ARGS)
 
-lint: $(INSTALLED) ## check style and formatting
+lint: $(INSTALLED) ## check style, formatting and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 format: $(INSTALLED) ## mend style and formatting where it can be done by machine
 	$(RUN) -m ruff check --fix .

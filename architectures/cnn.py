@@ -11,7 +11,7 @@ from architectures.layers import (
     rows,
     scaled,
 )
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

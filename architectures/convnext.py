@@ -3,7 +3,7 @@
 import keras
 
 from architectures.layers import backbone, pooled_classifier
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

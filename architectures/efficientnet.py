@@ -12,7 +12,7 @@ from architectures.layers import (
     insert_layers,
     pooled_classifier,
 )
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

@@ -16,7 +16,7 @@ from architectures.layers import (
     residual_block,
     scaled,
 )
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

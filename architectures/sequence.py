@@ -3,7 +3,7 @@
 from keras import layers, ops
 
 from architectures.layers import MOMENTUM, AttentionPooling, classifier, conv_block, scaled
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

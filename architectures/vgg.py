@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from architectures.layers import backbone, classifier, conv_block, pooled_classifier, scaled
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture(

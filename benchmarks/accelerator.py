@@ -48,15 +48,15 @@ def train(name: str, way: str, precision: str, seeds: Sequence[int], steps: int,
     import keras
     import numpy as np
 
-    from fer_bench.architecture import describe
+    from fer_bench.config.recipe import resolve
     from fer_bench.datasets import default_cache_dir
-    from fer_bench.training import jax, jax_loop, loop
+    from fer_bench.registry.architectures import describe
+    from fer_bench.training import jax_backend, jax_loop, loop
     from fer_bench.training.flops import count_flops
-    from fer_bench.training.recipe import resolve
     from fer_bench.training.train import build_model
 
-    jax.make_deterministic()
-    jax.keep_programs(default_cache_dir() / "xla")
+    jax_backend.make_deterministic()
+    jax_backend.keep_programs(default_cache_dir() / "xla")
     entry = describe(name)
     own = {"epochs": epochs, "initial_weights": "random", "precision": precision, "patience": None}
     recipe = resolve(entry.recipe, own)
@@ -129,7 +129,7 @@ def beside(name: str, precision: str, processes: int, steps: int, epochs: int) -
 @click.option("--epochs", default=6)
 @click.option("--output", type=click.Path(path_type=Path), default="accelerator.json")
 def main(models: str, ways: str, precisions: str, seeds: str, steps: int, epochs: int, output: Path) -> None:
-    from fer_bench.architecture import ARCHITECTURES
+    from fer_bench.registry.architectures import ARCHITECTURES
     from fer_bench.training.machine import describe_machine
 
     names = ARCHITECTURES.names() if models == "all" else models.split(",")

@@ -96,8 +96,8 @@ def _random_rows(wanted: dict[str, int]) -> Iterable[str]:
 
 def recipe_of(name: str, epochs: int, precision: str) -> Any:
     """The architecture's own recipe at 48 pixels and batches of 64, from random weights, stopping at no epoch."""
-    from fer_bench.architecture import describe
-    from fer_bench.training.recipe import resolve
+    from fer_bench.config.recipe import resolve
+    from fer_bench.registry.architectures import describe
 
     own = {"epochs": epochs, "precision": precision, "patience": None, "initial_weights": "random"}
     return resolve(describe(name).recipe, own | {"input_size": 48, "batch_size": 64})
@@ -107,11 +107,11 @@ def begin(precision: str, seed: int) -> None:
     """The state in which a trial begins, and nothing of the model before."""
     import keras
 
-    from fer_bench.training import tensorflow
+    from fer_bench.training import tensorflow_backend
 
     keras.backend.clear_session()
     gc.collect()
-    tensorflow.make_deterministic()
+    tensorflow_backend.make_deterministic()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
 
@@ -256,7 +256,7 @@ def main(
 
 
 def _training(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from fer_bench.datasets.fer2013_csv import read_csv
+    from fer_bench.datasets.fer2013.csv_file import read_csv
 
     dataset = read_csv(folder / "fer2013.csv")
     return dataset.images[dataset.split == 0], dataset.labels[dataset.split == 0]

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
+from fer_bench.config.recipe import Augmentation, Recipe
 from fer_bench.datasets import Places, load
 from fer_bench.protocols.official import official
 from fer_bench.training import loop
 from fer_bench.training.predict import Predicted
-from fer_bench.training.recipe import Augmentation, Recipe
 from fer_bench.training.schedule import learning_rate
 from fer_bench.training.train import build_model
 

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.config.recipe import resolve
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.records.schema import Epoch, Record, Trial
+from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.training import weights
-from fer_bench.training.recipe import resolve
-from fer_bench.trial import Epoch, Record, Trial
 
 # Networks that train in a second, and networks that go wrong, each in a way of its own.
 TINY_ARCHITECTURES = '''
 import keras
 from keras import layers
 
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 def _dense(inputs, recipe):
@@ -102,7 +102,7 @@ def _no_download() -> Iterator[None]:
 def _no_model_kept() -> Iterator[None]:
     """No test goes on with the compiled model of another, which may have put something else under its name."""
     yield
-    if kept := sys.modules.get("fer_bench.training.reuse"):
+    if kept := sys.modules.get("fer_bench.training.compiled_model_cache"):
         kept._last.clear()
 
 

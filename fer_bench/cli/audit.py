@@ -39,21 +39,21 @@ def audit(
 
     Writes a page, and a table of all twins beside it. NAME is a dataset, or TRAIN->TEST in quotes.
     """
-    from fer_bench.audit import findings, page
+    from fer_bench.protocols.audit import findings, report
 
     dataset, folds, title = _folds(name, protocol, seed, places_of(**reading))
     found = findings.audit(dataset, title, folds)
     output = output or Path("results/audits") / (_slug(f"{dataset.name}-{title}") + ".md")
-    told = page.summary(found)
+    told = report.summary(found)
     files = {
-        output: f"{told}\n{page.lists(found)}".rstrip() + "\n",
-        output.with_suffix(".csv"): page.twins_csv(found, folds),
+        output: f"{told}\n{report.lists(found)}".rstrip() + "\n",
+        output.with_suffix(".csv"): report.twins_csv(found, folds),
     }
     for path, text in files.items():
-        page.write(path, text.encode())
+        report.write(path, text.encode())
     written = [str(path) for path in files]
     if pictures:
-        page.sheet(found, output.with_suffix(".png"))
+        report.sheet(found, output.with_suffix(".png"))
         written.append(str(output.with_suffix(".png")))
     click.echo(told)
     click.echo(f"Written: {', '.join(written)}.")
@@ -69,10 +69,10 @@ def audit(
 )
 def split(name: str | None, protocol: str | None, seed: int, output: Path, **reading: Any) -> None:
     """Write the folds of a dataset under a protocol, with the id of each sample."""
-    from fer_bench.protocols import splitfile
+    from fer_bench.protocols import split_file
 
     dataset, folds, title = _folds(name, protocol, seed, places_of(**reading))
-    splitfile.write(output, dataset, title, seed, folds)
+    split_file.write(output, dataset, title, seed, folds)
     for number, fold in enumerate(folds):
         sizes = ", ".join(f"{part} {len(getattr(fold, part)):,}" for part in ("training", "validation", "test"))
         click.echo(f"fold {number}: {sizes}")
@@ -81,8 +81,8 @@ def split(name: str | None, protocol: str | None, seed: int, output: Path, **rea
 
 def _folds(name: str | None, protocol: str | None, seed: int, places: Places) -> tuple[Dataset, list[Fold], str]:
     """A dataset, or two as one, with its folds and what the protocol is called in tables."""
-    from fer_bench.protocols.catalogue import ARROW, CROSS, folds, settings, title
-    from fer_bench.protocols.pool import load
+    from fer_bench.protocols.cross_dataset import load
+    from fer_bench.protocols.registry import ARROW, CROSS, folds, settings, title
 
     protocol = protocol or ("cross" if name and ARROW in name else "official")
     (setting,) = settings([] if protocol.startswith(CROSS) or not name else [name], [protocol])

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fer_bench.cli.options import PATH, console
-from fer_bench.errors import UserError, not_written
+from fer_bench.core.errors import UserError, not_written
 
 
 @click.command()
@@ -31,8 +31,8 @@ def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> 
     and has only failed trials in B. A row that is lost, or cannot be tested, is no regression; where nothing at all can
     be tested, that is an error (status 2).
     """
-    from fer_bench.report import compare as comparing
-    from fer_bench.report.compare_tables import to_markdown, to_terminal
+    from fer_bench.leaderboard import compare as comparing
+    from fer_bench.report.comparison import to_markdown, to_terminal
 
     made = comparing.compare(comparing.read_side(a), comparing.read_side(b))
     to_terminal(made, console())

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fer_bench.cli.options import DATA, PATH, READING, console, default_dataset, options, places_of
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 
 @click.group(invoke_without_command=True)
@@ -27,7 +27,7 @@ def data(ctx: click.Context, **given: Any) -> None:
 @options(READING, DATA)
 def list_(names: tuple[str, ...], data_dir: Path | None, skip_bad: bool, refresh: bool) -> None:
     """Read the datasets that are found, or NAMES, and show their counts beside the published ones."""
-    from fer_bench.holdings import print_holdings
+    from fer_bench.cli.dataset_view import print_holdings
 
     if print_holdings(places_of(data_dir, skip_bad, refresh), console(), names):
         sys.exit(1)
@@ -59,9 +59,9 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
 
     POLICY may go on with fields of its own, separated by commas: strong,mixup=0.2
     """
-    from fer_bench.preparation.load import load
-    from fer_bench.training.picture import show_augmentation
-    from fer_bench.training.recipe import resolve
+    from fer_bench.config.recipe import resolve
+    from fer_bench.datasets.face_crop.load import load
+    from fer_bench.training.augmentation_preview import show_augmentation
 
     policy, *fields = policy.split(",")
     for field in fields:

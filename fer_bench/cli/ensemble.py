@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fer_bench.cli.options import RESULTS, console, options
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 SHOWN = 10  # seeds and folds that are left out, by name
 
@@ -49,8 +49,8 @@ def ensemble(
     same again if that is best. It and the weights are made anew for each seed and fold, on its validation part; test
     predictions are only averaged. The same members and method replace their earlier record.
     """
-    from fer_bench.report import ensemble as voting
-    from fer_bench.report.members import candidates
+    from fer_bench.leaderboard import ensemble as voting
+    from fer_bench.leaderboard.ensemble_members import candidates
 
     if not members and greedy is None:
         raise UserError("Name the --members, or let --greedy N choose N of all rows.")

@@ -7,13 +7,13 @@ import sys
 import click
 
 from fer_bench import __version__
-from fer_bench.cli import audit, compare, data, ensemble, prepare, results, robustness, status, sweep, zoo
-from fer_bench.errors import UserError
+from fer_bench.cli import architectures, audit, compare, data, ensemble, prepare, results, robustness, status, train
+from fer_bench.core.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
 COMMANDS = (
-    sweep.sweep,
-    sweep.train,
+    train.sweep,
+    train.train,
     status.status,
     results.evaluate,
     results.report,
@@ -24,9 +24,9 @@ COMMANDS = (
     data.data,
     prepare.prepare,
     data.show_augmentation,
-    zoo.list_,
-    zoo.check,
-    zoo.new,
+    architectures.list_,
+    architectures.check,
+    architectures.new,
 )
 
 

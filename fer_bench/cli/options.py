@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_bench.errors import UserError
-from fer_bench.shipped import trackers
+from fer_bench.config.bundled import trackers
+from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -176,7 +176,7 @@ def choose_backend(backend: str | None) -> str:
 
 def import_keras(backend: str | None) -> None:
     """Import Keras on the chosen backend, without TensorFlow's start-up log unless the import fails."""
-    from fer_bench.quiet import stderr_held_back
+    from fer_bench.core.stderr import stderr_held_back
 
     chosen = choose_backend(backend)
     try:
@@ -203,7 +203,7 @@ def default_dataset(data_dir: Path | None) -> str:
 
 def add_outside(paths: tuple[Path, ...]) -> None:
     """Add the architectures of --architectures to the registry."""
-    from fer_bench.architecture import ARCHITECTURES
+    from fer_bench.registry.architectures import ARCHITECTURES
 
     for path in paths:
         ARCHITECTURES.scan(path)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_bench.cli.options import DATA, PATH, READING, options, places_of
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
     from fer_bench.datasets import Places
     from fer_bench.datasets.dataset import Dataset
-    from fer_bench.preparation.preparation import Preparation
+    from fer_bench.datasets.face_crop.spec import Preparation
 
 PREPARATION = [
     click.option("--face", "detector", type=click.Choice(["none", "haar", "yunet"]), help="Find the face with this."),
@@ -47,7 +47,7 @@ def prepare(
     --datasets jaffe~haar+align+margin20+clahe
     """
     from fer_bench.datasets import found
-    from fer_bench.preparation.load import load
+    from fer_bench.datasets.face_crop.load import load
 
     places = places_of(data_dir, skip_bad=skip_bad, refresh=refresh)
     preparation = _preparation(wanted)
@@ -59,14 +59,14 @@ def prepare(
 
 def _preparation(wanted: dict[str, Any]) -> Preparation | None:
     """What the options ask for; None where none of them is given."""
-    from fer_bench.preparation.preparation import make
+    from fer_bench.datasets.face_crop.spec import make
 
     given = {key: value for key, value in wanted.items() if value is not None}
     return make(**given) if given else None
 
 
 def _prepare(names: tuple[str, ...], preparation: Preparation | None, sheet: Path | None, places: Places) -> None:
-    from fer_bench.preparation.load import load_prepared
+    from fer_bench.datasets.face_crop.load import load_prepared
 
     if not names:
         raise UserError("Name the datasets to prepare, such as: prepare jaffe --face haar --align.")
@@ -84,7 +84,7 @@ def _prepare(names: tuple[str, ...], preparation: Preparation | None, sheet: Pat
 
 def _chosen(name: str, preparation: Preparation | None) -> tuple[str, Preparation]:
     """A dataset's plain name and its preparation, which stands either in the name or in the options."""
-    from fer_bench.preparation.preparation import split_name
+    from fer_bench.datasets.face_crop.spec import split_name
 
     base, own = split_name(name)
     if own and preparation:
@@ -97,8 +97,8 @@ def _chosen(name: str, preparation: Preparation | None) -> tuple[str, Preparatio
 
 def _sheet(name: str, preparation: Preparation, path: Path, places: Places) -> Path:
     from fer_bench.datasets import load
-    from fer_bench.preparation.load import originals
-    from fer_bench.preparation.sheet import write_sheet
+    from fer_bench.datasets.face_crop.contact_sheet import write_sheet
+    from fer_bench.datasets.face_crop.load import originals
 
     source = load(name, places)
     return write_sheet(source, originals(source, places), preparation, path, places.progress)

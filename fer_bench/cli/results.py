@@ -18,7 +18,7 @@ from fer_bench.cli.options import (
     options,
     places_of,
 )
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 PICTURES = {".png", ".svg"}
 
@@ -136,10 +136,10 @@ def report(
     tests stay those of the whole table. leaderboard.html takes the filters alone: it sorts and filters by any column,
     and its ranks are by accuracy.
     """
+    from fer_bench.leaderboard.filter import filtered, grouped
+    from fer_bench.leaderboard.ranking import ranked
     from fer_bench.records import load
-    from fer_bench.report.ranking import ranked
-    from fer_bench.report.select import filtered, grouped
-    from fer_bench.report.tables import to_terminal
+    from fer_bench.report.markdown import to_terminal
     from fer_bench.report.write import MOST_DRAWN, not_drawn, read_board, write_board
 
     terminal = console()

@@ -20,7 +20,7 @@ from fer_bench.cli.options import (
     options,
     places_of,
 )
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 
 @click.command()

@@ -16,9 +16,9 @@ from fer_bench.cli.options import RESULTS, console, options
 def status(results_dir: Path, everything: bool) -> None:
     """Show what sweeps are running or have run: done, failed and why, left."""
     from fer_bench import records
-    from fer_bench.errors import UserError
-    from fer_bench.sweep.journal import sweeps
-    from fer_bench.sweep.status import lines
+    from fer_bench.core.errors import UserError
+    from fer_bench.sweep.status_file import sweeps
+    from fer_bench.sweep.status_view import lines
 
     found = sweeps(results_dir)
     if not found:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from fer_bench.architecture import ARCHITECTURES
 from fer_bench.contract.run import DONE, OUTCOME, check
+from fer_bench.registry.architectures import ARCHITECTURES
 
 
 @click.command()

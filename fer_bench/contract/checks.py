@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from fer_bench.contract import description
-from fer_bench.contract.subject import BATCH, CLASSES, Subject, predict
-from fer_bench.errors import UserError
+from fer_bench.contract.model_under_test import BATCH, CLASSES, Subject, predict
+from fer_bench.core.errors import UserError
 
 Check = Callable[[Subject], str | None]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_bench.architecture import ARCHITECTURES, Architecture, source_digest
-from fer_bench.training.recipe import resolve
+from fer_bench.config.recipe import resolve
+from fer_bench.registry.architectures import ARCHITECTURES, Architecture, source_digest
 from fer_bench.training.weights import KERAS_FILES
 
 LONGEST_SUMMARY = 120  # characters

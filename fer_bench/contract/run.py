@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fer_bench.architecture import ARCHITECTURES
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
+from fer_bench.registry.architectures import ARCHITECTURES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -49,7 +49,7 @@ def check(name: str, only: Sequence[str] | None = None, quick: bool = False) -> 
     import keras
 
     from fer_bench.contract.checks import CHECKS, described
-    from fer_bench.contract.subject import Subject
+    from fer_bench.contract.model_under_test import Subject
 
     ARCHITECTURES.get(name)  # UserError for one that there is not
     subject = Subject(name, quick)

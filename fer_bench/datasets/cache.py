@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.datasets.catalogue import CACHE_VARIABLE
+from fer_bench.core.errors import UserError, not_written
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.registry import CACHE_VARIABLE
 from fer_bench.datasets.sources import State, state, unchanged
-from fer_bench.errors import UserError, not_written
 
 try:
     import fcntl

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from fer_bench.datasets.catalogue import DATASETS, Places, find, needs_files
-from fer_bench.errors import UserError, not_written
+from fer_bench.core.errors import UserError, not_written
+from fer_bench.datasets.registry import DATASETS, Places, find, needs_files
 
 GUIDE = "data/README.md shows each layout."
 

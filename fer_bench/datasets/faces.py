@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 SIDE = 48
 SCALE = 4  # drawn this many times larger, then reduced: smooth edges at 48×48

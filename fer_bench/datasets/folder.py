@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached
-from fer_bench.datasets.catalogue import Places, Progress, register_dataset, require
 from fer_bench.datasets.dataset import SPLITS, Dataset
 from fer_bench.datasets.emotions import ORDER, canonical
 from fer_bench.datasets.finding.folder import parts_of
-from fer_bench.datasets.finding.tree import Folder, is_image, look
 from fer_bench.datasets.images import left_out, read_images
-from fer_bench.errors import UserError
+from fer_bench.datasets.registry import Places, Progress, register_dataset, require
+from fer_bench.datasets.tree import Folder, is_image, look
 
 VERSION = 1
 SIDE = 48

@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
-from fer_bench.datasets.catalogue import Progress
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.faces import opencv
-from fer_bench.errors import UserError
+from fer_bench.datasets.registry import Progress
 
 CHUNK = 128  # files in one thread's turn
 NAMED = 3  # bad files that a message names

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached
-from fer_bench.datasets.catalogue import DATASETS, Places, register_dataset, require
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
+from fer_bench.datasets.expected_counts import differences
 from fer_bench.datasets.finding.jaffe import NAME
-from fer_bench.datasets.finding.tree import is_image, look
 from fer_bench.datasets.images import left_out, named, read_images
-from fer_bench.datasets.published import differences
-from fer_bench.errors import UserError
+from fer_bench.datasets.registry import DATASETS, Places, register_dataset, require
+from fer_bench.datasets.tree import is_image, look
 
 SIDE = 48
 CODES = {

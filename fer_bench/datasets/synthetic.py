@@ -7,9 +7,9 @@ from dataclasses import fields
 import numpy as np
 
 from fer_bench.datasets.cache import cached
-from fer_bench.datasets.catalogue import Places, Progress, register_dataset
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.faces import SIDE, Expression, Look, draw
+from fer_bench.datasets.registry import Places, Progress, register_dataset
 
 # Raised when the pictures change; part of what the cache must match.
 SYNTHETIC_VERSION = 2

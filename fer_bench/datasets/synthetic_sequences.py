@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import numpy as np
 
 from fer_bench.datasets.cache import cached
-from fer_bench.datasets.catalogue import Places, Progress, register_dataset
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.faces import SIDE, Expression, Look, draw
+from fer_bench.datasets.registry import Places, Progress, register_dataset
 from fer_bench.datasets.synthetic import random_expression, random_look, split_by_class
 
 # Raised when the pictures change; part of what the cache must match.

@@ -13,7 +13,7 @@ from importlib import metadata
 
 import numpy as np
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 KINDS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.preprocessing import Preprocessing
 
 LARGEST_BATCH = 256  # images

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench import records
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.core.errors import UserError, not_written
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError, not_written
 from fer_bench.inference.classifier import outputs, probabilities
 from fer_bench.inference.model_file import check, load, needs_keras
 from fer_bench.inference.preprocessing import Preprocessing, meaning, read
-from fer_bench.protocols import pool
-from fer_bench.protocols.catalogue import ARROW, CROSS, SPLIT_SEED, folds, settings, title
-from fer_bench.protocols.cut import groups_of
+from fer_bench.protocols import cross_dataset
 from fer_bench.protocols.fold import Fold
+from fer_bench.protocols.registry import ARROW, CROSS, SPLIT_SEED, folds, settings, title
+from fer_bench.protocols.stratified import groups_of
+from fer_bench.records.schema import EXTERNAL, Predictions, Record, Trial
+from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training.machine import describe_machine
-from fer_bench.trial import EXTERNAL, Predictions, Record, Trial
 
 PROCEDURE = 1  # raised when the same preprocessing comes to mean something else; part of every key
 LONGEST_NAME = 60  # characters
@@ -62,7 +62,7 @@ def request(
     check(model_file)
     preprocessing = read(preprocessing_file)
     (setting,) = settings([] if protocol.startswith(CROSS) else [dataset], [protocol])
-    data = pool.load(setting.data, places)
+    data = cross_dataset.load(setting.data, places)
     if data.images.ndim != 3:
         raise UserError(f"'{data.name}' holds sequences, and models of others are scored on images alone.")
     return Request(

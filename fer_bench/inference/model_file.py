@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference import onnx_file
 from fer_bench.inference.classifier import Classifier
 

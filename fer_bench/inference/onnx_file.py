@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.classifier import Classifier
 
 TYPES = {

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fer_bench.config.named_recipes import keys_and_values
+from fer_bench.config.recipe import explain
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.emotions import canonical
 from fer_bench.datasets.faces import opencv
-from fer_bench.errors import UserError
-from fer_bench.recipes import keys_and_values
-from fer_bench.training.recipe import explain
 
 EXAMPLE = "input_size: 48"
 SCALINGS = ("none", "0..1", "-1..1")

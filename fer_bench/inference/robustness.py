@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench import records
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
 from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, sample, versions
-from fer_bench.protocols import pool
-from fer_bench.protocols.catalogue import CROSS, SPLIT_SEED, folds, settings, title
+from fer_bench.protocols import cross_dataset
+from fer_bench.protocols.registry import CROSS, SPLIT_SEED, folds, settings, title
 from fer_bench.records import Stored
 from fer_bench.records.robustness import Robustness
+from fer_bench.records.schema import Trial
 from fer_bench.records.store import FOLDER, MODEL
-from fer_bench.trial import Trial
+from fer_bench.registry.architectures import ARCHITECTURES
 
 SEED = 0
 
@@ -101,7 +101,7 @@ def record_beside(model_file: Path) -> Stored | None:
 
 def of_record(stored: Stored, places: Places) -> Subject:
     """The model of a record, on the test images that its trial predicted. UserError where the data are not the same."""
-    trial, data = stored.record.trial, pool.load(stored.record.trial.dataset, places)
+    trial, data = stored.record.trial, cross_dataset.load(stored.record.trial.dataset, places)
     if data.fingerprint != trial.fingerprint:
         raise UserError(f"'{data.name}' is not the copy that {trial.architecture} was trained on: their pixels differ.")
     order = np.argsort(data.ids)
@@ -122,7 +122,7 @@ def of_file(file: Path, dataset: str, protocol: str, places: Places) -> Subject:
     UserError for a protocol of several folds: which of them the model was trained without is not known.
     """
     (setting,) = settings([] if protocol.startswith(CROSS) else [dataset], [protocol])
-    data = pool.load(setting.data, places)
+    data = cross_dataset.load(setting.data, places)
     parts = folds(setting.protocol, data, SPLIT_SEED)
     if len(parts) > 1:
         raise UserError(

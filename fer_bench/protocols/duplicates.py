@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fer_bench.datasets.part import Part, let_go
+from fer_bench.datasets.subset import Part, let_go
 
 BLOCK = 4096  # images that are looked at together
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 PARTS = ("training", "validation", "test")
 

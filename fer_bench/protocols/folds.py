@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.catalogue import register_protocol
-from fer_bench.protocols.cut import TENTHS, cut, groups_of, hold_out
 from fer_bench.protocols.fold import DoesNotFit, Fold
+from fer_bench.protocols.registry import register_protocol
+from fer_bench.protocols.stratified import TENTHS, cut, groups_of, hold_out
 
 
 @register_protocol("holdout-80-10-10", version=1)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from fer_bench.datasets.dataset import SPLITS, Dataset
-from fer_bench.protocols.catalogue import ARROW, register_protocol
-from fer_bench.protocols.cut import hold_out
 from fer_bench.protocols.duplicates import identical, without_twins
 from fer_bench.protocols.fold import DoesNotFit, Fold
+from fer_bench.protocols.registry import ARROW, register_protocol
+from fer_bench.protocols.stratified import hold_out
 
 CUT = "validation cut from training"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from fer_bench.trial import Costs, Record
+from fer_bench.records.schema import Costs, Record
 
 TRIAL = ("architecture", "dataset", "protocol", "fold", "seed", "recipe_name", "initial_weights", "backend")
 PARTS = ("training", "validation", "test")

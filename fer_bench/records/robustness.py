@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_bench.errors import not_written
+from fer_bench.core.errors import not_written
 
 FILE = "robustness.json"
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from fer_bench.trial import Predictions, Record, Trial
+from fer_bench.records.schema import Predictions, Record, Trial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from fer_bench.records.schema import Predictions, Record
 from fer_bench.records.store import COLUMNS, FOLDER, MODEL, OPTIONAL, PREDICTIONS, TEMPORARY, folder_of
-from fer_bench.trial import Predictions, Record
 
 REPLACED = "replaced"  # in a folder that is about to take its place, the record that was there before
 

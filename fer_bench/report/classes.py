@@ -8,11 +8,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fer_bench.errors import UserError
-from fer_bench.report.formatting import UNKNOWN, percent
-from fer_bench.report.leaderboard import Board, sections
-from fer_bench.report.rows import Row
-from fer_bench.report.tables import to_terminal
+from fer_bench.core.errors import UserError
+from fer_bench.core.text import UNKNOWN, percent
+from fer_bench.leaderboard.leaderboard import Board, sections
+from fer_bench.leaderboard.rows import Row
+from fer_bench.report.markdown import to_terminal
 from fer_bench.report.write import read_board
 
 AVERAGED = ("precision", "recall", "f1", "auc")

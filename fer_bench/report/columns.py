@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fer_bench.evaluation.metrics import accuracy_half_width
-from fer_bench.report.formatting import (
+from fer_bench.core.text import (
     UNKNOWN,
     decimal,
     decimal_interval,
@@ -22,6 +21,7 @@ from fer_bench.report.formatting import (
     percent,
     rate,
 )
+from fer_bench.evaluation.metrics import accuracy_half_width
 
 Values = Mapping[str, Any]  # a row of the frame, by column
 Cell = Callable[[Values], str]

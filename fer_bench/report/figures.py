@@ -17,10 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from matplotlib.transforms import Bbox
 
-from fer_bench.report.formatting import duration, percent, plural
-from fer_bench.report.labels import place_labels
-from fer_bench.report.rows import Row
-from fer_bench.trial import Record
+from fer_bench.core.text import duration, percent, plural
+from fer_bench.leaderboard.rows import Row
+from fer_bench.records.schema import Record
+from fer_bench.report.label_placement import place_labels
 
 # Okabe and Ito's colours, told apart with any colour vision; yellow is left out as too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

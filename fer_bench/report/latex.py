@@ -8,6 +8,10 @@ from typing import Any
 import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
+from fer_bench.core.text import UNKNOWN, slug
+from fer_bench.leaderboard.filter import groups, summary
+from fer_bench.leaderboard.leaderboard import BETWEEN_BADGES, SECTION, SYNTHETIC, Board, View, sections
+from fer_bench.records.schema import EXTERNAL
 from fer_bench.report.columns import (
     ALIKE,
     COSTS,
@@ -20,10 +24,6 @@ from fer_bench.report.columns import (
     put_first,
     rank,
 )
-from fer_bench.report.formatting import UNKNOWN, slug
-from fer_bench.report.leaderboard import BETWEEN_BADGES, SECTION, SYNTHETIC, Board, View, sections
-from fer_bench.report.select import groups, summary
-from fer_bench.trial import EXTERNAL
 
 HEAD = """\
 % \\input this file; its tables need \\usepackage{booktabs} and nothing else.

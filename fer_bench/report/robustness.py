@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from fer_bench.errors import not_written
+from fer_bench.core.errors import not_written
+from fer_bench.core.text import percent
 from fer_bench.evaluation.corruptions import CORRUPTIONS, KINDS, SEVERITIES, mean_accuracy, mean_by_kind
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.records.robustness import Robustness
 from fer_bench.report.figures import COLOURS, GREY, _figure, _plain, _title, pictures
-from fer_bench.report.formatting import percent
 
 
 def describe(robustness: Robustness) -> str:

@@ -10,6 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_bench.core.text import plural
+from fer_bench.leaderboard.filter import groups, summary
+from fer_bench.leaderboard.leaderboard import View, sections
+from fer_bench.leaderboard.row_labels import told_apart
+from fer_bench.leaderboard.rows import LeftOut
 from fer_bench.report.columns import (
     ALIKE,
     COSTS,
@@ -24,11 +29,6 @@ from fer_bench.report.columns import (
     score,
     with_something,
 )
-from fer_bench.report.formatting import plural
-from fer_bench.report.leaderboard import View, sections
-from fer_bench.report.names import told_apart
-from fer_bench.report.rows import LeftOut
-from fer_bench.report.select import groups, summary
 
 Columns = dict[str, tuple[str, Cell]]  # header and cell
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_bench.errors import UserError, not_written
+from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.text import slug
+from fer_bench.leaderboard.leaderboard import SECTION, Board, board, sections
 from fer_bench.records import load
-from fer_bench.report.formatting import slug
 from fer_bench.report.latex import to_latex
-from fer_bench.report.leaderboard import SECTION, Board, board, sections
+from fer_bench.report.markdown import to_csv, to_markdown
 from fer_bench.report.page.page import leaderboard_page
-from fer_bench.report.tables import to_csv, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.estimate import Estimator, speed_key
 from fer_bench.sweep.executors.executor import Executor, Follower
+from fer_bench.sweep.measurement_cache import Remembered
 from fer_bench.sweep.plan import Planned
-from fer_bench.sweep.remembered import Remembered
-from fer_bench.sweep.turns import Turns
-from fer_bench.trial import Epoch, Record
+from fer_bench.sweep.queue import Turns
 
 STEPS = 24  # of a trial that measures
 FILE = "speeds.json"

@@ -17,7 +17,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from fer_bench.errors import not_written
+from fer_bench.core.errors import not_written
 from fer_bench.records.store import KEY_LENGTH
 
 FOLDER = "claims"

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fer_bench.architecture import describe
+from fer_bench.config.recipe import Recipe
+from fer_bench.records.schema import Record
+from fer_bench.registry.architectures import describe
 from fer_bench.sweep.plan import Planned
-from fer_bench.training.recipe import Recipe
-from fer_bench.trial import Record
 
 # The machine on which the registry's `reference_speed` figures were measured: two cores of an AMD EPYC
 # (family 25, model 17), TensorFlow 2.21, float32, batch 64. This is its float32 matrix product rate.

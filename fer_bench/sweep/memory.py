@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fer_bench.sweep.turns import Turn
-from fer_bench.trial import Record
+from fer_bench.records.schema import Record
+from fer_bench.sweep.queue import Turn
 
 # How TensorFlow, JAX, Torch and Python say it, and how a process looks that the system has ended for it.
 OUT_OF_MEMORY = re.compile(

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.config.canonical import specification
+from fer_bench.config.combinations import NOT_FOUND, Pair, Pairs, data_of, recipes_of
+from fer_bench.config.experiment import Experiment
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.part import let_go
-from fer_bench.errors import UserError
-from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import ARROW, SPLIT_SEED, Setting, folds, settings, title
+from fer_bench.datasets.subset import let_go
+from fer_bench.protocols.cross_dataset import load
 from fer_bench.protocols.fold import DoesNotFit, Fold
-from fer_bench.protocols.pool import load
-from fer_bench.sweep.pairs import NOT_FOUND, Pair, Pairs, data_of, recipes_of
-from fer_bench.training.specification import specification
+from fer_bench.protocols.registry import ARROW, SPLIT_SEED, Setting, folds, settings, title
+from fer_bench.records.schema import PROCEDURE, Trial
+from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.training.weights import InitialWeights, find_initial_weights
-from fer_bench.trial import PROCEDURE, Trial
 
 
 @dataclass(frozen=True)

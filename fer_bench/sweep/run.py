@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fer_bench import records
-from fer_bench.errors import not_written
+from fer_bench.core.errors import not_written
+from fer_bench.records.schema import Epoch, Record
 from fer_bench.records.store import FOLDER, TEMPORARY
 from fer_bench.sweep.budget import Budget, BudgetSpent
 from fer_bench.sweep.claims import Claims
 from fer_bench.sweep.executors.executor import Executor, Follower, Outcome
-from fer_bench.sweep.executors.here import here
+from fer_bench.sweep.executors.in_process import here
 from fer_bench.sweep.interrupt import noticed
 from fer_bench.sweep.memory import fits_in_halves
 from fer_bench.sweep.plan import Planned
-from fer_bench.sweep.turns import Turn, Turns
-from fer_bench.trial import Epoch, Record
+from fer_bench.sweep.queue import Turn, Turns
 
 
 class SweepWatcher(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.training.recipe import Augmentation
+from fer_bench.config.recipe import Augmentation
 
 ASPECT = 4 / 3  # a resized crop is at most so much wider than high, or higher than wide
 ERASED_AREA = (0.02, 0.2)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from fer_bench.config.canonical import cached_views
+from fer_bench.config.recipe import Recipe
 from fer_bench.training.augmentation import augmented
+from fer_bench.training.batches import PREDICTION_BATCH, Batch, ahead, cut_views, padded_batches, samples_of_steps
 from fer_bench.training.freezing import backbone_of
-from fer_bench.training.input import PREDICTION_BATCH, Batch, ahead, cut_views, padded_batches, samples_of_steps
-from fer_bench.training.recipe import Recipe
-from fer_bench.training.specification import cached_views
 
 MOST_CACHED = 2**31  # bytes of features held in memory; beyond, fewer views are, and then none
 

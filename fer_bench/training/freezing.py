@@ -6,7 +6,7 @@ import re
 
 import keras
 
-from fer_bench.training.recipe import Blocks
+from fer_bench.config.recipe import Blocks
 
 BACKBONE = "backbone"  # the name of the nested model of pretrained layers, in every architecture that has one
 

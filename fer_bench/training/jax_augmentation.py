@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
+from fer_bench.config.recipe import Augmentation
 from fer_bench.training.augmentation import ERASED_AREA, ERASED_ASPECT, affine_maps
-from fer_bench.training.recipe import Augmentation
 
 
 def augmented(images: jax.Array, augmentation: Augmentation, key: jax.Array, crop: int | None = None) -> jax.Array:

@@ -16,17 +16,17 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fer_bench.config.recipe import Recipe
+from fer_bench.records.schema import Epoch
 from fer_bench.training import checkpoint as checkpoints
+from fer_bench.training.batches import PREDICTION_BATCH, samples_of_steps
 from fer_bench.training.checkpoint import Checkpoint
-from fer_bench.training.course import Course, Diverged
 from fer_bench.training.freezing import weights_of
-from fer_bench.training.input import PREDICTION_BATCH, samples_of_steps
+from fer_bench.training.history import Course, Diverged
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state
 from fer_bench.training.loop import Fitted, begin_stage
 from fer_bench.training.loss import class_weights, make_targets
 from fer_bench.training.predict import log_loss, predict, softmax
-from fer_bench.training.recipe import Recipe
-from fer_bench.trial import Epoch
 
 WAIT = 1e-3  # seconds between two looks at the device, so that Ctrl-C is heard during an epoch
 

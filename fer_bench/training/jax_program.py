@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from fer_bench.config.recipe import Recipe
 from fer_bench.training.freezing import weights_of
 from fer_bench.training.jax_augmentation import augmented, mixed
 from fer_bench.training.optimizer import beneath_scaling
-from fer_bench.training.recipe import Recipe
 
 
 class State(NamedTuple):

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from fer_bench.training import reuse
+from fer_bench.config.recipe import Backbone, Blocks, Recipe
+from fer_bench.records.schema import Epoch
+from fer_bench.training import compiled_model_cache
+from fer_bench.training.batches import Batch, batches
 from fer_bench.training.checkpoint import Checkpoint, State
-from fer_bench.training.course import Course, Diverged
 from fer_bench.training.features import Cache, cached_batches, make_cache, recall
 from fer_bench.training.freezing import pretrained_variables, train_blocks, weights_of
-from fer_bench.training.input import Batch, batches
+from fer_bench.training.history import Course, Diverged
 from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
 from fer_bench.training.optimizer import averaged_weights, make_optimizer
 from fer_bench.training.predict import log_loss, predict, predict_features, traced_seconds
-from fer_bench.training.recipe import Backbone, Blocks, Recipe
-from fer_bench.trial import Epoch
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks, accu
     if recipe.backbone.freezes:  # what is traced changes from stage to stage
         train_blocks(model, trained_blocks)
         compile_model(model, recipe, accumulate)
-    elif not reuse.begun_again(model):
+    elif not compiled_model_cache.begun_again(model):
         compile_model(model, recipe, accumulate)
-        reuse.compiled(model)
+        compiled_model_cache.compiled(model)
 
 
 def _begin_head(head: keras.Model, recipe: Recipe, accumulate: int) -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from fer_bench.training.recipe import Recipe
+from fer_bench.config.recipe import Recipe
 
 
 def make_loss(recipe: Recipe) -> keras.losses.Loss:

@@ -71,11 +71,11 @@ def _memory() -> int | None:
 
 def _accelerators(backend: str) -> list[str]:
     if backend == "tensorflow":
-        from fer_bench.training.tensorflow import accelerators
+        from fer_bench.training.tensorflow_backend import accelerators
 
         return accelerators()
     if backend == "jax":
-        from fer_bench.training.jax import accelerators
+        from fer_bench.training.jax_backend import accelerators
 
         return accelerators()
     return []

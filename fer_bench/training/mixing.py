@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_bench.training.recipe import Augmentation
+from fer_bench.config.recipe import Augmentation
 
 
 def mixed(

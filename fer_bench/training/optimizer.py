@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_bench.training.recipe import Optimizer
+from fer_bench.config.recipe import Optimizer
 
 
 def make_optimizer(

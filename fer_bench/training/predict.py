@@ -10,8 +10,8 @@ from typing import Literal
 import keras
 import numpy as np
 
+from fer_bench.training.batches import PREDICTION_BATCH, cut_views, padded_batches
 from fer_bench.training.devices import divisible
-from fer_bench.training.input import PREDICTION_BATCH, cut_views, padded_batches
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fer_bench.training.recipe import Recipe, Schedule
+from fer_bench.config.recipe import Recipe, Schedule
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, accuracies: Sequence[float] = ()) -> float:

@@ -17,22 +17,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.config.recipe import BuildRecipe, Recipe
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.part import Part
-from fer_bench.errors import UserError
-from fer_bench.protocols.cut import groups_of
+from fer_bench.datasets.subset import Part
 from fer_bench.protocols.fold import Fold
-from fer_bench.training import devices, loop, machine, reuse
+from fer_bench.protocols.stratified import groups_of
+from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.training import compiled_model_cache, devices, loop, machine
+from fer_bench.training.batches import PREDICTION_BATCH
+from fer_bench.training.callback import Watcher
 from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
-from fer_bench.training.course import Diverged
-from fer_bench.training.input import PREDICTION_BATCH
+from fer_bench.training.history import Diverged
 from fer_bench.training.predict import predict
-from fer_bench.training.recipe import BuildRecipe, Recipe
-from fer_bench.training.watcher import Watcher
-from fer_bench.trial import Costs, Epoch, Predictions, Record, Trial
 
 BOLD = re.compile(r"\x1b\[[0-9;]*m")  # in what Keras raises
 MOST_ON_DEVICE = 2**31  # bytes of images that the loop on the device holds; beyond, they are streamed to it
@@ -59,9 +59,9 @@ def build_model(
         )
     model = keras.Model(inputs, logits, name=architecture)
     if keras.backend.backend() == "jax":
-        from fer_bench.training import jax
+        from fer_bench.training import jax_backend
 
-        jax.recur_without_cudnn(model)
+        jax_backend.recur_without_cudnn(model)
     return model
 
 
@@ -100,12 +100,12 @@ def run_trial(
     except Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
     except Exception as error:
-        reuse.forget()  # its functions may be half made
+        compiled_model_cache.forget()  # its functions may be half made
         logging.getLogger(__name__).exception("%s failed:", trial)
         reason = f"{type(error).__name__}: {BOLD.sub('', str(error)).strip()}"
         return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
     except KeyboardInterrupt:
-        reuse.forget()
+        compiled_model_cache.forget()
         raise
     return Record(**known, status="finished", **measured), predictions
 
@@ -126,7 +126,7 @@ def _train_and_predict(
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
     traced = json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes, accumulate])
-    model = reuse.prepared(
+    model = compiled_model_cache.prepared(
         None if recipe.backbone.freezes else traced,  # each stage of unfreezing is traced anew
         lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
     )
@@ -186,9 +186,9 @@ def _loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
     """
     fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MOST_ON_DEVICE
     if keras.backend.backend() == "jax" and fits and devices.sharing() == 1:
-        from fer_bench.training import jax, jax_loop
+        from fer_bench.training import jax_backend, jax_loop
 
-        if jax.accelerators():
+        if jax_backend.accelerators():
             return jax_loop.fit
     return loop.fit
 
@@ -236,11 +236,11 @@ def _keras_state(trial: Trial) -> Iterator[None]:
 
 def _make_deterministic() -> None:
     if keras.backend.backend() == "tensorflow":
-        from fer_bench.training import tensorflow
+        from fer_bench.training import tensorflow_backend
 
-        tensorflow.make_deterministic()
+        tensorflow_backend.make_deterministic()
     elif keras.backend.backend() == "jax":
-        from fer_bench.training import jax
+        from fer_bench.training import jax_backend
 
-        jax.make_deterministic()
-        jax.keep_programs(default_cache_dir() / "xla")
+        jax_backend.make_deterministic()
+        jax_backend.keep_programs(default_cache_dir() / "xla")

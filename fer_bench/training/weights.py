@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fer_bench.architecture import Architecture
-from fer_bench.errors import UserError
-from fer_bench.quiet import stderr_held_back
+from fer_bench.core.errors import UserError
+from fer_bench.core.stderr import stderr_held_back
+from fer_bench.registry.architectures import Architecture
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES, describe
+from fer_bench.registry.architectures import ARCHITECTURES, describe
 
 TIME = 4  # frames of a sequence
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import keras
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES, describe
+from fer_bench.config.recipe import resolve
 from fer_bench.contract.checks import CHECKS
 from fer_bench.contract.run import Outcome, check, check_on
-from fer_bench.training.recipe import resolve
+from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.training.train import build_model
 
 # At 32 pixels some feature maps have a single position, over which there is nothing to attend to.

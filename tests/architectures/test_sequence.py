@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES, describe
+from fer_bench.registry.architectures import ARCHITECTURES, describe
 
 SIDE = 32
 NAMES = ["sequence_lstm", "sequence_gru", "sequence_lstm_attention"]

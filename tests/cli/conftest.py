@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.registry.architectures import ARCHITECTURES
 
 ARCHITECTURES_FILE = '''
 """Small networks for the tests."""
@@ -13,7 +13,7 @@ ARCHITECTURES_FILE = '''
 from keras import layers, ops
 
 from architectures.layers import classifier, scaled
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 @register_architecture("cli_tiny", family="test", recipe={"epochs": 6, "batch_size": 16})

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli import cli
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 
 def run(*args: str) -> str:

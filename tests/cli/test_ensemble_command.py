@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from fer_bench import records
 from fer_bench.cli import cli
-from fer_bench.errors import UserError
-from fer_bench.trial import Predictions, Record, Trial
+from fer_bench.core.errors import UserError
+from fer_bench.records.schema import Predictions, Record, Trial
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLES = 60

@@ -15,7 +15,7 @@ from keras import layers
 
 from fer_bench import records
 from fer_bench.cli import cli
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

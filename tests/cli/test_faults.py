@@ -35,7 +35,7 @@ from pathlib import Path
 from keras import layers
 
 from architectures.layers import classifier, scaled
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 TROUBLE = Path(os.environ["TROUBLE"])
 

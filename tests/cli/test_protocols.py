@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli import cli
-from fer_bench.cli import sweep as commands
-from fer_bench.errors import UserError
+from fer_bench.cli import train as commands
+from fer_bench.core.errors import UserError
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def asked(monkeypatch):
         raise UserError("stopped by the test")
 
     monkeypatch.setattr(commands, "import_keras", lambda backend: None)
-    monkeypatch.setattr("fer_bench.job.sweep_and_report", stop)
+    monkeypatch.setattr("fer_bench.runner.sweep_and_report", stop)
 
     def run(*arguments: str):
         done = CliRunner().invoke(cli, [*arguments])

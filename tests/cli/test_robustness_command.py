@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli.group import cli
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.evaluation.corruptions import CORRUPTIONS
 from fer_bench.records import load
 from fer_bench.records.robustness import read

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from fer_bench.cli import cli
 from fer_bench.cli.options import seconds
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 
 
 @pytest.mark.parametrize(

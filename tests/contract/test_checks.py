@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES
 from fer_bench.contract.checks import CHECKS
 from fer_bench.contract.run import check, check_on
+from fer_bench.registry.architectures import ARCHITECTURES
 
 HEAD = '''"""Networks, each with one mistake."""
 
@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from architectures.layers import classifier, conv_block, scaled
-from fer_bench.architecture import register_architecture
+from fer_bench.registry.architectures import register_architecture
 
 
 class Doubling(layers.Layer):

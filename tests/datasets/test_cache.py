@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached, fingerprint
-from fer_bench.datasets.catalogue import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
+from fer_bench.datasets.registry import default_cache_dir
 
 
 def make(seed: int = 0, count: int = 5) -> Dataset:

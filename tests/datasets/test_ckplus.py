@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, ckplus, find, load
-from fer_bench.errors import UserError
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "contempt")
 FOLDERS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sadness", 7: "surprise"}

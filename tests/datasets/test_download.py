@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, Places, find
-from fer_bench.datasets.catalogue import needs_files
 from fer_bench.datasets.download import download, instructions
-from fer_bench.errors import UserError
+from fer_bench.datasets.registry import needs_files
 
 
 @pytest.fixture

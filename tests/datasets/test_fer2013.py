@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.fer2013 import read_fer2013
-from fer_bench.errors import UserError
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 HEADER = "emotion,pixels,Usage"

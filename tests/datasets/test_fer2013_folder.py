@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, write_csv, write_folder
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.fer2013 import read_fer2013
-from fer_bench.errors import UserError
 
 NAMED_PARTS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest": "PrivateTest"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, csv_rows, write_csv, write_folder
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, find, load
-from fer_bench.errors import UserError
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, USAGES, csv_rows, write_csv, write_folder
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, load
 from fer_bench.datasets.emotions import ORDER
 from fer_bench.datasets.ferplus import from_fer2013
-from fer_bench.datasets.ferplus_votes import EXPRESSIONS, Votes, majority, soft_labels
-from fer_bench.errors import UserError
+from fer_bench.datasets.ferplus.votes import EXPRESSIONS, Votes, majority, soft_labels
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 

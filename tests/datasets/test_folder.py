@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, find, found, load
-from fer_bench.errors import UserError
 
 RNG = np.random.default_rng(3)
 

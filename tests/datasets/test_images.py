@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.images import left_out, read_images
-from fer_bench.errors import UserError
 
 RAMP = np.add.outer(np.arange(0, 240, 5), np.arange(0, 16, 1 / 3)).astype(np.uint8)  # 48×48
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, find, jaffe, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.errors import UserError
 
 NAMES = ("KA.AN1.39", "KA.DI2.43", "KM.FE1.23", "KM.HA3.6", "TM.SA1.184", "TM.SU1.187", "YM.NE2.50")
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, find, load, rafdb
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.errors import UserError
 
 # In the order of the codes 1 to 7.
 CODES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached, fingerprint
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
 
 
 def make(**changes) -> Dataset:

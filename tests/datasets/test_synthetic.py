@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.faces import draw, opencv
 from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_look
-from fer_bench.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.evaluation.corruptions import (
     CORRUPTIONS,
     SEEDED,

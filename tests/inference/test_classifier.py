@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.classifier import BATCH_BYTES, Classifier, outputs, probabilities
 from fer_bench.inference.preprocessing import Preprocessing
 

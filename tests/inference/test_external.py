@@ -10,11 +10,11 @@ import pytest
 from made_up_models import LABELS, SIDE, thirds, write_onnx
 
 from fer_bench import records
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places
-from fer_bench.errors import UserError
 from fer_bench.inference import external
-from fer_bench.protocols.pool import pool
-from fer_bench.report.leaderboard import board
+from fer_bench.leaderboard.leaderboard import board
+from fer_bench.protocols.cross_dataset import pool
 
 WANTED = f"input_size: {SIDE}\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"
 

@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 from made_up_models import SIDE, thirds
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.model_file import load
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_models import LABELS, SIDE, write_onnx
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.classifier import outputs
 from fer_bench.inference.model_file import load
 from fer_bench.inference.preprocessing import Preprocessing

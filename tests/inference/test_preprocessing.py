@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.inference.preprocessing import Preprocessing, read
 
 WANTED = {"input_size": 4, "scaling": "none", "labels": ["happy", "sad"]}

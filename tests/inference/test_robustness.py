@@ -8,12 +8,12 @@ import pytest
 from keras import layers
 
 from fer_bench import records
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
 from fer_bench.inference import robustness
 from fer_bench.inference.robustness import Asked, Subject
-from fer_bench.trial import Predictions, Record
+from fer_bench.records.schema import Predictions, Record
 
 
 @pytest.fixture

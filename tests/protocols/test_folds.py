@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_faces import datasets, faces, permuted
 
-from fer_bench.errors import UserError
-from fer_bench.protocols.catalogue import PROTOCOLS, folds
+from fer_bench.core.errors import UserError
 from fer_bench.protocols.fold import PARTS
+from fer_bench.protocols.registry import PROTOCOLS, folds
 
 SEEDS = st.integers(0, 5)
 ANY = ("holdout-80-10-10", "kfold")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_bench.errors import UserError
-from fer_bench.protocols.catalogue import PROTOCOLS, folds
+from fer_bench.core.errors import UserError
+from fer_bench.protocols.registry import PROTOCOLS, folds
 
 
 def test_one_fold_holds_every_image_once(dataset):

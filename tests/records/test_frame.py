@@ -5,7 +5,7 @@ import pandas as pd
 from test_store import make_predictions, make_record, make_trial
 
 import fer_bench.records
-from fer_bench.trial import Costs, Epoch
+from fer_bench.records.schema import Costs, Epoch
 
 COSTS = Costs(
     build_seconds=1,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.records.robustness import FILE, Robustness, read, write
 
 MEASURED = Robustness(

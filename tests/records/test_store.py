@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fer_bench.records import load, store, write, writing
-from fer_bench.trial import Predictions, Record, Trial
+from fer_bench.records.schema import Predictions, Record, Trial
 
 
 def make_trial(seed: int = 0) -> Trial:

@@ -9,8 +9,8 @@ from chromium import find, texts, wait
 from made_up_records import Maker, made_up
 from selenium.webdriver.common.by import By
 
+from fer_bench.records.schema import Predictions
 from fer_bench.report.write import write_report
-from fer_bench.trial import Predictions
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script>"
 ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed

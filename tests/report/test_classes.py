@@ -6,7 +6,7 @@ import pytest
 from made_up_records import exact
 from rich.console import Console
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.report.classes import show_classes
 
 

@@ -10,9 +10,9 @@ from made_up_records import exact
 from matplotlib.text import Text
 from PIL import Image
 
+from fer_bench.leaderboard.leaderboard import board
 from fer_bench.records import load
 from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure, pictures
-from fer_bench.report.leaderboard import board
 
 
 def the_row(make):

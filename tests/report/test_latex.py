@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
+from fer_bench.leaderboard.filter import grouped
+from fer_bench.leaderboard.leaderboard import board
+from fer_bench.leaderboard.ranking import ranked
 from fer_bench.records import load
 from fer_bench.report.latex import escaped, to_latex
-from fer_bench.report.leaderboard import board
-from fer_bench.report.ranking import ranked
-from fer_bench.report.select import grouped
 
 NASTY = r"a&b%c$d#e_f{g}h~i^j\k<l>m"
 

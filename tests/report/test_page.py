@@ -15,12 +15,12 @@ import pytest
 from made_up_records import exact
 from page_reader import Page, page_of
 
+from fer_bench.leaderboard.published_results import reported
+from fer_bench.records.schema import Predictions
+from fer_bench.report.markdown import to_markdown
 from fer_bench.report.page import columns, explain, render
 from fer_bench.report.page.page import leaderboard_page
-from fer_bench.report.tables import to_markdown
 from fer_bench.report.write import read_board, write_report
-from fer_bench.reported import reported
-from fer_bench.trial import Predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>"

@@ -11,9 +11,9 @@ from page_reader import Page, page_of
 
 from fer_bench.evaluation.metrics import macro_auc
 from fer_bench.records import load
+from fer_bench.records.schema import Predictions
 from fer_bench.report.page.page import leaderboard_page
 from fer_bench.report.write import read_board
-from fer_bench.trial import Predictions
 
 
 def test_details_are_those_of_the_predictions(make):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 from rich.console import Console
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from fer_bench.records.robustness import Robustness
 from fer_bench.report.robustness import by_model, by_severity, describe, robustness_figure, write_figure

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_up_records import exact
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
+from fer_bench.leaderboard.rows import rows
 from fer_bench.records import Stored, load
 from fer_bench.report.figures import curves_figure, pictures
-from fer_bench.report.rows import rows
 from fer_bench.report.write import not_drawn, read_board, write_report
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.config.experiment import Experiment
 from fer_bench.datasets import DATASETS, Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.experiment import Experiment
+from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sweep.plan import Plan, make_plan
 
 
@@ -59,7 +59,7 @@ def scanned(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     def scan(text: str) -> Path:
         file = tmp_path / "more_networks.py"
-        file.write_text("from fer_bench.architecture import register_architecture\n" + text)
+        file.write_text("from fer_bench.registry.architectures import register_architecture\n" + text)
         ARCHITECTURES.scan(file)
         return file
 

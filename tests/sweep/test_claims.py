@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.sweep import claims
 from fer_bench.sweep.claims import FOLDER, STALE_SECONDS, Claims
 

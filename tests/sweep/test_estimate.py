@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.records.schema import Costs, Record
+from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sweep import estimate
 from fer_bench.sweep.estimate import OVERHEAD_SECONDS, VALIDATION_SPEED, Estimator
-from fer_bench.trial import Costs, Record
 
 MACHINE = {"processor": "Example CPU", "cores": 2, "accelerator": "none", "memory_bytes": 1}
 

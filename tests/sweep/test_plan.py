@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_bench.architecture import ARCHITECTURES, source_digest
+from fer_bench.config.experiment import Experiment
+from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, Places
-from fer_bench.errors import UserError
-from fer_bench.experiment import Experiment
-from fer_bench.protocols.catalogue import PROTOCOLS
+from fer_bench.protocols.registry import PROTOCOLS
+from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.sweep.plan import check_importable, make_plan
 from fer_bench.training import weights
 

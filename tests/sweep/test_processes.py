@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fer_bench import records
-from fer_bench.errors import UserError
-from fer_bench.sweep.executors.handle import Handle, Limits, end
+from fer_bench.core.errors import UserError
 from fer_bench.sweep.executors.processes import Processes
-from fer_bench.sweep.executors.shares import Share, available_cores, shares_of, visible_devices
+from fer_bench.sweep.executors.resources import Share, available_cores, shares_of, visible_devices
+from fer_bench.sweep.executors.worker_handle import Handle, Limits, end
 from fer_bench.sweep.run import Ways, run
 
 DEADLY = '''

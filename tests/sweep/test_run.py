@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fer_bench import records
-from fer_bench.architecture import ARCHITECTURES
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.sweep.pending import STALE_SECONDS, clear_checkpoints, open_results, todo
 from fer_bench.sweep.run import Ways, run
-from fer_bench.sweep.todo import STALE_SECONDS, clear_checkpoints, open_results, todo
 
 
 def left(plan, results, **options):

@@ -6,9 +6,9 @@ import pytest
 
 from fer_bench import records
 from fer_bench.records import writing
+from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep import plan as planning
-from fer_bench.sweep.todo import todo
-from fer_bench.trial import Epoch, Record
+from fer_bench.sweep.pending import todo
 
 MODELS = ["tiny", "tiny_dropout"]
 EPOCH = {"learning_rate": 1e-3, "loss": 1.0, "accuracy": 0.5, "validation_loss": 1.0, "validation_accuracy": 0.5}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fer_bench import records
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
 from fer_bench.sweep.run import run
 from fer_bench.sweep.tracking.tracker import CURVES, Tracking, tracker
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_bench.config.recipe import POLICIES, Augmentation
 from fer_bench.training.augmentation import affine_maps, augmented, erased
-from fer_bench.training.recipe import POLICIES, Augmentation
 
 ROOT = Path(__file__).resolve().parents[2]
 STRONG = Augmentation(flip=0.5, rotation=30, shift=0.3, zoom=0.4)
@@ -179,7 +179,7 @@ def test_the_library_is_not_loaded_where_it_is_not_asked_for():
     code = """
 import sys, numpy as np
 from fer_bench.training.augmentation import augmented
-from fer_bench.training.recipe import Augmentation
+from fer_bench.config.recipe import Augmentation
 augmented(np.zeros((2, 8, 8), np.uint8), Augmentation.model_validate("strong"), np.random.default_rng(0))
 print(sorted({"imgaug", "keras", "tensorflow", "matplotlib"} & set(sys.modules)))
 """

@@ -6,9 +6,9 @@ import pytest
 from test_features import FROZEN, IMAGES, LABELS, QUICK, VALIDATION, network
 from test_fit import placed
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training import checkpoint, loop
 from fer_bench.training.checkpoint import Checkpoint, State
-from fer_bench.training.recipe import resolve
 
 STATE = State(
     {"epoch": 3, "merit": [0.5, -1.25]}, {"weights": [np.arange(6.0).reshape(2, 3), np.float32(7)], "none": []}

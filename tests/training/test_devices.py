@@ -13,9 +13,9 @@ if keras.backend.backend() != "jax":
 import jax
 from test_jax_loop import DATA, PLAIN, SGD, agree, convolutions
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training import devices, loop
 from fer_bench.training.predict import predict
-from fer_bench.training.recipe import resolve
 
 if len(jax.devices()) < 2:
     pytest.skip("There is one device", allow_module_level=True)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training import features
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.features import cached_batches, cut, make_cache
@@ -12,7 +13,6 @@ from fer_bench.training.flops import count_flops
 from fer_bench.training.freezing import train_blocks
 from fer_bench.training.loop import fit
 from fer_bench.training.predict import predict
-from fer_bench.training.recipe import resolve
 
 COUNT = 44  # a batch of 8 leaves 4 over
 IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 6), dtype=np.uint8)

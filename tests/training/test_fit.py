@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training.loop import fit
 from fer_bench.training.predict import predict, softmax
-from fer_bench.training.recipe import resolve
 
 PLAIN = {"augmentation": "none", "batch_size": 16, "schedule.warmup_epochs": 0}
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from fer_bench.architecture import describe
+from fer_bench.config.recipe import resolve
+from fer_bench.registry.architectures import describe
 from fer_bench.training.flops import Uncountable, count_flops
-from fer_bench.training.recipe import resolve
 from fer_bench.training.train import build_model
 
 # Millions of multiply-adds at 224×224 with the classifier, and where they are published. torchvision's are the "_ops"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training.freezing import backbone_of, blocks, pretrained_variables, train_blocks
 from fer_bench.training.loop import fit
-from fer_bench.training.recipe import resolve
 
 QUICK = {"batch_size": 8, "augmentation": "none", "patience": None}
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fer_bench.config.recipe import Augmentation
 from fer_bench.training import augmentation as host
 from fer_bench.training import jax_augmentation, mixing
-from fer_bench.training.recipe import Augmentation
 
 QUICKLY = {"xla_backend_optimization_level": 0}  # most of the time goes into compiling
 STEP = jax.jit(jax_augmentation.augmented, static_argnames=("augmentation", "crop"), compiler_options=QUICKLY)

@@ -14,12 +14,12 @@ from keras import layers
 from test_freezing import changed, network, state
 from test_loop import PLAIN, dense, images_and_labels
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training import checkpoint, loop
-from fer_bench.training.course import Diverged
+from fer_bench.training.history import Diverged
 from fer_bench.training.jax_loop import fit, fit_together
 from fer_bench.training.loop import Fitted
 from fer_bench.training.predict import log_loss, predict
-from fer_bench.training.recipe import resolve
 
 SGD = {"epochs": 4, "optimizer": {"name": "sgd", "learning_rate": 0.2}}
 DATA = (*images_and_labels(70), *images_and_labels(20, seed=1))

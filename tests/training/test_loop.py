@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training import loop
-from fer_bench.training.course import Diverged
+from fer_bench.training.history import Diverged
 from fer_bench.training.loop import fit
 from fer_bench.training.predict import Predicted, predict, softmax
-from fer_bench.training.recipe import resolve
 
 PLAIN = {
     "augmentation": "none",

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training.loop import compile_model, fit
 from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
 from fer_bench.training.predict import softmax
-from fer_bench.training.recipe import resolve
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (7, 3)).astype(np.float32)

@@ -19,10 +19,10 @@ os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "tensorflow", 
 import json
 from pathlib import Path
 import numpy as np
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.datasets import DATASETS, Places
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.experiment import Experiment
+from fer_bench.config.experiment import Experiment
 from fer_bench.sweep.plan import make_plan
 from fer_bench.training.train import run_trial
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fer_bench.config.recipe import Augmentation
 from fer_bench.training.mixing import mixed
-from fer_bench.training.recipe import Augmentation
 
 
 def mix(images, targets, seed=0, **alphas):

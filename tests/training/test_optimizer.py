@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fer_bench.config.recipe import resolve
 from fer_bench.training.loop import compile_model, fit
 from fer_bench.training.optimizer import averaged_weights
-from fer_bench.training.recipe import resolve
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8)
 LABELS = np.arange(24) % 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_bench.training.recipe import resolve
+from fer_bench.config.recipe import resolve
 from fer_bench.training.schedule import drops, learning_rate
 
 

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from fer_bench.errors import UserError
-from fer_bench.protocols.catalogue import folds
+from fer_bench.config.recipe import Recipe, resolve
+from fer_bench.core.errors import UserError
+from fer_bench.protocols.registry import folds
 from fer_bench.training.machine import precision_unsupported
 from fer_bench.training.predict import softmax
-from fer_bench.training.recipe import Recipe, resolve
 from fer_bench.training.train import build_model, run_trial
 
 pytestmark = pytest.mark.usefixtures("tiny_architectures")
@@ -215,7 +215,7 @@ def test_the_test_images_are_opened_after_training_has_ended_and_once(dataset, f
 
 
 def test_a_recipe_reaches_the_function_with_classes_and_weights(tmp_path, tiny_architectures, monkeypatch):
-    from fer_bench.architecture import ARCHITECTURES
+    from fer_bench.registry.architectures import ARCHITECTURES
 
     seen = []
 
@@ -278,7 +278,7 @@ def test_what_a_machine_supports():
 
 
 def test_parameters_are_counted_whether_they_are_trained_or_not(run, monkeypatch):
-    from fer_bench.architecture import ARCHITECTURES
+    from fer_bench.registry.architectures import ARCHITECTURES
 
     def frozen(inputs, recipe):
         flat = keras.layers.Flatten()(inputs)

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from fer_bench.architecture import Architecture
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
+from fer_bench.registry.architectures import Architecture
 from fer_bench.training import weights
 from fer_bench.training.weights import KERAS_FILES, find_initial_weights, weights_folder
 

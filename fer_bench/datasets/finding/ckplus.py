@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.datasets.emotions import canonical
-from fer_bench.datasets.finding.tree import Folder, look
+from fer_bench.datasets.tree import Folder, look
 
 ORIGINAL, LABELS, TABLE = "cohn-kanade-images", "Emotion", "ckextended.csv"
 FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})", re.IGNORECASE)  # subject, sequence, frame

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.datasets.emotions import ORDER, canonical
-from fer_bench.datasets.finding.tree import Folder, look
+from fer_bench.datasets.tree import Folder, look
 
 # In order of preference: all rows and exact pixels; then images, which may be JPEG; then Training alone.
 WHOLE = ("fer2013.csv", "icml_face_data.csv")

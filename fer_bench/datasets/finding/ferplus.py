@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.datasets.finding import fer2013
-from fer_bench.datasets.finding.tree import Folder
+from fer_bench.datasets.tree import Folder
 
 TABLE = "fer2013new.csv"
 FOLDERS = ("FER2013Train", "FER2013Valid", "FER2013Test")  # in the order of SPLITS

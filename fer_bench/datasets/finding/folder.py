@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.datasets.emotions import canonical
-from fer_bench.datasets.finding.tree import Folder, look
+from fer_bench.datasets.tree import Folder, look
 
 # Names of folders in lower case → the part that they hold.
 PARTS = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from fer_bench.datasets.finding.tree import Folder, is_image
+from fer_bench.datasets.tree import Folder, is_image
 
 NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})(\d+)\.(\d+)", re.IGNORECASE)  # subject, expression, take, number
 

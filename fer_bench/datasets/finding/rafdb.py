@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from fer_bench.datasets.finding.tree import Folder, look
+from fer_bench.datasets.tree import Folder, look
 
 LABELS = "list_patition_label.txt"  # sic
 NAME = re.compile(r"((train|test)_\d+)(_aligned)?", re.IGNORECASE)

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from fer_bench import __version__
-from fer_bench.architecture import ARCHITECTURES, describe
-from fer_bench.report.formatting import plural
-from fer_bench.report.leaderboard import SECTION, Board, machine_text, sections
+from fer_bench.core.text import plural
+from fer_bench.leaderboard.leaderboard import SECTION, Board, machine_text, sections
+from fer_bench.registry.architectures import ARCHITECTURES, describe
+from fer_bench.report.markdown import RANKS
 from fer_bench.report.page import columns, details, explain
 from fer_bench.report.page.details import Read, number
 from fer_bench.report.page.published import published
-from fer_bench.report.tables import RANKS
 
 BETWEEN_BADGES = " · "
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from fer_bench.evaluation.calibration import reliability
 from fer_bench.evaluation.curves import roc
-from fer_bench.report.rows import Row, SeedResult
-from fer_bench.trial import Predictions, Record
+from fer_bench.leaderboard.rows import Row, SeedResult
+from fer_bench.records.schema import Predictions, Record
 
 Read = Callable[[SeedResult], Predictions | None]  # the test predictions of a seed, its folds pooled
 

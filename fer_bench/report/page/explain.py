@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fer_bench.errors import UserError
-from fer_bench.protocols.catalogue import FILE, PROTOCOLS
-from fer_bench.report.formatting import plural
-from fer_bench.report.leaderboard import machine_text
-from fer_bench.trial import Record
+from fer_bench.core.errors import UserError
+from fer_bench.core.text import plural
+from fer_bench.leaderboard.leaderboard import machine_text
+from fer_bench.protocols.registry import FILE, PROTOCOLS
+from fer_bench.records.schema import Record
 
 SELECTION = (
     "Whatever the protocol, the epoch is chosen on validation images; the test images are predicted once, afterwards."

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_bench.leaderboard.leaderboard import Board
+from fer_bench.leaderboard.rows import SeedResult
+from fer_bench.records.schema import Predictions
 from fer_bench.records.store import UNREADABLE, Stored, folder_of
-from fer_bench.report.leaderboard import Board
 from fer_bench.report.page.data import content
 from fer_bench.report.page.render import render
-from fer_bench.report.rows import SeedResult
-from fer_bench.trial import Predictions
 
 TITLE = "FER leaderboard"
 

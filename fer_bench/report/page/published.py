@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from fer_bench.leaderboard.published_results import reported
 from fer_bench.report.page.details import number
-from fer_bench.report.reported_table import LEGEND, ours_for
-from fer_bench.reported import reported
+from fer_bench.report.published_table import LEGEND, ours_for
 
 THEIRS = ("model", "metric", "value", "dataset", "protocol", "views", "badge", "source", "url", "note")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fer_bench.sweep.turns import Turn, Turns
-from fer_bench.training.watcher import Watcher
-from fer_bench.trial import Epoch, Predictions, Record
+from fer_bench.records.schema import Epoch, Predictions, Record
+from fer_bench.sweep.queue import Turn, Turns
+from fer_bench.training.callback import Watcher
 
 POLL_SECONDS = 1.0  # between two looks whether the sweep is to end, or a trial may begin
 

@@ -12,12 +12,12 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.records.schema import Record
 from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Outcome
-from fer_bench.sweep.executors.handle import Handle, Limits, end
-from fer_bench.sweep.executors.mapped import on_disk
-from fer_bench.sweep.executors.shares import Share
-from fer_bench.sweep.turns import Turns
-from fer_bench.trial import Record
+from fer_bench.sweep.executors.memmap import on_disk
+from fer_bench.sweep.executors.resources import Share
+from fer_bench.sweep.executors.worker_handle import Handle, Limits, end
+from fer_bench.sweep.queue import Turns
 
 
 class Processes:

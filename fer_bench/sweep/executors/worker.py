@@ -18,14 +18,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_bench.architecture import ARCHITECTURES
+from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.errors import UserError
 from fer_bench.protocols.fold import Fold
-from fer_bench.sweep.executors.shares import Share
+from fer_bench.records.schema import Epoch, Predictions, Record, Trial
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.sweep.executors.resources import Share
 from fer_bench.sweep.plan import check_importable
-from fer_bench.sweep.turns import Turn
-from fer_bench.trial import Epoch, Predictions, Record, Trial
+from fer_bench.sweep.queue import Turn
 
 STEP_SECONDS = 0.25  # between two steps that are told
 

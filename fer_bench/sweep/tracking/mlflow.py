@@ -13,8 +13,8 @@ from pathlib import Path
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
+from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.sweep.tracking.tracker import CURVES, flat
-from fer_bench.trial import Epoch, Record, Trial
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table that it makes
 FILE, FOLDER = "mlflow.db", "mlflow"

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fer_bench.quiet import stderr_held_back
+from fer_bench.core.stderr import stderr_held_back
+from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.records.store import folder_of
 from fer_bench.sweep.tracking.tracker import CURVES, flat
-from fer_bench.trial import Epoch, Record, Trial
 
 with stderr_held_back():  # it imports TensorFlow where that is installed, which has much to say
     from tensorboard.compat import tf

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from fer_bench.errors import UserError
+from fer_bench.core.errors import UserError
+from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.sweep.executors.executor import Follower
 from fer_bench.sweep.plan import Planned
-from fer_bench.trial import Epoch, Record, Trial
 
 # The curves, under the names that they have in a record.
 CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")

@@ -1,0 +1,126 @@
+"""Numbers and names as people read them. An unknown number is shown as a dash."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+UNKNOWN = "–"
+
+
+def percent(mean: float, sd: float = float("nan")) -> str:
+    """A fraction in per cent: `63.42 ± 0.31`, without the ± where there is no standard deviation."""
+    if math.isnan(mean):
+        return UNKNOWN
+    return f"{100 * mean:.2f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.2f}")
+
+
+def millions(parameters: float) -> str:
+    """A number of parameters: `1.33 M`, below a hundred thousand in thousands: `12.3 k`."""
+    if math.isnan(parameters):
+        return UNKNOWN
+    return f"{parameters / 1e6:.2f} M" if parameters >= 1e5 else f"{parameters / 1e3:.1f} k"
+
+
+def duration(seconds: float, approximate: bool = False) -> str:
+    """Return a time in two units at most: `42.1 s`, `3 min 07 s`, `1 h 24 min`.
+
+    Args:
+        seconds: The time; NaN gives a dash.
+        approximate: Whether the time is an estimate, which is rounded to `42 s`, `3 min`, `1 h 24 min`.
+    """
+    if math.isnan(seconds):
+        return UNKNOWN
+    if seconds < (90 if approximate else 59.95):
+        return f"{seconds:.0f} s" if approximate else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if approximate:
+        minutes, rest = round(seconds / 60), 0
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left:02d} min"
+    return f"{minutes} min" if approximate else f"{minutes} min {rest:02d} s"
+
+
+def rate(per_second: float) -> str:
+    """Images per second: three digits at least."""
+    if math.isnan(per_second):
+        return UNKNOWN
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"
+
+
+def mean_count(value: float) -> str:
+    """A count, with one decimal where it is a mean over unequal seeds."""
+    if math.isnan(value):
+        return UNKNOWN
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Two fractions in per cent: `61.8–65.0`."""
+    return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def decimal(mean: float, sd: float = float("nan")) -> str:
+    """A number that is no share: `1.042 ± 0.012`."""
+    if math.isnan(mean):
+        return UNKNOWN
+    return f"{mean:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
+
+
+def decimal_interval(low: float, high: float) -> str:
+    """Two numbers that are no shares: `0.981 to 1.034`, since they may be negative."""
+    return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{low:.3f} to {high:.3f}"
+
+
+def operations(flops: float) -> str:
+    """Floating-point operations: `30.95 G`, below a hundred million `1.23 M`."""
+    if math.isnan(flops):
+        return UNKNOWN
+    return f"{flops / 1e9:.2f} G" if flops >= 1e8 else f"{flops / 1e6:.2f} M"
+
+
+def megabytes(size: float) -> str:
+    """Bytes in MiB: three digits at least, `0.68 MiB`."""
+    if math.isnan(size):
+        return UNKNOWN
+    mebibytes = size / 2**20
+    return f"{mebibytes:,.0f} MiB" if mebibytes >= 100 else f"{mebibytes:.3g} MiB"
+
+
+def milliseconds(seconds: float) -> str:
+    """A short time: `12.3 ms`."""
+    return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f} ms"
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name or of a label."""
+    return re.sub(r"[^\w.=]+", "-", text).strip("-.") or "unnamed"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count of something: `1 seed`, `3,589 test images`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest known names, or all of them if none is near.
+
+    >>> did_you_mean("vgg", ["vgg16", "vgg19", "cnn"])
+    "Did you mean 'vgg19' or 'vgg16'?"
+    """
+    names = list(known)
+    if near := difflib.get_close_matches(name, names, n=3, cutoff=0.5):
+        return f"Did you mean {' or '.join(repr(other) for other in near)}?"
+    return f"Choose from: {', '.join(names) or 'none'}."
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as one level with dotted keys: `{"optimizer": {"name": "adam"}}` as `optimizer.name`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

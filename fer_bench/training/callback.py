@@ -1,0 +1,15 @@
+"""Who follows a trial. Apart from training, so that following one needs no Keras."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fer_bench.records.schema import Epoch
+
+
+class Watcher(Protocol):
+    """Whoever wants to follow a trial."""
+
+    def step(self, step: int, steps: int, loss: float) -> None: ...
+
+    def epoch(self, epoch: Epoch, epochs: int) -> None: ...

@@ -1,0 +1,114 @@
+"""What `list` says of the architectures, and of one of them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fer_bench.cli.list_view import parameters, print_cards, print_listing
+from fer_bench.core.errors import UserError
+from fer_bench.datasets import Places
+from fer_bench.registry.architectures import ARCHITECTURES
+
+NETS = '''
+from fer_bench.registry.architectures import register_architecture
+
+
+@register_architecture(
+    "listed",
+    family="made up",
+    takes="sequences",
+    weights="imagenet",
+    backbone="resnet50",
+    paper="Doe, Faces [in time], 2020",
+    input_sizes=(32, 48),
+    parameters=1_171_527,
+    recipe={"epochs": 9, "optimizer": {"learning_rate": 0.01}},
+)
+def listed(inputs, recipe):
+    """Listed in one line.
+
+    More about [it].
+    """
+
+
+@register_architecture("bare", family="made up")
+def bare(inputs, recipe):
+    pass
+'''
+
+
+@pytest.fixture(autouse=True)
+def nets(tmp_path):
+    before = set(ARCHITECTURES.names())
+    file = tmp_path / "listed.py"
+    file.write_text(NETS)
+    ARCHITECTURES.scan(file)
+    yield
+    for name in set(ARCHITECTURES.names()) - before:
+        del ARCHITECTURES._entries[name]
+
+
+def shown(write, *arguments, terminal=False, width=80) -> list[str]:
+    console = Console(width=width, force_terminal=terminal, record=True, file=io.StringIO())
+    write(*arguments, console)
+    return console.export_text().splitlines()
+
+
+def test_each_architecture_is_a_line_of_a_log():
+    lines = shown(print_listing, Places(Path("nowhere")))
+    (line,) = [line for line in lines if line.startswith("listed ")]
+    assert " ".join(line.split()) == "listed made up sequences 1.17 M imagenet Listed in one line."
+    (line,) = [line for line in lines if line.startswith("bare ")]
+    assert " ".join(line.split()) == "bare made up images ? random"
+    for title in ("Datasets", "Protocols", "Recipes", "Experiments"):
+        assert title in lines
+
+
+def test_a_narrow_terminal_keeps_names_whole():
+    lines = shown(print_listing, Places(Path("nowhere")), terminal=True)
+    assert any(line.startswith("resnet50_lstm_attention ") for line in lines)
+    assert any("Listed in one line." in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_card_says_all_that_is_known():
+    text = "\n".join(shown(print_cards, ["listed"], width=200))
+    for part in (
+        "Listed in one line.\n\nMore about [it].",
+        "made up",
+        "Doe, Faces [in time], 2020",
+        "sequences",
+        "32, 48",
+        "1,171,527 for 7 classes",
+        "imagenet (those of resnet50)",
+        "epochs=9, optimizer.learning_rate=0.01",
+        "listed.py, line 16",
+    ):
+        assert part in text, part
+
+
+def test_a_card_says_what_others_report_and_how_it_came_about():
+    lines = shown(print_cards, ["vgg_fer"], width=200)
+    (line,) = [line for line in lines if line.strip().startswith("reported")]
+    assert "73.28 % accuracy on fer2013 (PublicTest as test): selected on PrivateTest, measured on PublicTest" in line
+    assert "Khaireddin & Chen" in line
+    assert not [line for line in shown(print_cards, ["bare"]) if "reported" in line]
+
+
+def test_cards_by_pattern_and_of_what_says_little():
+    text = "\n".join(shown(print_cards, ["vgg1*", "bare", "vgg16"]))
+    assert text.count("VGG16 without") == 1 and "VGG19 without" in text
+    assert "Not described." in text and "the base recipe" in text
+    with pytest.raises(UserError, match="did you mean listed"):
+        shown(print_cards, ["lised"])
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(None, "?"), (58_423, "58,423"), (208_871, "0.21 M"), (40_384_519, "40.38 M")]
+)
+def test_parameters(count, said):
+    assert parameters(count) == said

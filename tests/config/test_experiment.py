@@ -1,0 +1,199 @@
+"""Experiments: from files and flags, with one clear sentence for every mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fer_bench.config.bundled import experiments
+from fer_bench.config.experiment import Experiment, read, save, validated
+from fer_bench.core.errors import UserError
+from fer_bench.sweep.plan import recipes_of
+
+FULL = """
+# python benchmark.py --experiment mine.yaml
+description: Two models.
+models: [vgg*, cnn]
+datasets: synthetic, fer2013
+seeds: 3
+recipe: {epochs: 5, optimizer.learning_rate: 0.01}
+per_model:
+  cnn: {epochs: 14}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str, name: str = "mine.yaml") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_a_file_is_read_with_its_defaults(written):
+    experiment = read(written(FULL))
+    assert experiment.name == "mine"
+    assert experiment.models == ["vgg*", "cnn"]
+    assert experiment.datasets == ["synthetic", "fer2013"]
+    assert experiment.protocols == ["official"]
+    assert experiment.seeds == [0, 1, 2]
+    assert experiment.recipe == {"epochs": 5, "optimizer.learning_rate": 0.01}
+    assert experiment.per_model == {"cnn": {"epochs": 14}}
+    assert read(written("datasets: [synthetic]")).models == ["all"]
+
+
+def test_a_name_in_the_file_wins_over_the_files_name(written):
+    assert read(written("name: ours\ndatasets: [synthetic]")).name == "ours"
+
+
+def test_seeds_are_a_count_or_a_list(written):
+    assert read(written("datasets: [synthetic]\nseeds: 1")).seeds == [0]
+    assert read(written("datasets: [synthetic]\nseeds: [4, 2]")).seeds == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("modles: [cnn]\ndatasets: [synthetic]", "unknown key 'modles'. Did you mean 'models'?"),
+        ("dataset: [synthetic]", "Did you mean 'datasets'?"),
+        ("datasets: [synthetic]\nzzz: 1", "unknown key 'zzz'."),
+        ("models: [cnn]", "datasets"),
+        ("datasets: []", "datasets"),
+        ("datasets: [synthetic]\nmodels: ''", "models"),
+        ("datasets: [synthetic]\nmodels: {cnn: 1}", "models should be a valid list"),
+        ("datasets: [1]", "datasets.0 should be a valid string (given: 1)"),
+        ("datasets: [synthetic]\nseeds: 0", "seeds"),
+        ("datasets: [synthetic]\nseeds: many", "seeds should be a valid list (given: 'many')"),
+        ("datasets: [synthetic]\nseeds: [0, -1]", "seeds.1 should be greater than or equal to 0 (given: -1)"),
+        ("datasets: [synthetic]\nseeds: [4294967296]", "seeds.0 should be less than 4294967296"),
+        ("datasets: [synthetic]\nrecipe: 5", "recipe should be a valid dictionary (given: 5)"),
+        ("datasets: [synthetic]\nper_model: {cnn: 5}", "per_model.cnn should be a valid dictionary"),
+        ("datasets: [synthetic]\nname: a/b", "name"),
+        ("datasets: [synthetic", "is not valid YAML"),
+        ("datasets: \tsynthetic: x: y", "is not valid YAML"),
+        ("- synthetic", "must hold keys and values"),
+        ("", "must hold keys and values"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_file(written, text, sentence):
+    path = written(text)
+    with pytest.raises(UserError) as raised:
+        read(path)
+    assert str(raised.value).startswith(path)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_bytes_that_are_no_text_are_no_experiment(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        read(str(path))
+
+
+def test_an_unknown_experiment_suggests_the_shipped_ones(tmp_path):
+    with pytest.raises(UserError, match=r"No experiment file 'fer2013_shrot'.*fer2013_short"):
+        read("fer2013_shrot")
+    with pytest.raises(UserError, match=r"fer2013, .*fer2013_short, .*synthetic"):
+        read(str(tmp_path))  # a folder
+
+
+def test_flags_win_over_the_file_and_its_models(written):
+    experiment = read(written(FULL)).with_flags({"epochs": 1}, models="cnn, vgg16", seeds=1, datasets=None)
+    assert experiment.models == ["cnn", "vgg16"]
+    assert experiment.datasets == ["synthetic", "fer2013"]
+    assert experiment.seeds == [0]
+    assert experiment.recipe == {"epochs": 1, "optimizer.learning_rate": 0.01}
+    assert experiment.per_model == {"cnn": {"epochs": 1}}
+    assert experiment.name == "mine"
+
+
+def test_a_flag_wins_over_nested_and_dotted_keys_alike(written):
+    text = "datasets: [synthetic]\nmodels: [cnn]\nrecipe: {optimizer.learning_rate: 1, optimizer: {learning_rate: 2}}\n"
+    text += "per_model: {cnn: {augmentation: strong, augmentation.mixup: 0.2}}\n"
+    flags = {"optimizer.learning_rate": 3, "augmentation": "none"}
+    (pair,) = recipes_of(read(written(text)).with_flags(flags)).possible
+    assert pair.recipe.optimizer.learning_rate == 3
+    assert not any(pair.recipe.augmentation.model_dump().values())
+
+
+def test_recipes_are_laid_over_each_other_from_the_base_to_the_flags(written):
+    """vgg16's own recipe has epochs 15 and a learning rate of its own."""
+    named = "recipe: {epochs: 1, batch_size: 2, dropout: 0.1, l2: 0.1}\nper_model: {vgg16: {epochs: 3}}\n"
+    written(named, "named.yaml")
+    text = "datasets: [fer2013]\nmodels: [vgg16]\nrecipes: [default, named.yaml]\n"
+    text += "recipe: {batch_size: 5, dropout: 0.5}\nper_model: {vgg16: {dropout: 0.6, l1: 0.6}}\n"
+    default, named = recipes_of(read(written(text)).with_flags({"l1": 0.7})).possible
+    assert default.recipe.epochs == 15 and named.recipe.epochs == 3
+    assert named.recipe.optimizer.learning_rate == default.recipe.optimizer.learning_rate == 1e-4
+    assert (named.recipe.batch_size, named.recipe.dropout) == (5, 0.6)
+    assert (named.recipe.l2, default.recipe.l2) == (0.1, 0)
+    assert named.recipe.l1 == default.recipe.l1 == 0.7
+    assert named.name == "named, dropout=0.6, l1=0.7, batch_size=5"
+
+
+def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, monkeypatch):
+    mine = written("recipe: {epochs: 1}", "ours.yaml")
+    experiment = read(written("datasets: [synthetic]\nrecipes: frozen, ours.yaml"))
+    assert experiment.recipes == ["frozen", mine]  # looked for beside the experiment's own file
+    monkeypatch.chdir(tmp_path)
+    assert experiment.with_flags({}, recipes="ours.yaml").recipes == [mine]
+    path = save(experiment, tmp_path / "elsewhere")
+    monkeypatch.chdir("/")
+    assert read(str(path)) == experiment
+    assert recipes_of(read(str(path))).possible
+
+
+@pytest.mark.parametrize(
+    ("recipes", "sentence"),
+    [("fozen", "did you mean frozen"), ("no.yaml", "No recipe file 'no.yaml'"), ("", "recipes")],
+)
+def test_an_unknown_recipe_is_named(recipes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        recipes_of(validated({"name": "custom", "datasets": "synthetic", "recipes": recipes}, "the flags"))
+
+
+def test_no_flags_change_nothing(written):
+    experiment = read(written(FULL))
+    assert experiment.with_flags({}, models=None) == experiment
+
+
+def test_a_bad_flag_is_a_sentence_about_the_flags(written):
+    with pytest.raises(UserError, match="the flags: models"):
+        read(written(FULL)).with_flags({}, models=" , ")
+
+
+def test_a_saved_experiment_reads_back_the_same(written, tmp_path):
+    experiment = read(written(FULL)).with_flags({"epochs": 1})
+    path = save(experiment, tmp_path / "results" / "experiments")
+    assert path.name == "mine.yaml"
+    assert read(str(path)) == experiment
+
+
+def test_validated_takes_keys_and_values():
+    assert validated({"name": "custom", "datasets": "synthetic"}, "the flags") == Experiment(
+        name="custom", datasets=["synthetic"]
+    )
+
+
+@pytest.mark.parametrize("name", sorted(experiments()))
+def test_a_shipped_experiment_reads_and_says_its_command(name):
+    path: Path = experiments()[name]
+    text = path.read_text(encoding="utf-8")
+    comment = text.split("\n\n")[0].split("\ndescription")[0]
+    assert all(line.startswith("#") for line in comment.splitlines())
+    assert f"python benchmark.py --experiment {name}" in comment
+    experiment = read(name)
+    assert experiment.name == name
+    assert experiment.description.endswith(".")
+    assert set(yaml.safe_load(text)) <= set(Experiment.model_fields)
+    assert recipes_of(experiment).possible  # its models and recipes are known
+
+
+def test_datasets_may_come_with_the_protocol():
+    experiment = validated({"name": "x", "protocols": "cross:fer2013->jaffe, cross:fer2013->ckplus"}, "the flags")
+    assert experiment.datasets == [] and len(experiment.protocols) == 2
+    with pytest.raises(UserError, match="name datasets, or nothing but protocols such as cross:fer2013->jaffe"):
+        validated({"name": "x", "protocols": "cross:fer2013->jaffe, kfold"}, "the flags")

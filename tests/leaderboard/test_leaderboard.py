@@ -1,0 +1,251 @@
+"""The leaderboard's numbers."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_records import MACHINE, exact, history
+
+from fer_bench.leaderboard.leaderboard import board, leaderboard, sections
+from fer_bench.records import Stored, load
+
+
+def frame_of(make):
+    return leaderboard(load(make.results))
+
+
+def test_mean_and_standard_deviation_over_seeds(make):
+    labels = [0, 0, 0, 0, 1, 2, 2, 1, 1, 0]
+    for seed, right in enumerate((5, 6, 9)):
+        predicted = [label if i < right else (label + 1) % 3 for i, label in enumerate(labels)]
+        make(seed=seed, test=exact(labels, predicted), validation=exact(labels, labels), seconds=60 + seed)
+    row = frame_of(make).iloc[0]
+    assert row["seeds"] == 3
+    assert row["accuracy"] == pytest.approx(2 / 3)
+    assert row["accuracy_sd"] == pytest.approx(math.sqrt((1 / 6**2 + 1 / 15**2 + (7 / 30) ** 2) / 2))
+    assert row["validation_accuracy"] == 1
+    assert row["training_seconds"] == pytest.approx(61)
+    assert row["images_per_second"] == 1234.5
+    assert (row["epochs"], row["best_epoch"], row["parameters"], row["test_images"]) == (10, 8, 1_330_000, 10)
+
+
+def test_one_seed_has_no_standard_deviation(make):
+    make()
+    assert math.isnan(frame_of(make).iloc[0]["accuracy_sd"])
+
+
+def test_rows_are_sorted_by_dataset_then_accuracy_with_failed_rows_last(make):
+    make("poor", dataset="b", accuracy=0.3)
+    make("good", dataset="b", accuracy=0.8)
+    make("broken", dataset="b", status="failed", reason="out of memory")
+    make("only", dataset="a", accuracy=0.1)
+    frame = frame_of(make)
+    assert frame["model"].tolist() == ["only", "good", "poor", "broken"]
+    assert frame["rank"].fillna(0).tolist() == [1, 1, 2, 0]
+    last = frame.iloc[-1]
+    assert (last["status"], last["reason"], last["seeds"], last["failed"]) == ("failed", "out of memory", 0, 1)
+    assert math.isnan(last["accuracy"])
+
+
+def test_a_failed_seed_is_counted_beside_the_finished_ones(make):
+    make(seed=0)
+    make(seed=1, status="diverged", reason="loss is NaN")
+    row = frame_of(make).iloc[0]
+    assert (row["seeds"], row["failed"], row["status"]) == (1, 1, "finished")
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({"recipe": {"epochs": 20}, "recipe_name": "long"}, "cnn long"),
+        ({"recipe": {"epochs": 20}}, "cnn (epochs=20)"),
+        ({"backend": "jax"}, "cnn (jax)"),
+        ({"weights": "imagenet:0123456789"}, "cnn (imagenet 012345)"),
+        ({"source": "1" * 64}, "cnn (source 111111)"),
+    ],
+)
+def test_what_differs_makes_a_row_of_its_own_and_names_it(make, change, label):
+    make()
+    make(**change)
+    frame = frame_of(make)
+    assert len(frame) == 2
+    assert label in frame["label"].tolist()
+    assert frame["label"].is_unique
+
+
+def test_two_recipes_of_a_model_are_told_apart_by_what_differs(make):
+    make(recipe_name="default, epochs=3, dropout=0")
+    make(recipe={"epochs": 20}, recipe_name="frozen, epochs=3, dropout=0")
+    make(recipe={"epochs": 30}, recipe_name="frozen, epochs=4, dropout=0")
+    frame = frame_of(make)
+    assert sorted(frame["label"]) == ["cnn default, epochs=3", "cnn frozen, epochs=3", "cnn frozen, epochs=4"]
+    assert "default, epochs=3, dropout=0" in frame["recipe"].tolist()
+
+
+def test_a_recipe_of_many_words_keeps_its_name_and_a_digest(make):
+    make()
+    make(recipe={"epochs": 20}, recipe_name="frozen, " + ", ".join(f"optimizer.key{i}={i}" for i in range(9)))
+    label = next(label for label in frame_of(make)["label"] if "frozen" in label)
+    assert label.startswith("cnn frozen … ") and len(label) < 30
+
+
+def test_many_differences_are_named_by_a_digest(make):
+    make()
+    make(recipe=dict.fromkeys(("augmentation", "optimizer", "schedule"), "a long value"))
+    assert frame_of(make)["variant"].str.fullmatch(r"row \w{6}").all()
+
+
+def test_folds_of_a_seed_are_pooled_before_scoring(make):
+    make(fold=0, test=exact([0, 0], [0, 0]), seconds=50)
+    make(fold=1, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]), seconds=70)
+    row = frame_of(make).iloc[0]
+    assert row["accuracy"] == 3 / 8
+    assert (row["seeds"], row["folds"], row["test_images"], row["training_seconds"]) == (1, 2, 8, 120)
+    assert "2 folds pooled" in row["badges"]
+
+
+def test_the_mean_of_folds_stands_beside_the_pooled_accuracy(make):
+    for seed, right in enumerate(([0, 0], [0, 1])):
+        make(fold=0, seed=seed, test=exact([0, 0], right))
+        make(fold=1, seed=seed, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]))
+    row = frame_of(make).iloc[0]
+    # Fold 0: 1 and 1/2, mean 3/4; fold 1: 1/6 twice.
+    assert row["fold_accuracy"] == pytest.approx((3 / 4 + 1 / 6) / 2)
+    assert row["fold_accuracy_sd"] == pytest.approx((3 / 4 - 1 / 6) / math.sqrt(2))
+    assert row["accuracy"] == pytest.approx((3 / 8 + 2 / 8) / 2)
+
+
+def test_one_fold_has_no_columns_of_folds(make):
+    make()
+    assert not [column for column in frame_of(make) if column.startswith("fold_")]
+
+
+def test_the_time_to_60_per_cent_ends_with_the_epoch_that_reached_it(make):
+    reached = next(e.epoch for e in history(40, seed=0) if e.validation_accuracy >= 0.6)
+    make(seed=0, epochs=40)
+    assert frame_of(make).iloc[0]["seconds_to_60"] == pytest.approx(3.5 * reached)
+    make(seed=1, epochs=1)  # never
+    assert math.isnan(frame_of(make).iloc[0]["seconds_to_60"])
+
+
+def test_costs_of_use_are_means_over_trials(make):
+    make()
+    (stored,) = load(make.results)
+    costs = stored.record.costs.model_copy(update={"flops": 2_000_000, "latency_p50_seconds": 0.01})
+    record = stored.record.model_copy(update={"costs": costs})
+    row = leaderboard([Stored(record, stored.path)]).iloc[0]
+    assert (row["flops"], row["latency_p50_seconds"], row["predict_images_per_second"]) == (2_000_000, 0.01, 4000)
+    assert math.isnan(row["model_bytes"]) and row["peak_memory_bytes"] == 2**30
+
+
+def test_of_a_model_that_others_trained_only_what_is_known_is_said(make):
+    make(recipe={"external": {"input_size": 64}}, recipe_name="external", weights="unknown")
+    assert frame_of(make).iloc[0]["badges"] == "official · external · 1 test view · tensorflow"
+
+
+def test_a_seed_without_all_folds_says_so(make):
+    make(fold=0, seed=0)
+    make(fold=1, seed=0)
+    make(fold=0, seed=1)
+    assert "folds missing" in frame_of(make).iloc[0]["badges"]
+
+
+def test_badges(make):
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=0)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=1)
+    assert frame_of(make).iloc[0]["badges"].split(" · ") == [
+        "synthetic",
+        "official",
+        "imagenet weights",
+        "10 test views (ten-crop)",
+        "2 seeds",
+        "selected on validation",
+        "float32",
+        "tensorflow",
+    ]
+
+
+def test_a_changed_dataset_is_another_section(make):
+    make("a")
+    make("b", fingerprint="e" * 64)
+    assert frame_of(make)["rank"].tolist() == [1, 1]
+
+
+def test_predictions_that_cannot_be_read_or_scored_are_left_out_by_name(make):
+    make("good")
+    truncated, missing, bad, short = make("truncated"), make("missing"), make("bad"), make("short")
+    (truncated / "predictions.npz").write_bytes(b"PK\x03\x04")
+    np.savez(missing / "predictions.npz", other=np.zeros(1))
+    arrays = dict(np.load(bad / "predictions.npz"))
+    np.savez(bad / "predictions.npz", **arrays | {"test_probabilities": arrays["test_probabilities"] * np.nan})
+    np.savez(short / "predictions.npz", **arrays | {"test_labels": arrays["test_labels"][:5]})
+    result = board(load(make.results))
+    assert result.frame["model"].tolist() == ["good"]
+    reasons = dict(result.left_out)
+    assert set(reasons) == {truncated, missing, bad, short}
+    assert "no test predictions" in reasons[missing]
+    assert "not finite" in reasons[bad]
+    assert "do not fit" in reasons[short]
+
+
+def test_the_identity_of_a_row_does_not_depend_on_the_others(make):
+    make(seed=3)
+    before = frame_of(make).index[0]
+    make(seed=1)
+    make("other")
+    assert before in frame_of(make).index
+
+
+def test_machine_names_everything_a_time_depends_on(make):
+    make(machine=MACHINE | {"accelerator": "Example GPU"})
+    assert frame_of(make).iloc[0]["machine"] == (
+        "Example CPU, 2 cores, 8.0 GiB memory, Example GPU; keras 3.15.0, tensorflow 2.21.0"
+    )
+
+
+def test_no_records_make_an_empty_table():
+    assert leaderboard([]).empty
+
+
+def with_clean(predictions, clean):
+    return replace(predictions, clean=np.array(clean))
+
+
+def test_the_clean_part_is_scored_on_its_own(make):
+    test = exact([0, 1, 2, 0], [0, 1, 2, 1])
+    for seed, clean in enumerate(([True, True, False, True], [False, True, False, True])):
+        make(seed=seed, test=with_clean(test, clean))
+    row = frame_of(make).iloc[0]
+    assert row["accuracy"] == 0.75
+    assert row["clean_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert row["clean_accuracy_sd"] == pytest.approx((2 / 3 - 1 / 2) / math.sqrt(2))
+    assert row["clean_test_images"] == 3
+
+
+@pytest.mark.parametrize("clean", [[True] * 4, None])
+def test_there_is_no_column_for_a_test_without_twins(make, clean):
+    test = exact([0, 1, 2, 0], [0, 1, 2, 1])
+    make(test=with_clean(test, clean) if clean else test)
+    assert not [column for column in frame_of(make) if "clean" in column]
+
+
+def test_a_mark_for_other_samples_is_left_out_and_named(make):
+    make("good")
+    make(test=with_clean(exact([0, 1], [0, 1]), [True]))
+    found = board(load(make.results))
+    assert [row.trial.architecture for row in found.rows.values()] == ["good"]
+    assert "bool (1,) marks 2 samples as clean" in found.left_out[0][1]
+
+
+def test_what_is_remarkable_about_a_split_is_a_badge_and_heads_its_section(make):
+    for fold in range(2):
+        make(dataset="ckplus", protocol="image-kfold", fold=fold, remarks=("leaky: same persons in training and test",))
+    make(dataset="ckplus", protocol="subject-kfold")
+    frame = frame_of(make)
+    assert [heading for heading, _, _ in sections(frame)] == [
+        "ckplus, protocol image-kfold (leaky: same persons in training and test)",
+        "ckplus, protocol subject-kfold",
+    ]
+    assert "image-kfold · leaky: same persons in training and test · random weights" in frame.iloc[0]["badges"]
+    assert frame["remarks"].tolist() == ["leaky: same persons in training and test", ""]

@@ -1,0 +1,137 @@
+"""Made-up records, written the way a sweep writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_bench.records import write
+from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
+
+CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+SHARES = np.array([0.137, 0.015, 0.147, 0.245, 0.165, 0.116, 0.175])  # unequal, as in FER2013
+MACHINE = {
+    "processor": "Example CPU",
+    "cores": 2,
+    "memory_bytes": 8 * 2**30,
+    "accelerator": None,
+    "versions": {"keras": "3.15.0", "tensorflow": "2.21.0"},
+}
+RECIPE = {"precision": "float32", "epochs": 10, "batch_size": 64, "test_views": 1}
+
+
+def history(epochs: int, seed: int = 0) -> list[Epoch]:
+    noise = np.random.default_rng(seed).normal(0, 0.015, (epochs, 2))
+    return [
+        Epoch(
+            epoch=i,
+            learning_rate=1e-3,
+            loss=1.9 * np.exp(-0.12 * i),
+            accuracy=min(0.99, 0.25 + 0.5 * (1 - np.exp(-0.15 * i))),
+            validation_loss=1.9 * np.exp(-0.10 * i) + 0.02 * i + noise[i - 1, 0],
+            validation_accuracy=0.25 + 0.38 * (1 - np.exp(-0.2 * i)) + noise[i - 1, 1],
+            train_seconds=3.0,
+            validation_seconds=0.5,
+        )
+        for i in range(1, epochs + 1)
+    ]
+
+
+def made_up(samples: int, accuracy: float, seed: int) -> Predictions:
+    """Predictions of unequal classes; the share of right ones comes near the accuracy asked for."""
+    rng = np.random.default_rng(seed)
+    labels = np.random.default_rng(7).choice(len(CLASSES), samples, p=SHARES).astype(np.int64)
+    logits = rng.normal(0, 1, (samples, len(CLASSES)))
+    right = rng.random(samples) < accuracy
+    winners = np.where(right, labels, (labels + rng.integers(1, len(CLASSES), samples)) % len(CLASSES))
+    logits[np.arange(samples), winners] += 5
+    return _as_predictions(labels, np.exp(logits))
+
+
+def exact(labels: list[int], predicted: list[int], classes: int = 3) -> Predictions:
+    """Predictions that say exactly these classes, with certainty."""
+    return _as_predictions(np.array(labels), np.eye(classes)[predicted])
+
+
+def _as_predictions(labels: np.ndarray, weights: np.ndarray) -> Predictions:
+    probabilities = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return Predictions(np.array([f"i{i}" for i in range(len(labels))]), labels.astype(np.int64), probabilities)
+
+
+class Maker:
+    """Writes records into one results folder."""
+
+    def __init__(self, results: Path):
+        self.results = results
+
+    def __call__(
+        self,
+        model: str = "cnn",
+        seed: int = 0,
+        *,
+        dataset: str = "fer2013",
+        protocol: str = "official",
+        fold: int = 0,
+        test: Predictions | None = None,
+        validation: Predictions | None = None,
+        accuracy: float = 0.6,
+        samples: int = 300,
+        recipe_name: str = "default",
+        recipe: dict[str, Any] | None = None,
+        weights: str = "random",
+        backend: str = "tensorflow",
+        source: str = "0" * 64,
+        fingerprint: str = "f" * 64,
+        status: str = "finished",
+        reason: str = "",
+        epochs: int = 10,
+        seconds: float = 35.0,
+        machine: dict[str, Any] = MACHINE,
+        parameters: int | None = 1_330_000,
+        remarks: tuple[str, ...] = (),
+    ) -> Path:
+        """Write one record; without given predictions, made-up ones of about the accuracy asked for."""
+        trial = Trial(
+            architecture=model,
+            source=source,
+            dataset=dataset,
+            fingerprint=fingerprint,
+            protocol=protocol,
+            fold=fold,
+            recipe_name=recipe_name,
+            recipe=RECIPE | (recipe or {}),
+            initial_weights=weights,
+            seed=seed,
+            backend=backend,
+            procedure=2,
+        )
+        finished = status == "finished"
+        validation = validation or test or made_up(samples, accuracy, seed + 1000)
+        test = test or made_up(samples, accuracy, seed)
+        record = Record(
+            trial=trial,
+            status=status,
+            reason=reason,
+            started="2030-01-01T00:00:00Z",
+            machine=machine,
+            classes=CLASSES[: test.probabilities.shape[1]],
+            samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
+            remarks=list(remarks),
+            parameters=parameters,
+            best_epoch=max(1, epochs - 2) if finished else None,
+            history=history(epochs, seed),
+            costs=Costs(
+                build_seconds=1,
+                trace_seconds=2,
+                train_seconds=seconds - 5,
+                validation_seconds=5,
+                images_per_second=1234.5,
+                predict_images_per_second=4000,
+                peak_memory_bytes=2**30,
+            )
+            if finished
+            else None,
+        )
+        return write(self.results, record, {"validation": validation, "test": test} if finished else {})

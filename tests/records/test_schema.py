@@ -1,0 +1,110 @@
+"""The key of a trial: all that determines the outcome, and nothing else."""
+
+import pytest
+
+from fer_bench.records.schema import Costs, Epoch, Record, Trial
+
+TRIAL = Trial(
+    architecture="cnn",
+    source="a" * 64,
+    dataset="fer2013",
+    fingerprint="b" * 64,
+    protocol="official",
+    fold=0,
+    recipe_name="default",
+    recipe={"epochs": 3, "optimizer": {"name": "adamw", "learning_rate": 1e-3}, "precision": "float32"},
+    initial_weights="random",
+    seed=0,
+    backend="tensorflow",
+    procedure=1,
+)
+COSTS = Costs(
+    build_seconds=1,
+    trace_seconds=2,
+    train_seconds=30,
+    validation_seconds=4,
+    images_per_second=100,
+    predict_images_per_second=None,
+    peak_memory_bytes=None,
+)
+
+
+def record(**changes) -> Record:
+    known = {"trial": TRIAL, "status": "finished", "started": "2025-01-01T00:00:00+00:00", "machine": {}}
+    return Record(**{**known, "classes": ["no", "yes"], "samples": {"training": 2}, **changes})
+
+
+def test_the_key_of_a_known_trial_stays():
+    """Whoever changes it sends every recorded trial back to training."""
+    assert TRIAL.key == "e4b2695f67b75092cbf50656f6caae1c9928ef3db7427ba1e316619cae1790d6"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "vgg16"},
+        {"source": "c" * 64},
+        {"dataset": "synthetic"},
+        {"fingerprint": "c" * 64},
+        {"protocol": "folds"},
+        {"fold": 1},
+        {"recipe": {**TRIAL.recipe, "epochs": 4}},
+        {"recipe": {**TRIAL.recipe, "optimizer": {"name": "adamw", "learning_rate": 2e-3}}},
+        {"recipe": {**TRIAL.recipe, "precision": "mixed_bfloat16"}},
+        {"initial_weights": "imagenet:0123456789abcdef"},
+        {"seed": 1},
+        {"backend": "jax"},
+        {"procedure": 2},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_the_key_depends_on_what_determines_the_outcome(change):
+    assert TRIAL.model_copy(update=change).key != TRIAL.key
+
+
+def test_every_field_decides_the_key_or_is_a_label():
+    varied = TRIAL.model_copy(update={"recipe_name": "default, epochs=3"})
+    assert varied.key == TRIAL.key
+    outcome = set(Trial.model_fields) - {"recipe_name"}
+    assert outcome == {
+        *("architecture", "source", "dataset", "fingerprint", "protocol", "fold", "recipe", "initial_weights"),
+        *("seed", "backend", "procedure"),
+    }, "a new field needs a line in the test above, or a place among the labels"
+
+
+def test_the_order_of_a_recipes_keys_has_no_part_in_the_key():
+    assert TRIAL.model_copy(update={"recipe": dict(reversed(TRIAL.recipe.items()))}).key == TRIAL.key
+
+
+def test_a_record_comes_back_from_its_file_with_the_same_key():
+    epoch = Epoch(
+        epoch=1,
+        learning_rate=1e-7,
+        loss=1 / 3,
+        accuracy=0.1,
+        validation_loss=2.0,
+        validation_accuracy=0.3,
+        train_seconds=1,
+        validation_seconds=1,
+    )
+    before = record(history=[epoch], costs=COSTS)
+    after = Record.model_validate_json(before.model_dump_json())
+    assert after == before
+    assert after.trial.key == TRIAL.key
+
+
+def test_a_record_from_before_some_costs_were_measured_still_loads():
+    text = record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch"}})
+    costs = Record.model_validate_json(text).costs
+    assert costs == COSTS and costs.flops is costs.model_bytes is costs.latency_p95_seconds is None
+
+
+def test_wall_clock_is_training_and_validation_alone():
+    assert record(costs=COSTS).wall_clock_seconds == 34
+    assert record(status="failed", reason="no memory").wall_clock_seconds is None
+
+
+def test_a_trial_names_itself():
+    assert str(TRIAL) == "cnn on fer2013 (official, seed 0)"
+    assert "fold 3" in str(TRIAL.model_copy(update={"fold": 3}))
+    assert TRIAL.precision == "float32"

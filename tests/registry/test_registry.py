@@ -1,0 +1,222 @@
+"""Entries are found without running them, and every mistake in them is one clear sentence."""
+
+import sys
+import types
+
+import pytest
+
+from fer_bench.core.errors import UserError
+from fer_bench.registry.registry import Registry
+
+HEAD = "from house import register_tool\n\n"
+HAMMER = '''
+@register_tool("hammer", weight=2, uses=["nails", "glass"])
+def hammer(x):
+    """Hits.
+
+    Hard.
+    """
+    return x + 1
+'''
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of tools whose decorator files import as `house.register_tool`."""
+    made = Registry("tool")
+    house = types.ModuleType("house")
+    house.register_tool = made.register
+    monkeypatch.setitem(sys.modules, "house", house)
+    return made
+
+
+def write(path, text):
+    path.write_text(HEAD + text)
+    return path
+
+
+def test_scan_lists_without_running(registry, tmp_path):
+    ran = tmp_path / "ran"
+    write(tmp_path / "a.py", f"open({str(ran)!r}, 'w')\nimport keras_that_is_not_there\nraise SystemExit\n{HAMMER}")
+    registry.scan(tmp_path)
+    entry = registry.get("hammer")
+    assert not ran.exists()
+    assert entry.summary == "Hits."  # the first line of the docstring
+    assert entry.doc.splitlines()[-1] == "Hard."
+    assert entry.options == {"weight": 2, "uses": ["nails", "glass"]}
+    assert (entry.file, entry.function, entry.module) == ((tmp_path / "a.py").resolve(), "hammer", None)
+
+
+def test_scan_finds_every_form_of_the_decorator_and_nothing_else(registry, tmp_path):
+    write(
+        tmp_path / "a.py",
+        "import house\n"
+        "@house.register_tool('plane')\n@staticmethod\ndef plane(): pass\n"
+        "@register_toolbox('box')\ndef box(): pass\n"
+        "def saw(): pass\n"
+        "class Kit:\n    @register_tool('inner')\n    def inner(self): pass\n",
+    )
+    registry.scan(tmp_path)
+    assert registry.names() == ["plane"]
+    assert registry.get("plane").summary == ""
+
+
+def test_scan_of_a_folder_names_modules_of_its_package_in_order(registry, tmp_path):
+    write(tmp_path / "b.py", "@register_tool('b')\ndef b(): pass\n")
+    write(tmp_path / "a.py", "@register_tool('z')\ndef z(): pass\n")
+    registry.scan(tmp_path, package="shed")
+    assert [(e.name, e.module) for e in registry] == [("b", "shed.b"), ("z", "shed.a")]
+    assert "b" in registry and "a" not in registry
+
+
+def test_the_file_of_a_package_itself_is_named_as_the_package(registry, tmp_path):
+    write(tmp_path / "__init__.py", "@register_tool('saw')\ndef saw(): pass\n")
+    file = write(tmp_path / "a.py", "@register_tool('rasp')\ndef rasp(): pass\n")
+    registry.scan(tmp_path, package="shed")
+    assert [(e.name, e.module) for e in registry] == [("rasp", "shed.a"), ("saw", "shed")]
+    other = Registry("tool")
+    other.scan(file, package="shed.a")
+    assert other.get("rasp").module == "shed.a"
+
+
+def test_what_is_added_later_is_there_when_it_is_asked_for(registry, tmp_path):
+    file = write(tmp_path / "a.py", HAMMER)
+    calls = []
+    registry.add_later(lambda: (calls.append(1), registry.scan(file)))
+    assert calls == []
+    assert registry.match("h*") == ["hammer"] and "hammer" in registry and registry.get("hammer")
+    assert calls == [1]
+
+
+def test_a_file_with_a_mistake_adds_nothing(registry, tmp_path):
+    write(tmp_path / "a.py", HAMMER)
+    write(tmp_path / "b.py", "@register_tool(5)\ndef x(): pass\n")
+    with pytest.raises(UserError):
+        registry.scan(tmp_path)
+    assert registry.names() == []
+
+
+def test_a_file_outside_is_registered_and_its_function_works(registry, tmp_path):
+    file = write(tmp_path / "outside.py", HAMMER)
+    registry.scan(file)
+    assert registry.function("hammer")(1) == 2
+    assert registry.function("hammer") is registry.function("hammer")
+
+
+def test_a_decorator_that_runs_after_the_scan_is_no_second_registration(registry, tmp_path):
+    file = write(tmp_path / "outside.py", HAMMER)
+    registry.scan(file)
+    registry.function("hammer")
+    registry.scan(file)
+    assert registry.names() == ["hammer"]
+
+
+def test_a_linked_file_works(registry, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "folder").mkdir()
+    real = write(tmp_path / "elsewhere" / "mine.py", HAMMER)
+    (tmp_path / "folder" / "mine.py").symlink_to(real)
+    registry.scan(tmp_path / "folder")
+    assert registry.function("hammer")(1) == 2
+
+
+def test_a_function_registered_by_hand_works(registry):
+    @registry.register("rake", tines=5)
+    def rake():
+        """Gathers leaves.
+
+        In autumn.
+        """
+        return "leaves"
+
+    assert registry.function("rake")() == "leaves"
+    assert registry.get("rake").summary == "Gathers leaves."
+    assert registry.get("rake").options == {"tines": 5}
+
+
+def test_a_name_used_twice_names_both_places(registry, tmp_path):
+    first = write(tmp_path / "a.py", HAMMER)
+    second = write(tmp_path / "b.py", "\n\n" + HAMMER.replace("def hammer", "def sledge"))
+    with pytest.raises(UserError) as raised:
+        registry.scan(tmp_path)
+    message = str(raised.value)
+    assert "tool 'hammer' is registered twice" in message
+    assert f"{first.resolve()}:5" in message and f"{second.resolve()}:7" in message
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        "@register_tool('x', weight=heavy)",
+        "@register_tool('x', weight=1 + len('a'))",
+        "@register_tool('x', **more)",
+        "@register_tool('x', sizes={[]: 1})",
+        "@register_tool('x', 'y')",
+        "@register_tool(name='x')",
+        "@register_tool(5)",
+        "@register_tool()",
+    ],
+)
+def test_what_cannot_be_listed_without_running_is_a_clear_error(registry, tmp_path, decorator):
+    file = write(tmp_path / "a.py", f"{decorator}\ndef x(): pass\n")
+    with pytest.raises(UserError, match="takes one name and literal options") as raised:
+        registry.scan(tmp_path)
+    assert f"{file.resolve()}, line 3" in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"def broken(:\n", b"x = '\xff'\n", b"x = 1\0\n"])
+def test_a_file_that_does_not_parse_is_named(registry, tmp_path, content):
+    (tmp_path / "broken.py").write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.py is not valid Python"):
+        registry.scan(tmp_path)
+
+
+def test_a_missing_file_is_named(registry, tmp_path):
+    with pytest.raises(UserError, match=r"No tool file or folder at .*nowhere\.py"):
+        registry.scan(tmp_path / "nowhere.py")
+
+
+def test_a_decorator_that_the_import_does_not_reach_is_named(registry, tmp_path):
+    registry.scan(write(tmp_path / "a.py", f"register_tool = lambda *a, **k: lambda f: f\n{HAMMER}"))
+    with pytest.raises(UserError, match="does not register it when imported"):
+        registry.function("hammer")
+
+
+@pytest.fixture
+def full(registry, tmp_path):
+    names = ("vgg16", "vgg19", "cnn", "cnn_lstm")
+    write(tmp_path / "a.py", "".join(f"@register_tool('{n}')\ndef {n}(): pass\n" for n in names))
+    registry.scan(tmp_path)
+    return registry
+
+
+@pytest.mark.parametrize("ask", ["get", "match", "function"])
+def test_an_unknown_name_suggests_the_near_ones(full, ask):
+    with pytest.raises(UserError, match=r"Unknown tool 'vgg91': did you mean vgg19 or vgg16\?"):
+        getattr(full, ask)("vgg91")
+
+
+def test_a_name_that_is_like_none_lists_them_all(full):
+    with pytest.raises(UserError, match="Unknown tool 'qqq': there are cnn, cnn_lstm, vgg16, vgg19"):
+        full.get("qqq")
+    with pytest.raises(UserError, match="there are none"):
+        Registry("saw").get("any")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("vgg*", ["vgg16", "vgg19"]),
+        ("cnn", ["cnn"]),
+        ("*n*", ["cnn", "cnn_lstm"]),
+        ("vgg1[69]", ["vgg16", "vgg19"]),
+        ("all", ["cnn", "cnn_lstm", "vgg16", "vgg19"]),
+    ],
+)
+def test_patterns(full, pattern, names):
+    assert full.match(pattern) == names
+
+
+def test_a_pattern_without_a_match_is_an_error(full):
+    with pytest.raises(UserError, match=r"Unknown tool 'vit\*'"):
+        full.match("vit*")

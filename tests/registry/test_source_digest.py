@@ -1,0 +1,227 @@
+"""The digest follows what a function does: all of that, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from fer_bench.registry import source_digest
+from fer_bench.registry.source_digest import digest
+
+LAYERS = '''
+"""Blocks."""
+
+from architectures.deeper import sharpen
+
+WIDTH = 3
+DEPTH, HEIGHT = 4, 5
+UNUSED = 1
+
+
+def block(x):
+    """A block."""
+    return sharpen(x) * WIDTH
+
+
+class Gate(Base):
+    """A gate."""
+
+    size = DEPTH
+
+    def call(self, x):
+        """Call it."""
+        return x * self.size
+
+
+def elsewhere(x):
+    return x
+'''
+
+DEEPER = """
+RATE = 2
+
+
+def sharpen(x):
+    return finish(x) * RATE
+
+
+def finish(x):
+    return x - 1
+"""
+
+MODEL = '''
+"""A family."""
+
+from architectures.layers import Gate, block
+from fer_bench.registry.architectures import register_architecture
+
+STEPS = 3
+TOTAL = STEPS * 2
+
+
+@register_architecture("net", family="test", recipe={"epochs": 3})
+def net(inputs, recipe):
+    """A network."""
+    for _ in range(TOTAL):
+        inputs = helper(inputs)
+    return Gate()(inputs)
+
+
+def helper(x):
+    return block(x)  # the block
+
+
+@register_architecture("neighbour", family="test")
+def neighbour(inputs, recipe):
+    return inputs + 1
+'''
+
+FILES = {"model.py": MODEL, "layers.py": LAYERS, "deeper.py": DEEPER}
+
+
+@pytest.fixture
+def digest_of(tmp_path, monkeypatch):
+    """The digest of `net` in files with a text replaced: `digest_of("layers.py", "x", "y")`; without, as they are."""
+    monkeypatch.setattr(source_digest, "SHARED", tmp_path / "architectures")  # the project's own has a layers.py too
+    count = 0
+
+    def make(file: str = "", old: str = "", new: str = "", function: str = "net", files: dict = FILES) -> str:
+        nonlocal count
+        count += 1
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for name, text in files.items():
+            assert name != file or old in text
+            (folder / name).write_text(text.replace(old, new) if name == file else text)
+        return digest(folder / "model.py", function)
+
+    return make
+
+
+def test_a_digest_is_64_hexadecimal_digits_and_the_same_everywhere(digest_of):
+    assert len(digest_of()) == 64 and int(digest_of(), 16)
+    assert digest_of() == digest_of()
+
+
+def test_the_digest_of_a_known_source_stays(tmp_path):
+    """On every version of Python: results that merge from several machines hang on it."""
+    file = tmp_path / "known.py"
+    file.write_text(
+        "class Layer(Base, axis=-1):\n    size: int = 3\n\n"
+        "def known(x, *, scale=None, **more):\n    with one(x) as y:\n        return [Layer()(y[1:]), f'{x!r}', ...]\n"
+    )
+    assert digest(file, "known") == "5c3592133f334a602f73f2c8343ff43460822553580460595116e26146901606"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("model.py", "# the block", "# the one and only block"),
+        ("model.py", '"""A network."""', '"""A deep network.\n\n    Of layers.\n    """'),
+        ("model.py", '    """A network."""\n', ""),
+        ("model.py", '"""A family."""', ""),
+        ("model.py", "range(TOTAL)", "range(\n        TOTAL,\n    )"),
+        ("model.py", 'recipe={"epochs": 3}', 'recipe={"epochs": 5}, paper="A. Author"'),
+        ("model.py", "return inputs + 1", "return inputs + 2"),
+        ("model.py", "def neighbour", "def another"),
+        ("layers.py", '"""A gate."""', '"""Opens and shuts."""'),
+        ("layers.py", '"""Call it."""', ""),
+        ("layers.py", "UNUSED = 1", "UNUSED = 2"),
+        ("layers.py", "def elsewhere(x):\n    return x", "def elsewhere(x):\n    return -x"),
+    ],
+    ids=lambda text: text.strip().splitlines()[0][:30] if text.strip() else "-",
+)
+def test_what_has_no_bearing_on_the_outcome_changes_nothing(digest_of, file, old, new):
+    assert digest_of(file, old, new) == digest_of()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("model.py", "return Gate()(inputs)", "return Gate()(2 * inputs)"),
+        ("model.py", "return block(x)", "return block(block(x))"),
+        ("model.py", "STEPS = 3", "STEPS = 4"),
+        ("layers.py", "x * self.size", "x + self.size"),
+        ("layers.py", "class Gate(Base)", "class Gate(Other)"),
+        ("layers.py", "DEPTH, HEIGHT = 4, 5", "DEPTH, HEIGHT = 6, 5"),
+        ("layers.py", "WIDTH = 3", "WIDTH = 9"),
+        ("deeper.py", "RATE = 2", "RATE = 3"),
+        ("deeper.py", "return x - 1", "return x - 2"),
+    ],
+    ids=[
+        "the function",
+        "a helper of the same file",
+        "a constant behind a constant",
+        "a layer of another file",
+        "the base of a layer",
+        "a constant given with another",
+        "a constant of another file",
+        "a constant of a third file",
+        "a helper of a helper of a third file",
+    ],
+)
+def test_what_decides_the_outcome_changes_it(digest_of, file, old, new):
+    assert digest_of(file, old, new) != digest_of()
+
+
+def test_neighbours_differ(digest_of):
+    assert digest_of() != digest_of(function="neighbour")
+
+
+IMPORTS = {
+    "from": ("from architectures.layers import block", "block(x)"),
+    "from as": ("from architectures.layers import block as b", "b(x)"),
+    "relative": ("from .layers import block", "block(x)"),
+    "bare": ("from layers import block", "block(x)"),
+    "module": ("from architectures import layers_of_mine as blocks", "blocks.block(x)"),
+    "relative module": ("from . import layers", "layers.block(x)"),
+    "dotted": ("import architectures.layers", "architectures.layers.block(x)"),
+    "dotted as": ("import architectures.layers as blocks", "blocks.block(x)"),
+    "star": ("from architectures.layers import *", "block(x)"),
+    "inside": ("", "block(x)"),
+    "passed on": ("from architectures.door import block", "block(x)"),
+}
+
+
+@pytest.mark.parametrize(("line", "call"), IMPORTS.values(), ids=IMPORTS)
+def test_every_way_of_importing_a_block_is_followed(digest_of, line, call):
+    inside = "    from architectures.layers import block\n" if not line else ""
+    files = {
+        "model.py": f"{line}\n\ndef net(x):\n{inside}    return {call}\n",
+        "layers.py": LAYERS,
+        "layers_of_mine.py": LAYERS,
+        "deeper.py": DEEPER,
+        "door.py": "from architectures.layers import block\n",
+    }
+    names = "layers_of_mine.py" if "of_mine" in line else "layers.py"
+    assert digest_of(names, "* WIDTH", "+ WIDTH", files=files) != digest_of(files=files)
+    assert digest_of(names, "UNUSED = 1", "UNUSED = 2", files=files) == digest_of(files=files)
+    assert digest_of("deeper.py", "RATE = 2", "RATE = 3", files=files) != digest_of(files=files)
+
+
+def test_a_file_outside_is_followed_into_the_shared_blocks(tmp_path, monkeypatch):
+    def make(number: int, width: int) -> str:
+        shared = tmp_path / str(number) / "architectures"
+        shared.mkdir(parents=True)
+        (shared / "layers.py").write_text(f"WIDTH = {width}\n\ndef block(x):\n    return x * WIDTH\n")
+        outside = tmp_path / str(number) / "mine.py"
+        outside.write_text("from architectures.layers import block\n\ndef net(x):\n    return block(x)\n")
+        monkeypatch.setattr(source_digest, "SHARED", shared)
+        return digest(outside, "net")
+
+    assert make(1, 3) == make(2, 3)
+    assert make(3, 4) != make(4, 3)
+
+
+def test_definitions_within_a_condition_count(digest_of):
+    text = "try:\n    import fast\n    SIZE = 1\nexcept ImportError:\n    def SIZE():\n        return 2\n"
+    files = {"model.py": f"{text}SIZES = [SIZE]\nSIZES += [3]\n\ndef net(x):\n    return SIZES\n"}
+    assert len({digest_of(files=files), *(digest_of("model.py", a, "7", files=files) for a in "123")}) == 4
+
+
+def test_recursion_and_circles_end(digest_of):
+    files = {"model.py": "def net(x):\n    return other(x)\n\ndef other(x):\n    return net(other(x))\n"}
+    assert digest_of(files=files) != digest_of("model.py", "net(other(x))", "other(x)", files=files)
+
+
+def test_the_shared_folder_is_the_projects():
+    assert (source_digest.SHARED / "layers.py").is_file() and Path(source_digest.SHARED).name == "architectures"
