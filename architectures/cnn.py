@@ -18,8 +18,8 @@ from fer_bench.registry.architectures import register_architecture
     "cnn_small",
     family="cnn",
     input_sizes=(32, 48, 64),
-    parameters=316_647,
-    reference_speed=590,
+    num_parameters=316_647,
+    reference_images_per_second=590,
     recipe={"dropout": 0.2},
 )
 def cnn_small(inputs, recipe):
@@ -34,8 +34,8 @@ def cnn_small(inputs, recipe):
     "cnn",
     family="cnn",
     input_sizes=(32, 48, 64),
-    parameters=1_167_015,
-    reference_speed=295,
+    num_parameters=1_167_015,
+    reference_images_per_second=295,
     recipe={"dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn(inputs, recipe):
@@ -54,8 +54,8 @@ def cnn(inputs, recipe):
     family="cnn",
     paper="Hu et al., Squeeze-and-Excitation Networks, CVPR 2018",
     input_sizes=(32, 48, 64),
-    parameters=4_986_201,
-    reference_speed=168,
+    num_parameters=4_986_201,
+    reference_images_per_second=168,
     recipe={"epochs": 40, "dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn_deep(inputs, recipe):
@@ -75,8 +75,8 @@ def cnn_deep(inputs, recipe):
     family="cnn",
     paper="LeCun et al., 1998; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(32, 48, 64),
-    parameters=610_567,
-    reference_speed=1140,
+    num_parameters=610_567,
+    reference_images_per_second=1140,
 )
 def cnn_rnn(inputs, recipe):
     """Two convolutions of 32 and 64 filters with max pooling, then two LSTM layers of 128 units, as students build it.

@@ -11,8 +11,8 @@ from fer_bench.registry.architectures import register_architecture
     family="cnn-lstm",
     paper="Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(32, 48, 64),
-    parameters=553_511,
-    reference_speed=570,
+    num_parameters=553_511,
+    reference_images_per_second=570,
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""
@@ -28,8 +28,8 @@ def cnn_lstm(inputs, recipe):
     family="cnn-lstm",
     paper="Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",
     input_sizes=(32, 48, 64),
-    parameters=439_079,
-    reference_speed=570,
+    num_parameters=439_079,
+    reference_images_per_second=570,
 )
 def cnn_gru(inputs, recipe):
     """The convolutions of cnn_lstm; the rows of their feature map as a sequence for a GRU. Cho et al., EMNLP 2014."""
@@ -42,8 +42,8 @@ def cnn_gru(inputs, recipe):
     family="cnn-lstm",
     paper="Schuster & Paliwal, Bidirectional Recurrent Neural Networks, IEEE Transactions on Signal Processing 1997",
     input_sizes=(32, 48, 64),
-    parameters=1_013_671,
-    reference_speed=670,
+    num_parameters=1_013_671,
+    reference_images_per_second=670,
 )
 def cnn_bilstm(inputs, recipe):
     """The convolutions of cnn_lstm; one LSTM down the rows, one up. Schuster & Paliwal, IEEE TSP 1997."""
@@ -56,8 +56,8 @@ def cnn_bilstm(inputs, recipe):
     family="cnn-lstm",
     paper="Bahdanau et al., Neural Machine Translation by Jointly Learning to Align and Translate, ICLR 2015",
     input_sizes=(32, 48, 64),
-    parameters=561_930,
-    reference_speed=740,
+    num_parameters=561_930,
+    reference_images_per_second=740,
 )
 def cnn_lstm_attention(inputs, recipe):
     """cnn_lstm with spatial attention on its feature map and attention over the LSTM's outputs. Ours."""

@@ -12,8 +12,8 @@ from fer_bench.registry.architectures import register_architecture
     weights="imagenet",
     paper="Liu et al., A ConvNet for the 2020s, CVPR 2022",
     input_sizes=(32, 48, 96, 224),
-    parameters=27_828_583,
-    reference_speed=20,
+    num_parameters=27_828_583,
+    reference_images_per_second=20,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4, "weight_decay": 0.05}},
 )
 def convnext_tiny(inputs, recipe):

@@ -12,8 +12,8 @@ from fer_bench.registry.architectures import register_architecture
     weights="imagenet",
     paper="Huang et al., Densely Connected Convolutional Networks, CVPR 2017",
     input_sizes=(32, 48, 96, 224),
-    parameters=7_048_775,
-    reference_speed=142,
+    num_parameters=7_048_775,
+    reference_images_per_second=142,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def densenet121(inputs, recipe):

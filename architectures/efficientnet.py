@@ -21,8 +21,8 @@ from fer_bench.registry.architectures import register_architecture
     weights="imagenet",
     paper="Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",
     input_sizes=(32, 48, 96, 224),
-    parameters=4_063_658,
-    reference_speed=270,
+    num_parameters=4_063_658,
+    reference_images_per_second=270,
     recipe={"epochs": 20},
 )
 def efficientnet_b0(inputs, recipe):

@@ -12,8 +12,8 @@ from fer_bench.registry.architectures import register_architecture
     weights="imagenet",
     paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017",
     input_sizes=(32, 48, 96, 224),
-    parameters=3_240_135,
-    reference_speed=500,
+    num_parameters=3_240_135,
+    reference_images_per_second=500,
     recipe={"epochs": 20},
 )
 def mobilenet(inputs, recipe):
@@ -27,8 +27,8 @@ def mobilenet(inputs, recipe):
     weights="imagenet",
     paper="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
     input_sizes=(32, 48, 96, 224),
-    parameters=2_272_071,
-    reference_speed=450,
+    num_parameters=2_272_071,
+    reference_images_per_second=450,
     recipe={"epochs": 20},
 )
 def mobilenet_v2(inputs, recipe):

@@ -24,8 +24,8 @@ from fer_bench.registry.architectures import register_architecture
     family="resnet",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     input_sizes=(32, 40, 44, 48),
-    parameters=11_180_871,
-    reference_speed=24,
+    num_parameters=11_180_871,
+    reference_images_per_second=24,
     recipe={"dropout": 0.5},
 )
 def resnet18(inputs, recipe):
@@ -44,8 +44,8 @@ def resnet18(inputs, recipe):
     weights="imagenet",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     input_sizes=(32, 48, 96, 224),
-    parameters=23_610_247,
-    reference_speed=103,
+    num_parameters=23_610_247,
+    reference_images_per_second=103,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50(inputs, recipe):
@@ -60,8 +60,8 @@ def resnet50(inputs, recipe):
     backbone="resnet50",
     paper="Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018",
     input_sizes=(32, 48, 96, 224),
-    parameters=26_142_823,
-    reference_speed=89,
+    num_parameters=26_142_823,
+    reference_images_per_second=89,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_cbam(inputs, recipe):
@@ -79,8 +79,8 @@ def resnet50_cbam(inputs, recipe):
     backbone="resnet50",
     paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(40, 48, 96, 224),
-    parameters=25_958_023,
-    reference_speed=96,
+    num_parameters=25_958_023,
+    reference_images_per_second=96,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_lstm(inputs, recipe):
@@ -99,8 +99,8 @@ def resnet50_lstm(inputs, recipe):
     backbone="resnet50",
     paper="He et al., CVPR 2016; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(40, 48, 96, 224),
-    parameters=25_974_634,
-    reference_speed=88,
+    num_parameters=25_974_634,
+    reference_images_per_second=88,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_lstm_attention(inputs, recipe):

@@ -9,11 +9,11 @@ from fer_bench.registry.architectures import register_architecture
 @register_architecture(
     "sequence_lstm",
     family="sequence",
-    takes="sequences",
+    input_kind="sequences",
     paper="Donahue et al., Long-term Recurrent Convolutional Networks for Visual Recognition, CVPR 2015",
     input_sizes=(32, 48, 64),
-    parameters=481_319,
-    reference_speed=79,
+    num_parameters=481_319,
+    reference_images_per_second=79,
     recipe={"batch_size": 16},
 )
 def sequence_lstm(inputs, recipe):
@@ -24,11 +24,11 @@ def sequence_lstm(inputs, recipe):
 @register_architecture(
     "sequence_gru",
     family="sequence",
-    takes="sequences",
+    input_kind="sequences",
     paper="Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",
     input_sizes=(32, 48, 64),
-    parameters=440_615,
-    reference_speed=79,
+    num_parameters=440_615,
+    reference_images_per_second=79,
     recipe={"batch_size": 16},
 )
 def sequence_gru(inputs, recipe):
@@ -39,11 +39,11 @@ def sequence_gru(inputs, recipe):
 @register_architecture(
     "sequence_lstm_attention",
     family="sequence",
-    takes="sequences",
+    input_kind="sequences",
     paper="Bahdanau et al., Neural Machine Translation by Jointly Learning to Align and Translate, ICLR 2015",
     input_sizes=(32, 48, 64),
-    parameters=489_639,
-    reference_speed=79,
+    num_parameters=489_639,
+    reference_images_per_second=79,
     recipe={"batch_size": 16},
 )
 def sequence_lstm_attention(inputs, recipe):

@@ -13,8 +13,8 @@ from fer_bench.registry.architectures import register_architecture
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
-    parameters=14_720_327,
-    reference_speed=52,
+    num_parameters=14_720_327,
+    reference_images_per_second=52,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg16(inputs, recipe):
@@ -28,8 +28,8 @@ def vgg16(inputs, recipe):
     weights="imagenet",
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
-    parameters=20_030_023,
-    reference_speed=41,
+    num_parameters=20_030_023,
+    reference_images_per_second=41,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg19(inputs, recipe):
@@ -42,8 +42,8 @@ def vgg19(inputs, recipe):
     family="vgg",
     paper="Khaireddin & Chen, Facial Emotion Recognition: State of the Art Performance on FER2013, 2021",
     input_sizes=(32, 40, 44, 48),
-    parameters=40_378_439,
-    reference_speed=56,
+    num_parameters=40_378_439,
+    reference_images_per_second=56,
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
 )
 def vgg_fer(inputs, recipe):

@@ -12,8 +12,8 @@ from fer_bench.registry.architectures import register_architecture
     paper="Arriaga, Valdenegro-Toro & Plöger, Real-time Convolutional Neural Networks for Emotion and Gender "
     "Classification, 2017",
     input_sizes=(32, 48, 64),
-    parameters=58_423,
-    reference_speed=950,
+    num_parameters=58_423,
+    reference_images_per_second=950,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
 )
 def mini_xception(inputs, recipe):
@@ -35,8 +35,8 @@ def mini_xception(inputs, recipe):
     paper="Arriaga, Valdenegro-Toro & Plöger, Real-time Convolutional Neural Networks for Emotion and Gender "
     "Classification, 2017",
     input_sizes=(32, 48, 64),
-    parameters=208_871,
-    reference_speed=460,
+    num_parameters=208_871,
+    reference_images_per_second=460,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
 )
 def big_xception(inputs, recipe):

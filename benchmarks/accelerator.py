@@ -61,7 +61,7 @@ def train(name: str, way: str, precision: str, seeds: Sequence[int], steps: int,
     own = {"epochs": epochs, "initial_weights": "random", "precision": precision, "patience": None}
     recipe = resolve(entry.recipe, own)
     rng = np.random.default_rng(0)
-    shape = (8, *IMAGE) if entry.takes == "sequences" else IMAGE
+    shape = (8, *IMAGE) if entry.input_kind == "sequences" else IMAGE
     images = rng.integers(0, 256, (steps * recipe.batch_size, *shape), dtype=np.uint8)
     labels = rng.integers(0, CLASSES, len(images))
     keras.config.set_dtype_policy(precision)
@@ -95,7 +95,7 @@ def train(name: str, way: str, precision: str, seeds: Sequence[int], steps: int,
         "slowest": rates[0],
         "fastest": rates[-1],
         "build_seconds": built,
-        "trace_seconds": len(seeds) * fitted[0].trace_seconds,
+        "compile_seconds": len(seeds) * fitted[0].compile_seconds,
         "flops": count_flops(models[0]),
         "batch": recipe.batch_size,
         "input_size": recipe.input_size,
@@ -159,7 +159,7 @@ def main(models: str, ways: str, precisions: str, seeds: str, steps: int, epochs
                         click.echo(
                             f"{name:24} {way:9} {precision:15} {count} seeds {made['images_per_second']:9.0f} images/s "
                             f"({made['slowest']:.0f} to {made['fastest']:.0f}) {share:6.2%} of the matrix rate, "
-                            f"compiled in {made['trace_seconds']:.0f} s, {time.perf_counter() - began:.0f} s in all"
+                            f"compiled in {made['compile_seconds']:.0f} s, {time.perf_counter() - began:.0f} s in all"
                         )
                     rows.append(made)
                     output.write_text(json.dumps({"machine": describe_machine("jax"), "rates": rates, "rows": rows}))

@@ -64,10 +64,10 @@ def write_csv(folder: Path, data_dir: Path | None, images: int) -> str:
 
     The first rows of the real file of each part, or random ones. Returns which.
     """
-    from fer_bench.datasets import Places, find
+    from fer_bench.datasets import DataConfig, find
 
     wanted = {usage: images if usage == USAGES[0] else min(MOST_HELD_OUT, images // 2) for usage in USAGES}
-    source = find("fer2013", Places(data_dir)) if data_dir else None
+    source = find("fer2013", DataConfig(data_dir)) if data_dir else None
     real = source is not None and source.suffix == ".csv"
     with (folder / "fer2013.csv").open("w") as file:
         file.write("emotion,pixels,Usage\n")

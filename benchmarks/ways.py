@@ -17,7 +17,7 @@ import pandas as pd
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from fer_bench.config.recipe import Augmentation, Recipe
-from fer_bench.datasets import Places, load
+from fer_bench.datasets import DataConfig, load
 from fer_bench.protocols.official import official
 from fer_bench.training import loop
 from fer_bench.training.predict import Predicted
@@ -184,7 +184,7 @@ def generator(augmentation: Augmentation) -> ImageDataGenerator:
 def ours_from_csv(folder: Path, name: str, recipe: Recipe, seed: int, cache: Path) -> dict[str, float]:
     """From a csv file, through an empty cache, to the probabilities of its test images."""
     began = time.perf_counter()
-    dataset = load("fer2013", Places(folder, cache))
+    dataset = load("fer2013", DataConfig(folder, cache))
     fold = next(official(dataset, seed))
     read = time.perf_counter()
     model = build_model(name, recipe, SHAPE, CLASSES)
@@ -198,7 +198,7 @@ def ours_from_csv(folder: Path, name: str, recipe: Recipe, seed: int, cache: Pat
         "images": len(fold.training) * recipe.epochs,
         "validation_accuracy": max(epoch.validation_accuracy for epoch in fitted.history),
         "test_accuracy": float(np.mean(tested.probabilities.argmax(1) == dataset.labels[fold.test])),
-        "trace_seconds": fitted.trace_seconds,
+        "compile_seconds": fitted.compile_seconds,
         "train_seconds": sum(epoch.train_seconds for epoch in fitted.history),
     }
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fer_bench import records
 from fer_bench.config.experiment import Experiment, save
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.leaderboard.leaderboard import plural
 from fer_bench.report.markdown import to_terminal
 from fer_bench.report.write import not_drawn, read_board, write_board
@@ -23,7 +23,7 @@ from fer_bench.sweep.calibrate import calibrate
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.options import Ground, Manner, in_turn, processes_of, survey
 from fer_bench.sweep.pending import Todo, clear_checkpoints, damaged, open_results, todo
-from fer_bench.sweep.plan import Plan, Planned, make_plan
+from fer_bench.sweep.plan import Plan, PlannedTrial, make_plan
 from fer_bench.sweep.progress import View, duration
 from fer_bench.sweep.queue import LOGS
 from fer_bench.sweep.run import Ended, SweepWatcher, Ways, run
@@ -34,7 +34,7 @@ from fer_bench.training.weights import weights_folder
 
 def sweep_and_report(
     experiment: Experiment,
-    places: Places,
+    places: DataConfig,
     weights_dir: Path | None,
     results: Path,
     console: Console,
@@ -72,7 +72,7 @@ def _run_damaged(
     plan: Plan,
     results: Path,
     manner: Manner,
-    places: Places,
+    places: DataConfig,
     console: Console,
     import_keras: Callable[[], None],
 ) -> None:
@@ -90,7 +90,7 @@ def _run(
     results: Path,
     manner: Manner,
     ground: Ground,
-    places: Places,
+    places: DataConfig,
     console: Console,
 ) -> Ended:
     def say(text: str) -> None:
@@ -121,8 +121,8 @@ def _run(
 
 
 def _tell_budget(
-    kept: list[Planned],
-    left_out: list[Planned],
+    kept: list[PlannedTrial],
+    left_out: list[PlannedTrial],
     estimator: Estimator,
     budget: Budget,
     say: Callable[[str], None],

@@ -150,7 +150,7 @@ def trial_of() -> Callable[..., Trial]:
         quick = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.02}}
         return Trial(
             architecture=architecture,
-            source=source_digest(architecture) if architecture in ARCHITECTURES else "0" * 64,
+            source_digest=source_digest(architecture) if architecture in ARCHITECTURES else "0" * 64,
             dataset="made",
             fingerprint="made-fingerprint",
             protocol="official",
@@ -160,7 +160,7 @@ def trial_of() -> Callable[..., Trial]:
             initial_weights="random",
             seed=seed,
             backend="tensorflow",
-            procedure=2,
+            procedure_version=2,
         )
 
     return make
@@ -179,13 +179,13 @@ class StubWatcher:
     def elsewhere(self, planned) -> None:
         self.events.append(("elsewhere", planned.trial.architecture))
 
-    def step(self, step: int, steps: int, loss: float) -> None:
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
         self.events.append(("step", step, steps))
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
         self.events.append(("epoch", epoch.epoch, epochs))
 
-    def ends(self, record: Record) -> None:
+    def on_trial_end(self, record: Record) -> None:
         self.events.append(("trial ends", record.status))
 
 

@@ -95,7 +95,7 @@ class Maker:
         """Write one record; without given predictions, made-up ones of about the accuracy asked for."""
         trial = Trial(
             architecture=model,
-            source=source,
+            source_digest=source,
             dataset=dataset,
             fingerprint=fingerprint,
             protocol=protocol,
@@ -105,7 +105,7 @@ class Maker:
             initial_weights=weights,
             seed=seed,
             backend=backend,
-            procedure=2,
+            procedure_version=2,
         )
         finished = status == "finished"
         validation = validation or test or made_up(samples, accuracy, seed + 1000)
@@ -118,13 +118,13 @@ class Maker:
             machine=machine,
             classes=CLASSES[: test.probabilities.shape[1]],
             samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
-            remarks=list(remarks),
-            parameters=parameters,
+            split_notes=list(remarks),
+            num_parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),
             costs=Costs(
                 build_seconds=1,
-                trace_seconds=2,
+                compile_seconds=2,
                 train_seconds=seconds - 5,
                 validation_seconds=5,
                 images_per_second=1234.5,

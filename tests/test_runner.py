@@ -13,10 +13,10 @@ from fer_bench import runner
 from fer_bench.leaderboard.leaderboard import Board
 from fer_bench.records import Records
 from fer_bench.records.schema import Record
-from fer_bench.records.store import Stored
+from fer_bench.records.store import StoredRecord
 from fer_bench.report.write import MOST_DRAWN
 from fer_bench.sweep.options import Manner
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -39,12 +39,12 @@ def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, t
     seen = []
 
     def load(results):
-        stored = Stored(Record(**known, machine={}, classes=["no", "yes"]), tmp_path)
+        stored = StoredRecord(Record(**known, machine={}, classes=["no", "yes"]), tmp_path)
         seen.append(weakref.ref(stored))
         return Records({trial.key: stored})
 
     monkeypatch.setattr(runner.records, "load", load)
-    plan = SimpleNamespace(trials=[Planned(trial, None, None, None)])
+    plan = SimpleNamespace(trials=[PlannedTrial(trial, None, None, None)])
     monkeypatch.setattr("fer_bench.sweep.options.check_importable", lambda names: None)
     manner = Manner(retry_failed=True, executor="here")
     left, ground = runner._left(plan, tmp_path, manner, lambda: None)

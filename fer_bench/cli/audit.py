@@ -11,7 +11,7 @@ import click
 from fer_bench.cli.options import DATA, PATH, READING, options, places_of
 
 if TYPE_CHECKING:
-    from fer_bench.datasets import Places
+    from fer_bench.datasets import DataConfig
     from fer_bench.datasets.dataset import Dataset
     from fer_bench.protocols.fold import Fold
 
@@ -79,13 +79,13 @@ def split(name: str | None, protocol: str | None, seed: int, output: Path, **rea
     click.echo(f"Written: {output}.")
 
 
-def _folds(name: str | None, protocol: str | None, seed: int, places: Places) -> tuple[Dataset, list[Fold], str]:
+def _folds(name: str | None, protocol: str | None, seed: int, places: DataConfig) -> tuple[Dataset, list[Fold], str]:
     """A dataset, or two as one, with its folds and what the protocol is called in tables."""
     from fer_bench.protocols.cross_dataset import load
-    from fer_bench.protocols.registry import ARROW, CROSS, folds, settings, title
+    from fer_bench.protocols.registry import ARROW, CROSS, expand_protocols, folds, title
 
     protocol = protocol or ("cross" if name and ARROW in name else "official")
-    (setting,) = settings([] if protocol.startswith(CROSS) or not name else [name], [protocol])
+    (setting,) = expand_protocols([] if protocol.startswith(CROSS) or not name else [name], [protocol])
     dataset = load(setting.data, places)
     return dataset, folds(setting.protocol, dataset, seed), title(setting.protocol)
 

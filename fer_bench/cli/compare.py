@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fer_bench.cli.options import PATH, console
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 
 
 @click.command()
@@ -40,7 +40,7 @@ def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> 
         try:
             output.write_text(to_markdown(made), encoding="utf-8")
         except OSError as error:
-            raise not_written(output, error) from None
+            raise write_error(output, error) from None
         click.echo(f"Written: {output}")
     if not fail_on_regression:
         return

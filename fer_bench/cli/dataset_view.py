@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, Places, found, load
+from fer_bench.datasets import DATASETS, DataConfig, found, load
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import counts, differences, published
 from fer_bench.datasets.registry import find, needs_files
@@ -18,7 +18,7 @@ from fer_bench.datasets.tree import look
 NAMED = 4  # folders that a layout names
 
 
-def print_holdings(places: Places, console: Console, names: Sequence[str] = ()) -> int:
+def print_holdings(places: DataConfig, console: Console, names: Sequence[str] = ()) -> int:
     """Print what is found where, with counts per class and part; how many of the datasets cannot be read.
 
     Datasets are read into their cache on the way. UserError for an unknown name.
@@ -33,7 +33,7 @@ def print_holdings(places: Places, console: Console, names: Sequence[str] = ()) 
     return failed
 
 
-def _holding(name: str, path: Path | None, places: Places, console: Console) -> bool:
+def _holding(name: str, path: Path | None, places: DataConfig, console: Console) -> bool:
     """Print one dataset; whether it could be read."""
     where = f"{path}: {layout(path)}" if path else "built in"
     _say(console, f"[bold]{escape(name)}[/]  {escape(where)}")

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_bench.config import bundled
-from fer_bench.datasets import DATASETS, Places, find
+from fer_bench.datasets import DATASETS, DataConfig, find
 from fer_bench.datasets.registry import needs_files
 from fer_bench.datasets.tree import Walk
 from fer_bench.protocols.registry import PROTOCOLS
@@ -22,7 +22,7 @@ NARROW = 110  # characters, below which what an architecture is leaves no room f
 LINE = 200
 
 
-def print_listing(places: Places, console: Console) -> None:
+def print_listing(places: DataConfig, console: Console) -> None:
     """Print the architectures, datasets, protocols, and the recipes and experiments that are shipped."""
     if not console.is_terminal:
         console.width = max(console.width, LINE)  # one line for each, for grep
@@ -44,8 +44,8 @@ def _architectures(console: Console) -> None:
     columns: dict[str, Callable[[Architecture], str]] = {
         "name": lambda a: a.name,
         "family": lambda a: a.family,
-        "takes": lambda a: a.takes,
-        "parameters": lambda a: parameters(a.parameters),
+        "takes": lambda a: a.input_kind,
+        "parameters": lambda a: parameters(a.num_parameters),
         "weights": lambda a: a.weights or "random",
         "what it is": lambda a: a.summary,
     }
@@ -78,9 +78,11 @@ def _card(architecture: Architecture, console: Console) -> None:
     lines = {
         "family": architecture.family,
         "paper": architecture.paper or "none named",
-        "takes": architecture.takes,
+        "takes": architecture.input_kind,
         "input sizes": ", ".join(map(str, architecture.input_sizes)),
-        "parameters": f"{architecture.parameters:,} for 7 classes" if architecture.parameters else "not declared",
+        "parameters": f"{architecture.num_parameters:,} for 7 classes"
+        if architecture.num_parameters
+        else "not declared",
         "weights": weights,
         "recipe": ", ".join(_dotted(architecture.recipe)) or "the base recipe",
         "file": f"{_short(entry.file)}, line {entry.line}",
@@ -115,7 +117,7 @@ def _short(file: Path) -> str:
     return str(file) if relative.startswith("..") else relative
 
 
-def _where(name: str, places: Places, tree: Walk) -> str:
+def _where(name: str, places: DataConfig, tree: Walk) -> str:
     if not needs_files(name):
         return "built in"
     path = find(name, places, tree)

@@ -16,7 +16,7 @@ from fer_bench.core.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fer_bench.datasets import Places
+    from fer_bench.datasets import DataConfig
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -176,22 +176,22 @@ def choose_backend(backend: str | None) -> str:
 
 def import_keras(backend: str | None) -> None:
     """Import Keras on the chosen backend, without TensorFlow's start-up log unless the import fails."""
-    from fer_bench.core.stderr import stderr_held_back
+    from fer_bench.core.stderr import suppress_stderr
 
     chosen = choose_backend(backend)
     try:
-        with stderr_held_back():
+        with suppress_stderr():
             import keras  # noqa: F401
     except ImportError as error:
         raise UserError(f"Keras cannot start on the backend '{chosen}': {error}.") from None
 
 
-def places_of(data_dir: Path | None, skip_bad: bool = False, refresh: bool = False) -> Places:
+def places_of(data_dir: Path | None, skip_bad: bool = False, refresh: bool = False) -> DataConfig:
     """Where datasets lie: --data-dir, else data/; and how their files are read."""
     from fer_bench.cli.progress import Bar
-    from fer_bench.datasets import Places
+    from fer_bench.datasets import DataConfig
 
-    return Places(data_dir or Path("data"), progress=Bar(), skip_bad=skip_bad, refresh=refresh)
+    return DataConfig(data_dir or Path("data"), progress=Bar(), skip_invalid=skip_bad, refresh=refresh)
 
 
 def default_dataset(data_dir: Path | None) -> str:

@@ -11,7 +11,7 @@ from fer_bench.cli.options import DATA, PATH, READING, options, places_of
 from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
-    from fer_bench.datasets import Places
+    from fer_bench.datasets import DataConfig
     from fer_bench.datasets.dataset import Dataset
     from fer_bench.datasets.face_crop.spec import Preparation
 
@@ -65,7 +65,7 @@ def _preparation(wanted: dict[str, Any]) -> Preparation | None:
     return make(**given) if given else None
 
 
-def _prepare(names: tuple[str, ...], preparation: Preparation | None, sheet: Path | None, places: Places) -> None:
+def _prepare(names: tuple[str, ...], preparation: Preparation | None, sheet: Path | None, places: DataConfig) -> None:
     from fer_bench.datasets.face_crop.load import load_prepared
 
     if not names:
@@ -95,7 +95,7 @@ def _chosen(name: str, preparation: Preparation | None) -> tuple[str, Preparatio
     return base, chosen
 
 
-def _sheet(name: str, preparation: Preparation, path: Path, places: Places) -> Path:
+def _sheet(name: str, preparation: Preparation, path: Path, places: DataConfig) -> Path:
     from fer_bench.datasets import load
     from fer_bench.datasets.face_crop.contact_sheet import write_sheet
     from fer_bench.datasets.face_crop.load import originals

@@ -12,7 +12,7 @@ from fer_bench.config.recipe import IMGAUG_POLICIES, POLICIES, Augmentation, Rec
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS
 from fer_bench.datasets.face_crop.spec import split_name
-from fer_bench.protocols.registry import settings, sources
+from fer_bench.protocols.registry import expand_protocols, sources
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, describe
 
 NO_WEIGHTS = "no ImageNet weights exist"
@@ -88,7 +88,7 @@ def recipes_of(experiment: Experiment, holds: Mapping[str, str] | None = None) -
     entries = {name: DATASETS.get(split_name(name)[0]) for data in datas for name in sources(data)}
     for pattern in experiment.per_model:
         ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
-    holds = holds or {data: str(entries[sources(data)[0]].options.get("takes", "images")) for data in datas}
+    holds = holds or {data: str(entries[sources(data)[0]].options.get("input_kind", "images")) for data in datas}
     models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))
     asked = read_all(experiment.recipes)
     pairs = Pairs()
@@ -100,7 +100,7 @@ def recipes_of(experiment: Experiment, holds: Mapping[str, str] | None = None) -
 
 def data_of(experiment: Experiment) -> list[str]:
     """What data an experiment needs: datasets, and TRAIN->TEST for two of them. UserError for unknown protocols."""
-    return list(dict.fromkeys(setting.data for setting in settings(experiment.datasets, experiment.protocols)))
+    return list(dict.fromkeys(setting.data for setting in expand_protocols(experiment.datasets, experiment.protocols)))
 
 
 def _add(pairs: Pairs, pair: Pair, holds: Mapping[str, str]) -> None:
@@ -124,7 +124,7 @@ def _pair(experiment: Experiment, architecture: Architecture, named: NamedRecipe
         recipe=recipe,
         asked=named.name,
         name=recipe_name(named, architecture, recipe),
-        datasets=tuple(data for data, kind in holds.items() if kind == architecture.takes),
+        datasets=tuple(data for data, kind in holds.items() if kind == architecture.input_kind),
         optional=experiment.leave_out_impossible or model not in experiment.models,
     )
 
@@ -143,8 +143,8 @@ def _impossible(architecture: Architecture, recipe: Recipe) -> str | None:
 
 
 def _unfit(pair: Pair, dataset: str) -> str:
-    other = {"images": "sequences", "sequences": "images"}[pair.architecture.takes]
-    return f"takes {pair.architecture.takes}, {dataset} holds {other}"
+    other = {"images": "sequences", "sequences": "images"}[pair.architecture.input_kind]
+    return f"takes {pair.architecture.input_kind}, {dataset} holds {other}"
 
 
 def recipe_name(named: NamedRecipe, architecture: Architecture, recipe: Recipe) -> str:

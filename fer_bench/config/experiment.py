@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, keys_and_values, located
 from fer_bench.config.recipe import explain
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.protocols.registry import CROSS
 
 
@@ -99,7 +99,7 @@ def save(experiment: Experiment, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise not_written(path, error, "Make room there, or name another folder with --results-dir.") from None
+        raise write_error(path, error, "Make room there, or name another folder with --results-dir.") from None
     return path
 
 

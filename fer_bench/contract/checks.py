@@ -68,11 +68,11 @@ def pixels(subject: Subject) -> str | None:
 
 def params(subject: Subject) -> str | None:
     """It has as many parameters as it declares."""
-    counted, declared = subject.model.count_params(), subject.architecture.parameters
+    counted, declared = subject.model.count_params(), subject.architecture.num_parameters
     if declared is None:
-        return f"it does not declare its parameters: add parameters={counted:_}"
+        return f"it does not declare its parameters: add num_parameters={counted:_}"
     if counted != declared:
-        return f"it declares parameters={declared:_} but has {counted:_} at its default recipe's input size"
+        return f"it declares num_parameters={declared:_} but has {counted:_} at its default recipe's input size"
     return None
 
 

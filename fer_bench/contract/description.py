@@ -37,8 +37,8 @@ def _options(architecture: Architecture) -> Iterator[str]:
     sizes = architecture.input_sizes
     if not architecture.family:
         yield "family= is empty: say of what building blocks it is made"
-    if architecture.takes not in ("images", "sequences"):
-        yield f"takes= must be 'images' or 'sequences', not {architecture.takes!r}"
+    if architecture.input_kind not in ("images", "sequences"):
+        yield f"input_kind= must be 'images' or 'sequences', not {architecture.input_kind!r}"
     if not sizes or list(sizes) != sorted(set(sizes)):
         yield f"input_sizes= must name sizes in increasing order, not {sizes}"
     elif architecture.recipe.get("input_size", sizes[0]) < sizes[0]:

@@ -53,7 +53,7 @@ class Subject:
         self, size: int | None = None, classes: int = CLASSES, seed: int = 0, precision: str = "float32"
     ) -> keras.Model:
         """A new model, at the default recipe's input size where none is given."""
-        frames = (TIME,) if self.architecture.takes == "sequences" else ()
+        frames = (TIME,) if self.architecture.input_kind == "sequences" else ()
         recipe = self.recipe.model_copy(update={"input_size": size or self.recipe.input_size, "precision": precision})
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
@@ -87,7 +87,7 @@ class Subject:
     @cached_property
     def pixels(self) -> np.ndarray:
         """Coarse patterns, each image its own: (batch, [time,] height, width, 1) uint8."""
-        frames = (TIME,) if self.architecture.takes == "sequences" else ()
+        frames = (TIME,) if self.architecture.input_kind == "sequences" else ()
         coarse = np.random.default_rng(0).integers(0, 256, (BATCH, *frames, 6, 6, 1), dtype=np.uint8)
         return coarse.repeat(SIDE // 6, axis=-3).repeat(SIDE // 6, axis=-2)
 

@@ -8,7 +8,7 @@ class UserError(Exception):
     """
 
 
-def not_written(what: object, error: OSError, advice: str = "") -> UserError:
+def write_error(what: object, error: OSError, advice: str = "") -> UserError:
     """That a file or a folder cannot be written, why, and in a sentence what to do."""
     why = error.strerror or f"there may be no space left ({error})"  # NumPy tells in numbers alone that a disk is full
     return UserError(f"{what} cannot be written: {why}.{advice and ' '}{advice}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stderr_held_back() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """Keep file descriptor 2 silent; on an exception, show what was written to it.
 
     TensorFlow logs its start-up from C++ before any of its settings is read, so nothing gentler reaches it.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.registry import CACHE_VARIABLE
 from fer_bench.datasets.sources import State, state, unchanged
@@ -222,4 +222,4 @@ def _writable(cache_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise not_written(f"The cache folder {cache_dir}", error, f"Name another in {CACHE_VARIABLE}.") from None
+        raise write_error(f"The cache folder {cache_dir}", error, f"Name another in {CACHE_VARIABLE}.") from None

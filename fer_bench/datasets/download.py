@@ -7,13 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from fer_bench.core.errors import UserError, not_written
-from fer_bench.datasets.registry import DATASETS, Places, find, needs_files
+from fer_bench.core.errors import UserError, write_error
+from fer_bench.datasets.registry import DATASETS, DataConfig, find, needs_files
 
 GUIDE = "data/README.md shows each layout."
 
 
-def download(name: str, places: Places) -> Path | None:
+def download(name: str, places: DataConfig) -> Path | None:
     """Bring a dataset into the data folder; its file, None where only the user can get it (see `instructions`).
 
     What is there already is not brought again. Raises UserError for an unknown name, without kagglehub, and where
@@ -27,7 +27,7 @@ def download(name: str, places: Places) -> Path | None:
     return _from_kaggle(name, kaggle, places.data_dir / name) if kaggle else None
 
 
-def instructions(name: str, places: Places) -> str:
+def instructions(name: str, places: DataConfig) -> str:
     """Where to ask for a dataset and how to lay out its files."""
     options = DATASETS.get(name).options
     given = " is given out under an agreement: ask at" if options.get("agreement") else ": get it from"
@@ -75,5 +75,5 @@ def _copied(source: Path, target: Path) -> Path:
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise not_written(target, error) from None
+        raise write_error(target, error) from None
     return target

@@ -15,7 +15,7 @@ from fer_bench.datasets.dataset import SPLITS, Dataset
 from fer_bench.datasets.emotions import ORDER, canonical
 from fer_bench.datasets.finding.folder import parts_of
 from fer_bench.datasets.images import left_out, read_images
-from fer_bench.datasets.registry import Places, Progress, register_dataset, require
+from fer_bench.datasets.registry import DataConfig, Progress, register_dataset, require
 from fer_bench.datasets.tree import Folder, is_image, look
 
 VERSION = 1
@@ -33,7 +33,7 @@ CLUTTER = ("thumbs.db", "desktop.ini")  # what file managers leave
         "folder/train/<class>/<images> with folder/test/<class>/<images> and, if there are any, folder/val/",
     ),
 )
-def folder(places: Places) -> Dataset:
+def folder(places: DataConfig) -> Dataset:
     """Your own images, in a folder for each class, of any size and colour: read grey and resized to 48×48.
 
     images: (samples, 48, 48) uint8; classes are the names of the folders, or the usual names of expressions where all
@@ -44,9 +44,9 @@ def folder(places: Places) -> Dataset:
         "folder",
         path,
         places.cache_dir,
-        lambda: read_folder(path, places.progress, places.skip_bad),
+        lambda: read_folder(path, places.progress, places.skip_invalid),
         VERSION,
-        places.skip_bad,
+        places.skip_invalid,
         places.refresh,
     )
 
@@ -94,7 +94,7 @@ def read_folder(root: Path, progress: Progress | None = None, skip_bad: bool = F
     )
 
 
-def originals(name: str, places: Places) -> Mapping[str, Path]:
+def originals(name: str, places: DataConfig) -> Mapping[str, Path]:
     """The image file of each id."""
     root = require(name, places)
     files = (Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names)

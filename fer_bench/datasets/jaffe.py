@@ -14,7 +14,7 @@ from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.expected_counts import differences
 from fer_bench.datasets.finding.jaffe import NAME
 from fer_bench.datasets.images import left_out, named, read_images
-from fer_bench.datasets.registry import DATASETS, Places, register_dataset, require
+from fer_bench.datasets.registry import DATASETS, DataConfig, register_dataset, require
 from fer_bench.datasets.tree import is_image, look
 
 SIDE = 48
@@ -44,7 +44,7 @@ FRAMING = (
     classes=7,
     counts={"all": (30, 29, 32, 31, 31, 30, 30)},
 )
-def jaffe(places: Places) -> Dataset:
+def jaffe(places: DataConfig) -> Dataset:
     """Posed expressions of ten Japanese women, photographed in a laboratory.
 
     images: (213, 48, 48) uint8, reduced from 256×256; FER2013's seven classes; subjects are known, there is no official
@@ -56,12 +56,12 @@ def jaffe(places: Places) -> Dataset:
         folder,
         places.cache_dir,
         lambda: read_jaffe(folder, places),
-        skip_bad=places.skip_bad,
+        skip_bad=places.skip_invalid,
         refresh=places.refresh,
     )
 
 
-def read_jaffe(folder: Path, places: Places) -> Dataset:
+def read_jaffe(folder: Path, places: DataConfig) -> Dataset:
     """Read the pictures in a folder, in the order of their names; the fingerprint is left empty. ids: `KA.AN1.39`.
 
     Raises UserError that names pictures whose name or content cannot be read; with `places.skip_bad` they are left out
@@ -70,10 +70,10 @@ def read_jaffe(folder: Path, places: Places) -> Dataset:
     paths = _pictures(folder)
     problems = [(path, wrong) for path in paths if (wrong := _wrong(path))]
     paths = [path for path in paths if not _wrong(path)]
-    if problems and not (places.skip_bad and paths):
+    if problems and not (places.skip_invalid and paths):
         raise UserError(f"{len(problems):,} of JAFFE's pictures cannot be used: {named(problems)}.")
     _check_single(paths)
-    images = read_images(paths, SIDE, places.progress, "JAFFE", places.skip_bad, crop=True)
+    images = read_images(paths, SIDE, places.progress, "JAFFE", places.skip_invalid, crop=True)
     paths = [paths[index] for index in images.kept]
     labels = np.array([FER2013_CLASSES.index(CODES[path.stem[3:5].upper()]) for path in paths], np.int64)
     dataset = Dataset(
@@ -89,7 +89,7 @@ def read_jaffe(folder: Path, places: Places) -> Dataset:
     return replace(dataset, notes=(FRAMING, *left_out(problems + images.bad), *wrong))
 
 
-def originals(name: str, places: Places) -> Mapping[str, Path]:
+def originals(name: str, places: DataConfig) -> Mapping[str, Path]:
     """The picture of each id, 256×256 pixels."""
     return {path.stem.upper(): path for path in _pictures(require(name, places))}
 

@@ -14,7 +14,7 @@ from fer_bench.datasets.dataset import FER2013_CLASSES, SPLITS, Dataset
 from fer_bench.datasets.expected_counts import differences
 from fer_bench.datasets.finding.rafdb import NAME
 from fer_bench.datasets.images import left_out, named, read_images
-from fer_bench.datasets.registry import DATASETS, Places, register_dataset, require
+from fer_bench.datasets.registry import DATASETS, DataConfig, register_dataset, require
 from fer_bench.datasets.tree import is_image, look
 
 SIDE = 48
@@ -53,7 +53,7 @@ class _Picture:
         "test": (162, 160, 74, 1185, 478, 329, 680),
     },
 )
-def rafdb(places: Places) -> Dataset:
+def rafdb(places: DataConfig) -> Dataset:
     """Faces found on the web, aligned, each labelled by about forty people, with the official training and test parts.
 
     images: (15339, 48, 48) uint8, grey and reduced from the aligned 100×100 in colour; FER2013's seven classes; there
@@ -67,12 +67,12 @@ def rafdb(places: Places) -> Dataset:
         source,
         places.cache_dir,
         lambda: read_rafdb(path, places),
-        skip_bad=places.skip_bad,
+        skip_bad=places.skip_invalid,
         refresh=places.refresh,
     )
 
 
-def read_rafdb(path: Path, places: Places) -> Dataset:
+def read_rafdb(path: Path, places: DataConfig) -> Dataset:
     """Read from the label file or the folder of numbered class folders; the fingerprint is left empty.
 
     ids: `train_00001`, in order, the test part first. Raises UserError that names lines and images that cannot be
@@ -80,13 +80,13 @@ def read_rafdb(path: Path, places: Places) -> Dataset:
     """
     problems: Problems = []
     pictures = _pictures(path, problems)
-    if problems and not (places.skip_bad and pictures):
+    if problems and not (places.skip_invalid and pictures):
         raise UserError(f"{len(problems):,} of RAF-DB's labels or images cannot be used: {named(problems)}.")
     if not pictures:
         raise UserError(f"{path} names no images.")
     _check_single(pictures)
     files = [picture.path for picture in pictures]
-    images = read_images(files, SIDE, places.progress, "RAF-DB", places.skip_bad)
+    images = read_images(files, SIDE, places.progress, "RAF-DB", places.skip_invalid)
     pictures = [pictures[index] for index in images.kept]
     labels = np.array([FER2013_CLASSES.index(picture.emotion) for picture in pictures], np.int64)
     split = np.array([SPLITS.index(picture.part) for picture in pictures], np.int8)
@@ -103,7 +103,7 @@ def read_rafdb(path: Path, places: Places) -> Dataset:
     return replace(dataset, notes=(*left_out(problems + images.bad), *wrong))
 
 
-def originals(name: str, places: Places) -> Mapping[str, Path]:
+def originals(name: str, places: DataConfig) -> Mapping[str, Path]:
     """The aligned image of each id, 100×100 pixels."""
     return {picture.id: picture.path for picture in _pictures(require(name, places), [])}
 

@@ -33,7 +33,7 @@ def default_cache_dir() -> Path:
 
 
 @dataclass(frozen=True)
-class Places:
+class DataConfig:
     """Where a dataset's source reads and writes, and how.
 
     `progress` is called during a first read. With `skip_bad` rows and images that cannot be read are left out and
@@ -43,11 +43,11 @@ class Places:
     data_dir: Path = Path("data")
     cache_dir: Path = field(default_factory=default_cache_dir)
     progress: Progress | None = None
-    skip_bad: bool = False
+    skip_invalid: bool = False
     refresh: bool = False
 
 
-def load(name: str, places: Places) -> Dataset:
+def load(name: str, places: DataConfig) -> Dataset:
     """The dataset of that name, from its cache where that is current.
 
     Raises UserError for an unknown name, a missing or malformed source file, an unwritable cache.
@@ -61,7 +61,7 @@ def needs_files(name: str) -> bool:
     return any(options.get(key) for key in ("files", "folders", "finder"))
 
 
-def find(name: str, places: Places, tree: Iterable[Folder] | None = None) -> Path | None:
+def find(name: str, places: DataConfig, tree: Iterable[Folder] | None = None) -> Path | None:
     """The file or folder that a dataset is read from; None where it is absent or the dataset needs none.
 
     An entry says by its options what is looked for: `folders` and `files` are names, in order of preference, sought in
@@ -90,12 +90,12 @@ def find(name: str, places: Places, tree: Iterable[Folder] | None = None) -> Pat
     return min(found)[2] if found else None
 
 
-def available(name: str, places: Places, tree: Iterable[Folder] | None = None) -> bool:
+def available(name: str, places: DataConfig, tree: Iterable[Folder] | None = None) -> bool:
     """Whether `load` has what it needs: its source is found, or it needs none."""
     return not needs_files(name) or find(name, places, tree) is not None
 
 
-def found(places: Places) -> dict[str, Path | None]:
+def found(places: DataConfig) -> dict[str, Path | None]:
     """The datasets that can be loaded, with their source; None for those that the program makes.
 
     `folder`, which reads any images, is left out where what it would read belongs to another dataset.
@@ -108,7 +108,7 @@ def found(places: Places) -> dict[str, Path | None]:
     return sources
 
 
-def require(name: str, places: Places) -> Path:
+def require(name: str, places: DataConfig) -> Path:
     """`find`, with a UserError that names the places looked at and where the dataset is to be had."""
     path = find(name, places)
     if path is not None:

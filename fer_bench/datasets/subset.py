@@ -12,7 +12,7 @@ MOST_MAPPED = 2**28  # bytes: what a greater memory map has read is let go of at
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subset:
     """Chosen samples of an array, such as a memory map, each read when it is asked for.
 
     whole: (samples, …); samples: (n,) positions in it, of which each may come more than once. Its first axis is indexed
@@ -33,7 +33,7 @@ class Part:
         if np.ndim(positions) > 1:
             raise IndexError("a part of an array is indexed by its first axis alone")
         found = self.whole[positions]
-        let_go(self.whole)
+        release_pages(self.whole)
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -54,7 +54,7 @@ class Part:
         return self.whole.dtype
 
 
-def let_go(array: np.ndarray) -> None:
+def release_pages(array: np.ndarray) -> None:
     """Take a large read-only memory map out of this process' resident memory; what is read again comes from the cache.
 
     Otherwise a process that has seen every image of a dataset once would count all of it as its own.

@@ -9,7 +9,7 @@ import numpy as np
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.faces import SIDE, Expression, Look, draw
-from fer_bench.datasets.registry import Places, Progress, register_dataset
+from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
 
 # Raised when the pictures change; part of what the cache must match.
 SYNTHETIC_VERSION = 2
@@ -57,7 +57,7 @@ JITTER = 0.2
     classes=7,
     split="official",
 )
-def synthetic(places: Places) -> Dataset:
+def synthetic(places: DataConfig) -> Dataset:
     """Drawn 48×48 grey faces in FER2013's seven classes; for trying things out, not a benchmark.
 
     images: (2800, 48, 48) uint8, 400 of each class; split 70/15/15 within each class. The same on every run.

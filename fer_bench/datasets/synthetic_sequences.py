@@ -9,7 +9,7 @@ import numpy as np
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.faces import SIDE, Expression, Look, draw
-from fer_bench.datasets.registry import Places, Progress, register_dataset
+from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
 from fer_bench.datasets.synthetic import random_expression, random_look, split_by_class
 
 # Raised when the pictures change; part of what the cache must match.
@@ -22,14 +22,14 @@ FRAMES = 8
 
 @register_dataset(
     "synthetic_sequences",
-    takes="sequences",
+    input_kind="sequences",
     title="synthetic face sequences",
     source="drawn by the program",
     samples=840,
     classes=7,
     split="official",
 )
-def synthetic_sequences(places: Places) -> Dataset:
+def synthetic_sequences(places: DataConfig) -> Dataset:
     """Drawn sequences of 8 grey 48×48 frames, from rest to one of FER2013's seven expressions; not a benchmark.
 
     images: (840, 8, 48, 48) uint8, 120 of each class; split 70/15/15 within each class. The same on every run.

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench import records
-from fer_bench.core.errors import UserError, not_written
-from fer_bench.datasets import Places
+from fer_bench.core.errors import UserError, write_error
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.inference.classifier import outputs, probabilities
 from fer_bench.inference.model_file import check, load, needs_keras
 from fer_bench.inference.preprocessing import Preprocessing, meaning, read
 from fer_bench.protocols import cross_dataset
 from fer_bench.protocols.fold import Fold
-from fer_bench.protocols.registry import ARROW, CROSS, SPLIT_SEED, folds, settings, title
+from fer_bench.protocols.registry import ARROW, CROSS, SPLIT_SEED, expand_protocols, folds, title
 from fer_bench.protocols.stratified import groups_of
 from fer_bench.records.schema import EXTERNAL, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
@@ -51,7 +51,7 @@ class Request:
 
 
 def request(
-    model_file: Path, preprocessing_file: Path, dataset: str, protocol: str, places: Places, name: str | None = None
+    model_file: Path, preprocessing_file: Path, dataset: str, protocol: str, places: DataConfig, name: str | None = None
 ) -> Request:
     """Check what is asked for; neither Keras nor the model is loaded. The name is the file's unless one is given.
 
@@ -61,7 +61,7 @@ def request(
     name = _name(model_file.stem if name is None else name)
     check(model_file)
     preprocessing = read(preprocessing_file)
-    (setting,) = settings([] if protocol.startswith(CROSS) else [dataset], [protocol])
+    (setting,) = expand_protocols([] if protocol.startswith(CROSS) else [dataset], [protocol])
     data = cross_dataset.load(setting.data, places)
     if data.images.ndim != 3:
         raise UserError(f"'{data.name}' holds sequences, and models of others are scored on images alone.")
@@ -77,7 +77,7 @@ def request(
     )
 
 
-def score(asked: Request, results: Path, places: Places) -> list[Path]:
+def score(asked: Request, results: Path, places: DataConfig) -> list[Path]:
     """Predict validation and test of every fold and write a record for each; the folders written.
 
     Each image is predicted once, however many folds have it. UserError where the model does not do what the
@@ -100,8 +100,8 @@ def score(asked: Request, results: Path, places: Places) -> list[Path]:
             machine=machine,
             classes=list(data.classes),
             samples={part: len(p.labels) for part, p in predictions.items()},
-            remarks=list(fold.remarks),
-            parameters=model.parameters,
+            split_notes=list(fold.notes),
+            num_parameters=model.parameters,
         )
         written.append(_write(results, record, predictions))
     return written
@@ -111,7 +111,7 @@ def _trial(asked: Request, fold: int, backend: str) -> Trial:
     """Of its training nothing is known, and so nothing is said: neither initial weights nor selection nor precision."""
     return Trial(
         architecture=asked.name,
-        source=asked.digest,
+        source_digest=asked.digest,
         dataset=asked.dataset.name,
         fingerprint=asked.dataset.fingerprint,
         protocol=asked.protocol,
@@ -121,7 +121,7 @@ def _trial(asked: Request, fold: int, backend: str) -> Trial:
         initial_weights="unknown",
         seed=0,
         backend=backend,
-        procedure=PROCEDURE,
+        procedure_version=PROCEDURE,
     )
 
 
@@ -131,7 +131,7 @@ def _part(data: Dataset, fold: Fold, part: str, chosen: np.ndarray, made: np.nda
         np.asarray(data.ids[indices]),
         data.labels[indices].astype(np.int64),
         made[np.searchsorted(chosen, indices)],
-        clean=fold.clean if part == "test" else None,
+        no_duplicate=fold.no_duplicate if part == "test" else None,
         groups=None if groups is None else np.asarray(groups[indices], dtype=np.str_),
     )
 
@@ -140,7 +140,7 @@ def _write(results: Path, record: Record, predictions: dict[str, Predictions]) -
     try:
         return records.write(results, record, predictions)
     except OSError as error:
-        raise not_written(f"The record of {record.trial} in {results}", error) from None
+        raise write_error(f"The record of {record.trial} in {results}", error) from None
 
 
 def _name(name: str) -> str:

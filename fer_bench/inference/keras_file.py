@@ -34,7 +34,7 @@ def load(file: Path) -> Classifier:
         predict=model.predict_on_batch,
         backend=keras.backend.backend(),
         versions={"keras": keras.__version__},
-        parameters=model.count_params(),
+        num_parameters=model.count_params(),
     )
 
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, sample, versions
 from fer_bench.protocols import cross_dataset
-from fer_bench.protocols.registry import CROSS, SPLIT_SEED, folds, settings, title
-from fer_bench.records import Stored
+from fer_bench.protocols.registry import CROSS, SPLIT_SEED, expand_protocols, folds, title
+from fer_bench.records import StoredRecord
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Trial
 from fer_bench.records.store import FOLDER, MODEL
@@ -68,7 +68,7 @@ class Asked:
     samples: int | None = None
 
 
-def kept_models(results: Path, model: str, dataset: str | None, protocol: str | None) -> list[Stored]:
+def kept_models(results: Path, model: str, dataset: str | None, protocol: str | None) -> list[StoredRecord]:
     """The finished records of an architecture that have their model. UserError where there is none."""
     found = [
         stored
@@ -91,7 +91,7 @@ def kept_models(results: Path, model: str, dataset: str | None, protocol: str | 
     return kept
 
 
-def record_beside(model_file: Path) -> Stored | None:
+def record_beside(model_file: Path) -> StoredRecord | None:
     """The record whose model a file is, None of any other file."""
     folder = model_file.resolve().parent
     if folder.parent.name != FOLDER:
@@ -99,7 +99,7 @@ def record_beside(model_file: Path) -> Stored | None:
     return next((stored for stored in records.load(folder.parent.parent) if stored.model_file == folder / MODEL), None)
 
 
-def of_record(stored: Stored, places: Places) -> Subject:
+def of_record(stored: StoredRecord, places: DataConfig) -> Subject:
     """The model of a record, on the test images that its trial predicted. UserError where the data are not the same."""
     trial, data = stored.record.trial, cross_dataset.load(stored.record.trial.dataset, places)
     if data.fingerprint != trial.fingerprint:
@@ -116,12 +116,12 @@ def of_record(stored: Stored, places: Places) -> Subject:
     return Subject(trial.architecture, stored.model_file, data, test, trial.protocol, trial)
 
 
-def of_file(file: Path, dataset: str, protocol: str, places: Places) -> Subject:
+def of_file(file: Path, dataset: str, protocol: str, places: DataConfig) -> Subject:
     """A model in a file that has no record beside it: raw grey pixels to the classes of the dataset, in their order.
 
     UserError for a protocol of several folds: which of them the model was trained without is not known.
     """
-    (setting,) = settings([] if protocol.startswith(CROSS) else [dataset], [protocol])
+    (setting,) = expand_protocols([] if protocol.startswith(CROSS) else [dataset], [protocol])
     data = cross_dataset.load(setting.data, places)
     parts = folds(setting.protocol, data, SPLIT_SEED)
     if len(parts) > 1:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from fer_bench import records
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.evaluation import ensembles
 from fer_bench.leaderboard.ensemble_members import Candidates, aligned
 from fer_bench.leaderboard.rows import Row
-from fer_bench.records import Stored
+from fer_bench.records import StoredRecord
 from fer_bench.records.schema import ENSEMBLE, EXTERNAL, Member, Predictions, Record, Trial
 
 PROCEDURE = 1  # raised when the same method comes to mean something else; part of every key
@@ -68,7 +68,7 @@ class _Vote:
 
     seed: int
     fold: int
-    members: list[Stored]
+    members: list[StoredRecord]
     weights: list[float]
     predictions: dict[str, Predictions]
     best_member: float | None
@@ -89,7 +89,9 @@ def make(results: Path, candidates: Candidates, method: Method) -> list[Made]:
     return [_write(results, trial, vote, started) for vote in votes]
 
 
-def _vote(candidates: Candidates, method: Method, seed: int, fold: int, voters: list[tuple[Row, Stored]]) -> _Vote:
+def _vote(
+    candidates: Candidates, method: Method, seed: int, fold: int, voters: list[tuple[Row, StoredRecord]]
+) -> _Vote:
     stored = [one for _, one in voters]
     if len(stored) < 2:
         raise UserError(f"An ensemble needs two trials at least, and there is only {stored[0].record.trial}.")
@@ -120,7 +122,7 @@ def _vote(candidates: Candidates, method: Method, seed: int, fold: int, voters: 
 
 def _said(first: Predictions, members: np.ndarray, shares: np.ndarray) -> Predictions:
     voted = ensembles.soft_vote(members, shares).astype(np.float32)
-    return Predictions(first.ids, first.labels, voted, first.clean, first.groups)
+    return Predictions(first.ids, first.labels, voted, first.no_duplicate, first.groups)
 
 
 def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -150,7 +152,7 @@ def _trial(candidates: Candidates, method: Method, name: str) -> Trial:
     weights = {row.trial.initial_weights for row in rows}
     return Trial(
         architecture=ENSEMBLE,
-        source=hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
+        source_digest=hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
         dataset=first.dataset,
         fingerprint=first.fingerprint,
         protocol=first.protocol,
@@ -160,7 +162,7 @@ def _trial(candidates: Candidates, method: Method, name: str) -> Trial:
         initial_weights=weights.pop() if len(weights) == 1 else _common(row.weights for row in rows),
         seed=0,
         backend=_common(row.trial.backend for row in rows),
-        procedure=PROCEDURE,
+        procedure_version=PROCEDURE,
     )
 
 
@@ -186,7 +188,7 @@ def _name(candidates: Candidates, method: Method, votes: list[_Vote]) -> str:
 
 def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> Made:
     members = [one.record for one in vote.members]
-    parameters = [record.parameters for record in members]
+    parameters = [record.num_parameters for record in members]
     validation = vote.predictions.get("validation")
     record = Record(
         trial=trial.model_copy(update={"seed": vote.seed, "fold": vote.fold}),
@@ -195,14 +197,14 @@ def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> Made:
         machine=_machine([record.machine for record in members]),
         classes=members[0].classes,
         samples=members[0].samples,
-        remarks=list(dict.fromkeys(remark for record in members for remark in record.remarks)),
-        parameters=None if None in parameters else sum(parameters),
+        split_notes=list(dict.fromkeys(remark for record in members for remark in record.split_notes)),
+        num_parameters=None if None in parameters else sum(parameters),
         members=[_member(record, weight) for record, weight in zip(members, vote.weights, strict=True)],
     )
     try:
         path = records.write(results, record, vote.predictions)
     except OSError as error:
-        raise not_written(f"The ensemble in {results}", error) from None
+        raise write_error(f"The ensemble in {results}", error) from None
     accuracy = None if validation is None else _accuracy(validation.labels, validation.probabilities)
     return Made(record, path, accuracy, vote.best_member)
 

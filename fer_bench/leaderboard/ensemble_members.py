@@ -14,7 +14,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.leaderboard.row_labels import names_of
 from fer_bench.leaderboard.rows import LeftOut, Row, rows
-from fer_bench.records import Stored, load
+from fer_bench.records import StoredRecord, load
 from fer_bench.records.schema import Predictions
 
 Place = tuple[int, int]  # seed and fold
@@ -30,7 +30,7 @@ class Candidates:
 
     rows: list[Row]
     labels: dict[str, str]
-    stored: dict[str, Stored]
+    stored: dict[str, StoredRecord]
     left_out: list[LeftOut]
 
     def label(self, row: Row) -> str:
@@ -44,7 +44,7 @@ class Candidates:
         folds = {fold for _, fold in self._common}
         return sorted(s.seed for s in row.seeds if folds <= {r.trial.fold for r in s.records})
 
-    def places(self, across_seeds: bool) -> Iterator[tuple[int, int, list[tuple[Row, Stored]]]]:
+    def places(self, across_seeds: bool) -> Iterator[tuple[int, int, list[tuple[Row, StoredRecord]]]]:
         """Seed, fold and those who vote there: for each seed and fold that all rows have; or all seeds in each fold.
 
         UserError where there is none.
@@ -70,7 +70,7 @@ class Candidates:
             raise UserError(f"These rows have no seed and fold in common, so none can vote together: {shown}.")
         return common
 
-    def _of(self, row: Row) -> dict[Place, Stored]:
+    def _of(self, row: Row) -> dict[Place, StoredRecord]:
         return {
             (record.trial.seed, record.trial.fold): self.stored[record.trial.key]
             for seed in row.seeds
@@ -111,7 +111,7 @@ def candidates(
 
 
 def aligned(
-    part: str, stored: Sequence[Stored], names: Sequence[str], needed: bool
+    part: str, stored: Sequence[StoredRecord], names: Sequence[str], needed: bool
 ) -> tuple[Predictions, np.ndarray] | None:
     """The first one's predictions of a part, and all of them in its order: (members, samples, classes) float64.
 

@@ -18,7 +18,7 @@ from fer_bench.leaderboard.confidence import Uncertainty, uncertainty
 from fer_bench.leaderboard.corruption_notes import corruption_accuracy, corruption_notes
 from fer_bench.leaderboard.row_labels import names_of
 from fer_bench.leaderboard.rows import LeftOut, Row, SeedResult, rows
-from fer_bench.records import Stored
+from fer_bench.records import StoredRecord
 from fer_bench.records.schema import EXTERNAL, Record, Trial
 
 SYNTHETIC = "synthetic"
@@ -33,7 +33,7 @@ OF_CORRUPTIONS = ["corruption_accuracy"]  # the same
 INTERVAL = ("accuracy_low", "accuracy_high")
 COSTS = (  # by their names in a record
     *("images_per_second", "flops", "model_bytes", "latency_p50_seconds", "latency_p95_seconds"),
-    *("predict_images_per_second", "predict_batch", "peak_memory_bytes"),
+    *("predict_images_per_second", "predict_batch_size", "peak_memory_bytes"),
 )
 NUMBERS = (
     *OF_CORRUPTIONS,
@@ -69,7 +69,7 @@ class Board:
     view: View = View()
 
 
-def board(stored: Iterable[Stored], left_out: Sequence[LeftOut] = ()) -> Board:
+def board(stored: Iterable[StoredRecord], left_out: Sequence[LeftOut] = ()) -> Board:
     """Score records and put them in order; `left_out` is what could not even be loaded.
 
     The frame's index is the row's identity; scores are of a seed's pooled folds, fractions (the log loss in nats), with
@@ -106,7 +106,7 @@ def in_order(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return frame
 
 
-def leaderboard(stored: Iterable[Stored]) -> pd.DataFrame:
+def leaderboard(stored: Iterable[StoredRecord]) -> pd.DataFrame:
     """The leaderboard's numbers alone; see `board`."""
     return board(stored).frame
 
@@ -142,7 +142,7 @@ def sections(frame: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
     for (dataset, protocol, fingerprint), group in frame.groupby(SECTION, sort=False):
         told = fingerprint if datas[dataset, protocol] > 1 else ""
         stem = f"{dataset}-{protocol}" + (f"-{told[:8]}" if told else "")
-        remarks = "; ".join(dict.fromkeys(text for text in group["remarks"] if text))
+        remarks = "; ".join(dict.fromkeys(text for text in group["split_notes"] if text))
         yield section_name(dataset, protocol, told, remarks), stem, group
 
 
@@ -167,7 +167,7 @@ def _columns() -> list[str]:
         *("backend", "precision", "test_views", "seeds", "folds", "failed", "status", "reason"),
         *spread,
         *NUMBERS,
-        *("absent_classes", "remarks", "badges", "machine"),
+        *("absent_classes", "split_notes", "badges", "machine"),
     ]
 
 
@@ -190,7 +190,7 @@ def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
         "status": "finished" if row.seeds else row.failed[0].status,
         "reason": "; ".join(dict.fromkeys(r.reason for r in row.failed if r.reason)),
         "corruption_accuracy": corruption_accuracy(row),
-        "parameters": _mean(r.parameters for r in row.records),
+        "parameters": _mean(r.num_parameters for r in row.records),
         "training_seconds": _mean(_wall_clock(seed.records) for seed in row.seeds),
         "seconds_to_60": _seconds_to(FAIR, finished),
         "epochs": _mean(len(r.history) or None for r in finished),
@@ -198,7 +198,7 @@ def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
         "test_images": max((seed.test_images for seed in row.seeds), default=None),
         "clean_test_images": max((seed.clean_images for seed in row.seeds), default=None),
         "absent_classes": ", ".join(_absent(row)),
-        "remarks": "; ".join(row.remarks),
+        "split_notes": "; ".join(row.remarks),
         "badges": BETWEEN_BADGES.join(_badges(row)),
         "machine": " + ".join(dict.fromkeys(machine_text(r.machine) for r in row.records)),
     }
@@ -278,7 +278,7 @@ def _badges(row: Row) -> list[str]:
         badges += [SELECTION, _precision(trial), trial.backend]
     if trial.ensemble:
         badges.insert(1 + len(row.remarks), _ensemble_of(row))
-    beside = max((record.costs.beside for record in row.records if record.costs), default=1)
+    beside = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)
     if beside > 1:
         badges.append(f"timed {beside} trials side by side")
     if len(row.folds) > 1:

@@ -51,7 +51,7 @@ def _fields(row: Row) -> dict[str, str]:
     return {
         "weights": trial.initial_weights.replace(":", " ")[:15],
         "backend": trial.backend,
-        "source": f"source {trial.source[:6]}",
-        "procedure": f"procedure {trial.procedure}",
+        "source": f"source {trial.source_digest[:6]}",
+        "procedure": f"procedure {trial.procedure_version}",
         **{f"recipe.{key}": f"{key}={value}" for key, value in trial.recipe.items()},
     }

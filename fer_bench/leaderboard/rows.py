@@ -14,7 +14,7 @@ import numpy as np
 
 from fer_bench.evaluation.checks import checked
 from fer_bench.evaluation.metrics import PerClass, measure
-from fer_bench.records import Stored, robustness
+from fer_bench.records import StoredRecord, robustness
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Record, Trial
 from fer_bench.records.store import UNREADABLE
@@ -78,7 +78,7 @@ class Row:
     @property
     def remarks(self) -> list[str]:
         """What must be known of its split, each once."""
-        return list(dict.fromkeys(remark for record in self.records for remark in record.remarks))
+        return list(dict.fromkeys(remark for record in self.records for remark in record.split_notes))
 
     @property
     def complete(self) -> bool:
@@ -112,9 +112,9 @@ class _Reading:
     seen: dict[tuple[bytes, ...], tuple[str, np.ndarray]] = field(default_factory=dict)
 
 
-def rows(stored: Iterable[Stored]) -> tuple[list[Row], list[LeftOut]]:
+def rows(stored: Iterable[StoredRecord]) -> tuple[list[Row], list[LeftOut]]:
     """Group and score records. Those whose predictions cannot be read or scored are named in the second value."""
-    groups: dict[str, list[Stored]] = defaultdict(list)
+    groups: dict[str, list[StoredRecord]] = defaultdict(list)
     for one in stored:
         groups[_identity(one.record.trial)].append(one)
     reading = _Reading()
@@ -127,9 +127,9 @@ def _identity(trial: Trial) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _row(identity: str, members: list[Stored], reading: _Reading) -> Row:
+def _row(identity: str, members: list[StoredRecord], reading: _Reading) -> Row:
     members = sorted(members, key=lambda s: (s.record.trial.seed, s.record.trial.fold))
-    by_seed: dict[int, list[Stored]] = defaultdict(list)
+    by_seed: dict[int, list[StoredRecord]] = defaultdict(list)
     for one in members:
         if one.record.status == "finished":
             by_seed[one.record.trial.seed].append(one)
@@ -143,7 +143,7 @@ def _row(identity: str, members: list[Stored], reading: _Reading) -> Row:
     )
 
 
-def _corrupted(one: Stored, reading: _Reading) -> Robustness | None:
+def _corrupted(one: StoredRecord, reading: _Reading) -> Robustness | None:
     """Its accuracy under corruptions; a file of it that cannot be used is named, and harms the record no further."""
     if one.record.status != "finished":
         return None
@@ -157,7 +157,7 @@ def _corrupted(one: Stored, reading: _Reading) -> Robustness | None:
     return found
 
 
-def _seed_result(seed: int, stored: list[Stored], reading: _Reading) -> SeedResult | None:
+def _seed_result(seed: int, stored: list[StoredRecord], reading: _Reading) -> SeedResult | None:
     folds = []
     for one in stored:
         try:
@@ -168,7 +168,7 @@ def _seed_result(seed: int, stored: list[Stored], reading: _Reading) -> SeedResu
         return None
     ids, labels, probabilities, clean, validation_right = (
         _joined([getattr(fold, name) for fold in folds])
-        for name in ("ids", "labels", "probabilities", "clean", "validation_right")
+        for name in ("ids", "labels", "probabilities", "no_duplicate", "validation_right")
     )
     groups = None if any(fold.groups is None for fold in folds) else _joined([fold.groups for fold in folds])
     measured = measure(labels, probabilities)
@@ -210,7 +210,7 @@ def _samples(ids: np.ndarray, labels: np.ndarray, reading: _Reading) -> tuple[st
     return reading.seen[raw]
 
 
-def _fold(one: Stored) -> _Fold:
+def _fold(one: StoredRecord) -> _Fold:
     found, classes = one.arrays(*READ), len(one.record.classes)
     labels, probabilities = _checked(found, "test", classes)
     ids, clean, groups = found["test_ids"], found.get("test_clean"), found.get("test_groups")

@@ -6,19 +6,19 @@ import hashlib
 
 import numpy as np
 
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import SPLITS, Dataset
 from fer_bench.datasets.emotions import canonical
 from fer_bench.datasets.face_crop import load as preparation
 from fer_bench.datasets.faces import opencv
-from fer_bench.protocols.fold import DoesNotFit
+from fer_bench.protocols.fold import ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, sources
 
 TEST = SPLITS.index("test")
 VERSION = 1  # raised when the pooling changes; part of the fingerprint
 
 
-def load(data: str, places: Places) -> Dataset:
+def load(data: str, places: DataConfig) -> Dataset:
     """The dataset of that name, or for TRAIN->TEST the two as one. UserError as in `preparation.load`."""
     loaded = [preparation.load(name, places) for name in sources(data)]
     return loaded[0] if len(loaded) == 1 else pool(*loaded)
@@ -34,11 +34,11 @@ def pool(train: Dataset, test: Dataset) -> Dataset:
     """
     name = f"{train.name}{ARROW}{test.name}"
     if train.images.ndim != test.images.ndim or train.images.shape[1:-2] != test.images.shape[1:-2]:
-        raise DoesNotFit(f"'{name}': one holds images and the other sequences, or their lengths differ.")
+        raise ProtocolNotApplicable(f"'{name}': one holds images and the other sequences, or their lengths differ.")
     known = {_meaning(c) for c in test.classes}
     classes = tuple(dict.fromkeys(c for c in train.classes if _meaning(c) in known))
     if len(classes) < 2:
-        raise DoesNotFit(f"'{name}': fewer than two classes in common ({', '.join(classes) or 'none'}).")
+        raise ProtocolNotApplicable(f"'{name}': fewer than two classes in common ({', '.join(classes) or 'none'}).")
     ours = _Part(train, classes, np.ones(len(train), bool) if train.split is None else train.split != TEST)
     theirs = _Part(test, classes, np.ones(len(test), bool))
     resized = _resized(theirs.images, train.images.shape[-2:])

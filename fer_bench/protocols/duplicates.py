@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fer_bench.datasets.subset import Part, let_go
+from fer_bench.datasets.subset import Subset, release_pages
 
 BLOCK = 4096  # images that are looked at together
 
@@ -22,13 +22,13 @@ def identical(images: np.ndarray) -> np.ndarray:
     return np.fromiter((groups.setdefault(digest, len(groups)) for digest in digests(images)), np.int64, len(images))
 
 
-def digests(images: np.ndarray | Part) -> Iterator[bytes]:
+def digests(images: np.ndarray | Subset) -> Iterator[bytes]:
     """A digest of each image's pixels, 16 bytes."""
     for start in range(0, len(images), BLOCK):
         block = np.ascontiguousarray(images[start : start + BLOCK])
         for row in block.reshape(len(block), math.prod(images.shape[1:])):
             yield hashlib.blake2b(row, digest_size=16).digest()
-        let_go(images)
+        release_pages(images)
 
 
 def without_twins(groups: np.ndarray, samples: np.ndarray, others: np.ndarray) -> np.ndarray:

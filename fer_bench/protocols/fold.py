@@ -11,7 +11,7 @@ from fer_bench.core.errors import UserError
 PARTS = ("training", "validation", "test")
 
 
-class DoesNotFit(UserError):
+class ProtocolNotApplicable(UserError):
     """A protocol that is sound, asked for on a dataset that it is not for."""
 
 
@@ -26,5 +26,5 @@ class Fold:
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
-    clean: np.ndarray | None = None
-    remarks: tuple[str, ...] = ()
+    no_duplicate: np.ndarray | None = None
+    notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.fold import DoesNotFit, Fold
+from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import register_protocol
 from fer_bench.protocols.stratified import TENTHS, cut, groups_of, hold_out
 
@@ -45,7 +45,7 @@ def image_kfold(dataset: Dataset, seed: int) -> Iterator[Fold]:
     training; drawn blindly, all but a few do.
     """
     if groups_of(dataset) is None:
-        raise DoesNotFit(
+        raise ProtocolNotApplicable(
             f"The protocol 'image-kfold' tears subjects apart, and those of '{dataset.name}' are not known: take kfold."
         )
     torn = "persons" if dataset.subjects is not None else "sequences"
@@ -58,7 +58,9 @@ def loso(dataset: Dataset, seed: int) -> Iterator[Fold]:
     _need_subjects(dataset, "loso")
     persons = np.unique(dataset.subjects)
     if len(persons) < 3:
-        raise DoesNotFit(f"The protocol 'loso' needs three subjects or more, and '{dataset.name}' has {len(persons)}.")
+        raise ProtocolNotApplicable(
+            f"The protocol 'loso' needs three subjects or more, and '{dataset.name}' has {len(persons)}."
+        )
     for person in persons:
         tested = dataset.subjects == person
         yield Fold(*hold_out(dataset, np.flatnonzero(~tested), seed), np.flatnonzero(tested))
@@ -70,9 +72,11 @@ def _folds(dataset: Dataset, seed: int, images: bool = False, remarks: tuple[str
         # The part that validates is far from the tested one: so the shares of a class in training stay within one too.
         validates = (number + TENTHS // 2) % TENTHS
         training = np.flatnonzero((parts != number) & (parts != validates))
-        yield Fold(training, np.flatnonzero(parts == validates), np.flatnonzero(parts == number), remarks=remarks)
+        yield Fold(training, np.flatnonzero(parts == validates), np.flatnonzero(parts == number), notes=remarks)
 
 
 def _need_subjects(dataset: Dataset, protocol: str) -> None:
     if dataset.subjects is None:
-        raise DoesNotFit(f"The protocol '{protocol}' needs to know the subjects, and '{dataset.name}' names none.")
+        raise ProtocolNotApplicable(
+            f"The protocol '{protocol}' needs to know the subjects, and '{dataset.name}' names none."
+        )

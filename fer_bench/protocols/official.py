@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_bench.datasets.dataset import SPLITS, Dataset
 from fer_bench.protocols.duplicates import identical, without_twins
-from fer_bench.protocols.fold import DoesNotFit, Fold
+from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, register_protocol
 from fer_bench.protocols.stratified import hold_out
 
@@ -42,7 +42,7 @@ def official_dedup(dataset: Dataset, seed: int) -> Iterator[Fold]:
     training = fold.training[without_twins(groups, fold.training, later)]
     for name, part in (("training", training), ("validation", validation)):
         if len(part) == 0:
-            raise DoesNotFit(f"'{dataset.name}' has no {name} images without a twin in a later part.")
+            raise ProtocolNotApplicable(f"'{dataset.name}' has no {name} images without a twin in a later part.")
     yield replace(fold, training=training, validation=validation, clean=clean)
 
 
@@ -55,7 +55,7 @@ def cross(dataset: Dataset, seed: int) -> Iterator[Fold]:
     subjects where they are known. The other one's images are resized to the size of the first's.
     """
     if ARROW not in dataset.name:
-        raise DoesNotFit(f"The protocol 'cross' takes two datasets, as in 'cross:{dataset.name}->jaffe'.")
+        raise ProtocolNotApplicable(f"The protocol 'cross' takes two datasets, as in 'cross:{dataset.name}->jaffe'.")
     fold = _parts(dataset, seed)
     yield replace(fold, clean=without_twins(identical(dataset.images), fold.test, _others(dataset, fold)))
 
@@ -63,14 +63,16 @@ def cross(dataset: Dataset, seed: int) -> Iterator[Fold]:
 def _parts(dataset: Dataset, seed: int) -> Fold:
     """The parts that the dataset's split names. DoesNotFit where one is missing that cannot be cut."""
     if dataset.split is None:
-        raise DoesNotFit(f"The dataset '{dataset.name}' has no official split.")
+        raise ProtocolNotApplicable(f"The dataset '{dataset.name}' has no official split.")
     training, validation, test = (np.flatnonzero(dataset.split == part) for part in range(len(SPLITS)))
     for name, part in (("training", training), ("test", test)):
         if len(part) == 0:
-            raise DoesNotFit(f"The dataset '{dataset.name}' has no {name} images, which the official protocol needs.")
+            raise ProtocolNotApplicable(
+                f"The dataset '{dataset.name}' has no {name} images, which the official protocol needs."
+            )
     if len(validation):
         return Fold(training, validation, test)
-    return Fold(*hold_out(dataset, training, seed), test, remarks=(CUT,))
+    return Fold(*hold_out(dataset, training, seed), test, notes=(CUT,))
 
 
 def _others(dataset: Dataset, fold: Fold) -> np.ndarray:

@@ -27,7 +27,7 @@ PROTOCOLS.scan(Path(__file__).parent, package="fer_bench.protocols")
 
 
 @dataclass(frozen=True)
-class Setting:
+class DataProtocol:
     """Data under a protocol. `data` is a dataset's name, or TRAIN->TEST for two of them."""
 
     data: str
@@ -39,14 +39,14 @@ def folds(name: str, dataset: Dataset, seed: int) -> list[Fold]:
 
     DoesNotFit, a UserError, where the protocol does not fit the dataset.
     """
-    from fer_bench.protocols.fold import DoesNotFit
+    from fer_bench.protocols.fold import ProtocolNotApplicable
 
     if name.startswith(FILE):
         from fer_bench.protocols import split_file
 
         return split_file.read(Path(name.removeprefix(FILE)), dataset)
     if ARROW in dataset.name and _entry_name(name) != "cross":
-        raise DoesNotFit(f"'{dataset.name}' is for the protocol cross, not for {name}.")
+        raise ProtocolNotApplicable(f"'{dataset.name}' is for the protocol cross, not for {name}.")
     return list(PROTOCOLS.function(_entry_name(name))(dataset, seed))
 
 
@@ -61,7 +61,7 @@ def title(name: str) -> str:
     return entry.name if version == 1 else f"{entry.name}@{version}"
 
 
-def settings(datasets: Sequence[str], protocols: Sequence[str]) -> list[Setting]:
+def expand_protocols(datasets: Sequence[str], protocols: Sequence[str]) -> list[DataProtocol]:
     """Each dataset under each protocol, each once; `cross:TRAIN->TEST` brings its own data.
 
     UserError for an unknown protocol, a cross without two datasets, a split file that is not there, and for nothing at
@@ -73,8 +73,10 @@ def settings(datasets: Sequence[str], protocols: Sequence[str]) -> list[Setting]
             _check_file(name)
         else:
             _entry_name(name)
-    found = [Setting(data, protocol) for data in datasets for protocol in plain]
-    found += [Setting(ARROW.join(pair(name.removeprefix(CROSS))), "cross") for name in protocols if name not in plain]
+    found = [DataProtocol(data, protocol) for data in datasets for protocol in plain]
+    found += [
+        DataProtocol(ARROW.join(pair(name.removeprefix(CROSS))), "cross") for name in protocols if name not in plain
+    ]
     if not found:
         raise UserError("Name a dataset for the protocols, or two in one: 'cross:fer2013->jaffe'.")
     return list(dict.fromkeys(found))

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.fold import PARTS, DoesNotFit, Fold
+from fer_bench.protocols.fold import PARTS, Fold, ProtocolNotApplicable
 
 COLUMNS = ("fold", "part", "id", "clean")
 
@@ -38,7 +38,7 @@ def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: list[Fo
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts[path.suffix](), encoding="utf-8", newline="")
     except OSError as error:
-        raise not_written(path, error) from None
+        raise write_error(path, error) from None
 
 
 def read(path: Path, dataset: Dataset) -> list[Fold]:
@@ -50,7 +50,7 @@ def read(path: Path, dataset: Dataset) -> list[Fold]:
     content = _content(path)
     written = content.get("fingerprint")
     if written and written != dataset.fingerprint:
-        raise DoesNotFit(
+        raise ProtocolNotApplicable(
             f"{path} was written for other data: {content.get('dataset')} ({written[:8]}), "
             f"and this is {dataset.name} ({dataset.fingerprint[:8]})."
         )
@@ -69,8 +69,8 @@ def title(path: Path) -> str:
 
 def _named(dataset: Dataset, fold: Fold) -> dict[str, Any]:
     parts: dict[str, Any] = {part: dataset.ids[getattr(fold, part)].tolist() for part in PARTS}
-    clean = None if fold.clean is None else dataset.ids[fold.test[fold.clean]].tolist()
-    return parts | {"clean": clean, "remarks": list(fold.remarks)}
+    clean = None if fold.no_duplicate is None else dataset.ids[fold.test[fold.no_duplicate]].tolist()
+    return parts | {"clean": clean, "remarks": list(fold.notes)}
 
 
 def _fold(path: Path, number: int, fold: dict[str, Any], ids: np.ndarray, order: np.ndarray, name: str) -> Fold:
@@ -88,8 +88,8 @@ def _fold(path: Path, number: int, fold: dict[str, Any], ids: np.ndarray, order:
     clean = None if fold.get("clean") is None else _indices(where, fold["clean"], ids, order, name)
     return Fold(
         **found,
-        clean=None if clean is None else np.isin(found["test"], clean),
-        remarks=tuple(fold.get("remarks", ())),
+        no_duplicate=None if clean is None else np.isin(found["test"], clean),
+        notes=tuple(fold.get("remarks", ())),
     )
 
 
@@ -100,7 +100,9 @@ def _indices(where: str, wanted: list[str], ids: np.ndarray, order: np.ndarray, 
     places = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
     missing = names[ids[places] != names]
     if len(missing):
-        raise DoesNotFit(f"{where}: '{name}' has no sample '{missing[0]}' ({len(missing)} of {len(names)} missing).")
+        raise ProtocolNotApplicable(
+            f"{where}: '{name}' has no sample '{missing[0]}' ({len(missing)} of {len(names)} missing)."
+        )
     return np.sort(order[places])
 
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.subset import Part
+from fer_bench.datasets.subset import Subset
 from fer_bench.protocols.duplicates import digests
-from fer_bench.protocols.fold import DoesNotFit
+from fer_bench.protocols.fold import ProtocolNotApplicable
 
 TENTHS = 10
 PRECISION = 10**12  # of the weights of classes, which are integers
@@ -39,7 +39,7 @@ def cut(dataset: Dataset, samples: np.ndarray, parts: int, seed: int, images: bo
     units = len(np.unique(groups)) if whole else len(samples)
     if units < parts:
         kind = "images" if not whole else "subjects" if dataset.subjects is not None else "sequences"
-        raise DoesNotFit(f"'{dataset.name}' has {units} {kind} to cut into {parts} parts: too few.")
+        raise ProtocolNotApplicable(f"'{dataset.name}' has {units} {kind} to cut into {parts} parts: too few.")
     if whole:
         return grouped(labels, groups, parts, seed)
     contents = _contents(dataset, samples)
@@ -97,7 +97,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
 
 def _contents(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
     """A name for each sample of its pixels and label, with a number where several agree in them: (samples,) str."""
-    pixels, labels = list(digests(Part(dataset.images, samples))), dataset.labels[samples]
+    pixels, labels = list(digests(Subset(dataset.images, samples))), dataset.labels[samples]
     names, seen = [""] * len(samples), Counter()
     for i in np.argsort(dataset.ids[samples], kind="stable"):
         name = f"{pixels[i].hex()}:{labels[i]}"

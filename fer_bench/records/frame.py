@@ -14,7 +14,7 @@ TRIAL = ("architecture", "dataset", "protocol", "fold", "seed", "recipe_name", "
 PARTS = ("training", "validation", "test")
 COSTS = tuple(Costs.model_fields)
 COLUMNS = (
-    *(*TRIAL, "status", "reason", "remarks", "parameters", "epochs", "best_epoch", "best_validation_accuracy"),
+    *(*TRIAL, "status", "reason", "split_notes", "parameters", "epochs", "best_epoch", "best_validation_accuracy"),
     *("wall_clock_seconds", *COSTS, *(f"{part}_images" for part in PARTS)),
     *("members", "started", "processor", "key", "path"),
 )
@@ -39,8 +39,8 @@ def _row(record: Record, path: Path) -> dict[str, Any]:
         **{name: getattr(record.trial, name) for name in TRIAL},
         "status": record.status,
         "reason": record.reason,
-        "remarks": "; ".join(record.remarks),
-        "parameters": record.parameters,
+        "split_notes": "; ".join(record.split_notes),
+        "parameters": record.num_parameters,
         "epochs": len(record.history),
         "best_epoch": record.best_epoch,
         "best_validation_accuracy": best[0] if best else None,

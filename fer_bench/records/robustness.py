@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 
 FILE = "robustness.json"
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -50,7 +50,7 @@ def write(file: Path, robustness: Robustness) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise not_written(file, error) from None
+        raise write_error(file, error) from None
 
 
 def read(record: Path) -> Robustness | None:

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raised when a change of the training code changes what a recipe means on a backend; part of every key.
-PROCEDURE = {"tensorflow": 2, "jax": 3, "torch": 2}
+PROCEDURE_VERSIONS = {"tensorflow": 2, "jax": 3, "torch": 2}
 
 # What stands in a Trial for people to read, without a bearing on the outcome.
-LABELS = {"recipe_name"}
+NOT_IN_KEY = {"recipe_name"}
 
 # What stands below a table with Costs.flops.
 FLOPS_METHOD = (
@@ -35,7 +35,7 @@ class Trial(_Frozen):
     """One architecture × dataset × protocol fold × recipe × seed × backend."""
 
     architecture: str
-    source: str  # digest of the architecture's source
+    source_digest: str  # digest of the architecture's source
     dataset: str
     fingerprint: str  # digest of the dataset's images, labels and split
     protocol: str
@@ -45,12 +45,12 @@ class Trial(_Frozen):
     initial_weights: str  # "random", or "imagenet:<digest of the file>"
     seed: int
     backend: str
-    procedure: int
+    procedure_version: int
 
     @property
     def key(self) -> str:
         """Hash of all that determines the outcome, and of nothing else: 64 hexadecimal digits."""
-        text = json.dumps(self.model_dump(exclude=LABELS), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.model_dump(exclude=NOT_IN_KEY), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -89,18 +89,18 @@ class Costs(_Frozen):
     """What a trial cost, each measured apart. None: not measured."""
 
     build_seconds: float  # building the model and loading its weights
-    trace_seconds: float  # first calls of the compiled steps, beyond a usual call
+    compile_seconds: float  # first calls of the compiled steps, beyond a usual call
     train_seconds: float  # all epochs: training steps and their input, without validation
     validation_seconds: float
     images_per_second: float  # training throughput: median over steps, or epochs where one is a single program
     predict_images_per_second: float | None  # at the prediction batch size, on the test images
     peak_memory_bytes: int | None  # of the process, while this trial ran; not of an accelerator's own memory
-    predict_batch: int | None = None  # images to a call, of predict_images_per_second
+    predict_batch_size: int | None = None  # images to a call, of predict_images_per_second
     flops: int | None = None  # of one image or sequence, one view; see FLOPS_METHOD
     model_bytes: int | None = None  # on disk, as a .keras file without optimizer
     latency_p50_seconds: float | None = None  # a call with one image, warmed up, from array to array
     latency_p95_seconds: float | None = None
-    beside: int = 1  # trials at a time on the machine, each on a share of its cores; 1: this one alone
+    concurrent_trials: int = 1  # trials at a time on the machine, each on a share of its cores; 1: this one alone
 
 
 class Member(_Frozen):
@@ -123,8 +123,8 @@ class Record(_Frozen):
     machine: dict[str, Any]  # processor, cores, memory_bytes, accelerator, versions
     classes: list[str]
     samples: dict[str, int]  # training, validation, test
-    remarks: list[str] = Field(default_factory=list)  # of its split, in the few words of a badge
-    parameters: int | None = None
+    split_notes: list[str] = Field(default_factory=list)  # of its split, in the few words of a badge
+    num_parameters: int | None = None
     best_epoch: int | None = None  # selected by validation accuracy
     history: list[Epoch] = Field(default_factory=list)
     costs: Costs | None = None
@@ -149,5 +149,5 @@ class Predictions:
     ids: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
-    clean: np.ndarray | None = None
+    no_duplicate: np.ndarray | None = None
     groups: np.ndarray | None = None

@@ -35,14 +35,14 @@ TEMPORARY = ".part-"
 PREDICTIONS = "predictions.npz"
 MODEL = "model.keras"  # kept where it was asked for
 COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have them
-OPTIONAL = ("clean", "groups")
+OPTIONAL = ("no_duplicate", "groups")
 PLAIN, HEAD = b"\x93NUMPY\x01\x00", 10  # NumPy's format, version 1: how it begins, and bytes before its header
 # What NumPy and zipfile raise for files that were cut short or changed.
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRecord:
     """A record and the folder in which it lies."""
 
     record: Record
@@ -96,10 +96,10 @@ class Stored:
 class Records:
     """All readable records of a results folder, and what was left out: (path, reason)."""
 
-    stored: dict[str, Stored] = field(default_factory=dict)  # by key
+    stored: dict[str, StoredRecord] = field(default_factory=dict)  # by key
     left_out: list[tuple[Path, str]] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[Stored]:
+    def __iter__(self) -> Iterator[StoredRecord]:
         return iter(self.stored.values())
 
     def __len__(self) -> int:
@@ -135,7 +135,7 @@ def load(results: Path | str) -> Records:
     records = Records()
     if not folder.is_dir():
         return records
-    found: dict[str, list[Stored]] = defaultdict(list)
+    found: dict[str, list[StoredRecord]] = defaultdict(list)
     with _uncollected():
         for path in sorted(folder.iterdir()):
             if path.name.startswith(TEMPORARY):
@@ -154,7 +154,7 @@ def load(results: Path | str) -> Records:
     return records
 
 
-def _agreed(copies: list[Stored]) -> tuple[Stored | None, list[tuple[Path, str]]]:
+def _agreed(copies: list[StoredRecord]) -> tuple[StoredRecord | None, list[tuple[Path, str]]]:
     """Of several records under one key the one that all readable ones equal, if they do; and those left out.
 
     Where several are equal it is the one whose model was kept, else the first by name.
@@ -179,7 +179,7 @@ def _agreed(copies: list[Stored]) -> tuple[Stored | None, list[tuple[Path, str]]
     return None, left_out
 
 
-def _content(one: Stored) -> dict[str, Any]:
+def _content(one: StoredRecord) -> dict[str, Any]:
     """All that a record and its predictions say, under the names that a reader knows it by."""
     fields = {name: json.dumps(value, sort_keys=True) for name, value in one.record.model_dump(mode="json").items()}
     if not (one.path / PREDICTIONS).is_file():
@@ -225,7 +225,7 @@ class _LeftOut(Exception):
     """Why a path holds no record."""
 
 
-def _read(path: Path) -> tuple[str, Stored]:
+def _read(path: Path) -> tuple[str, StoredRecord]:
     """A record with its key, which takes as long as the rest."""
     try:
         record = Record.model_validate_json((path / "record.json").read_bytes())
@@ -240,7 +240,7 @@ def _read(path: Path) -> tuple[str, Stored]:
         raise _LeftOut("the folder's name does not hold the key of its record: one of them was changed")
     if record.status == "finished" and not (path / PREDICTIONS).is_file():
         raise _LeftOut(f"{PREDICTIONS} is missing")
-    return key, Stored(record, path)
+    return key, StoredRecord(record, path)
 
 
 def _reason(error: Exception) -> str:

@@ -39,11 +39,11 @@ class Architecture:
     paper: str = ""  # author, title, venue, year
     weights: str | None = None  # "imagenet" where initial weights are to be had
     backbone: str | None = None  # whose weights file it reads: <backbone>_notop.weights.h5; default: its own name
-    takes: Literal["images", "sequences"] = "images"  # (height, width, 1) or (time, height, width, 1)
+    input_kind: Literal["images", "sequences"] = "images"  # (height, width, 1) or (time, height, width, 1)
     input_sizes: tuple[int, ...] = (48,)  # pixels a side that it is checked at; the first is the smallest it works at
-    parameters: int | None = None  # for 7 classes at its default recipe's input size
+    num_parameters: int | None = None  # for 7 classes at its default recipe's input size
     recipe: dict[str, Any] = field(default_factory=dict)  # its default recipe, where it departs from the base one
-    reference_speed: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
+    reference_images_per_second: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
 
     @property
     def weights_name(self) -> str:

@@ -6,7 +6,7 @@ import ast
 import keyword
 from pathlib import Path
 
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.registry.architectures import ARCHITECTURES, FOLDER
 
 TEMPLATE = '''"""NAME: one function, from raw pixels to logits. CONTRIBUTING.md says what else its decorator takes."""
@@ -21,7 +21,7 @@ from fer_bench.registry.architectures import register_architecture
     "NAME",  # its name on the command line and on the leaderboard
     family="NAME",  # of what building blocks it is made; a family stands in one file
     input_sizes=(32, 48, 64),  # pixels a side that `check` builds it at; the first is the smallest it works at
-    parameters=94_247,  # for 7 classes; `check` says the number after a change
+    num_parameters=94_247,  # for 7 classes; `check` says the number after a change
     recipe={"epochs": 20, "dropout": 0.3},  # where it departs from the base recipe, fer_bench/config/recipe.py
 )
 def NAME(inputs, recipe):
@@ -54,7 +54,7 @@ def write_architecture(name: str, folder: Path) -> Path:
     except FileExistsError:
         raise UserError(f"{file} is there already: nothing was written.") from None
     except OSError as error:
-        raise not_written(file, error) from None
+        raise write_error(file, error) from None
     return file
 
 

@@ -122,7 +122,7 @@ COSTS: dict[str, Cell] = WHICH | {
     "latency p50": _number("latency_p50_seconds", milliseconds),
     "latency p95": _number("latency_p95_seconds", milliseconds),
     "predicted images/s": _number("predict_images_per_second", rate),
-    "batch": _number("predict_batch", mean_count),
+    "batch": _number("predict_batch_size", mean_count),
     "peak memory": _number("peak_memory_bytes", megabytes),
     "epochs": _number("epochs", mean_count),
     "best epoch": _number("best_epoch", mean_count),
@@ -140,7 +140,7 @@ WHERE_KNOWN = {
     "latency p50": "latency_p50_seconds",
     "latency p95": "latency_p95_seconds",
     "predicted images/s": "predict_images_per_second",
-    "batch": "predict_batch",
+    "batch": "predict_batch_size",
     "peak memory": "peak_memory_bytes",
 }
 

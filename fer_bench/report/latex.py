@@ -128,7 +128,7 @@ def _badges(rows: pd.DataFrame) -> list[str]:
     badges = [row["badges"].split(BETWEEN_BADGES) for row in finished]
     if not finished:
         return []
-    told = {SYNTHETIC, *(part for row in finished for part in (row["protocol"], *row["remarks"].split("; ")))}
+    told = {SYNTHETIC, *(part for row in finished for part in (row["protocol"], *row["split_notes"].split("; ")))}
     shared = [badge for badge in badges[0] if badge not in told and all(badge in of_row for of_row in badges)]
     said = [f"All rows: {', '.join(shared)}."] if shared else []
     if outside := [row["label"] for row, of_row in zip(finished, badges, strict=True) if EXTERNAL in of_row]:

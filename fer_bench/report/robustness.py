@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.core.text import percent
 from fer_bench.evaluation.corruptions import CORRUPTIONS, KINDS, SEVERITIES, mean_accuracy, mean_by_kind
 from fer_bench.evaluation.metrics import accuracy_half_width
@@ -108,7 +108,7 @@ def write_figure(figure: Figure, stem: Path) -> list[Path]:
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
-            raise not_written(path, error) from error
+            raise write_error(path, error) from error
         written.append(path)
     return written
 

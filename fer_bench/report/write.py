@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.text import slug
 from fer_bench.leaderboard.leaderboard import SECTION, Board, board, sections
 from fer_bench.records import load
@@ -148,5 +148,5 @@ def _replace(path: Path, content: bytes) -> Path:
     except OSError as error:
         part.unlink(missing_ok=True)
         advice = "The records are unharmed; once there is room, `python benchmark.py report` writes it."
-        raise not_written(path, error, advice) from error
+        raise write_error(path, error, advice) from error
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 
 class BudgetSpent(KeyboardInterrupt):
@@ -33,12 +33,12 @@ class Budget:
         if self.left is not None and self.left <= 0:
             raise BudgetSpent
 
-    def seconds(self, trials: list[Planned]) -> float:
+    def seconds(self, trials: list[PlannedTrial]) -> float:
         """Wall-clock that trials are expected to take together."""
         alone = sum(self._estimator.seconds(planned) or 0.0 for planned in trials)
         return alone * self._slowdown / self._at_a_time
 
-    def divide(self, missing: list[Planned]) -> tuple[list[Planned], list[Planned]]:
+    def divide(self, missing: list[PlannedTrial]) -> tuple[list[PlannedTrial], list[PlannedTrial]]:
         """Those that fit, and those that do not: in the plan's order, every model once before any second seed.
 
         One that is too long makes room for shorter ones behind it; one of which nothing is known counts as nothing.
@@ -55,14 +55,14 @@ class Budget:
                 left_out.append(planned)
         return kept, left_out
 
-    def fits(self, planned: Planned) -> bool:
+    def fits(self, planned: PlannedTrial) -> bool:
         """Whether a trial would end in time, going by how those so far compared with what was expected."""
         if self.left is None:
             return True
         pace = self._taken / self._expected if self._expected else self._slowdown
         return pace * (self._estimator.seconds(planned) or 0.0) <= self.left
 
-    def ended(self, planned: Planned, seconds: float) -> None:
+    def ended(self, planned: PlannedTrial, seconds: float) -> None:
         """A trial has taken so long."""
         if expected := self._estimator.seconds(planned):
             self._expected += expected

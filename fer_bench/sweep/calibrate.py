@@ -11,7 +11,7 @@ from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.estimate import Estimator, speed_key
 from fer_bench.sweep.executors.executor import Executor, Follower
 from fer_bench.sweep.measurement_cache import Remembered
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 from fer_bench.sweep.queue import Turns
 
 STEPS = 24  # of a trial that measures
@@ -19,7 +19,7 @@ FILE = "speeds.json"
 
 
 def calibrate(
-    missing: list[Planned],
+    missing: list[PlannedTrial],
     estimator: Estimator,
     machine: Mapping,
     cache_dir: Path,
@@ -45,7 +45,7 @@ def calibrate(
             estimator.learn(planned, speeds[key])
 
 
-def images_per_second(executor: Executor, trials: list[Planned]) -> float:
+def images_per_second(executor: Executor, trials: list[PlannedTrial]) -> float:
     """Of all together; 0 where one fails, which the sweep itself will tell."""
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
         records = [outcome.record for outcome in executor(Turns(trials, Path(folder)), lambda _: _Nobody())]
@@ -53,7 +53,7 @@ def images_per_second(executor: Executor, trials: list[Planned]) -> float:
     return sum(of.images_per_second for of in costs if of) if all(costs) else 0.0
 
 
-def short(planned: Planned) -> Planned:
+def short(planned: PlannedTrial) -> PlannedTrial:
     """A trial like another, of a few steps."""
     batch = planned.trial.recipe["batch_size"]
     recipe = planned.trial.recipe | {"epochs": 1, "patience": None}
@@ -72,8 +72,8 @@ def short(planned: Planned) -> Planned:
 class _Nobody(Follower):
     """Follows a trial that measures, and tells nobody."""
 
-    def step(self, step: int, steps: int, loss: float) -> None: ...
+    def on_step_end(self, step: int, steps: int, loss: float) -> None: ...
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None: ...
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None: ...
 
-    def ends(self, record: Record) -> None: ...
+    def on_trial_end(self, record: Record) -> None: ...

@@ -17,7 +17,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.records.store import KEY_LENGTH
 
 FOLDER = "claims"
@@ -42,7 +42,7 @@ class Claims:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._clock.touch()
         except OSError as error:
-            raise not_written(self._folder, error, ADVICE) from None
+            raise write_error(self._folder, error, ADVICE) from None
         self._heart.start()
         return self
 
@@ -76,7 +76,7 @@ class Claims:
                 return False
             except OSError as error:
                 file.unlink(missing_ok=True)
-                raise not_written(self._folder, error, ADVICE) from None
+                raise write_error(self._folder, error, ADVICE) from None
         finally:
             part.unlink(missing_ok=True)
         self._mine[key] = file

@@ -12,7 +12,7 @@ import numpy as np
 from fer_bench.config.recipe import Recipe
 from fer_bench.records.schema import Record
 from fer_bench.registry.architectures import describe
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 # The machine on which the registry's `reference_speed` figures were measured: two cores of an AMD EPYC
 # (family 25, model 17), TensorFlow 2.21, float32, batch 64. This is its float32 matrix product rate.
@@ -47,20 +47,20 @@ class Estimator:
         self._measured = {key: statistics.median(values) for key, values in speeds.items()}
         self._scale = matrix_product_gflops() / REFERENCE_GFLOPS
 
-    def has_seen(self, planned: Planned) -> bool:
+    def has_seen(self, planned: PlannedTrial) -> bool:
         """Whether this machine has trained trials of that kind."""
         return speed_key(planned.trial.architecture, planned.trial.recipe) in self._measured
 
-    def learn(self, planned: Planned, speed: float) -> None:
+    def learn(self, planned: PlannedTrial, speed: float) -> None:
         """Trials of that kind train so many images a second here."""
         self._measured[speed_key(planned.trial.architecture, planned.trial.recipe)] = speed
 
-    def seconds(self, planned: Planned) -> float | None:
+    def seconds(self, planned: PlannedTrial) -> float | None:
         """Expected wall-clock of all epochs, tracing and prediction."""
         recipe = planned.trial.recipe
         speed = self._measured.get(speed_key(planned.trial.architecture, recipe))
         if speed is None:
-            reference = describe(planned.trial.architecture).reference_speed
+            reference = describe(planned.trial.architecture).reference_images_per_second
             if reference is None:
                 return None
             speed = reference * self._scale * (48 / recipe["input_size"]) ** 2 / _relative_cost(recipe)

@@ -17,7 +17,7 @@ from fer_bench.sweep.executors.ray_cluster import Cluster
 from fer_bench.sweep.executors.resources import Share, available_cores, shares_of, visible_devices
 from fer_bench.sweep.executors.worker_handle import Handle, Limits, end
 from fer_bench.sweep.parallelism import Split, in_order, measured_gains
-from fer_bench.sweep.plan import Planned, check_importable
+from fer_bench.sweep.plan import PlannedTrial, check_importable
 from fer_bench.training.machine import describe_machine
 
 MEMORY_OF_A_TRIAL = 2 * 2**30  # bytes; what the larger ones among small networks take
@@ -52,7 +52,7 @@ class Lineup:
     at_a_time, slowdown: how many at a time, and how much longer each is taken to last so than alone.
     """
 
-    trials: list[Planned]
+    trials: list[PlannedTrial]
     executor: Executor
     at_a_time: int = 1
     slowdown: float = 1.0
@@ -67,7 +67,9 @@ class Ground:
     idle: Handle | None
 
 
-def survey(missing: list[Planned], known: Iterable[Record], manner: Manner, import_keras: Callable[[], None]) -> Ground:
+def survey(
+    missing: list[PlannedTrial], known: Iterable[Record], manner: Manner, import_keras: Callable[[], None]
+) -> Ground:
     """Start Keras, in a process of its own unless trials run in this one. UserError for what cannot be trained here."""
     _refuse(missing, manner)
     idle = None
@@ -85,7 +87,7 @@ def survey(missing: list[Planned], known: Iterable[Record], manner: Manner, impo
 
 
 def in_turn(
-    missing: list[Planned],
+    missing: list[PlannedTrial],
     manner: Manner,
     ground: Ground,
     cache_dir: Path,
@@ -133,7 +135,7 @@ def processes_of(count: int, manner: Manner, ground: Ground) -> Processes:
     return Processes(shares, manner.limits, ground.idle)
 
 
-def _refuse(missing: list[Planned], manner: Manner) -> None:
+def _refuse(missing: list[PlannedTrial], manner: Manner) -> None:
     """UserError for what several devices cannot share."""
     if manner.devices_per_trial == 1:
         return

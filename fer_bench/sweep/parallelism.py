@@ -16,7 +16,7 @@ from fer_bench.sweep.calibrate import images_per_second, short
 from fer_bench.sweep.estimate import Estimator, speed_key
 from fer_bench.sweep.executors.executor import Executor, Follow, Outcome
 from fer_bench.sweep.measurement_cache import Remembered
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 from fer_bench.sweep.queue import Turns
 
 WORTH_SECONDS = 600.0  # of training, below which measuring costs more than it can bring
@@ -38,7 +38,7 @@ class Split:
         yield from self.single(turns, follow)
 
 
-def in_order(missing: list[Planned], gains: Mapping[str, float]) -> tuple[list[Planned], int]:
+def in_order(missing: list[PlannedTrial], gains: Mapping[str, float]) -> tuple[list[PlannedTrial], int]:
     """The trials that gain by running together before the others, and how many those are."""
     together = [planned for planned in missing if gains.get(_key(planned), 0.0) > 1]
     if len(together) < 2:
@@ -48,7 +48,7 @@ def in_order(missing: list[Planned], gains: Mapping[str, float]) -> tuple[list[P
 
 
 def measured_gains(
-    missing: list[Planned],
+    missing: list[PlannedTrial],
     count: int,
     machine: Mapping,
     estimator: Estimator,
@@ -73,9 +73,9 @@ def measured_gains(
     return gains
 
 
-def _worth_measuring(missing: Iterable[Planned], estimator: Estimator) -> list[Planned]:
+def _worth_measuring(missing: Iterable[PlannedTrial], estimator: Estimator) -> list[PlannedTrial]:
     """One trial of each kind of which there are several, and which take long enough."""
-    kinds: dict[str, list[Planned]] = defaultdict(list)
+    kinds: dict[str, list[PlannedTrial]] = defaultdict(list)
     for planned in missing:
         if not isinstance(planned.trial.recipe["backbone"]["trained_blocks"], list):  # stages need their epochs
             kinds[_key(planned)].append(planned)
@@ -86,13 +86,13 @@ def _worth_measuring(missing: Iterable[Planned], estimator: Estimator) -> list[P
     ]
 
 
-def _gain(planned: Planned, count: int, processes: Callable[[int], Executor]) -> float:
+def _gain(planned: PlannedTrial, count: int, processes: Callable[[int], Executor]) -> float:
     planned = short(planned)
     alone = images_per_second(processes(1), [planned])
     beside = images_per_second(processes(count), [planned] * count)
     return beside / alone if alone else 0.0
 
 
-def _key(planned: Planned) -> str:
+def _key(planned: PlannedTrial) -> str:
     recipe = planned.trial.recipe
     return json.dumps([*speed_key(planned.trial.architecture, recipe), recipe["batch_size"], planned.trial.backend])

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench import records
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.records.store import FOLDER, TEMPORARY, folder_of
 from fer_bench.records.writing import mend
-from fer_bench.sweep.plan import Plan, Planned
+from fer_bench.sweep.plan import Plan, PlannedTrial
 from fer_bench.sweep.queue import CHECKPOINTS
 
 STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
@@ -29,7 +29,7 @@ class Todo:
     ones that have a record, to be replaced or damaged, by key, when they began: a later one is another sweep's.
     """
 
-    missing: list[Planned]
+    missing: list[PlannedTrial]
     finished: int
     failed: int
     without_model: int = 0
@@ -44,7 +44,7 @@ def open_results(results: Path) -> None:
         with tempfile.TemporaryFile(dir=results / FOLDER):
             pass
     except OSError as error:
-        raise not_written(f"The results folder {results}", error, "Name another with --results-dir.") from None
+        raise write_error(f"The results folder {results}", error, "Name another with --results-dir.") from None
     mend(results)
     for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
         with suppress(FileNotFoundError):  # its writer has just finished
@@ -52,7 +52,7 @@ def open_results(results: Path) -> None:
                 shutil.rmtree(remains, ignore_errors=True)
 
 
-def clear_checkpoints(results: Path, known: records.Records, missing: list[Planned]) -> None:
+def clear_checkpoints(results: Path, known: records.Records, missing: list[PlannedTrial]) -> None:
     """Remove those of trials that have finished: whoever ran them was killed before it could."""
     there = {folder.name: folder for folder in (results / CHECKPOINTS).glob("*")}
     if not there:

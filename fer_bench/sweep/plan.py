@@ -12,19 +12,19 @@ from fer_bench.config.canonical import specification
 from fer_bench.config.combinations import NOT_FOUND, Pair, Pairs, data_of, recipes_of
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.subset import let_go
+from fer_bench.datasets.subset import release_pages
 from fer_bench.protocols.cross_dataset import load
-from fer_bench.protocols.fold import DoesNotFit, Fold
-from fer_bench.protocols.registry import ARROW, SPLIT_SEED, Setting, folds, settings, title
-from fer_bench.records.schema import PROCEDURE, Trial
+from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
+from fer_bench.protocols.registry import ARROW, SPLIT_SEED, DataProtocol, expand_protocols, folds, title
+from fer_bench.records.schema import PROCEDURE_VERSIONS, Trial
 from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.training.weights import InitialWeights, find_initial_weights
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedTrial:
     """A trial with what its execution needs beside it."""
 
     trial: Trial
@@ -43,17 +43,17 @@ class Plan:
     """All trials of an experiment, in the order in which they run: every model once before any second seed."""
 
     experiment: Experiment
-    trials: list[Planned]
+    trials: list[PlannedTrial]
     pairs: Pairs
     notes: list[str] = field(default_factory=list)  # what the user should know before it starts
 
 
-def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, backend: str) -> Plan:
+def make_plan(experiment: Experiment, places: DataConfig, weights_dir: Path | None, backend: str) -> Plan:
     """Resolve an experiment. UserError for whatever would keep a trial from starting, but for `check_importable`."""
     datasets = {data: load(data, places) for data in data_of(experiment)}
-    parts, unfit = split(settings(experiment.datasets, experiment.protocols), datasets)
+    parts, unfit = split(expand_protocols(experiment.datasets, experiment.protocols), datasets)
     for dataset in datasets.values():
-        let_go(dataset.images)  # of which twins were looked for
+        release_pages(dataset.images)  # of which twins were looked for
     holds = {name: "sequences" if dataset.images.ndim == 4 else "images" for name, dataset in datasets.items()}
     pairs = recipes_of(experiment, holds)
     for pair in pairs.possible:
@@ -65,10 +65,10 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
     ]
     digests = {pair.architecture.name: source_digest(pair.architecture.name) for pair, _ in started}
     trials = [
-        Planned(
+        PlannedTrial(
             Trial(
                 architecture=pair.architecture.name,
-                source=digests[pair.architecture.name],
+                source_digest=digests[pair.architecture.name],
                 dataset=dataset.name,
                 fingerprint=dataset.fingerprint,
                 protocol=title(setting.protocol),
@@ -78,7 +78,7 @@ def make_plan(experiment: Experiment, places: Places, weights_dir: Path | None, 
                 initial_weights=weights.label,
                 seed=seed,
                 backend=backend,
-                procedure=PROCEDURE[backend],
+                procedure_version=PROCEDURE_VERSIONS[backend],
             ),
             dataset,
             fold,
@@ -109,7 +109,9 @@ def check_importable(names: Iterable[str]) -> None:
             raise UserError(f"{file} cannot be imported: {type(error).__name__}: {error}.") from None
 
 
-def split(wanted: list[Setting], datasets: Mapping[str, Dataset]) -> tuple[dict[Setting, list[Fold]], list[str]]:
+def split(
+    wanted: list[DataProtocol], datasets: Mapping[str, Dataset]
+) -> tuple[dict[DataProtocol, list[Fold]], list[str]]:
     """The folds of every setting, and a note on the settings that are left out since they do not fit.
 
     UserError for a dataset that no protocol fits, or a protocol that fits no dataset: in a product of several a misfit
@@ -119,7 +121,7 @@ def split(wanted: list[Setting], datasets: Mapping[str, Dataset]) -> tuple[dict[
     for setting in wanted:
         try:
             parts[setting] = folds(setting.protocol, datasets[setting.data], SPLIT_SEED)
-        except DoesNotFit as error:
+        except ProtocolNotApplicable as error:
             unfit[setting] = error
     datas, protocols = {setting.data for setting in parts}, {setting.protocol for setting in parts}
     for setting, error in unfit.items():
@@ -166,9 +168,9 @@ def _with_weights(pairs: Pairs, weights_dir: Path | None) -> tuple[list[tuple[Pa
     return found, kept.checked()
 
 
-def _once(trials: list[Planned]) -> tuple[list[Planned], list[str]]:
+def _once(trials: list[PlannedTrial]) -> tuple[list[PlannedTrial], list[str]]:
     """Each trial once, under the first of the recipes that come to the same; and a note on those."""
-    first: dict[str, Planned] = {}
+    first: dict[str, PlannedTrial] = {}
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
     for planned in trials:
         trial = planned.trial

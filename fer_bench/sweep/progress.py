@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 
 def duration(seconds: float) -> str:
@@ -32,7 +32,7 @@ class View:
     def __init__(
         self,
         console: Console,
-        missing: list[Planned],
+        missing: list[PlannedTrial],
         estimator: Estimator,
         side_by_side: int = 1,
         slowdown: float = 1.0,
@@ -66,7 +66,7 @@ class View:
     def __exit__(self, *_) -> None:
         self.progress.stop()
 
-    def trial_begins(self, planned: Planned, number: int, of: int) -> TrialView:
+    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> TrialView:
         trial = planned.trial
         weights = trial.initial_weights.partition(":")[0]
         self.say(
@@ -78,7 +78,7 @@ class View:
         self.show_sweep()
         return self._running[number]
 
-    def elsewhere(self, planned: Planned) -> None:
+    def elsewhere(self, planned: PlannedTrial) -> None:
         if not self._elsewhere:
             self.say("Another sweep works on this folder, too: its trials are left to it.")
         self._elsewhere.add(self._numbers[planned.key])
@@ -123,7 +123,7 @@ class View:
 class TrialView:
     """Follows one trial of a sweep."""
 
-    def __init__(self, sweep: View, planned: Planned, number: int) -> None:
+    def __init__(self, sweep: View, planned: PlannedTrial, number: int) -> None:
         self._sweep, self._planned, self._number = sweep, planned, number
         self._began = time.monotonic()
         self._first_step: float | None = None
@@ -136,7 +136,7 @@ class TrialView:
         """Since the trial began."""
         return time.monotonic() - self._began
 
-    def step(self, step: int, steps: int, loss: float) -> None:
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
         if not self._sweep.live:
             return
         now = time.monotonic()
@@ -159,7 +159,7 @@ class TrialView:
             state=state,
         )
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
         self._last = epoch
         self._best = max(self._best, epoch.validation_accuracy)
         if not self._sweep.live:
@@ -170,7 +170,7 @@ class TrialView:
             )
         self._sweep.show_sweep()
 
-    def ends(self, record: Record) -> None:
+    def on_trial_end(self, record: Record) -> None:
         took = self.seconds
         if record.status == "finished":
             best = record.history[(record.best_epoch or 1) - 1]

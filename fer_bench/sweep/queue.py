@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_bench.records.store import folder_of
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 HALVES = 2  # parts of a batch whose gradients are accumulated where the whole does not fit into memory
@@ -21,7 +21,7 @@ class Turn:
 
     number: int
     of: int
-    planned: Planned
+    planned: PlannedTrial
     log: Path
     checkpoint: Path
     model_file: Path | None = None  # where its trained model is to be kept
@@ -33,7 +33,7 @@ class Turn:
 
 
 # Whether a trial may begin now, perhaps later, or need not: another sweep has recorded it.
-Gate = Callable[[Planned], Literal["now", "later", "never"]]
+Gate = Callable[[PlannedTrial], Literal["now", "later", "never"]]
 
 
 class Turns:
@@ -44,7 +44,7 @@ class Turns:
 
     def __init__(
         self,
-        missing: Iterable[Planned],
+        missing: Iterable[PlannedTrial],
         results: Path,
         models: Path | None = None,
         gate: Gate = lambda planned: "now",

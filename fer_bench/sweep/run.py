@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fer_bench import records
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.records.store import FOLDER, TEMPORARY
 from fer_bench.sweep.budget import Budget, BudgetSpent
@@ -21,16 +21,16 @@ from fer_bench.sweep.executors.executor import Executor, Follower, Outcome
 from fer_bench.sweep.executors.in_process import here
 from fer_bench.sweep.interrupt import noticed
 from fer_bench.sweep.memory import fits_in_halves
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 from fer_bench.sweep.queue import Turn, Turns
 
 
 class SweepWatcher(Protocol):
     """Whoever wants to follow a sweep."""
 
-    def trial_begins(self, planned: Planned, number: int, of: int) -> Follower: ...
+    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> Follower: ...
 
-    def elsewhere(self, planned: Planned) -> None:
+    def elsewhere(self, planned: PlannedTrial) -> None:
         """A trial that another sweep runs, or has recorded, is met."""
 
 
@@ -52,7 +52,7 @@ class Ways:
 Ended = Literal["all had their turn", "at a failure", "in time"]
 
 
-def run(missing: list[Planned], results: Path, watcher: SweepWatcher, ways: Ways | None = None) -> Ended:
+def run(missing: list[PlannedTrial], results: Path, watcher: SweepWatcher, ways: Ways | None = None) -> Ended:
     """Run trials and write each one's record and predictions as it ends.
 
     A failure is a record like another; with `fail_fast` it is the last. With `keep_models` the trained model of each
@@ -79,13 +79,13 @@ def run(missing: list[Planned], results: Path, watcher: SweepWatcher, ways: Ways
                     if outcome.record.status != "finished":
                         interrupted()  # a library that was interrupted may have made an error of its own of it
                     if fits_in_halves(outcome.turn, outcome.record):
-                        outcome.follower.ends(outcome.record)
+                        outcome.follower.on_trial_end(outcome.record)
                         turns.again(outcome.turn.in_halves)
                         continue
                     if claims.holds(planned.key):  # else another sweep took it over while this one was asleep
                         _write(results, outcome)
                     claims.let_go(planned.key)
-                    outcome.follower.ends(outcome.record)
+                    outcome.follower.on_trial_end(outcome.record)
                     gate.ended(planned)
                     check()
                     if ways.fail_fast and outcome.record.status != "finished":
@@ -107,7 +107,7 @@ class _Gate:
         self._began: dict[str, float] = {}
         self.left_out = 0  # trials for which there was no time
 
-    def __call__(self, planned: Planned) -> Literal["now", "later", "never"]:
+    def __call__(self, planned: PlannedTrial) -> Literal["now", "later", "never"]:
         key, budget = planned.key, self._ways.budget
         if key in self._began:  # once more, with half batches
             return "now"
@@ -125,11 +125,11 @@ class _Gate:
         self._began[key] = time.monotonic()
         return "now"
 
-    def ended(self, planned: Planned) -> None:
+    def ended(self, planned: PlannedTrial) -> None:
         if self._ways.budget:
             self._ways.budget.ended(planned, time.monotonic() - self._began[planned.key])
 
-    def _tell(self, planned: Planned) -> None:
+    def _tell(self, planned: PlannedTrial) -> None:
         if planned.key not in self._elsewhere:
             self._elsewhere.add(planned.key)
             self._watcher.elsewhere(planned)
@@ -142,7 +142,7 @@ def _write(results: Path, outcome: Outcome) -> None:
         records.write(results, record, outcome.predictions, model_file if kept else None)
     except OSError as error:
         advice = "What was recorded before is unharmed; once there is room, the same command goes on from there."
-        raise not_written(f"The record of {record.trial} in {results}", error, advice) from None
+        raise write_error(f"The record of {record.trial} in {results}", error, advice) from None
     if record.status != "failed":  # what crashed or took too long goes on from there, if it is tried again
         shutil.rmtree(outcome.turn.checkpoint, ignore_errors=True)
 
@@ -153,13 +153,13 @@ class _Stoppable:
     def __init__(self, follower: Follower, check: Callable[[], None]) -> None:
         self._follower, self._check = follower, check
 
-    def step(self, step: int, steps: int, loss: float) -> None:
-        self._follower.step(step, steps, loss)
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
+        self._follower.on_step_end(step, steps, loss)
         self._check()
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
-        self._follower.epoch(epoch, epochs)
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
+        self._follower.on_epoch_end(epoch, epochs)
         self._check()
 
-    def ends(self, record: Record) -> None:
-        self._follower.ends(record)
+    def on_trial_end(self, record: Record) -> None:
+        self._follower.on_trial_end(record)

@@ -20,7 +20,7 @@ from typing import Any
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.claims import runs
 from fer_bench.sweep.executors.executor import Follower
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 FOLDER = "sweeps"
 EVERY_SECONDS = 2.0  # between two writings
@@ -55,7 +55,7 @@ class Journal:
     """Writes the files of one sweep; passes on what it is told to whoever follows the sweep."""
 
     def __init__(
-        self, results: Path, name: str, trials: Iterable[Planned], follower: Any, left: Callable[[], float | None]
+        self, results: Path, name: str, trials: Iterable[PlannedTrial], follower: Any, left: Callable[[], float | None]
     ) -> None:
         self._folder = results / FOLDER
         slug = re.sub(r"[^\w.-]", "_", name)
@@ -79,12 +79,12 @@ class Journal:
         self._running.clear()
         self._write("ended" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else "broken off")
 
-    def trial_begins(self, planned: Planned, number: int, of: int) -> _Noted:
+    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> _Noted:
         follower = self._follower.trial_begins(planned, number, of)
         self.note(planned.key, "begins")
         return _Noted(self, planned.key, follower)
 
-    def elsewhere(self, planned: Planned) -> None:
+    def elsewhere(self, planned: PlannedTrial) -> None:
         self._follower.elsewhere(planned)
 
     def note(self, key: str, doing: str | None, now: bool = True) -> None:
@@ -116,18 +116,18 @@ class _Noted:
         self._journal, self._key, self._follower = journal, key, follower
         self._epoch = 1
 
-    def step(self, step: int, steps: int, loss: float) -> None:
-        self._follower.step(step, steps, loss)
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
+        self._follower.on_step_end(step, steps, loss)
         self._journal.note(self._key, f"epoch {self._epoch}, step {step} of {steps}", now=False)
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
-        self._follower.epoch(epoch, epochs)
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
+        self._follower.on_epoch_end(epoch, epochs)
         self._epoch = epoch.epoch + 1
         done = f"epoch {epoch.epoch} of {epochs} done, validation {epoch.validation_accuracy:.1%}"
         self._journal.note(self._key, done, now=False)
 
-    def ends(self, record: Record) -> None:
-        self._follower.ends(record)
+    def on_trial_end(self, record: Record) -> None:
+        self._follower.on_trial_end(record)
         self._journal.note(self._key, None)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_bench.config.recipe import Augmentation
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.training.augmentation import augmented
 from fer_bench.training.imgaug_policies import PIPELINES
 from fer_bench.training.mixing import mixed
@@ -55,7 +55,7 @@ def show_augmentation(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
     except OSError as error:
-        raise not_written(path, error) from None
+        raise write_error(path, error) from None
     return path
 
 

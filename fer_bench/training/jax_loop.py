@@ -83,7 +83,7 @@ def fit_together(
     runs = [_Run(recipe=recipe, seed=seed, last_stage=max(stages)) for seed in seeds]
     weights = initial_state(models)
     best: list[jax.Array] | None = None
-    trace_seconds = 0.0
+    compile_seconds = 0.0
     first = 1
     if saved := checkpoint.load() if checkpoint else None:
         first = saved.facts["epoch"] + 1
@@ -105,7 +105,7 @@ def fit_together(
             if number > stage:
                 state = State(weights, [jnp.asarray(a) for a in saved.arrays["optimizer"]])
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
-            trace_seconds += time.perf_counter() - began
+            compile_seconds += time.perf_counter() - began
             for run in runs:
                 run.since = number - 1 if number == stage else run.since
 
@@ -143,7 +143,8 @@ def fit_together(
             variable.assign(values[index])
     seen = steps * min(recipe.batch_size, len(labels))
     return [
-        run.fitted(of, validation_images, trace_seconds / len(runs), seen) for run, of in zip(runs, models, strict=True)
+        run.fitted(of, validation_images, compile_seconds / len(runs), seen)
+        for run, of in zip(runs, models, strict=True)
     ]
 
 
@@ -192,7 +193,7 @@ class _Run(Course):
         )
         self.over = self.out_of_patience(self.recipe, number + 1, self.last_stage)
 
-    def fitted(self, model: keras.Model, images: np.ndarray, trace_seconds: float, seen: int) -> Fitted | Diverged:
+    def fitted(self, model: keras.Model, images: np.ndarray, compile_seconds: float, seen: int) -> Fitted | Diverged:
         """`seen`: training images an epoch."""
         if self.diverged:
             return self.diverged
@@ -201,7 +202,7 @@ class _Run(Course):
         if self.recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
             probabilities = predict(model, images, self.recipe.test_views, self.recipe.crop).probabilities
         rate = seen / float(np.median([epoch.train_seconds for epoch in self.history]))
-        return Fitted(self.history, self.best_epoch, probabilities, trace_seconds, rate)
+        return Fitted(self.history, self.best_epoch, probabilities, compile_seconds, rate)
 
 
 def _saved(number: int, runs: list[_Run], state: State, best: list[jax.Array]) -> checkpoints.State:

@@ -37,7 +37,7 @@ class Fitted:
     history: list[Epoch]
     best_epoch: int
     validation_probabilities: np.ndarray
-    trace_seconds: float
+    compile_seconds: float
     images_per_second: float
 
 
@@ -135,7 +135,7 @@ def fit(
             else:
                 run.since = number - 1
             computed = sum(cache.call_seconds) - traced_seconds(cache.call_seconds) if cache else 0.0
-            run.trace_seconds += time.perf_counter() - began - computed
+            run.compile_seconds += time.perf_counter() - began - computed
             if cache:
                 recall(cache, number, images, targets, recipe, seed, labels)
 
@@ -161,7 +161,7 @@ def fit(
                 raise Diverged(f"the validation loss became {loss} in epoch {number}")
             if run.improves(number, accuracy, loss, predicted.probabilities):
                 run.weights = model.get_weights()
-        predict_traced = predicted.trace_seconds if begins else 0.0
+        predict_traced = predicted.compile_seconds if begins else 0.0
         epoch = Epoch(
             epoch=number,
             learning_rate=rates[-1],
@@ -172,7 +172,7 @@ def fit(
             train_seconds=trained.seconds - traced,
             validation_seconds=time.perf_counter() - began - predict_traced + (computed if begins else 0.0),
         )
-        run.trace_seconds += traced + predict_traced
+        run.compile_seconds += traced + predict_traced
         run.history.append(epoch)
         if checkpoint and checkpoint.due:
             checkpoint.save(run.saved(model, network))
@@ -184,7 +184,7 @@ def fit(
     if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
         probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
     rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_a_step(steps)))
-    return Fitted(run.history, run.best_epoch, probabilities, run.trace_seconds, rate)
+    return Fitted(run.history, run.best_epoch, probabilities, run.compile_seconds, rate)
 
 
 @dataclass
@@ -192,7 +192,7 @@ class _Run(Course):
     """Beside its course the weights of its best epoch, and its seconds."""
 
     weights: list[np.ndarray] = field(default_factory=list)
-    trace_seconds: float = 0.0
+    compile_seconds: float = 0.0
     step_seconds: list[float] = field(default_factory=list)
     cached_seconds: list[float] = field(default_factory=list)  # a step's, of each epoch on cached features
 
@@ -210,13 +210,15 @@ class _Run(Course):
             "probabilities": [self.probabilities],
             "seconds": [np.array(self.step_seconds), np.array(self.cached_seconds)],
         }
-        return State(self.facts() | {"trace_seconds": self.trace_seconds}, arrays)
+        return State(self.facts() | {"compile_seconds": self.compile_seconds}, arrays)
 
     @staticmethod
     def restored(state: State) -> _Run:
         steps, cached = (seconds.tolist() for seconds in state.arrays["seconds"])
-        trace_seconds = state.facts["trace_seconds"]
-        run = _Run(weights=state.arrays["best"], trace_seconds=trace_seconds, step_seconds=steps, cached_seconds=cached)
+        compile_seconds = state.facts["compile_seconds"]
+        run = _Run(
+            weights=state.arrays["best"], compile_seconds=compile_seconds, step_seconds=steps, cached_seconds=cached
+        )
         run.restore(state.facts, state.arrays["probabilities"][0])
         return run
 

@@ -19,7 +19,7 @@ class Predicted:
     """Probabilities (samples, classes) float32, averaged over the views, with the prediction's own costs."""
 
     probabilities: np.ndarray
-    trace_seconds: float
+    compile_seconds: float
     images_per_second: float | None  # images, not views; None where a single call leaves nothing to time
 
 

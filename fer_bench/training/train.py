@@ -21,14 +21,14 @@ from fer_bench.config.recipe import BuildRecipe, Recipe
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.subset import Part
+from fer_bench.datasets.subset import Subset
 from fer_bench.protocols.fold import Fold
 from fer_bench.protocols.stratified import groups_of
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training import compiled_model_cache, devices, loop, machine
 from fer_bench.training.batches import PREDICTION_BATCH
-from fer_bench.training.callback import Watcher
+from fer_bench.training.callback import TrainingCallback
 from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.history import Diverged
@@ -70,7 +70,7 @@ def run_trial(
     dataset: Dataset,
     fold: Fold,
     weights_file: Path | None,
-    watcher: Watcher,
+    watcher: TrainingCallback,
     model_file: Path | None = None,
     checkpoints: Path | None = None,
     accumulate: int = 1,
@@ -88,7 +88,7 @@ def run_trial(
         "machine": machine.describe_machine(trial.backend),
         "classes": list(dataset.classes),
         "samples": {part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
-        "remarks": [*fold.remarks, *([f"batches in {accumulate} parts"] if accumulate > 1 else [])],
+        "split_notes": [*fold.notes, *([f"batches in {accumulate} parts"] if accumulate > 1 else [])],
     }
     checkpoint = Checkpoint(checkpoints, _identity(trial, known["machine"], accumulate)) if checkpoints else None
     watched = _Watched(watcher, int(trial.recipe["epochs"]))
@@ -125,7 +125,7 @@ def _train_and_predict(
         raise UserError(reason)
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
-    traced = json.dumps([trial.architecture, trial.source, trial.recipe, shape, classes, accumulate])
+    traced = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
     model = compiled_model_cache.prepared(
         None if recipe.backbone.freezes else traced,  # each stage of unfreezing is traced anew
         lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
@@ -135,9 +135,9 @@ def _train_and_predict(
     # The loop on the device takes whole batches.
     fitted = (loop.fit if accumulate > 1 else _loop(recipe, dataset))(
         model,
-        Part(dataset.images, fold.training),
+        Subset(dataset.images, fold.training),
         dataset.labels[fold.training],
-        Part(dataset.images, fold.validation),
+        Subset(dataset.images, fold.validation),
         dataset.labels[fold.validation],
         recipe,
         trial.seed,
@@ -148,17 +148,17 @@ def _train_and_predict(
         **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
     # Only here, after every choice has been made, are the test images opened.
-    tested = predict(model, Part(dataset.images, fold.test), recipe.test_views, recipe.crop)
+    tested = predict(model, Subset(dataset.images, fold.test), recipe.test_views, recipe.crop)
 
     costs = Costs(
         build_seconds=build_seconds,
-        trace_seconds=fitted.trace_seconds,
+        compile_seconds=fitted.compile_seconds,
         train_seconds=sum(e.train_seconds for e in fitted.history),
         validation_seconds=sum(e.validation_seconds for e in fitted.history),
         images_per_second=fitted.images_per_second,
         predict_images_per_second=tested.images_per_second,
         peak_memory_bytes=machine.peak_memory_bytes(),
-        predict_batch=min(PREDICTION_BATCH, len(fold.test)),
+        predict_batch_size=min(PREDICTION_BATCH, len(fold.test)),
         **costs_of_use(model, model_file),  # the last: what they take themselves is in no other cost
     )
     measured = {
@@ -169,7 +169,7 @@ def _train_and_predict(
     }
     predictions = {
         "validation": _predictions(dataset, fold.validation, fitted.validation_probabilities),
-        "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.clean),
+        "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.no_duplicate),
     }
     return measured, predictions
 
@@ -206,16 +206,16 @@ def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarra
 class _Watched:
     """Passes the events on, and keeps the history for the record of a trial that does not finish."""
 
-    def __init__(self, watcher: Watcher, epochs: int) -> None:
+    def __init__(self, watcher: TrainingCallback, epochs: int) -> None:
         self.history: list[Epoch] = []
         self._watcher, self._epochs = watcher, epochs
 
-    def step(self, step: int, steps: int, loss: float) -> None:
-        self._watcher.step(step, steps, loss)
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
+        self._watcher.on_step_end(step, steps, loss)
 
-    def epoch(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
         self.history.append(epoch)
-        self._watcher.epoch(epoch, self._epochs)
+        self._watcher.on_epoch_end(epoch, self._epochs)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.stderr import stderr_held_back
+from fer_bench.core.stderr import suppress_stderr
 from fer_bench.registry.architectures import Architecture
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -116,7 +116,7 @@ _unreachable: list[str] = []  # the first failure to reach Keras' server: one is
 def _download(name: str) -> tuple[Path | None, str]:
     if _unreachable:
         return None, _unreachable[0]
-    with stderr_held_back():
+    with suppress_stderr():
         import keras
 
     address, file_hash = KERAS_FILES[name]

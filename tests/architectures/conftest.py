@@ -24,7 +24,7 @@ def build():
         name: str, size: int, classes: int = 7, weights_file: Path | None = None, dropout: float = 0.0
     ) -> keras.Model:
         keras.utils.set_random_seed(0)
-        frames = (TIME,) if describe(name).takes == "sequences" else ()
+        frames = (TIME,) if describe(name).input_kind == "sequences" else ()
         inputs = keras.Input((*frames, size, size, 1))
         recipe = SimpleNamespace(input_size=size, classes=classes, dropout=dropout, weights_file=weights_file)
         return keras.Model(inputs, ARCHITECTURES.function(name)(inputs, recipe), name=name)

@@ -22,7 +22,7 @@ def frame_features(model):
 
 
 def test_only_they_take_sequences():
-    assert [entry.name for entry in ARCHITECTURES if describe(entry.name).takes == "sequences"] == sorted(NAMES)
+    assert [entry.name for entry in ARCHITECTURES if describe(entry.name).input_kind == "sequences"] == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

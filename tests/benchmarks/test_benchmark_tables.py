@@ -66,9 +66,9 @@ SWEEP = {"models": ["cnn"], "epochs": 2, "seconds": 100.0, "train": 80.0, "valid
 ACCELERATOR = {
     "rows": [
         {"model": "cnn", "precision": "float32", "way": "resident", "seeds": 1, "images_per_second": 90000.0}
-        | {"slowest": 89000.0, "fastest": 91000.0, "share": 0.05, "trace_seconds": 3.0},
+        | {"slowest": 89000.0, "fastest": 91000.0, "share": 0.05, "compile_seconds": 3.0},
         {"model": "cnn", "precision": "float32", "way": "beside", "seeds": 3, "images_per_second": 45000.0}
-        | {"slowest": 14000.0, "fastest": 15000.0, "share": 0.02, "trace_seconds": 3.0},
+        | {"slowest": 14000.0, "fastest": 15000.0, "share": 0.02, "compile_seconds": 3.0},
         {"model": "cnn", "precision": "float32", "way": "streamed", "seeds": 1, "error": "Diverged: the loss"},
     ]
 }

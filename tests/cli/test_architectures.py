@@ -41,7 +41,9 @@ def test_check_marks_every_check_and_says_what_is_wrong(nets):
     (good,) = [line for line in lines if line.startswith("zoo_good ")]
     assert (bad.count("✓"), bad.count("✗")) == (7, 2)
     assert (good.count("✓"), good.count("✗")) == (9, 0)
-    assert "params: it declares parameters=94_248 but has 94_247 at its default recipe's input size" in result.output
+    assert (
+        "params: it declares num_parameters=94_248 but has 94_247 at its default recipe's input size" in result.output
+    )
 
 
 def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):

@@ -21,7 +21,7 @@ def write(place):
     def run(folder: str, model: str, right: int | None) -> None:
         trial = Trial(
             architecture=model,
-            source="0",
+            source_digest="0",
             dataset="fer2013",
             fingerprint="f",
             protocol="official",
@@ -31,7 +31,7 @@ def write(place):
             initial_weights="random",
             seed=0,
             backend="tensorflow",
-            procedure=2,
+            procedure_version=2,
         )
         known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
         if right is None:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from fer_bench.cli.dataset_view import print_holdings
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 
 sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 from made_up_fer2013 import csv_rows, write_csv, write_folder
@@ -17,7 +17,7 @@ from made_up_fer2013 import csv_rows, write_csv, write_folder
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def shown(places, *names) -> tuple[int, str]:

@@ -20,7 +20,7 @@ SAMPLES = 60
 def record(results: Path, model: str, seed: int) -> None:
     trial = Trial(
         architecture=model,
-        source="0",
+        source_digest="0",
         dataset="fer2013",
         fingerprint="f",
         protocol="official",
@@ -30,7 +30,7 @@ def record(results: Path, model: str, seed: int) -> None:
         initial_weights="random",
         seed=seed,
         backend="tensorflow",
-        procedure=2,
+        procedure_version=2,
     )
     made = Record(
         trial=trial,

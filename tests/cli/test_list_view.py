@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fer_bench.cli.list_view import parameters, print_cards, print_listing
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.registry.architectures import ARCHITECTURES
 
 NETS = '''
@@ -20,12 +20,12 @@ from fer_bench.registry.architectures import register_architecture
 @register_architecture(
     "listed",
     family="made up",
-    takes="sequences",
+    input_kind="sequences",
     weights="imagenet",
     backbone="resnet50",
     paper="Doe, Faces [in time], 2020",
     input_sizes=(32, 48),
-    parameters=1_171_527,
+    num_parameters=1_171_527,
     recipe={"epochs": 9, "optimizer": {"learning_rate": 0.01}},
 )
 def listed(inputs, recipe):
@@ -59,7 +59,7 @@ def shown(write, *arguments, terminal=False, width=80) -> list[str]:
 
 
 def test_each_architecture_is_a_line_of_a_log():
-    lines = shown(print_listing, Places(Path("nowhere")))
+    lines = shown(print_listing, DataConfig(Path("nowhere")))
     (line,) = [line for line in lines if line.startswith("listed ")]
     assert " ".join(line.split()) == "listed made up sequences 1.17 M imagenet Listed in one line."
     (line,) = [line for line in lines if line.startswith("bare ")]
@@ -69,7 +69,7 @@ def test_each_architecture_is_a_line_of_a_log():
 
 
 def test_a_narrow_terminal_keeps_names_whole():
-    lines = shown(print_listing, Places(Path("nowhere")), terminal=True)
+    lines = shown(print_listing, DataConfig(Path("nowhere")), terminal=True)
     assert any(line.startswith("resnet50_lstm_attention ") for line in lines)
     assert any("Listed in one line." in line for line in lines)
     assert max(map(len, lines)) <= 80

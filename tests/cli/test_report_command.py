@@ -23,7 +23,7 @@ def record(results, model, dataset="fer2013", right=120, recipe="default"):
     """A record of 200 samples of two classes of which so many are right; of none where it failed."""
     trial = Trial(
         architecture=model,
-        source="0",
+        source_digest="0",
         dataset=dataset,
         fingerprint="f",
         protocol="official",
@@ -33,7 +33,7 @@ def record(results, model, dataset="fer2013", right=120, recipe="default"):
         initial_weights="random",
         seed=0,
         backend="tensorflow",
-        procedure=2,
+        procedure_version=2,
     )
     known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
     if right is None:

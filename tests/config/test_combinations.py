@@ -7,7 +7,7 @@ import pytest
 from fer_bench.config.combinations import recipes_of
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.sweep.plan import make_plan
 from fer_bench.training import weights
 
@@ -36,7 +36,7 @@ def of(plan) -> list[tuple[str, str]]:
 
 
 def planned_for(weights_dir, backend="tensorflow", **changes):
-    return make_plan(experiment(**changes), Places(weights_dir), weights_dir, backend)
+    return make_plan(experiment(**changes), DataConfig(weights_dir), weights_dir, backend)
 
 
 def test_every_possible_pair_of_model_and_recipe_is_a_trial(made, wanting):

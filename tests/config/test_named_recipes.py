@@ -47,7 +47,7 @@ def test_a_shipped_recipe_resolves_for_every_architecture_that_it_is_possible_fo
     assert possible | {left.model for left in pairs.left_out} == set(ARCHITECTURES.names())
     architectures = [describe(model) for model in ARCHITECTURES.names()]
     pretrained = named_recipes.read(name).recipe.get("initial_weights") == "imagenet"
-    assert possible == {a.name for a in architectures if a.takes == "images" and (a.weights or not pretrained)}
+    assert possible == {a.name for a in architectures if a.input_kind == "images" and (a.weights or not pretrained)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,7 +55,7 @@ def test_a_shipped_recipe_resolves_for_sequences(name):
     if named_recipes.read(name).recipe.get("initial_weights") == "imagenet":
         pytest.skip("no sequence architecture has ImageNet weights")
     pairs = recipes_of(Experiment(name="tests", datasets=["fer2013"], recipes=[name]), {"fer2013": "sequences"})
-    assert {pair.architecture.takes for pair in pairs.possible} == {"sequences"}
+    assert {pair.architecture.input_kind for pair in pairs.possible} == {"sequences"}
 
 
 def test_default_is_the_architectures_own():

@@ -121,7 +121,9 @@ def mistakes(tmp_path_factory):
         options = f"{options}, " if options else ""
         text += f'\n\n@register_architecture("bad_{name}", {options}family="bad")\ndef bad_{name}(inputs, recipe):\n'
         text += f"{docstring}    {body}\n"
-    text += '\n\n@register_architecture("bad_none", parameters=2_127, family="bad")\ndef bad_none(inputs, recipe):\n'
+    text += (
+        '\n\n@register_architecture("bad_none", num_parameters=2_127, family="bad")\ndef bad_none(inputs, recipe):\n'
+    )
     text += f'    """One convolution."""\n    return {GOOD}\n'
     text += '\n\n@register_architecture("bad_abort", family="bad")\ndef bad_abort(inputs, recipe):\n'
     text += '    """Brings the process down."""\n    os.abort()\n'

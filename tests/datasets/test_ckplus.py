@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, ckplus, find, load
+from fer_bench.datasets import DataConfig, available, ckplus, find, load
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "contempt")
 FOLDERS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sadness", 7: "surprise"}
@@ -29,7 +29,7 @@ LENGTH = 6  # frames of an original sequence
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def noise(sequence: str, number: int, shape: tuple[int, ...] = (48, 48)) -> np.ndarray:
@@ -192,7 +192,7 @@ def test_a_csv_with_another_header(places):
 
 def test_bad_rows_are_left_out_where_that_is_asked_for(places):
     write_csv(places, [f"0,{text(0)},Training", "8,1 2 3,Training", f"7,{text(7)},PublicTest"])
-    data = load("ckplus", Places(places.data_dir, places.cache_dir, skip_bad=True))
+    data = load("ckplus", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
     assert data.ids.tolist() == ["ckextended-000", "ckextended-002"]
     assert any("1 bad row was left out" in note and "line 3" in note for note in data.notes)
 
@@ -213,7 +213,7 @@ def test_a_label_that_says_nothing(places, written, told):
     path = places.data_dir / "Emotion" / "S011" / "001" / "S011_001_00000006_emotion.txt"
     path.write_text(written)
     assert told in message(places) and str(path) in message(places)
-    data = load("ckplus", Places(places.data_dir, places.cache_dir, skip_bad=True))
+    data = load("ckplus", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
     assert len(data) == 18 and "S011_001" not in data.sequences
     assert any(path.name in note and str(places.data_dir) not in note for note in data.notes)
 
@@ -244,7 +244,7 @@ def test_a_file_of_another_name(places):
     root = write_folders(places)
     shutil.copy(root / "fear" / "S011_001_00000006.png", root / "fear" / "copy of S011.png")
     assert "copy of S011.png" in message(places) and "S010_004_00000017.png" in message(places)
-    data = load("ckplus", Places(places.data_dir, places.cache_dir, skip_bad=True))
+    data = load("ckplus", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
     assert len(data) == 21 and any("fear/copy of S011.png" in note for note in data.notes)
 
 
@@ -273,7 +273,7 @@ def test_an_empty_image(places):
     path = root / "fear" / "S011_001_00000005.png"
     path.write_bytes(b"")
     assert f"{path} (0 bytes)" in message(places)
-    skipping = Places(places.data_dir, places.cache_dir, skip_bad=True)
+    skipping = DataConfig(places.data_dir, places.cache_dir, skip_invalid=True)
     assert len(load("ckplus", skipping)) == 20
     assert load("ckplus_sequences", skipping).ids.tolist() == sorted({*SEQUENCES} - {"S011_001"})
 
@@ -281,7 +281,7 @@ def test_an_empty_image(places):
 def test_a_sequence_with_a_frame_too_few(places):
     root = write_folders(places)
     (root / "fear" / "S011_001_00000005.png").unlink()
-    assert len(load("ckplus", Places(places.data_dir, places.cache_dir.with_name("other")))) == 20
+    assert len(load("ckplus", DataConfig(places.data_dir, places.cache_dir.with_name("other")))) == 20
     assert "S011_001 has 2 frames" in message(places, "ckplus_sequences")
 
 

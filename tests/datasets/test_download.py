@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, Places, find
+from fer_bench.datasets import DATASETS, DataConfig, find
 from fer_bench.datasets.download import download, instructions
 from fer_bench.datasets.registry import needs_files
 
 
 @pytest.fixture
 def places(tmp_path):
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, find, load
+from fer_bench.datasets import DataConfig, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.fer2013 import read_fer2013
 
@@ -29,7 +29,7 @@ GOOD = text(IMAGES[0])
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def write(places, content: str | bytes, name: str = "fer2013.csv") -> Path:

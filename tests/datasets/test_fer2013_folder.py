@@ -9,7 +9,7 @@ import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, write_csv, write_folder
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, find, load
+from fer_bench.datasets import DataConfig, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.fer2013 import read_fer2013
 
@@ -19,7 +19,7 @@ NAMED_PARTS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest"
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def message(places) -> str:

@@ -7,13 +7,13 @@ import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, csv_rows, write_csv, write_folder
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, find, load
+from fer_bench.datasets import DataConfig, find, load
 
 
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def test_icml_face_data_reads_the_same(places):

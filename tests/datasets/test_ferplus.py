@@ -8,7 +8,7 @@ import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, USAGES, csv_rows, write_csv, write_folder
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, load
+from fer_bench.datasets import DataConfig, available, load
 from fer_bench.datasets.emotions import ORDER
 from fer_bench.datasets.ferplus import from_fer2013
 from fer_bench.datasets.ferplus.votes import EXPRESSIONS, Votes, majority, soft_labels
@@ -35,7 +35,7 @@ NAMES[5:10] = ["fer0000006.png", "", "fer0000005.png", "fer0000010.png", "fer000
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def write_table(places, names=None, table=None, usages=None):

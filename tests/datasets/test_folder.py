@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, find, found, load
+from fer_bench.datasets import DataConfig, find, found, load
 
 RNG = np.random.default_rng(3)
 
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(3)
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def picture(shape=(48, 48)) -> np.ndarray:

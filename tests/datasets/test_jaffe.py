@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, find, jaffe, load
+from fer_bench.datasets import DataConfig, available, find, jaffe, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 
 NAMES = ("KA.AN1.39", "KA.DI2.43", "KM.FE1.23", "KM.HA3.6", "TM.SA1.184", "TM.SU1.187", "YM.NE2.50")
@@ -16,7 +16,7 @@ NAMES = ("KA.AN1.39", "KA.DI2.43", "KM.FE1.23", "KM.HA3.6", "TM.SA1.184", "TM.SU
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def picture(name: str) -> np.ndarray:
@@ -78,7 +78,7 @@ def test_a_picture_of_another_name(places, name, told):
     root = write(places)
     (root / "KA.AN1.39.tiff").rename(root / name)
     assert f"{root / name} (" in message(places) and told in message(places)
-    data = load("jaffe", Places(places.data_dir, places.cache_dir, skip_bad=True))
+    data = load("jaffe", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
     assert len(data) == 6 and any(f"1 file was left out: jaffe/{name}" in note for note in data.notes)
 
 
@@ -86,7 +86,7 @@ def test_an_empty_picture(places):
     root = write(places)
     (root / "KM.FE1.23.tiff").write_bytes(b"")
     assert f"1 of 7 images cannot be read: {root / 'KM.FE1.23.tiff'} (0 bytes)." in message(places)
-    assert len(load("jaffe", Places(places.data_dir, places.cache_dir, skip_bad=True))) == 6
+    assert len(load("jaffe", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))) == 6
 
 
 def test_a_picture_that_is_there_twice(places):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, find, load, rafdb
+from fer_bench.datasets import DataConfig, available, find, load, rafdb
 from fer_bench.datasets.dataset import FER2013_CLASSES
 
 # In the order of the codes 1 to 7.
@@ -19,7 +19,7 @@ IMAGES = {f"{part}_{number:0{width}d}": number for part, width in (("train", 5),
 @pytest.fixture
 def places(tmp_path):
     (tmp_path / "data").mkdir()
-    return Places(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
 
 
 def write(path: Path, seed: int) -> None:
@@ -86,7 +86,7 @@ def test_a_line_that_is_wrong(places, line, told):
     path = write_labels(places)
     path.write_text("\n".join([line, *path.read_text().splitlines()[:-7], "train_00002.jpg 2"]))
     assert f"{path}, line 1" in message(places) and told in message(places)
-    data = load("rafdb", Places(places.data_dir, places.cache_dir, skip_bad=True))
+    data = load("rafdb", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
     assert any("EmoLabel/list_patition_label.txt, line 1" in note for note in data.notes)
 
 
@@ -108,7 +108,7 @@ def test_images_that_are_missing(places):
     (aligned / "train_00004_aligned.jpg").write_bytes(b"")
     told = message(places)
     assert "2 of 14" in told and "train_00003_aligned.jpg (No such file" in told and "(0 bytes)" in told
-    assert len(load("rafdb", Places(places.data_dir, places.cache_dir, skip_bad=True))) == 12
+    assert len(load("rafdb", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))) == 12
     shutil.rmtree(aligned)
     shutil.rmtree(places.cache_dir)
     assert str(aligned) in message(places)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_bench.datasets import subset as parts
-from fer_bench.datasets.subset import Part
+from fer_bench.datasets.subset import Subset
 
 SAMPLES = np.array([7, 2, 2, 9, 0])
 
@@ -27,13 +27,13 @@ def whole(tmp_path):
 )
 def test_what_is_chosen_of_it_is_what_would_be_of_a_copy(whole, chosen):
     expected = np.array(whole)[SAMPLES][chosen]
-    found = Part(whole, SAMPLES)[chosen]
+    found = Subset(whole, SAMPLES)[chosen]
     np.testing.assert_array_equal(found, expected)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
 
 
 def test_all_of_it_becomes_an_array_of_its_own(whole):
-    part, expected = Part(whole, SAMPLES), np.array(whole)[SAMPLES]
+    part, expected = Subset(whole, SAMPLES), np.array(whole)[SAMPLES]
     assert (len(part), part.shape, part.ndim, part.dtype) == (5, (5, 4, 3), 3, np.uint8)
     np.testing.assert_array_equal(np.asarray(part), expected)
     np.testing.assert_array_equal(list(part), expected)
@@ -47,20 +47,20 @@ def test_all_of_it_becomes_an_array_of_its_own(whole):
 @pytest.mark.parametrize("beyond", [(0, 1), (..., None), None], ids=repr)
 def test_an_index_of_more_than_samples_is_refused(whole, beyond):
     with pytest.raises(IndexError):
-        Part(whole, SAMPLES)[beyond]
+        Subset(whole, SAMPLES)[beyond]
 
 
 @pytest.mark.parametrize("beyond", [5, -6, np.array([5])], ids=repr)
 def test_a_sample_that_is_not_in_it_is_refused(whole, beyond):
     with pytest.raises(IndexError):
-        Part(whole, SAMPLES)[beyond]
+        Subset(whole, SAMPLES)[beyond]
 
 
 def test_only_what_is_chosen_is_copied():
     whole, samples = np.zeros((2000, 48, 48), np.uint8), np.arange(1, 2000)
     tracemalloc.start()
     try:
-        Part(whole, samples)[:64], Part(whole, samples)[np.arange(64)]
+        Subset(whole, samples)[:64], Subset(whole, samples)[np.arange(64)]
         assert tracemalloc.get_traced_memory()[1] < 3 * 64 * 48 * 48
     finally:
         tracemalloc.stop()
@@ -80,7 +80,7 @@ def test_a_large_map_does_not_stay_in_memory_once_read(tmp_path, monkeypatch, la
     whole = np.load(tmp_path / "images.npy", mmap_mode="r")
     monkeypatch.setattr(parts, "MOST_MAPPED", whole.nbytes - 1 if large else whole.nbytes)
     before = mapped_bytes()
-    part = Part(whole, np.arange(len(whole)))
+    part = Subset(whole, np.arange(len(whole)))
     for start in range(0, len(part), 256):
         assert part[start : start + 256].all()
     grown = mapped_bytes() - before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places, available, find, load
+from fer_bench.datasets import DataConfig, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.faces import draw, opencv
 from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_look
@@ -17,7 +17,7 @@ from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_look
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("synthetic")
-    return load("synthetic", Places(data_dir=root / "none", cache_dir=root / "cache"))
+    return load("synthetic", DataConfig(data_dir=root / "none", cache_dir=root / "cache"))
 
 
 def test_counts_types_and_split(data):
@@ -40,7 +40,7 @@ def test_the_same_seed_draws_the_same_faces():
 
 
 def test_needs_no_file_and_is_always_available(tmp_path):
-    places = Places(data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    places = DataConfig(data_dir=tmp_path, cache_dir=tmp_path / "cache")
     assert find("synthetic", places) is None and available("synthetic", places)
 
 

@@ -11,7 +11,7 @@ from made_up_models import LABELS, SIDE, thirds, write_onnx
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.inference import external
 from fer_bench.leaderboard.leaderboard import board
 from fer_bench.protocols.cross_dataset import pool
@@ -34,9 +34,9 @@ def score(tmp_path, monkeypatch, dataset):
         monkeypatch.setattr(external.pool, "load", lambda data, places: on)
         preprocessing = tmp_path / "wanted.yaml"
         preprocessing.write_text(wanted)
-        asked = external.request(file, preprocessing, "made", protocol, Places(tmp_path), **given)
+        asked = external.request(file, preprocessing, "made", protocol, DataConfig(tmp_path), **given)
         results = tmp_path / "results"
-        written = external.score(asked, results, Places(tmp_path))
+        written = external.score(asked, results, DataConfig(tmp_path))
         found = [stored for stored in records.load(results) if stored.path in written]
         return sorted(found, key=lambda stored: stored.record.trial.fold)
 

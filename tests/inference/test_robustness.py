@@ -9,7 +9,7 @@ from keras import layers
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.inference import robustness
 from fer_bench.inference.robustness import Asked, Subject
@@ -134,7 +134,7 @@ def test_a_record_is_tried_on_the_images_that_its_trial_predicted(recorded, grey
     trial = recorded()
     (stored,) = records.load(tmp_path / "results")
     monkeypatch.setattr(robustness.pool, "load", lambda name, places: grey)
-    subject = robustness.of_record(stored, Places(tmp_path))
+    subject = robustness.of_record(stored, DataConfig(tmp_path))
     assert subject.test.tolist() == [3, 50, 1] and subject.trial == trial
     assert subject.title == f"tiny, {trial.recipe_name}, seed 0"
     assert robustness.measure(subject, Asked(("contrast",), (1,)), tmp_path).key == trial.key
@@ -143,11 +143,11 @@ def test_a_record_is_tried_on_the_images_that_its_trial_predicted(recorded, grey
 
     monkeypatch.setattr(robustness.pool, "load", lambda name, places: replace(grey, fingerprint="other"))
     with pytest.raises(UserError, match="not the copy that tiny was trained on"):
-        robustness.of_record(stored, Places(tmp_path))
+        robustness.of_record(stored, DataConfig(tmp_path))
     renamed = replace(grey, ids=np.char.add(grey.ids, ".png"))
     monkeypatch.setattr(robustness.pool, "load", lambda name, places: renamed)
     with pytest.raises(UserError, match="names its images otherwise"):
-        robustness.of_record(stored, Places(tmp_path))
+        robustness.of_record(stored, DataConfig(tmp_path))
 
 
 def test_a_record_is_predicted_with_the_views_and_the_crop_of_its_recipe(recorded, grey, tmp_path, monkeypatch):
@@ -162,4 +162,4 @@ def test_a_record_is_predicted_with_the_views_and_the_crop_of_its_recipe(recorde
 
 def test_a_file_without_a_record_needs_a_protocol_with_one_fold(tmp_path):
     with pytest.raises(UserError, match="kfold has 10 folds"):
-        robustness.of_file(tmp_path / "m.keras", "synthetic", "kfold", Places(tmp_path, tmp_path / "cache"))
+        robustness.of_file(tmp_path / "m.keras", "synthetic", "kfold", DataConfig(tmp_path, tmp_path / "cache"))

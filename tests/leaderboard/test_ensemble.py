@@ -169,7 +169,7 @@ def test_the_key_is_of_members_and_method(make, vote):
     assert len(set(keys)) == len(keys)
     assert vote("b", "a")[0].record.trial.key == keys[0]
     make("a", accuracy=0.6, source="1" * 64)  # another row of the same name
-    row = next(i for i, r in board(load(make.results)).rows.items() if r.trial.source == "1" * 64)
+    row = next(i for i, r in board(load(make.results)).rows.items() if r.trial.source_digest == "1" * 64)
     assert vote(row, "b")[0].record.trial.key not in keys
 
 

@@ -8,7 +8,7 @@ import pytest
 from made_up_records import MACHINE, exact, history
 
 from fer_bench.leaderboard.leaderboard import board, leaderboard, sections
-from fer_bench.records import Stored, load
+from fer_bench.records import StoredRecord, load
 
 
 def frame_of(make):
@@ -134,7 +134,7 @@ def test_costs_of_use_are_means_over_trials(make):
     (stored,) = load(make.results)
     costs = stored.record.costs.model_copy(update={"flops": 2_000_000, "latency_p50_seconds": 0.01})
     record = stored.record.model_copy(update={"costs": costs})
-    row = leaderboard([Stored(record, stored.path)]).iloc[0]
+    row = leaderboard([StoredRecord(record, stored.path)]).iloc[0]
     assert (row["flops"], row["latency_p50_seconds"], row["predict_images_per_second"]) == (2_000_000, 0.01, 4000)
     assert math.isnan(row["model_bytes"]) and row["peak_memory_bytes"] == 2**30
 

@@ -7,9 +7,9 @@ import pytest
 from made_up_faces import faces
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.protocols.cross_dataset import load, pool
-from fer_bench.protocols.registry import Setting, folds, settings
+from fer_bench.protocols.registry import DataProtocol, expand_protocols, folds
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def test_the_firsts_test_part_stays_away_and_its_validation_selects(ours, theirs
     for part, indices in enumerate((fold.training, fold.validation)):
         expected = ours.ids[(ours.split == part) & (ours.labels < 3)]
         assert both.ids[indices].tolist() == [f"ours/{i}" for i in expected]
-    assert len(fold.test) == 30 and fold.remarks == ()
+    assert len(fold.test) == 30 and fold.notes == ()
     assert len(set(both.ids)) == len(both)
 
 
 def test_without_a_split_validation_is_cut_by_whole_persons(ours, theirs):
     both = pool(theirs, ours)
     (fold,) = folds("cross", both, 0)
-    assert fold.remarks == ("validation cut from training",)
+    assert fold.notes == ("validation cut from training",)
     persons = [set(both.subjects[part]) for part in (fold.training, fold.validation, fold.test)]
     assert not persons[0] & persons[1] and len(persons[1]) >= 1
     assert len(fold.training) + len(fold.validation) == 30
@@ -85,10 +85,10 @@ def test_two_datasets_are_loaded_by_their_names(ours, theirs, tmp_path):
     for dataset in (ours, theirs):
         DATASETS.register(dataset.name)(lambda places, dataset=dataset: dataset)
     try:
-        assert load("ours->theirs", Places(tmp_path)).name == "ours->theirs"
-        assert load("ours", Places(tmp_path)) is ours
+        assert load("ours->theirs", DataConfig(tmp_path)).name == "ours->theirs"
+        assert load("ours", DataConfig(tmp_path)) is ours
         with pytest.raises(UserError, match="Unknown dataset 'their': did you mean theirs"):
-            load("ours->their", Places(tmp_path))
+            load("ours->their", DataConfig(tmp_path))
     finally:
         for name in ("ours", "theirs"):
             del DATASETS._entries[name]
@@ -96,11 +96,15 @@ def test_two_datasets_are_loaded_by_their_names(ours, theirs, tmp_path):
 
 
 def test_a_cross_brings_its_own_data():
-    assert settings(["a", "b"], ["kfold", "cross:a->b", "official"]) == [
-        *(Setting(data, protocol) for data in ("a", "b") for protocol in ("kfold", "official")),
-        Setting("a->b", "cross"),
+    assert expand_protocols(["a", "b"], ["kfold", "cross:a->b", "official"]) == [
+        *(DataProtocol(data, protocol) for data in ("a", "b") for protocol in ("kfold", "official")),
+        DataProtocol("a->b", "cross"),
     ]
-    assert settings([], ["cross:a -> b"]) == settings(["a->b"], ["cross"]) == [Setting("a->b", "cross")]
+    assert (
+        expand_protocols([], ["cross:a -> b"])
+        == expand_protocols(["a->b"], ["cross"])
+        == [DataProtocol("a->b", "cross")]
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,4 +121,4 @@ def test_a_cross_brings_its_own_data():
 )
 def test_a_mistaken_setting_is_a_sentence(datasets, protocols, sentence):
     with pytest.raises(UserError, match=sentence):
-        settings(datasets, protocols)
+        expand_protocols(datasets, protocols)

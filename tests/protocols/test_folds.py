@@ -62,7 +62,7 @@ def test_no_subject_is_in_two_parts(dataset, seed):
         for fold in found:
             persons = [set(dataset.subjects[part]) for part in parts_of(fold)]
             assert not (persons[0] & persons[1] or persons[0] & persons[2] or persons[1] & persons[2])
-            assert fold.remarks == ()
+            assert fold.notes == ()
         tested = np.concatenate([fold.test for fold in found])
         assert len(tested) == len(set(tested))
         assert len(tested) == len(dataset) or protocol == "holdout-80-10-10"
@@ -140,7 +140,7 @@ def test_image_kfold_has_its_persons_on_both_sides_and_says_so():
     dataset = replace(faces(300, 3, None, 0), subjects=np.array([f"S{i % 12}" for i in range(300)]))
     for fold in folds("image-kfold", dataset, 0):
         assert set(dataset.subjects[fold.test]) <= set(dataset.subjects[fold.training])
-        assert fold.remarks == ("leaky: same persons in training and test",)
+        assert fold.notes == ("leaky: same persons in training and test",)
 
 
 def test_sequences_stay_whole_where_no_subject_is_known():
@@ -149,7 +149,7 @@ def test_sequences_stay_whole_where_no_subject_is_known():
     for fold in folds("kfold", dataset, 0):
         films = [set(dataset.sequences[part]) for part in parts_of(fold)]
         assert not (films[0] & films[1] or films[0] & films[2] or films[1] & films[2])
-    assert folds("image-kfold", dataset, 0)[0].remarks == ("leaky: same sequences in training and test",)
+    assert folds("image-kfold", dataset, 0)[0].notes == ("leaky: same sequences in training and test",)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_one_fold_holds_every_image_once(dataset):
         assert (shuffled.split[indices] == part).all() and indices.dtype == np.int64
     together = np.concatenate([fold.training, fold.validation, fold.test])
     np.testing.assert_array_equal(np.sort(together), np.arange(len(dataset)))
-    assert fold.remarks == () and fold.clean.all()
+    assert fold.notes == () and fold.no_duplicate.all()
 
 
 def test_the_seed_has_no_part_in_it(dataset):
@@ -41,7 +41,7 @@ def test_an_empty_part_is_named(dataset, part, name):
 def test_validation_is_cut_from_training_where_there_is_none_and_a_badge_says_so(dataset):
     merged = replace(dataset, split=np.where(dataset.split == 1, 0, dataset.split))
     (fold,) = folds("official", merged, seed=0)
-    assert fold.remarks == ("validation cut from training",)
+    assert fold.notes == ("validation cut from training",)
     np.testing.assert_array_equal(np.sort([*fold.training, *fold.validation]), np.flatnonzero(merged.split == 0))
     per_class = np.bincount(merged.labels[fold.validation], minlength=3)
     assert per_class.sum() in (8, 9) and np.ptp(per_class) <= 1  # a tenth of 81
@@ -74,9 +74,9 @@ def test_dedup_takes_twins_out_of_the_earlier_parts_and_leaves_the_test_whole(tw
     assert set(range(60)) - set(fold.training) == {3, 4, 10}
     assert set(range(60, 81)) - set(fold.validation) == {65, 70}
     np.testing.assert_array_equal(fold.test, np.arange(81, 99))
-    assert set(fold.test[~fold.clean]) == {90, 91}
+    assert set(fold.test[~fold.no_duplicate]) == {90, 91}
     (official,) = folds("official", twins, seed=0)
-    np.testing.assert_array_equal(official.clean, fold.clean)
+    np.testing.assert_array_equal(official.no_duplicate, fold.no_duplicate)
     assert len(official.training) == 60
 
 

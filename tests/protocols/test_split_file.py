@@ -43,7 +43,7 @@ def test_which_test_images_are_clean_comes_back(tmp_path, ending):
     images[[2, 5]] = images[0]
     dataset = replace(dataset, images=images, ids=np.array([f'odd, "{i}"#' for i in range(60)]))
     found = folds("official-dedup", dataset, 0)
-    assert (~found[0].clean).sum() == 2
+    assert (~found[0].no_duplicate).sum() == 2
     write(tmp_path / f"split{ending}", dataset, "official-dedup", 0, found)
     assert_equal(read(tmp_path / f"split{ending}", dataset), found)
 

@@ -9,7 +9,7 @@ from fer_bench.records.schema import Costs, Epoch
 
 COSTS = Costs(
     build_seconds=1,
-    trace_seconds=2,
+    compile_seconds=2,
     train_seconds=30,
     validation_seconds=5,
     images_per_second=123.5,
@@ -33,7 +33,7 @@ def epoch(number: int, validation_accuracy: float) -> Epoch:
 
 def test_each_record_is_a_row_of_flat_columns(tmp_path):
     trained = make_record(
-        0, costs=COSTS, history=[epoch(1, 0.5), epoch(2, 0.75), epoch(3, 0.6)], best_epoch=2, parameters=7
+        0, costs=COSTS, history=[epoch(1, 0.5), epoch(2, 0.75), epoch(3, 0.6)], best_epoch=2, num_parameters=7
     )
     fer_bench.records.write(tmp_path, trained, make_predictions())
     fer_bench.records.write(tmp_path, make_record(1, status="failed", reason="no memory"), {})

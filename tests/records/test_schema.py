@@ -6,7 +6,7 @@ from fer_bench.records.schema import Costs, Epoch, Record, Trial
 
 TRIAL = Trial(
     architecture="cnn",
-    source="a" * 64,
+    source_digest="a" * 64,
     dataset="fer2013",
     fingerprint="b" * 64,
     protocol="official",
@@ -16,11 +16,11 @@ TRIAL = Trial(
     initial_weights="random",
     seed=0,
     backend="tensorflow",
-    procedure=1,
+    procedure_version=1,
 )
 COSTS = Costs(
     build_seconds=1,
-    trace_seconds=2,
+    compile_seconds=2,
     train_seconds=30,
     validation_seconds=4,
     images_per_second=100,
@@ -43,7 +43,7 @@ def test_the_key_of_a_known_trial_stays():
     "change",
     [
         {"architecture": "vgg16"},
-        {"source": "c" * 64},
+        {"source_digest": "c" * 64},
         {"dataset": "synthetic"},
         {"fingerprint": "c" * 64},
         {"protocol": "folds"},
@@ -54,7 +54,7 @@ def test_the_key_of_a_known_trial_stays():
         {"initial_weights": "imagenet:0123456789abcdef"},
         {"seed": 1},
         {"backend": "jax"},
-        {"procedure": 2},
+        {"procedure_version": 2},
     ],
     ids=lambda change: "-".join(change),
 )
@@ -67,8 +67,8 @@ def test_every_field_decides_the_key_or_is_a_label():
     assert varied.key == TRIAL.key
     outcome = set(Trial.model_fields) - {"recipe_name"}
     assert outcome == {
-        *("architecture", "source", "dataset", "fingerprint", "protocol", "fold", "recipe", "initial_weights"),
-        *("seed", "backend", "procedure"),
+        *("architecture", "source_digest", "dataset", "fingerprint", "protocol", "fold", "recipe", "initial_weights"),
+        *("seed", "backend", "procedure_version"),
     }, "a new field needs a line in the test above, or a place among the labels"
 
 
@@ -94,7 +94,7 @@ def test_a_record_comes_back_from_its_file_with_the_same_key():
 
 
 def test_a_record_from_before_some_costs_were_measured_still_loads():
-    text = record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch"}})
+    text = record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch_size"}})
     costs = Record.model_validate_json(text).costs
     assert costs == COSTS and costs.flops is costs.model_bytes is costs.latency_p95_seconds is None
 

@@ -19,7 +19,7 @@ from fer_bench.records.schema import Predictions, Record, Trial
 def make_trial(seed: int = 0) -> Trial:
     return Trial(
         architecture="cnn",
-        source="a" * 64,
+        source_digest="a" * 64,
         dataset="made",
         fingerprint="b" * 64,
         protocol="official",
@@ -29,7 +29,7 @@ def make_trial(seed: int = 0) -> Trial:
         initial_weights="random",
         seed=seed,
         backend="tensorflow",
-        procedure=2,
+        procedure_version=2,
     )
 
 
@@ -69,9 +69,9 @@ def test_which_test_samples_are_clean_and_what_is_remarkable_come_back(tmp_path)
     clean = np.array([True, False, True, True, False])
     write(tmp_path, make_record(remarks=["leaky"]), predictions | {"test": replace(predictions["test"], clean=clean)})
     (stored,) = load(tmp_path)
-    np.testing.assert_array_equal(stored.predictions("test").clean, clean)
-    assert stored.predictions("validation").clean is None
-    assert stored.record.remarks == ["leaky"]
+    np.testing.assert_array_equal(stored.predictions("test").no_duplicate, clean)
+    assert stored.predictions("validation").no_duplicate is None
+    assert stored.record.split_notes == ["leaky"]
 
 
 def test_whose_images_they_are_comes_back_where_it_is_known(tmp_path):
@@ -107,9 +107,9 @@ def test_a_part_that_was_not_predicted_is_a_key_error(tmp_path):
 
 def test_writing_again_replaces_all_of_the_earlier_record(tmp_path):
     write(tmp_path, make_record(), make_predictions(seed=1))
-    write(tmp_path, make_record(parameters=7), {"test": make_predictions(seed=2)["test"]})
+    write(tmp_path, make_record(num_parameters=7), {"test": make_predictions(seed=2)["test"]})
     (stored,) = load(tmp_path)
-    assert stored.record.parameters == 7
+    assert stored.record.num_parameters == 7
     expected = make_predictions(seed=2)["test"].probabilities
     np.testing.assert_array_equal(stored.predictions("test").probabilities, expected)
     assert {path.name for path in (tmp_path / "records").rglob("*")} == {
@@ -134,21 +134,21 @@ def test_a_kept_model_lies_beside_its_record_until_that_is_replaced(tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
-    write(tmp_path, make_record(parameters=1), make_predictions())
+    write(tmp_path, make_record(num_parameters=1), make_predictions())
 
     def full(file):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing, "_sync", full)
     with pytest.raises(OSError, match="No space left"):
-        write(tmp_path, make_record(parameters=2), make_predictions())
+        write(tmp_path, make_record(num_parameters=2), make_predictions())
     (stored,) = load(tmp_path)
-    assert stored.record.parameters == 1
+    assert stored.record.num_parameters == 1
     assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
 
 
 def test_an_interrupt_while_a_record_is_replaced_loses_none(tmp_path, monkeypatch):
-    write(tmp_path, make_record(parameters=1), make_predictions())
+    write(tmp_path, make_record(num_parameters=1), make_predictions())
     usual, calls = Path.rename, []
 
     def interrupted(path, target):
@@ -159,22 +159,22 @@ def test_an_interrupt_while_a_record_is_replaced_loses_none(tmp_path, monkeypatc
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, make_record(parameters=2), make_predictions())
+        write(tmp_path, make_record(num_parameters=2), make_predictions())
     (stored,) = load(tmp_path)
-    assert stored.record.parameters == 2 and stored.predictions("test")
+    assert stored.record.num_parameters == 2 and stored.predictions("test")
     assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
 
 
 def test_a_writer_that_was_killed_while_it_replaced_a_record_has_lost_none(tmp_path):
-    final = write(tmp_path, make_record(parameters=1), make_predictions())
-    new = write(tmp_path / "new", make_record(parameters=2), make_predictions())
+    final = write(tmp_path, make_record(num_parameters=1), make_predictions())
+    new = write(tmp_path / "new", make_record(num_parameters=2), make_predictions())
     part = new.rename(final.parent / f"{store.TEMPORARY}1")
     final.rename(part / writing.REPLACED)
     assert len(load(tmp_path)) == 0
     (final.parent / f"{store.TEMPORARY}2" / writing.REPLACED).mkdir(parents=True)  # without a record: nothing to mend
     writing.mend(tmp_path)
     (stored,) = load(tmp_path)
-    assert stored.record.parameters == 2 and stored.predictions("test")
+    assert stored.record.num_parameters == 2 and stored.predictions("test")
     assert {path.name for path in stored.path.iterdir()} == {"record.json", "predictions.npz"}
 
 
@@ -420,11 +420,11 @@ from fer_bench.records import write
 random.seed(4)
 for number in range(int(sys.argv[3])):
     results = Path(sys.argv[1]) / str(number)
-    write(results, make_record(0, parameters=0), make_predictions(seed=0))
+    write(results, make_record(0, num_parameters=0), make_predictions(seed=0))
     child = os.fork()
     if child == 0:
         for version in range(1, 100_000):
-            write(results, make_record(version % 2, parameters=version), make_predictions(300, seed=version))
+            write(results, make_record(version % 2, num_parameters=version), make_predictions(300, seed=version))
         os._exit(1)
     time.sleep(random.uniform(0.005, 0.1))
     os.kill(child, signal.SIGKILL)
@@ -442,10 +442,10 @@ def test_a_writer_killed_at_any_moment_leaves_whole_records_alone(tmp_path, requ
         records = load(tmp_path / str(number))
         assert records.left_out == []
         for stored in records:  # the record and its predictions are of one and the same write
-            version = stored.record.parameters
+            version = stored.record.num_parameters
             written = max(written, version)
             expected = make_predictions(300 if version else 5, seed=version)
             for part in ("validation", "test"):
                 np.testing.assert_array_equal(stored.predictions(part).probabilities, expected[part].probabilities)
-        write(tmp_path / str(number), make_record(1, parameters=1), make_predictions(300, seed=1))  # and it goes on
+        write(tmp_path / str(number), make_record(1, num_parameters=1), make_predictions(300, seed=1))  # and it goes on
     assert written > 2

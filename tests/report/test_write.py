@@ -9,7 +9,7 @@ from made_up_records import exact
 
 from fer_bench.core.errors import UserError
 from fer_bench.leaderboard.rows import rows
-from fer_bench.records import Stored, load
+from fer_bench.records import StoredRecord, load
 from fer_bench.report.figures import curves_figure, pictures
 from fer_bench.report.write import not_drawn, read_board, write_report
 
@@ -89,7 +89,7 @@ def test_an_infinite_loss_leaves_a_gap_in_the_curves(make):
     (stored,) = load(make.results)
     last = stored.record.history[-1].model_copy(update={"loss": float("nan"), "validation_loss": float("inf")})
     record = stored.record.model_copy(update={"history": [*stored.record.history[:-1], last]})
-    (row,), _ = rows([Stored(record, stored.path)])
+    (row,), _ = rows([StoredRecord(record, stored.path)])
     figure = curves_figure(row, "fer2013", "cnn")
     assert pictures(figure)["png"].startswith(b"\x89PNG")
     assert np.isfinite(figure.axes[0].get_ylim()).all()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_bench.config.experiment import Experiment
-from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sweep.plan import Plan, make_plan
@@ -19,7 +19,7 @@ def made(dataset: Dataset, tiny_architectures: Path) -> Iterator[None]:
     """The made dataset and the tiny architectures under their names in the registries."""
 
     @DATASETS.register("made", title="made images", source="the tests")
-    def load_made(places: Places) -> Dataset:
+    def load_made(places: DataConfig) -> Dataset:
         """Three classes of made images."""
         return dataset
 
@@ -47,7 +47,7 @@ def plan_of(made: None, tmp_path: Path) -> Callable[..., Plan]:
             recipe={"epochs": 1, "batch_size": 32, **recipe},
             per_model=per_model or {},
         )
-        return make_plan(experiment, Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
+        return make_plan(experiment, DataConfig(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
 
     return make
 

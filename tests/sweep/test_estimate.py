@@ -21,7 +21,7 @@ def this_machine(monkeypatch):
 def recorded(planned, images_per_second: float, machine: dict = MACHINE) -> Record:
     costs = Costs(
         build_seconds=1,
-        trace_seconds=1,
+        compile_seconds=1,
         train_seconds=1,
         validation_seconds=1,
         images_per_second=images_per_second,

@@ -93,7 +93,7 @@ def test_both_parts_are_run_and_numbered_through(plan_of, tmp_path, watcher):
     outcomes = list(Split(together, several, single)(Turns(ordered, tmp_path), follow))
     begun = [event[1:] for event in watcher.events if event[0] == "trial begins"]
     assert begun == [("tiny", 1, 4), ("tiny", 2, 4), ("tiny_dropout", 3, 4), ("tiny_dropout", 4, 4)]
-    assert [outcome.record.costs.beside for outcome in outcomes] == [2, 2, 1, 1]
+    assert [outcome.record.costs.concurrent_trials for outcome in outcomes] == [2, 2, 1, 1]
 
 
 def test_a_broken_memory_is_made_anew(plan_of, measure, tmp_path):

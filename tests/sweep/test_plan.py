@@ -7,7 +7,7 @@ import pytest
 
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.protocols.registry import PROTOCOLS
 from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.sweep.plan import check_importable, make_plan
@@ -95,7 +95,7 @@ def experiment(**changes) -> Experiment:
 )
 def test_a_mistake_is_named_before_anything_starts(made, tmp_path, changes, sentence):
     with pytest.raises(UserError, match=sentence):
-        make_plan(experiment(**changes), Places(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
+        make_plan(experiment(**changes), DataConfig(tmp_path / "data", tmp_path / "cache"), None, "tensorflow")
 
 
 def test_an_architecture_that_cannot_be_imported_is_named_before_anything_starts(made, scanned, tmp_path):
@@ -115,7 +115,7 @@ def test_an_architecture_that_cannot_be_imported_is_named_before_anything_starts
 def test_an_entry_that_says_too_much_or_too_little_is_named(made, scanned, tmp_path, options, sentence):
     file = scanned(f'@register_architecture("odd", {options})\ndef odd(inputs, recipe): pass\n')
     with pytest.raises(UserError) as raised:
-        make_plan(experiment(models=["odd"]), Places(tmp_path), None, "tensorflow")
+        make_plan(experiment(models=["odd"]), DataConfig(tmp_path), None, "tensorflow")
     assert str(raised.value) == f"{file}, {sentence}."
 
 
@@ -124,7 +124,7 @@ def test_weights_are_found_for_every_model_and_part_of_the_key(made, scanned, tm
         '@register_architecture("wanting", family="test", weights="imagenet")\n'
         "def wanting(inputs, recipe):\n    return inputs\n"
     )
-    places = Places(tmp_path)
+    places = DataConfig(tmp_path)
     without = make_plan(experiment(models=["wanting", "tiny"]), places, tmp_path, "tensorflow")
     (note,) = without.notes
     assert "wanting" in note and "tiny" not in note
@@ -140,7 +140,7 @@ def test_weights_are_found_for_every_model_and_part_of_the_key(made, scanned, tm
 
 
 def test_a_protocol_has_a_trial_for_each_fold_and_the_official_key_stays_what_it_was(made, tmp_path):
-    plan = make_plan(experiment(protocols=["official", "kfold"]), Places(tmp_path), None, "tensorflow")
+    plan = make_plan(experiment(protocols=["official", "kfold"]), DataConfig(tmp_path), None, "tensorflow")
     found = [(planned.trial.protocol, planned.trial.fold) for planned in plan.trials]
     assert found == [("official", 0), *(("kfold", fold) for fold in range(10))]
     assert len({planned.trial.key for planned in plan.trials}) == 11
@@ -149,14 +149,14 @@ def test_a_protocol_has_a_trial_for_each_fold_and_the_official_key_stays_what_it
 
 def test_a_second_version_of_a_protocol_is_part_of_its_name(made, tmp_path, monkeypatch):
     monkeypatch.setitem(PROTOCOLS.get("kfold").options, "version", 2)
-    plan = make_plan(experiment(protocols=["kfold"]), Places(tmp_path), None, "tensorflow")
+    plan = make_plan(experiment(protocols=["kfold"]), DataConfig(tmp_path), None, "tensorflow")
     assert plan.trials[0].trial.protocol == "kfold@2"
 
 
 def test_a_split_file_is_a_protocol(made, dataset, tmp_path):
     split = tmp_path / "mine.csv"
     split.write_text("id,part\nmade-000,training\nmade-001,validation\nmade-002,test\n")
-    (planned,) = make_plan(experiment(protocols=[f"file:{split}"]), Places(tmp_path), None, "tensorflow").trials
+    (planned,) = make_plan(experiment(protocols=[f"file:{split}"]), DataConfig(tmp_path), None, "tensorflow").trials
     assert planned.trial.protocol.startswith("file:mine@")
     assert planned.fold.test.tolist() == [2]
 
@@ -176,7 +176,7 @@ def elsewhere(made, dataset):
     )
 
     @DATASETS.register("elsewhere")
-    def load_elsewhere(places: Places):
+    def load_elsewhere(places: DataConfig):
         return other
 
     yield other
@@ -186,7 +186,7 @@ def elsewhere(made, dataset):
 @pytest.mark.parametrize("datasets", [[], ["made"]])
 def test_a_cross_brings_its_data_with_it(elsewhere, tmp_path, datasets):
     asked = experiment(datasets=datasets, protocols=["cross:made->elsewhere"])
-    plan = make_plan(asked, Places(tmp_path), None, "tensorflow")
+    plan = make_plan(asked, DataConfig(tmp_path), None, "tensorflow")
     (planned,) = plan.trials
     assert (planned.trial.dataset, planned.trial.protocol) == ("made->elsewhere", "cross")
     assert planned.trial.fingerprint not in ("made-fingerprint", "elsewhere-fingerprint")
@@ -198,7 +198,7 @@ def test_a_cross_brings_its_data_with_it(elsewhere, tmp_path, datasets):
 
 def test_in_a_product_of_several_what_does_not_fit_is_left_out_and_named(elsewhere, tmp_path):
     asked = experiment(datasets=["made", "elsewhere"], protocols=["official", "subject-kfold"])
-    plan = make_plan(asked, Places(tmp_path), None, "tensorflow")
+    plan = make_plan(asked, DataConfig(tmp_path), None, "tensorflow")
     assert {(p.trial.dataset, p.trial.protocol) for p in plan.trials} == {
         ("made", "official"),
         ("elsewhere", "subject-kfold"),
@@ -221,4 +221,4 @@ def test_in_a_product_of_several_what_does_not_fit_is_left_out_and_named(elsewhe
 )
 def test_a_protocol_that_fits_nothing_is_refused(elsewhere, tmp_path, datasets, protocols, sentence):
     with pytest.raises(UserError, match=sentence):
-        make_plan(experiment(datasets=datasets, protocols=protocols), Places(tmp_path), None, "tensorflow")
+        make_plan(experiment(datasets=datasets, protocols=protocols), DataConfig(tmp_path), None, "tensorflow")

@@ -77,7 +77,7 @@ def test_two_at_a_time_make_the_records_that_one_makes(plan_of, tmp_path, watche
         if stored.record.status == "finished":
             ours, before = (one.predictions("test").probabilities for one in (stored, theirs))
             np.testing.assert_allclose(ours, before, atol=1e-5)
-            assert stored.record.costs.beside == 2 and theirs.record.costs.beside == 1
+            assert stored.record.costs.concurrent_trials == 2 and theirs.record.costs.concurrent_trials == 1
             assert stored.record.machine["cores"] == max(1, len(available_cores()) // 2)
             assert stored.model_file is not None
             lines = (beside / "logs" / f"{stored.path.name}.log").read_text().splitlines()
@@ -96,7 +96,7 @@ def test_a_process_that_dies_takes_its_trial_alone(plan_of, scanned, tmp_path, w
     plan = plan_of(models=["deadly", "tiny", "leaving"])
     run(plan.trials, tmp_path, watcher, Ways(processes()))
     done = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path)}
-    assert done["tiny"].status == "finished" and done["tiny"].costs.beside == 1
+    assert done["tiny"].status == "finished" and done["tiny"].costs.concurrent_trials == 1
     assert "was ended by SIGKILL, as the system does when memory runs out" in done["deadly"].reason
     assert done["deadly"].reason.endswith("last words")
     assert "ended with exit status 7" in done["leaving"].reason
@@ -186,7 +186,7 @@ def test_a_trial_out_of_memory_is_tried_in_halves_where_its_recipe_allows_it(pla
         ("trial begins", "greedy", 2, 2),
         ("trial begins", "greedy", 2, 2),
     ]
-    assert halved.status == "finished" and "batches in 2 parts" in halved.remarks
+    assert halved.status == "finished" and "batches in 2 parts" in halved.split_notes
 
 
 def test_the_first_failure_ends_a_sweep_that_asks_for_it(plan_of, tmp_path, watcher):

@@ -135,7 +135,7 @@ def test_an_interrupted_sweep_keeps_what_was_done_and_goes_on(plan_of, tmp_path,
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
 
     class Interrupting(type(watcher)):
-        def step(self, step, steps, loss):
+        def on_step_end(self, step, steps, loss):
             if len([e for e in self.events if e[0] == "trial begins"]) == 2:
                 raise KeyboardInterrupt
 

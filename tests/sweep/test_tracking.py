@@ -91,10 +91,10 @@ class Broken:
     def begins(self, trial):
         return self
 
-    def epoch(self, epoch):
+    def on_epoch_end(self, epoch):
         raise ConnectionError("the server is down")
 
-    ends = epoch
+    on_trial_end = on_epoch_end
 
 
 def test_a_tracker_that_fails_costs_no_trial(plan, tmp_path, watcher, caplog):

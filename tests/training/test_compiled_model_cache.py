@@ -62,7 +62,7 @@ def test_a_seed_after_another_gets_what_it_gets_alone(trained, compilations, rec
     second, after = trained(seed=1, **recipe)
     np.testing.assert_array_equal(after, alone)
     assert len(compilations) == 2  # the third trial made none
-    assert second.costs.trace_seconds < first.costs.trace_seconds / 2
+    assert second.costs.compile_seconds < first.costs.compile_seconds / 2
 
 
 def test_another_recipe_is_another_model(trained, compilations):

@@ -244,7 +244,7 @@ def test_what_the_features_take_is_part_of_the_training(monkeypatch):
     first, *others = (fitted := trained(network())).history
     assert 6 <= first.train_seconds < 7 and all(epoch.train_seconds < 0.5 for epoch in others)
     assert 2 <= first.validation_seconds < 3 and all(epoch.validation_seconds < 0.5 for epoch in others)
-    assert 0 < fitted.trace_seconds < 5
+    assert 0 < fitted.compile_seconds < 5
     assert fitted.images_per_second == pytest.approx(4 * 40 / sum(e.train_seconds for e in fitted.history))
 
 

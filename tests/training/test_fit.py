@@ -62,7 +62,7 @@ def test_the_speed_of_prediction_counts_images_and_not_views(monkeypatch):
     )  # a call takes half a second
     predicted = predict(model, wide_images(7)[0], "ten-crop", crop=8)
     assert predicted.images_per_second == pytest.approx(7 / (10 * 0.5))
-    assert predicted.trace_seconds == 0
+    assert predicted.compile_seconds == 0
 
 
 def test_epochs_are_judged_by_the_centre_and_the_record_by_the_views_of_the_test():

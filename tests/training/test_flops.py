@@ -62,7 +62,7 @@ def profiled(model) -> int:
 )
 def test_flops_of_the_registry_are_those_of_tensorflows_profiler(name, quick_weights):
     architecture = describe(name)
-    shape = (4, 48, 48) if architecture.takes == "sequences" else (48, 48)
+    shape = (4, 48, 48) if architecture.input_kind == "sequences" else (48, 48)
     model = build_model(name, resolve(architecture.recipe), shape, 7)
     assert count_flops(model) == profiled(model) > 1e7
 

@@ -58,7 +58,7 @@ def test_it_learns_and_tells_what_it_does():
     assert epochs[-1].loss < 0.6 * epochs[0].loss
     assert epochs[-1].accuracy > 0.7 and max(e.validation_accuracy for e in epochs) > 0.6
     assert all(e.train_seconds > 0 and e.validation_seconds > 0 for e in epochs)
-    assert fitted.trace_seconds > 0 and fitted.images_per_second > 0
+    assert fitted.compile_seconds > 0 and fitted.images_per_second > 0
     usual = np.median([e.train_seconds for e in epochs[1:]])
     assert epochs[0].train_seconds < 20 * usual + 0.05  # tracing, a hundred times that, stands apart
 
@@ -182,7 +182,7 @@ def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, 
     np.testing.assert_array_equal(predicted.probabilities, softmax(images.reshape(count, 4)))
     assert predicted.probabilities.dtype == np.float32
     assert (predicted.images_per_second is not None) == (count > 4)
-    assert predicted.trace_seconds >= 0
+    assert predicted.compile_seconds >= 0
 
 
 def test_the_history_holds_the_learning_rate():

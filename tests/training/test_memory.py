@@ -42,11 +42,11 @@ dataset = Dataset(
 class Watcher:
     most = {"RssAnon": 0, "VmRSS": 0}
 
-    def step(self, step, steps, loss):
+    def on_step_end(self, step, steps, loss):
         if step < 10 or step % 20 == 0:
             self.look()
 
-    def epoch(self, epoch, epochs):
+    def on_epoch_end(self, epoch, epochs):
         self.look()
 
     def look(self):

@@ -41,13 +41,13 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
     assert record.machine["cores"] >= 1 and record.machine["versions"]["keras"].startswith("3.")
     assert record.costs.train_seconds == pytest.approx(sum(e.train_seconds for e in record.history))
     assert record.costs.validation_seconds == pytest.approx(sum(e.validation_seconds for e in record.history))
-    for cost in ("build_seconds", "trace_seconds", "train_seconds", "validation_seconds", "images_per_second"):
+    for cost in ("build_seconds", "compile_seconds", "train_seconds", "validation_seconds", "images_per_second"):
         assert getattr(record.costs, cost) > 0
     assert record.costs.peak_memory_bytes is None or record.costs.peak_memory_bytes > 10_000_000
     assert record.costs.flops == 2 * 12 * 12 * 3
     assert record.costs.model_bytes > 4 * record.parameters
     assert 0 < record.costs.latency_p50_seconds <= record.costs.latency_p95_seconds
-    assert record.costs.predict_batch == 18
+    assert record.costs.predict_batch_size == 18
     assert [e for e in watcher.events if e[0] == "epoch"] == [("epoch", i, 3) for i in (1, 2, 3)]
     assert watcher.events.count(("step", 1, 3)) == 3
 
@@ -67,9 +67,9 @@ def test_what_is_known_of_the_split_goes_into_the_record(dataset, fold, trial_of
     clean = np.arange(18) % 3 > 0
     known = replace(fold, clean=clean, remarks=("leaky",))
     record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, known, None, watcher)
-    assert record.remarks == ["leaky"]
-    np.testing.assert_array_equal(predictions["test"].clean, clean)
-    assert predictions["validation"].clean is None
+    assert record.split_notes == ["leaky"]
+    np.testing.assert_array_equal(predictions["test"].no_duplicate, clean)
+    assert predictions["validation"].no_duplicate is None
 
 
 def test_it_learns_what_there_is_to_learn(run):
@@ -139,7 +139,7 @@ def test_logits_that_are_no_numbers_are_a_diverged_record(run):
 
 def test_a_record_of_a_failure_keeps_the_epochs_before_it(dataset, fold, trial_of, watcher):
     class Failing(type(watcher)):
-        def epoch(self, epoch, epochs):
+        def on_epoch_end(self, epoch, epochs):
             if epoch.epoch == 2:
                 raise MemoryError("no memory left")
 
@@ -163,7 +163,7 @@ def test_build_model_refuses_what_are_no_logits():
 
 def test_an_interrupted_trial_leaves_no_record(dataset, fold, trial_of, watcher):
     class Interrupting(type(watcher)):
-        def step(self, step, steps, loss):
+        def on_step_end(self, step, steps, loss):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -250,7 +250,7 @@ def test_sequences_are_a_dataset_like_any_other(dataset, fold, trial_of, watcher
     sequences = replace(dataset, images=np.stack([dataset.images] * 3, axis=1))
     record, predictions = run_trial(trial_of("tiny", epochs=8), sequences, fold, None, watcher)
     assert record.status == "finished", record.reason
-    assert record.parameters == 3 * 12 * 12 * 3 + 3
+    assert record.num_parameters == 3 * 12 * 12 * 3 + 3
     assert (predictions["test"].probabilities.argmax(1) == predictions["test"].labels).mean() > 0.8
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fer_bench.datasets.ckplus.read import load_ckplus, originals_of
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.registry import Places, register_dataset
+from fer_bench.datasets.registry import DataConfig, register_dataset
 
 
 @register_dataset(
@@ -25,7 +25,7 @@ from fer_bench.datasets.registry import Places, register_dataset
     classes=7,
     counts={"all": (135, 177, 75, 207, 84, 249, 54)},
 )
-def ckplus(places: Places) -> Dataset:
+def ckplus(places: DataConfig) -> Dataset:
     """Posed expressions filmed in a laboratory: the last three frames of each of 327 sequences of 118 subjects.
 
     images: (981, 48, 48) uint8, seven classes: FER2013's in its order but for neutral, then contempt; subjects and
@@ -49,7 +49,7 @@ def ckplus(places: Places) -> Dataset:
     classes=8,
     counts={"all": (135, 177, 75, 207, 84, 249, 327, 54)},
 )
-def ckplus_neutral(places: Places) -> Dataset:
+def ckplus_neutral(places: DataConfig) -> Dataset:
     """CK+ with the first frame of each of its sequences as an eighth class, neutral.
 
     images: (1308, 48, 48) uint8, in FER2013's order of classes with contempt last. The CK+48 folders lack those frames,
@@ -60,7 +60,7 @@ def ckplus_neutral(places: Places) -> Dataset:
 
 @register_dataset(
     "ckplus_sequences",
-    takes="sequences",
+    input_kind="sequences",
     title="CK+ sequences",
     source="https://www.jeffcohn.net/Resources/",
     agreement=True,
@@ -73,7 +73,7 @@ def ckplus_neutral(places: Places) -> Dataset:
     classes=7,
     counts={"all": (45, 59, 25, 69, 28, 83, 18)},
 )
-def ckplus_sequences(places: Places) -> Dataset:
+def ckplus_sequences(places: DataConfig) -> Dataset:
     """CK+ as sequences of three frames in time order, the last three of each.
 
     images: (327, 3, 48, 48) uint8, seven classes; subjects are known. Lucey et al., CVPR Workshops 2010.
@@ -81,6 +81,6 @@ def ckplus_sequences(places: Places) -> Dataset:
     return load_ckplus("ckplus_sequences", places)
 
 
-def originals(name: str, places: Places) -> Mapping[str, Path]:
+def originals(name: str, places: DataConfig) -> Mapping[str, Path]:
     """The image file of each id."""
     return originals_of(name, places)

@@ -11,7 +11,7 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import ORDER, count_notes
 from fer_bench.datasets.images import were_left_out
-from fer_bench.datasets.registry import Places
+from fer_bench.datasets.registry import DataConfig
 
 SIDE = 48
 COUNTS = {
@@ -30,14 +30,14 @@ NO_SUBJECTS = (
 )
 
 
-def read_csv(name: str, path: Path, classes: tuple[str, ...], places: Places) -> Dataset:
+def read_csv(name: str, path: Path, classes: tuple[str, ...], places: DataConfig) -> Dataset:
     """Read the rows of `classes`, the others are left out with a note; the fingerprint is left empty.
 
     emotion is an index into ORDER: 6 is neutral, 7 contempt. ids: `ckextended-000`, by row from 0. Raises UserError
     with the first line that is wrong; with `places.skip_bad` such rows are left out and told in a note.
     """
     rows, bad = _rows(path, places)
-    if bad and not (places.skip_bad and rows):
+    if bad and not (places.skip_invalid and rows):
         raise UserError(f"{path}, {bad[0]}.")
     if not rows:
         raise UserError(f"{path} has a header but no rows: the file seems to be cut off.")
@@ -60,7 +60,7 @@ def read_csv(name: str, path: Path, classes: tuple[str, ...], places: Places) ->
     )
 
 
-def _rows(path: Path, places: Places) -> tuple[list[tuple[int, str, np.ndarray]], list[str]]:
+def _rows(path: Path, places: DataConfig) -> tuple[list[tuple[int, str, np.ndarray]], list[str]]:
     """Row, class and pixels of the good rows; line and reason of the bad ones."""
     rows, bad = [], []
     try:

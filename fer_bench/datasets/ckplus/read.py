@@ -23,7 +23,7 @@ from fer_bench.datasets.emotions import ORDER
 from fer_bench.datasets.expected_counts import differences
 from fer_bench.datasets.finding.ckplus import LABELS, ORIGINAL, labels_beside
 from fer_bench.datasets.images import Images, left_out, named, read_images, were_left_out
-from fer_bench.datasets.registry import DATASETS, Places, require
+from fer_bench.datasets.registry import DATASETS, DataConfig, require
 
 SIDE = 48
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "contempt")  # FER2013's order, contempt last
@@ -33,7 +33,7 @@ WHOLE_FRAMES = (
 )
 
 
-def load_ckplus(name: str, places: Places) -> Dataset:
+def load_ckplus(name: str, places: DataConfig) -> Dataset:
     """One of the three datasets, from its cache where that is current."""
     path = require(name, places)
     labels = _labels(path, places)
@@ -44,10 +44,10 @@ def load_ckplus(name: str, places: Places) -> Dataset:
             return read_csv(name, path, _classes(name), places)
         return read_frames(name, path, labels, places)
 
-    return cached(name, source, places.cache_dir, read, skip_bad=places.skip_bad, refresh=places.refresh)
+    return cached(name, source, places.cache_dir, read, skip_bad=places.skip_invalid, refresh=places.refresh)
 
 
-def originals_of(name: str, places: Places) -> Mapping[str, Path]:
+def originals_of(name: str, places: DataConfig) -> Mapping[str, Path]:
     """The image file of each id; none for ckextended.csv, which holds the pixels itself."""
     path = require(name, places)
     if path.is_file():
@@ -60,7 +60,7 @@ def _classes(name: str) -> tuple[str, ...]:
     return ORDER if name == "ckplus+neutral" else CLASSES
 
 
-def _labels(path: Path, places: Places) -> Path | None:
+def _labels(path: Path, places: DataConfig) -> Path | None:
     """The Emotion folder of the original tree; the other layouts need none."""
     if path.resolve().name.lower() != ORIGINAL:
         return None
@@ -70,7 +70,7 @@ def _labels(path: Path, places: Places) -> Path | None:
     return labels
 
 
-def read_frames(name: str, root: Path, labels: Path | None, places: Places) -> Dataset:
+def read_frames(name: str, root: Path, labels: Path | None, places: DataConfig) -> Dataset:
     """Read images from class folders, or with `labels` from cohn-kanade-images; the fingerprint is left empty.
 
     ids: `S010_004_00000017`, of sequences `S010_004`. Raises UserError that names what is missing, unreadable or named
@@ -82,10 +82,10 @@ def read_frames(name: str, root: Path, labels: Path | None, places: Places) -> D
     strange = [frame for frame in frames if frame.emotion not in classes]
     frames = [frame for frame in frames if frame.emotion in classes]
     groups = sequences_of(frames, problems) if name == "ckplus_sequences" else [[frame] for frame in frames]
-    if problems and not (places.skip_bad and groups):
+    if problems and not (places.skip_invalid and groups):
         raise UserError(f"{len(problems):,} of CK+'s files cannot be used: {named(problems)}.")
     files = [frame.path for group in groups for frame in group]
-    images = read_images(files, SIDE, places.progress, "CK+", places.skip_bad, crop=True)
+    images = read_images(files, SIDE, places.progress, "CK+", places.skip_invalid, crop=True)
     dataset = _dataset(name, groups, images, classes)
     notes = [f"{were_left_out(len(strange), 'neutral image')}."] if strange else []
     notes += [WHOLE_FRAMES] if labels is not None else []

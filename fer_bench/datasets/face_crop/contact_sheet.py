@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.apply import Prepared, prepare_picture
 from fer_bench.datasets.face_crop.detect import detector_of
@@ -50,7 +50,7 @@ def write_sheet(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png.tobytes())
     except OSError as error:
-        raise not_written(path, error) from None
+        raise write_error(path, error) from None
     return path
 
 

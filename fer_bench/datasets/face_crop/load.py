@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_bench import datasets
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.apply import prepared
@@ -21,7 +21,7 @@ from fer_bench.datasets.faces import opencv
 VERSION = 1
 
 
-def load(name: str, places: Places) -> Dataset:
+def load(name: str, places: DataConfig) -> Dataset:
     """The dataset of that name, from its cache where that is current: `jaffe`, or `jaffe~haar+align` prepared.
 
     Raises UserError as datasets.load, and as prepared.
@@ -30,7 +30,7 @@ def load(name: str, places: Places) -> Dataset:
     return load_prepared(base, preparation, places) if preparation else datasets.load(name, places)
 
 
-def load_prepared(name: str, preparation: Preparation, places: Places) -> Dataset:
+def load_prepared(name: str, preparation: Preparation, places: DataConfig) -> Dataset:
     """A dataset prepared, from the cache where its source and the preparation are the same."""
     source = datasets.load(name, places)
 
@@ -41,7 +41,7 @@ def load_prepared(name: str, preparation: Preparation, places: Places) -> Datase
     return cached(f"{name}{MARK}{preparation}", None, places.cache_dir, read, version, refresh=places.refresh)
 
 
-def originals(dataset: Dataset, places: Places) -> Sequence[np.ndarray]:
+def originals(dataset: Dataset, places: DataConfig) -> Sequence[np.ndarray]:
     """The pictures behind a dataset's samples, grey, in full size.
 
     They are read one by one where the dataset's module has a function `originals(name, places)` that returns the image

@@ -10,7 +10,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import differences
 from fer_bench.datasets.fer2013.csv_file import read_csv
 from fer_bench.datasets.fer2013.folder import read_folder
-from fer_bench.datasets.registry import DATASETS, Places, Progress, register_dataset, require
+from fer_bench.datasets.registry import DATASETS, DataConfig, Progress, register_dataset, require
 
 VERSION = 2
 
@@ -32,7 +32,7 @@ VERSION = 2
         "test": (491, 55, 528, 879, 594, 416, 626),
     },
 )
-def fer2013(places: Places) -> Dataset:
+def fer2013(places: DataConfig) -> Dataset:
     """48×48 grey faces found by web search, seven classes, with the challenge's official split.
 
     images: (35887, 48, 48) uint8; Training → training, PublicTest → validation, PrivateTest → test.
@@ -43,9 +43,9 @@ def fer2013(places: Places) -> Dataset:
         "fer2013",
         path,
         places.cache_dir,
-        lambda: _with_count_notes(read_fer2013(path, places.progress, places.skip_bad)),
+        lambda: _with_count_notes(read_fer2013(path, places.progress, places.skip_invalid)),
         VERSION,
-        places.skip_bad,
+        places.skip_invalid,
         places.refresh,
     )
 

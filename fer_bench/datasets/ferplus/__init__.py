@@ -17,7 +17,7 @@ from fer_bench.datasets.fer2013 import fer2013
 from fer_bench.datasets.ferplus.votes import Votes, majority, plurality, read_votes, soft_labels
 from fer_bench.datasets.finding.ferplus import FOLDERS, find_images, find_table
 from fer_bench.datasets.images import left_out, read_images, were_left_out
-from fer_bench.datasets.registry import Places, Progress, find, register_dataset, require
+from fer_bench.datasets.registry import DataConfig, Progress, find, register_dataset, require
 from fer_bench.datasets.tree import is_image, look, walk
 
 VERSION = 1
@@ -36,7 +36,7 @@ ENOUGH_ROWS = 200  # to judge that share
     classes=8,
     split="official",
 )
-def ferplus(places: Places) -> Dataset:
+def ferplus(places: DataConfig) -> Dataset:
     """FER2013's images labelled anew by ten people each: majority labels, eight classes with contempt, soft labels.
 
     images: (samples, 48, 48) uint8, those with a majority for one expression, by the authors' rules; split as in
@@ -53,11 +53,11 @@ def ferplus(places: Places) -> Dataset:
     def read() -> Dataset:
         votes = read_votes(table)
         if images is None:
-            return from_folders(table, votes, folders, places.progress, places.skip_bad)
-        return from_fer2013(table, votes, images, whole=not places.skip_bad)
+            return from_folders(table, votes, folders, places.progress, places.skip_invalid)
+        return from_fer2013(table, votes, images, whole=not places.skip_invalid)
 
     sources = [table, source or folders]
-    return cached("ferplus", sources, places.cache_dir, read, VERSION, places.skip_bad, places.refresh)
+    return cached("ferplus", sources, places.cache_dir, read, VERSION, places.skip_invalid, places.refresh)
 
 
 def from_fer2013(table: Path, votes: Votes, images: Dataset, whole: bool = True) -> Dataset:

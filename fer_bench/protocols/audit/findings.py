@@ -75,7 +75,7 @@ def audit(dataset: Dataset, protocol: str, folds: Sequence[Fold]) -> Findings:
         near=near,
         constant=np.flatnonzero(pixels.min(axis=1) == pixels.max(axis=1)),
         folds=[_fold(dataset, fold, groups, near) for fold in folds],
-        remarks=tuple(dict.fromkeys(remark for fold in folds for remark in fold.remarks)),
+        remarks=tuple(dict.fromkeys(remark for fold in folds for remark in fold.notes)),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from fer_bench.core.errors import UserError, not_written
+from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.faces import opencv
 from fer_bench.protocols.audit.findings import NOWHERE, TEST, Findings, parts_of
@@ -114,7 +114,7 @@ def write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise not_written(path, error) from None
+        raise write_error(path, error) from None
 
 
 def _badges(found: Findings) -> list[str]:

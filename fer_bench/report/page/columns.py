@@ -62,7 +62,7 @@ ALL = (
     Column("latency_p50_seconds", "latency p50", "milliseconds", "Median time to predict a single image."),
     Column("latency_p95_seconds", "latency p95", "milliseconds", "Time that 95 % of single predictions keep within."),
     _score("predict_images_per_second", "predicted images/s", "Throughput of prediction in batches.", "rate"),
-    Column("predict_batch", "prediction batch", "count", "Images to a batch in the throughput of prediction."),
+    Column("predict_batch_size", "prediction batch", "count", "Images to a batch in the throughput of prediction."),
     Column("peak_memory_bytes", "peak memory", "bytes", "Of the process, while the trial ran."),
     Column("epochs", "epochs", "count", "Epochs run."),
     Column("best_epoch", "best epoch", "count", "The epoch kept: the best on validation."),

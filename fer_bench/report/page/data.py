@@ -62,13 +62,13 @@ def _section(place: int, heading: str, stem: str, group: pd.DataFrame, board: Bo
     rows = [board.rows[str(identity)] for identity in group.index]
     records = [record for row in rows for record in row.records]
     dataset, _, protocol = heading.partition(", protocol ")
-    remarks = list(dict.fromkeys(text for text in group["remarks"] if text))
+    remarks = list(dict.fromkeys(text for text in group["split_notes"] if text))
     return {
         "id": f"section-{place + 1}",
         "heading": heading,
         "dataset": dataset,
         "protocol": protocol.removesuffix(f" ({'; '.join(remarks)})"),
-        "remarks": remarks,
+        "split_notes": remarks,
         "text": [explain.protocol_text(group["protocol"].iloc[0]), explain.images_text(records)],
         "notes": board.notes.get(tuple(group[SECTION].iloc[0]), []),
         "rows": [_row({"id": i, **values}, keys) for i, values in group.to_dict("index").items()],

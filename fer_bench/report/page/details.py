@@ -132,9 +132,9 @@ def _identity(row: Row) -> dict[str, str]:
     return {
         "initial weights": trial.initial_weights,
         "backend": trial.backend,
-        "architecture's source": trial.source[:16],
+        "architecture's source": trial.source_digest[:16],
         "data fingerprint": trial.fingerprint[:16],
-        "training procedure": str(trial.procedure),
+        "training procedure": str(trial.procedure_version),
         "row": row.id,
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 from fer_bench.leaderboard.leaderboard import Board
 from fer_bench.leaderboard.rows import SeedResult
 from fer_bench.records.schema import Predictions
-from fer_bench.records.store import UNREADABLE, Stored, folder_of
+from fer_bench.records.store import UNREADABLE, StoredRecord, folder_of
 from fer_bench.report.page.data import content
 from fer_bench.report.page.render import render
 
@@ -25,7 +25,7 @@ def leaderboard_page(board: Board, results_dir: Path) -> str:
 def _test_predictions(results_dir: Path, seed: SeedResult) -> Predictions | None:
     """Of all folds of a seed; None where they can no longer be read."""
     try:
-        folds = [Stored(r, folder_of(results_dir, r.trial)).predictions("test") for r in seed.records]
+        folds = [StoredRecord(r, folder_of(results_dir, r.trial)).predictions("test") for r in seed.records]
     except UNREADABLE:
         return None
     columns = ([getattr(fold, name) for fold in folds] for name in ("ids", "labels", "probabilities"))

@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 from fer_bench.records.schema import Epoch, Predictions, Record
 from fer_bench.sweep.queue import Turn, Turns
-from fer_bench.training.callback import Watcher
+from fer_bench.training.callback import TrainingCallback
 
 POLL_SECONDS = 1.0  # between two looks whether the sweep is to end, or a trial may begin
 
 
-class Follower(Watcher, Protocol):
+class Follower(TrainingCallback, Protocol):
     """Whoever follows one trial of a sweep."""
 
-    def ends(self, record: Record) -> None: ...
+    def on_trial_end(self, record: Record) -> None: ...
 
 
 Follow = Callable[[Turn], Follower]  # a trial begins
@@ -49,6 +49,6 @@ def failed(turn: Turn, reason: str, started: str, machine: dict[str, Any], histo
         machine=machine,
         classes=list(planned.dataset.classes),
         samples={part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
-        remarks=list(fold.remarks),
+        split_notes=list(fold.notes),
         history=history,
     )

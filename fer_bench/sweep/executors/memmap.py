@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.core.errors import not_written
+from fer_bench.core.errors import write_error
 from fer_bench.datasets.dataset import Dataset
 
 
@@ -20,7 +20,7 @@ def on_disk(dataset: Dataset, file: Path) -> Dataset:
     try:
         np.save(file, dataset.images)
     except OSError as error:
-        raise not_written(f"The temporary folder {file.parent}", error, "Name another in TMPDIR.") from None
+        raise write_error(f"The temporary folder {file.parent}", error, "Name another in TMPDIR.") from None
     return replace(dataset, images=np.load(file, mmap_mode="r"))
 
 

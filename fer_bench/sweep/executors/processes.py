@@ -71,7 +71,7 @@ class Processes:
     def _marked(self, record: Record) -> Record:
         if record.costs is None or len(self._shares) == 1:
             return record
-        costs = record.costs.model_copy(update={"beside": len(self._shares)})
+        costs = record.costs.model_copy(update={"concurrent_trials": len(self._shares)})
         return record.model_copy(update={"costs": costs})
 
 

@@ -28,7 +28,7 @@ from fer_bench.sweep.executors import ray_nodes
 from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Follower, Outcome, failed
 from fer_bench.sweep.executors.ray_worker import environment, stream_trial
 from fer_bench.sweep.executors.worker import Event, Job, epoch_line
-from fer_bench.sweep.executors.worker_handle import HUNG, Limits
+from fer_bench.sweep.executors.worker_handle import STALLED, Limits
 from fer_bench.sweep.queue import Turn, Turns
 from fer_bench.training.checkpoint import packed, unpack
 from fer_bench.training.machine import describe_machine
@@ -129,7 +129,7 @@ class Cluster:
                         ended = self._hear(task)
                     except _NodeLost as lost:
                         tasks.remove(task)
-                        task.follower.ends(self._failed(task, str(lost)))
+                        task.follower.on_trial_end(self._failed(task, str(lost)))
                         turns.again(task.turn)
                         continue
                     if ended is not None:
@@ -213,12 +213,12 @@ class Cluster:
                 case "checkpoint":
                     unpack(event.told[0], task.turn.checkpoint)
                 case "step":
-                    task.follower.step(*event.told)
+                    task.follower.on_step_end(*event.told)
                 case "epoch":
                     epoch, epochs = event.told
                     task.history.append(epoch)
                     _log(task.turn, epoch_line(epoch, epochs))
-                    task.follower.epoch(epoch, epochs)
+                    task.follower.on_epoch_end(epoch, epochs)
                 case "end":
                     record, predictions, model = event.told
                     if model is not None and task.turn.model_file is not None:
@@ -231,7 +231,7 @@ class Cluster:
         reason = self._limits.passed(task.ready, task.began, task.heard)
         if reason is None:
             return None
-        lost = reason.startswith(HUNG) and not ray_nodes.answers(ray, task.node)
+        lost = reason.startswith(STALLED) and not ray_nodes.answers(ray, task.node)
         ray.cancel(task.stream, force=True)
         return self._lost(task) if lost else self._over(task, reason)
 
@@ -266,7 +266,7 @@ class Cluster:
         beside = ray_nodes.fit(known[node], *self._each) if known.get(node, {}).get("CPU") else 1
         if record.costs is None or beside == 1:
             return record
-        return record.model_copy(update={"costs": record.costs.model_copy(update={"beside": beside})})
+        return record.model_copy(update={"costs": record.costs.model_copy(update={"concurrent_trials": beside})})
 
     def _failed(self, task: _Task, reason: str) -> Record:
         machine = task.machine or describe_machine("none")

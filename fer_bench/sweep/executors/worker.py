@@ -163,13 +163,13 @@ class _Teller:
     def __init__(self, tell) -> None:
         self._tell, self._told = tell, 0.0
 
-    def step(self, step: int, steps: int, loss: float) -> None:
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
         if step == 1 or now - self._told > STEP_SECONDS:
             self._told = now
             self._tell(Event("step", (step, steps, loss)))
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
         print(epoch_line(epoch, epochs), flush=True)
         self._tell(Event("epoch", (epoch, epochs)))
 

@@ -21,7 +21,7 @@ from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sweep.executors.executor import Follower, failed
 from fer_bench.sweep.executors.resources import Share
 from fer_bench.sweep.executors.worker import Event, Job, Survey, serve
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 from fer_bench.sweep.queue import Turn
 from fer_bench.training.machine import describe_machine
 
@@ -29,7 +29,7 @@ TAIL = 400  # characters of a log that a record tells
 GRACE_SECONDS = 5.0  # between asking a process to end and ending it
 STACK_SECONDS = 1.0  # for a process that hangs to write where it does
 START_SECONDS = 600.0  # to import Keras, which counts for no trial
-HUNG = "it hung"
+STALLED = "it hung"
 
 Told = tuple[Record, dict[str, Predictions]]
 
@@ -52,7 +52,7 @@ class Limits:
         if self.trial is not None and now - began > self.trial:
             return f"it took longer than the {self.trial:g} s of --trial-timeout"
         if self.silence is not None and now - heard > self.silence:
-            return f"{HUNG}: no step in the {self.silence:g} s of --hang-timeout"
+            return f"{STALLED}: no step in the {self.silence:g} s of --hang-timeout"
         return None
 
 
@@ -75,7 +75,7 @@ class Handle:
         self._started, self._ready = "", False
         self._began = self._heard = 0.0
 
-    def survey(self, backend: str, missing: Iterable[Planned]) -> dict[str, Any]:
+    def survey(self, backend: str, missing: Iterable[PlannedTrial]) -> dict[str, Any]:
         """The machine, once Keras has started there; UserError where it cannot, or not with some architecture.
 
         So this process imports no Keras: it would take the seconds twice, memory, and a part of each GPU.
@@ -127,9 +127,9 @@ class Handle:
                         return event.told
                     case "epoch":
                         self._history.append(event.told[0])
-                        self.follower.epoch(*event.told)
+                        self.follower.on_epoch_end(*event.told)
                     case "step":
-                        self.follower.step(*event.told)
+                        self.follower.on_step_end(*event.told)
         except (EOFError, OSError):
             pass
         return None
@@ -139,7 +139,7 @@ class Handle:
         reason = limits.passed(self._ready, self._began, self._heard)
         if reason is None:
             return None
-        if reason.startswith(HUNG) and hasattr(signal, "SIGUSR1"):
+        if reason.startswith(STALLED) and hasattr(signal, "SIGUSR1"):
             os.kill(self.process.pid, signal.SIGUSR1)  # it writes where it is into its log
             self.process.join(STACK_SECONDS)
         self.process.kill()

@@ -49,12 +49,12 @@ class Run:
         told = trial.model_dump(exclude={"recipe"}) | flat(trial.recipe, "recipe.")
         client.log_batch(self._id, params=[Param(key, str(value)[:LONGEST]) for key, value in told.items()])
 
-    def epoch(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
         now = int(time.time() * 1000)
         metrics = [Metric(name, getattr(epoch, name), now, epoch.epoch) for name in CURVES]
         self._client.log_batch(self._id, metrics=metrics)
 
-    def ends(self, record: Record | None) -> None:
+    def on_trial_end(self, record: Record | None) -> None:
         if record is None:
             self._client.set_terminated(self._id, "KILLED")
             return

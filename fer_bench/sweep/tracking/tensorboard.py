@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fer_bench.core.stderr import stderr_held_back
+from fer_bench.core.stderr import suppress_stderr
 from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.records.store import folder_of
 from fer_bench.sweep.tracking.tracker import CURVES, flat
 
-with stderr_held_back():  # it imports TensorFlow where that is installed, which has much to say
+with suppress_stderr():  # it imports TensorFlow where that is installed, which has much to say
     from tensorboard.compat import tf
 
     assert tf.io  # it is imported now, and not when it is first needed
@@ -56,11 +56,11 @@ class Run:
         }
         self._add(session_start_pb(simple))
 
-    def epoch(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
         values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in CURVES]
         self._add(Summary(value=values), epoch.epoch)
 
-    def ends(self, record: Record | None) -> None:
+    def on_trial_end(self, record: Record | None) -> None:
         if record is not None:
             text = "    " + record.model_dump_json(indent=1, exclude={"history"}).replace("\n", "\n    ")
             shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])

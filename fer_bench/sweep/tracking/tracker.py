@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from fer_bench.core.errors import UserError
 from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.sweep.executors.executor import Follower
-from fer_bench.sweep.plan import Planned
+from fer_bench.sweep.plan import PlannedTrial
 
 # The curves, under the names that they have in a record.
 CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
@@ -20,9 +20,9 @@ CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learnin
 class Tracked(Protocol):
     """One trial, as a tracker knows it."""
 
-    def epoch(self, epoch: Epoch) -> None: ...
+    def on_epoch_end(self, epoch: Epoch) -> None: ...
 
-    def ends(self, record: Record | None) -> None:
+    def on_trial_end(self, record: Record | None) -> None:
         """None: it was interrupted."""
 
 
@@ -64,9 +64,9 @@ class Tracking:
 
     def __exit__(self, *_) -> None:
         for tracked in list(self.open.values()):
-            attempt(lambda tracked=tracked: tracked.ends(None))
+            attempt(lambda tracked=tracked: tracked.on_trial_end(None))
 
-    def trial_begins(self, planned: Planned, number: int, of: int) -> Follower:
+    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> Follower:
         follower = self._sweep.trial_begins(planned, number, of)
         tracked = attempt(lambda: self._keeper.begins(planned.trial))
         if tracked is None:
@@ -74,7 +74,7 @@ class Tracking:
         self.open[number] = tracked
         return _Told(follower, tracked, lambda: self.open.pop(number, None))
 
-    def elsewhere(self, planned: Planned) -> None:
+    def elsewhere(self, planned: PlannedTrial) -> None:
         self._sweep.elsewhere(planned)
 
 
@@ -82,17 +82,17 @@ class _Told:
     def __init__(self, follower: Follower, tracked: Tracked, ended: Callable[[], Any]) -> None:
         self._follower, self._tracked, self._ended = follower, tracked, ended
 
-    def step(self, step: int, steps: int, loss: float) -> None:
-        self._follower.step(step, steps, loss)
+    def on_step_end(self, step: int, steps: int, loss: float) -> None:
+        self._follower.on_step_end(step, steps, loss)
 
-    def epoch(self, epoch: Epoch, epochs: int) -> None:
-        self._follower.epoch(epoch, epochs)
-        attempt(lambda: self._tracked.epoch(epoch))
+    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
+        self._follower.on_epoch_end(epoch, epochs)
+        attempt(lambda: self._tracked.on_epoch_end(epoch))
 
-    def ends(self, record: Record) -> None:
-        self._follower.ends(record)
+    def on_trial_end(self, record: Record) -> None:
+        self._follower.on_trial_end(record)
         self._ended()
-        attempt(lambda: self._tracked.ends(record))
+        attempt(lambda: self._tracked.on_trial_end(record))
 
 
 def attempt(told: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ from fer_bench import datasets
 from fer_bench.config.combinations import recipes_of
 from fer_bench.config.experiment import validated
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import Places
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.face_crop import detect
 from fer_bench.datasets.face_crop import load as loading
 from fer_bench.datasets.face_crop.geometry import Face
@@ -24,7 +24,7 @@ NAME = "jaffe~haar+align+margin10"
 
 @pytest.fixture
 def places(tmp_path):
-    return Places(write_jaffe(tmp_path / "data" / "jaffe"), tmp_path / "cache")
+    return DataConfig(write_jaffe(tmp_path / "data" / "jaffe"), tmp_path / "cache")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_folder_of_pictures_of_any_size_and_colour_is_prepared_from_its_files(
         grey = cv2.resize(portrait(index)[0], size) if index == 3 else np.full(size, 120, np.uint8)
         grey[:256, :256] = grey[:256, :256] if index == 3 else portrait(index)[0]
         cv2.imwrite(str(file), cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
-    made = load("folder~haar+align+fail+side64", Places(tmp_path / "data", tmp_path / "cache"))
+    made = load("folder~haar+align+fail+side64", DataConfig(tmp_path / "data", tmp_path / "cache"))
     assert made.images.shape == (4, 64, 64) and made.ids.tolist() == [
         "happy/0.png",
         "happy/2.png",
