@@ -101,7 +101,7 @@ def _run(
     lineup = in_turn(left.missing, manner, ground, places.cache_dir, say)
     missing, budget = lineup.trials, Budget(manner.ends, estimator, lineup.at_a_time, lineup.slowdown)
     if manner.ends is not None:
-        single = lineup.executor if manner.executor == "here" else processes_of(1, manner, ground)
+        single = lineup.executor if manner.executor == "in-process" else processes_of(1, manner, ground)
         calibrate(missing, estimator, ground.machine, places.cache_dir, say, single)
         missing, left_out = budget.divide(missing)
         _tell_budget(missing, left_out, estimator, budget, say)

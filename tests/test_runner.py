@@ -46,7 +46,7 @@ def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, t
     monkeypatch.setattr(runner.records, "load", load)
     plan = SimpleNamespace(trials=[PlannedTrial(trial, None, None, None)])
     monkeypatch.setattr("fer_bench.sweep.options.check_importable", lambda names: None)
-    manner = Manner(retry_failed=True, executor="here")
+    manner = Manner(retry_failed=True, executor="in-process")
     left, ground = runner._left(plan, tmp_path, manner, lambda: None)
     gc.collect()
     assert left.missing == plan.trials

@@ -7,25 +7,34 @@ from pathlib import Path
 
 import click
 
-from fer_bench.cli.options import BACKENDS, DATA, OUTSIDE, PATH, add_outside, console, options, places_of
+from fer_bench.cli.options import (
+    ARCHITECTURE_OPTIONS,
+    BACKENDS,
+    DATA_OPTIONS,
+    PATH,
+    add_extra_architectures,
+    console,
+    make_data_config,
+    options,
+)
 from fer_bench.core.errors import UserError
 
 
 @click.command("list")
 @click.argument("names", nargs=-1)
-@options(OUTSIDE, DATA)
-def list_(names: tuple[str, ...], outside: tuple[Path, ...], data_dir: Path | None) -> None:
+@options(ARCHITECTURE_OPTIONS, DATA_OPTIONS)
+def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_dir: Path | None) -> None:
     """List architectures, datasets, protocols, recipes and experiments; with NAMES, all about those architectures.
 
     NAMES may be patterns: 'vgg*'.
     """
     from fer_bench.cli.list_view import print_cards, print_listing
 
-    add_outside(outside)
+    add_extra_architectures(extra_architectures)
     if names:
         print_cards(names, console())
     else:
-        print_listing(places_of(data_dir), console())
+        print_listing(make_data_config(data_dir), console())
 
 
 @click.command()
@@ -35,9 +44,9 @@ def list_(names: tuple[str, ...], outside: tuple[Path, ...], data_dir: Path | No
         click.option("--all", "everything", is_flag=True, help="Every architecture: some minutes for each backend."),
         click.option("--backend", type=click.Choice(BACKENDS), help="Only on this one.  [default: all installed]"),
     ],
-    OUTSIDE,
+    ARCHITECTURE_OPTIONS,
 )
-def check(names: tuple[str, ...], everything: bool, backend: str | None, outside: tuple[Path, ...]) -> None:
+def check(names: tuple[str, ...], everything: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
     """Hold architectures against the contract: `check my_net`, `check 'vgg*'`, `check --all`.
 
     \b
@@ -57,7 +66,7 @@ def check(names: tuple[str, ...], everything: bool, backend: str | None, outside
 
     if bool(names) == everything:
         raise UserError("Name architectures or patterns to check, or --all.")
-    add_outside(outside)
+    add_extra_architectures(extra_architectures)
     chosen = list(dict.fromkeys(n for pattern in names or ["all"] for n in ARCHITECTURES.match(pattern)))
     backends = installed_backends()
     if backend and backend not in backends:
@@ -66,7 +75,8 @@ def check(names: tuple[str, ...], everything: bool, backend: str | None, outside
     if not terminal.is_terminal:
         terminal.width = max(terminal.width, 120)  # a log has no edge to wrap at
     boards = {
-        b: follow(check_on(b, chosen, outside), b, len(chosen), terminal) for b in ([backend] if backend else backends)
+        b: follow(check_on(b, chosen, extra_architectures), b, len(chosen), terminal)
+        for b in ([backend] if backend else backends)
     }
     failed = sum(show(board, b, terminal) for b, board in boards.items())
     sys.exit(1 if failed else 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_bench.cli.options import DATA, PATH, READING, options, places_of
+from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options
 
 if TYPE_CHECKING:
     from fer_bench.datasets import DataConfig
@@ -29,8 +29,8 @@ PROTOCOL = [
         click.option("--output", type=PATH, help="The page.  [default: results/audits/NAME-PROTOCOL.md]"),
         click.option("--pictures", is_flag=True, help="Draw the twins too: shows faces, for your own eyes."),
     ],
-    READING,
-    DATA,
+    READ_OPTIONS,
+    DATA_OPTIONS,
 )
 def audit(
     name: str | None, protocol: str | None, seed: int, output: Path | None, pictures: bool, **reading: Any
@@ -41,7 +41,7 @@ def audit(
     """
     from fer_bench.protocols.audit import findings, report
 
-    dataset, folds, title = _folds(name, protocol, seed, places_of(**reading))
+    dataset, folds, title = _folds(name, protocol, seed, make_data_config(**reading))
     found = findings.audit(dataset, title, folds)
     output = output or Path("results/audits") / (_slug(f"{dataset.name}-{title}") + ".md")
     told = report.summary(found)
@@ -64,14 +64,14 @@ def audit(
 @options(
     PROTOCOL,
     [click.option("--output", type=PATH, required=True, help="A .json or .csv file; --protocol file:PATH reads it.")],
-    READING,
-    DATA,
+    READ_OPTIONS,
+    DATA_OPTIONS,
 )
 def split(name: str | None, protocol: str | None, seed: int, output: Path, **reading: Any) -> None:
     """Write the folds of a dataset under a protocol, with the id of each sample."""
     from fer_bench.protocols import split_file
 
-    dataset, folds, title = _folds(name, protocol, seed, places_of(**reading))
+    dataset, folds, title = _folds(name, protocol, seed, make_data_config(**reading))
     split_file.write(output, dataset, title, seed, folds)
     for number, fold in enumerate(folds):
         sizes = ", ".join(f"{part} {len(getattr(fold, part)):,}" for part in ("training", "validation", "test"))

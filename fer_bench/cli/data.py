@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from fer_bench.cli.options import DATA, PATH, READING, console, default_dataset, options, places_of
+from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, console, default_dataset, make_data_config, options
 from fer_bench.core.errors import UserError
 
 
 @click.group(invoke_without_command=True)
-@options(READING, DATA)
+@options(READ_OPTIONS, DATA_OPTIONS)
 @click.pass_context
 def data(ctx: click.Context, **given: Any) -> None:
     """Show which datasets are found where, with their counts; get one with `data download`."""
@@ -24,23 +24,23 @@ def data(ctx: click.Context, **given: Any) -> None:
 
 @data.command("list")
 @click.argument("names", nargs=-1)
-@options(READING, DATA)
-def list_(names: tuple[str, ...], data_dir: Path | None, skip_bad: bool, refresh: bool) -> None:
+@options(READ_OPTIONS, DATA_OPTIONS)
+def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, refresh: bool) -> None:
     """Read the datasets that are found, or NAMES, and show their counts beside the published ones."""
     from fer_bench.cli.dataset_view import print_holdings
 
-    if print_holdings(places_of(data_dir, skip_bad, refresh), console(), names):
+    if print_holdings(make_data_config(data_dir, skip_invalid, refresh), console(), names):
         sys.exit(1)
 
 
 @data.command()
 @click.argument("name")
-@options(DATA)
+@options(DATA_OPTIONS)
 def download(name: str, data_dir: Path | None) -> None:
     """Get a dataset from Kaggle with your own account, or say where to ask for it and how to lay out its files."""
     from fer_bench.datasets.download import download, instructions
 
-    places = places_of(data_dir)
+    places = make_data_config(data_dir)
     path = download(name, places)
     click.echo(str(path) if path else instructions(name, places))
 
@@ -52,7 +52,7 @@ def download(name: str, data_dir: Path | None) -> None:
         click.option("--dataset", "name", help="Whose images; default: FER2013 if found, else synthetic."),
         click.option("--output", type=PATH, help="The picture.  [default: augmentation-POLICY.png]"),
     ],
-    DATA,
+    DATA_OPTIONS,
 )
 def show_augmentation(policy: str, name: str | None, output: Path | None, data_dir: Path | None) -> None:
     """Draw what an augmentation does: none, light, standard, strong, imgaug:strong, …
@@ -69,7 +69,7 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
             raise UserError(f"'{field}' is no field with a value, such as mixup=0.2.")
     own = {f"augmentation.{key}": value for key, value in (field.split("=", 1) for field in fields)}
     augmentation = resolve({"augmentation": policy}, own, where=policy).augmentation
-    dataset = load(name or default_dataset(data_dir), places_of(data_dir))
+    dataset = load(name or default_dataset(data_dir), make_data_config(data_dir))
     if dataset.images.ndim != 3:
         raise UserError(f"'{dataset.name}' is of sequences: name a dataset of images.")
     title = f"{', '.join([policy, *fields])} on {dataset.name}"

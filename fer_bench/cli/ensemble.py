@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fer_bench.cli.options import RESULTS, console, options
+from fer_bench.cli.options import RESULTS_OPTIONS, console, options
 from fer_bench.core.errors import UserError
 
 SHOWN = 10  # seeds and folds that are left out, by name
@@ -22,7 +22,7 @@ SHOWN = 10  # seeds and folds that are left out, by name
         click.option("--dataset", help="Only rows of this dataset."),
         click.option("--protocol", help="Only rows of this protocol."),
     ],
-    RESULTS,
+    RESULTS_OPTIONS,
 )
 def ensemble(
     members: tuple[str, ...],

@@ -48,21 +48,23 @@ def seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> f
 
 
 PATH = click.Path(path_type=Path)
-RESULTS = [click.option("--results-dir", type=PATH, default="results", show_default=True, help="Where records lie.")]
-DATA = [click.option("--data-dir", type=PATH, help="Where datasets lie.  [default: data]")]
-SKIP_BAD = [
-    click.option("--skip-bad", is_flag=True, help="Leave out rows and images that cannot be read, and say how many."),
+RESULTS_OPTIONS = [
+    click.option("--results-dir", type=PATH, default="results", show_default=True, help="Where records lie.")
 ]
-READING = [
-    *SKIP_BAD,
+DATA_OPTIONS = [click.option("--data-dir", type=PATH, help="Where datasets lie.  [default: data]")]
+SKIP_INVALID_OPTION = [
+    click.option(
+        "--skip-invalid", is_flag=True, help="Leave out rows and images that cannot be read, and say how many."
+    ),
+]
+READ_OPTIONS = [
+    *SKIP_INVALID_OPTION,
     click.option("--refresh", is_flag=True, help="Read the files again, whatever the cache holds."),
 ]
-OUTSIDE = [
-    click.option(
-        "--architectures", "outside", type=PATH, multiple=True, help="A file or folder with more architectures."
-    )
+ARCHITECTURE_OPTIONS = [
+    click.option("--extra-architectures", type=PATH, multiple=True, help="A file or folder with more architectures.")
 ]
-TRAINING = [
+TRAIN_OPTIONS = [
     click.option(
         "--recipe",
         "recipes",
@@ -91,20 +93,21 @@ TRAINING = [
     click.option("--budget", callback=seconds, metavar="TIME", help="Run what fits into so much time, such as 2h."),
     click.option("--trial-timeout", callback=seconds, metavar="TIME", help="End a trial that takes longer, as 2h."),
     click.option(
-        "--hang-timeout",
+        "--stall-timeout",
         callback=seconds,
         metavar="TIME",
         default="30m",
         show_default=True,
         help="End a trial that has taken no step for so long; 0: never.",
     ),
+    click.option("--dry-run", is_flag=True, help="Print the plan, the estimate and what would be skipped, and exit."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails or diverges."),
     click.option(
         "--executor",
-        type=click.Choice(["processes", "here", "ray"]),
+        type=click.Choice(["processes", "in-process", "ray"]),
         default="processes",
         show_default=True,
-        help="Trials in processes of their own, so that one that crashes ends alone; here, for debuggers; or on Ray.",
+        help="Where trials run: in processes of their own, in this process (for debuggers), or on Ray.",
     ),
     click.option("--ray-address", help="Of a Ray cluster, such as auto.  [default: one is started on this machine]"),
     click.option("--cpus-per-trial", type=click.IntRange(1), help="On Ray.  [default: all of the smallest node]"),
@@ -116,7 +119,8 @@ TRAINING = [
         help="GPUs that share the batches of one trial (JAX).",
     ),
     click.option(
-        "--track",
+        "--tracker",
+        "trackers",
         type=click.Choice(trackers()),
         multiple=True,
         help="Tell it of each trial, too. Repeatable.",
@@ -130,7 +134,9 @@ TRAINING = [
 ]
 
 
-def recipe_flags(epochs: int | None, batch_size: int | None, weights: str | None, settings: tuple[str, ...]) -> dict:
+def recipe_overrides(
+    epochs: int | None, batch_size: int | None, weights: str | None, settings: tuple[str, ...]
+) -> dict:
     """The entries of a recipe that --epochs, --batch-size, --weights and --set give; keys may be dotted.
 
     UserError for a --set that is no KEY=VALUE, or whose value is no YAML.
@@ -186,23 +192,23 @@ def import_keras(backend: str | None) -> None:
         raise UserError(f"Keras cannot start on the backend '{chosen}': {error}.") from None
 
 
-def places_of(data_dir: Path | None, skip_bad: bool = False, refresh: bool = False) -> DataConfig:
+def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
     """Where datasets lie: --data-dir, else data/; and how their files are read."""
     from fer_bench.cli.progress import Bar
     from fer_bench.datasets import DataConfig
 
-    return DataConfig(data_dir or Path("data"), progress=Bar(), skip_invalid=skip_bad, refresh=refresh)
+    return DataConfig(data_dir or Path("data"), progress=Bar(), skip_invalid=skip_invalid, refresh=refresh)
 
 
 def default_dataset(data_dir: Path | None) -> str:
     """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
     from fer_bench.datasets import available
 
-    return "fer2013" if data_dir or available("fer2013", places_of(data_dir)) else "synthetic"
+    return "fer2013" if data_dir or available("fer2013", make_data_config(data_dir)) else "synthetic"
 
 
-def add_outside(paths: tuple[Path, ...]) -> None:
-    """Add the architectures of --architectures to the registry."""
+def add_extra_architectures(paths: tuple[Path, ...]) -> None:
+    """Add the architectures of --extra-architectures to the registry."""
     from fer_bench.registry.architectures import ARCHITECTURES
 
     for path in paths:

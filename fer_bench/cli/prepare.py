@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_bench.cli.options import DATA, PATH, READING, options, places_of
+from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options
 from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ PREPARATION = [
 
 @click.command()
 @click.argument("names", nargs=-1)
-@options(PREPARATION, READING, DATA)
+@options(PREPARATION, READ_OPTIONS, DATA_OPTIONS)
 def prepare(
-    names: tuple[str, ...], sheet: Path | None, data_dir: Path | None, skip_bad: bool, refresh: bool, **wanted: Any
+    names: tuple[str, ...], sheet: Path | None, data_dir: Path | None, skip_invalid: bool, refresh: bool, **wanted: Any
 ) -> None:
     """Read datasets once into their memory-mapped cache. Default: all that are found.
 
@@ -49,7 +49,7 @@ def prepare(
     from fer_bench.datasets import found
     from fer_bench.datasets.face_crop.load import load
 
-    places = places_of(data_dir, skip_bad=skip_bad, refresh=refresh)
+    places = make_data_config(data_dir, skip_invalid=skip_invalid, refresh=refresh)
     preparation = _preparation(wanted)
     if preparation or sheet:
         return _prepare(names, preparation, sheet, places)

@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from fer_bench.cli.options import (
-    DATA,
+    DATA_OPTIONS,
     PATH,
-    RESULTS,
-    SKIP_BAD,
+    RESULTS_OPTIONS,
+    SKIP_INVALID_OPTION,
     console,
     default_dataset,
     import_keras,
+    make_data_config,
     options,
-    places_of,
 )
 from fer_bench.core.errors import UserError
 
@@ -33,9 +33,9 @@ PICTURES = {".png", ".svg"}
         click.option("--protocol", help="Of --model-file: one of `list`, or 'cross:TRAIN->TEST'.  [default: official]"),
         click.option("--name", help="Of --model-file: what its row is called.  [default: the file's name]"),
     ],
-    DATA,
-    SKIP_BAD,
-    RESULTS,
+    DATA_OPTIONS,
+    SKIP_INVALID_OPTION,
+    RESULTS_OPTIONS,
 )
 def evaluate(
     model: str | None,
@@ -81,14 +81,14 @@ def _score(
     preprocessing: Path | None,
     protocol: str | None,
     name: str | None,
-    skip_bad: bool,
+    skip_invalid: bool,
 ) -> tuple[str, str]:
     """Record a model of others; the name of its row, and the dataset's."""
     from fer_bench.inference import external
 
     if preprocessing is None:
         raise UserError("--model-file needs --preprocessing: `evaluate --help` says what that file holds.")
-    places = places_of(data_dir, skip_bad)
+    places = make_data_config(data_dir, skip_invalid)
     asked = external.request(
         model_file, preprocessing, dataset or default_dataset(data_dir), protocol or "official", places, name
     )
@@ -115,7 +115,7 @@ SHOWN = [
 
 
 @click.command()
-@options(SHOWN, ALL_FIGURES, RESULTS)
+@options(SHOWN, ALL_FIGURES, RESULTS_OPTIONS)
 def report(
     dataset: str | None,
     protocol: str | None,
@@ -155,7 +155,7 @@ def report(
 
 
 @click.command()
-@options(ALL_FIGURES, RESULTS)
+@options(ALL_FIGURES, RESULTS_OPTIONS)
 def visualize(all_figures: bool, results_dir: Path) -> None:
     """Draw the figures: confusion matrices, training curves, accuracy against time."""
     from fer_bench.report.write import MOST_DRAWN, write_report

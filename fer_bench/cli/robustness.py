@@ -7,18 +7,18 @@ from pathlib import Path
 import click
 
 from fer_bench.cli.options import (
+    ARCHITECTURE_OPTIONS,
     BACKENDS,
-    DATA,
-    OUTSIDE,
+    DATA_OPTIONS,
     PATH,
-    RESULTS,
-    SKIP_BAD,
-    add_outside,
+    RESULTS_OPTIONS,
+    SKIP_INVALID_OPTION,
+    add_extra_architectures,
     console,
     default_dataset,
     import_keras,
+    make_data_config,
     options,
-    places_of,
 )
 from fer_bench.core.errors import UserError
 
@@ -39,10 +39,10 @@ from fer_bench.core.errors import UserError
             "--backend", type=click.Choice(BACKENDS), help="Keras backend; default: KERAS_BACKEND or tensorflow."
         ),
     ],
-    DATA,
-    SKIP_BAD,
-    OUTSIDE,
-    RESULTS,
+    DATA_OPTIONS,
+    SKIP_INVALID_OPTION,
+    ARCHITECTURE_OPTIONS,
+    RESULTS_OPTIONS,
 )
 def robustness(
     model: str | None,
@@ -54,8 +54,8 @@ def robustness(
     samples: int | None,
     backend: str | None,
     data_dir: Path | None,
-    skip_bad: bool,
-    outside: tuple[Path, ...],
+    skip_invalid: bool,
+    extra_architectures: tuple[Path, ...],
     results_dir: Path,
 ) -> None:
     """Accuracy of kept models under 15 common corruptions of the test images, at 5 severities.
@@ -74,9 +74,9 @@ def robustness(
     from fer_bench.records.robustness import FILE, write
     from fer_bench.report import robustness as shown
 
-    add_outside(outside)
+    add_extra_architectures(extra_architectures)
     asked = trying.Asked(_corruptions(corruptions), _severities(severities), samples)
-    places, terminal = places_of(data_dir, skip_bad), console()
+    places, terminal = make_data_config(data_dir, skip_invalid), console()
     if model is not None:
         kept = trying.kept_models(results_dir, model, dataset, protocol)
         subjects = [trying.of_record(stored, places) for stored in kept]

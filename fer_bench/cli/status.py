@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from fer_bench.cli.options import RESULTS, console, options
+from fer_bench.cli.options import RESULTS_OPTIONS, console, options
 
 
 @click.command()
-@options(RESULTS)
+@options(RESULTS_OPTIONS)
 @click.option("--all", "everything", is_flag=True, help="Name every trial that is left, not the next few.")
 def status(results_dir: Path, everything: bool) -> None:
     """Show what sweeps are running or have run: done, failed and why, left."""

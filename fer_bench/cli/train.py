@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from fer_bench.cli.options import (
-    DATA,
-    OUTSIDE,
-    RESULTS,
-    SKIP_BAD,
-    TRAINING,
-    add_outside,
+    ARCHITECTURE_OPTIONS,
+    DATA_OPTIONS,
+    RESULTS_OPTIONS,
+    SKIP_INVALID_OPTION,
+    TRAIN_OPTIONS,
+    add_extra_architectures,
     choose_backend,
     console,
     default_dataset,
     import_keras,
+    make_data_config,
     options,
-    places_of,
-    recipe_flags,
+    recipe_overrides,
 )
 from fer_bench.core.errors import UserError
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
         click.option("--models", help="Names or patterns, separated by commas; or all."),
         click.option("--datasets", help="Names, separated by commas; default: FER2013 if found, else synthetic."),
         click.option("--protocols", help="Names, separated by commas, such as kfold,'cross:fer2013->jaffe'."),
-        click.option("--experiment", "experiment_file", help="A shipped experiment or a YAML file; flags override it."),
+        click.option("--experiment", help="A shipped experiment or a YAML file; flags override it."),
         click.option("--seeds", type=click.IntRange(1), help="How many seeds each trial runs with."),
     ],
-    TRAINING,
-    OUTSIDE,
-    DATA,
-    SKIP_BAD,
-    RESULTS,
+    TRAIN_OPTIONS,
+    ARCHITECTURE_OPTIONS,
+    DATA_OPTIONS,
+    SKIP_INVALID_OPTION,
+    RESULTS_OPTIONS,
 )
 def sweep(**flags: Any) -> None:
     """Train models and write the leaderboard (the default command)."""
@@ -58,22 +58,22 @@ def sweep(**flags: Any) -> None:
         click.option("--protocol", "protocols", help="One of `list`, 'cross:TRAIN->TEST' or file:PATH."),
         click.option("--seeds", type=click.IntRange(1), help="How many seeds to train it with."),
     ],
-    TRAINING,
-    OUTSIDE,
-    DATA,
-    SKIP_BAD,
-    RESULTS,
+    TRAIN_OPTIONS,
+    ARCHITECTURE_OPTIONS,
+    DATA_OPTIONS,
+    SKIP_INVALID_OPTION,
+    RESULTS_OPTIONS,
 )
 def train(**flags: Any) -> None:
     """Train one model: a sweep of one."""
-    _sweep(**flags, experiment_file=None)
+    _sweep(**flags, experiment=None)
 
 
 def _sweep(
     models: str | None,
     datasets: str | None,
     protocols: str | None,
-    experiment_file: str | None,
+    experiment: str | None,
     seeds: int | None,
     recipes: str | None,
     settings: tuple[str, ...],
@@ -87,26 +87,29 @@ def _sweep(
     jobs: int | None,
     budget: float | None,
     trial_timeout: float | None,
-    hang_timeout: float | None,
+    stall_timeout: float | None,
     fail_fast: bool,
-    executor: Literal["processes", "here", "ray"],
+    executor: Literal["processes", "in-process", "ray"],
     ray_address: str | None,
     cpus_per_trial: int | None,
     devices_per_trial: int,
-    track: tuple[str, ...],
+    trackers: tuple[str, ...],
     exclusive: bool,
     keep_models: bool,
-    outside: tuple[Path, ...],
+    extra_architectures: tuple[Path, ...],
     data_dir: Path | None,
-    skip_bad: bool,
+    skip_invalid: bool,
     results_dir: Path,
+    dry_run: bool,
 ) -> None:
+    if dry_run:
+        raise UserError("--dry-run is not implemented yet.")
     if exclusive and jobs not in (None, 1):
         raise UserError(f"--exclusive runs one trial at a time, and --jobs asks for {jobs}.")
-    add_outside(outside)
-    places = places_of(data_dir, skip_bad)
-    experiment = _experiment(experiment_file, datasets or default_dataset(data_dir)).with_flags(
-        recipe_flags(epochs, batch_size, weights, settings),
+    add_extra_architectures(extra_architectures)
+    places = make_data_config(data_dir, skip_invalid)
+    request = _experiment(experiment, datasets or default_dataset(data_dir)).with_flags(
+        recipe_overrides(epochs, batch_size, weights, settings),
         models=models,
         recipes=recipes,
         datasets=datasets,
@@ -115,7 +118,7 @@ def _sweep(
     )
     from fer_bench.config.combinations import recipes_of
 
-    recipes_of(experiment)  # what is misspelt is said before data are read
+    recipes_of(request)  # what is misspelt is said before data are read
     chosen = choose_backend(backend)
     from fer_bench.runner import sweep_and_report
     from fer_bench.sweep.executors.worker_handle import Limits
@@ -133,11 +136,11 @@ def _sweep(
         jobs=1 if exclusive else jobs,
         devices_per_trial=devices_per_trial,
         ends=budget and time.monotonic() + budget,
-        track=track,
-        limits=Limits(trial_timeout, hang_timeout),
+        track=trackers,
+        limits=Limits(trial_timeout, stall_timeout),
     )
     failed = sweep_and_report(
-        experiment, places, weights_dir, results_dir, console(), manner, lambda: import_keras(backend)
+        request, places, weights_dir, results_dir, console(), manner, lambda: import_keras(backend)
     )
     sys.exit(1 if failed else 0)
 

@@ -11,7 +11,7 @@ def experiments() -> dict[str, Path]:
 
 
 def trackers() -> list[str]:
-    """Names of what `--track` takes."""
+    """Names of what `--tracker` takes."""
     files = (Path(__file__).resolve().parents[1] / "sweep" / "tracking").glob("*.py")
     return sorted(file.stem for file in files if file.stem not in ("__init__", "tracker"))
 

@@ -1,4 +1,4 @@
-"""`python -m fer_bench.contract NAME… [--architectures PATH]`: a line of JSON for each outcome, on KERAS_BACKEND."""
+"""`python -m fer_bench.contract NAME… [--extra-architectures PATH]`: a line of JSON for each outcome, on KERAS_BACKEND."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from fer_bench.registry.architectures import ARCHITECTURES
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--architectures", "outside", type=click.Path(path_type=Path), multiple=True)
+@click.option("--extra-architectures", "outside", type=click.Path(path_type=Path), multiple=True)
 def main(names: tuple[str, ...], outside: tuple[Path, ...]) -> None:
     """Check architectures for a parent process that has another backend."""
     for path in outside:

@@ -94,7 +94,7 @@ def check_on(backend: str, names: Sequence[str], outside: Sequence[Path] = ()) -
 
 def _process(backend: str, left: list[str], outside: Sequence[Path], log: IO[str]) -> Generator[Outcome, None, int]:
     """Outcomes of a new process, which takes the names that it is done with from the list. Its exit status."""
-    command = [sys.executable, "-m", "fer_bench.contract", *left, *(f"--architectures={path}" for path in outside)]
+    command = [sys.executable, "-m", "fer_bench.contract", *left, *(f"--extra-architectures={path}" for path in outside)]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process:

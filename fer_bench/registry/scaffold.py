@@ -60,7 +60,7 @@ def write_architecture(name: str, folder: Path) -> Path:
 
 def next_steps(name: str, file: Path) -> str:
     """What to do with a new file."""
-    outside = "" if file.resolve().parent == FOLDER else f" --architectures {file}"
+    outside = "" if file.resolve().parent == FOLDER else f" --extra-architectures {file}"
     commands = [
         (f"check {name}{outside}", "holds it against the contract; it passes as it stands"),
         (f"train --model {name} --dataset synthetic --epochs 3{outside}", "a minute on drawn faces"),

@@ -20,7 +20,7 @@ def nets(tmp_path):
     folder = tmp_path / "nets"
     folder.mkdir()
     said = CliRunner().invoke(cli, ["new", "zoo_good", "--folder", str(folder)], catch_exceptions=False).output
-    assert f"--architectures {folder / 'zoo_good.py'}" in said
+    assert f"--extra-architectures {folder / 'zoo_good.py'}" in said
     good = (folder / "zoo_good.py").read_text()
     bad = good.replace("zoo_good", "zoo_bad").replace("parameters=94_247", "parameters=94_248")
     (folder / "zoo_bad.py").write_text(bad.replace("float32", "float").replace('."""', '"""'))
@@ -31,7 +31,7 @@ def nets(tmp_path):
 
 
 def test_check_marks_every_check_and_says_what_is_wrong(nets):
-    arguments = ["check", "zoo_*", "--backend", "tensorflow", "--architectures", str(nets)]
+    arguments = ["check", "zoo_*", "--backend", "tensorflow", "--extra-architectures", str(nets)]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 1
     lines = result.output.splitlines()
@@ -50,7 +50,7 @@ def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
     outcome = run.Outcome("zoo_good", "docs", None, 0.1)
     monkeypatch.setattr(run, "check_on", lambda backend, names, outside: iter([outcome]))
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow", "jax"])
-    result = CliRunner().invoke(cli, ["check", "zoo_good", "--architectures", str(nets)], catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["check", "zoo_good", "--extra-architectures", str(nets)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "Contract on tensorflow" in result.output and "Contract on jax" in result.output
 

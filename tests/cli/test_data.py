@@ -72,4 +72,4 @@ def test_bad_rows_can_be_left_out_when_data_are_prepared(tmp_path):
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n{good}\n0,1,Training\n")
     with pytest.raises(UserError, match="line 3"):
         run("prepare", "fer2013", "--data-dir", str(tmp_path))
-    assert "fer2013: 1 images" in run("prepare", "fer2013", "--data-dir", str(tmp_path), "--skip-bad")
+    assert "fer2013: 1 images" in run("prepare", "fer2013", "--data-dir", str(tmp_path), "--skip-invalid")

@@ -103,7 +103,16 @@ class Runs:
         networks = folder / "networks.py"
         if not networks.exists():
             networks.write_text(NETWORKS)
-        given = ["--architectures", networks, "--data-dir", data_dir, "--results-dir", self.results, "--jobs", "1"]
+        given = [
+            "--extra-architectures",
+            networks,
+            "--data-dir",
+            data_dir,
+            "--results-dir",
+            self.results,
+            "--jobs",
+            "1",
+        ]
         self._command = [sys.executable, ROOT / "benchmark.py", *given, *request]
         self._environment = {
             **os.environ,
@@ -416,7 +425,7 @@ def test_the_folder_is_read_only(runs):
 def test_architectures_go_wrong(tmp_path, data_dir, to_the_end):
     names = ["fault_raises", "fault_nan", "fault_hangs", "fault_grows", "fault_crashes", "fault_none"]
     request = ("--models", ",".join(names), "--epochs", "5")
-    runs = Runs(tmp_path, data_dir, *request, "--hang-timeout", "8s")
+    runs = Runs(tmp_path, data_dir, *request, "--stall-timeout", "8s")
     runs.trouble.touch()
     status, out = runs.whole()
     assert status == 1, out
@@ -429,7 +438,7 @@ def test_architectures_go_wrong(tmp_path, data_dir, to_the_end):
     for name, reason in [
         ("fault_raises", "ValueError: no such layer"),
         ("fault_nan", "the loss became nan in epoch 1, step 1"),
-        ("fault_hangs", "it hung: no step in the 8 s of --hang-timeout"),
+        ("fault_hangs", "it hung: no step in the 8 s of --stall-timeout"),
         ("fault_grows", "MemoryError"),
         ("fault_crashes", "its process was ended by SIGSEGV"),
     ]:
@@ -442,7 +451,7 @@ def test_architectures_go_wrong(tmp_path, data_dir, to_the_end):
     assert status == 0, again
     assert {stored.record.status for stored in records.load(runs.results)} == {"finished"}
     (tmp_path / "healthy").mkdir()
-    healthy = Runs(tmp_path / "healthy", data_dir, *request, "--executor", "here")
+    healthy = Runs(tmp_path / "healthy", data_dir, *request, "--executor", "in-process")
     assert healthy.whole()[0] == 0
     assert outcome(runs.results)["records"].keys() == outcome(healthy.results)["records"].keys()
     for name, told in outcome(healthy.results)["records"].items():

@@ -16,8 +16,8 @@ def run(*arguments) -> str:
 
 
 def test_a_kept_model_is_tried_on_corrupted_images(place, outside, data_dir):
-    common = ["--architectures", outside, "--data-dir", data_dir]
-    train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "here", *common]
+    common = ["--extra-architectures", outside, "--data-dir", data_dir]
+    train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "in-process", *common]
     try_it = ["robustness", *common, "--corruptions", "contrast,noise", "--severities", "5,1"]
     run(*train)
     with pytest.raises(UserError, match="was not kept"):

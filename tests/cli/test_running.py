@@ -38,21 +38,30 @@ def test_devices_that_cannot_share_are_refused(place, arguments, sentence, monke
 
 
 def test_what_a_budget_leaves_out_is_named_and_the_state_can_be_asked_for(place, outside, data_dir):
-    request = ["--models", "cli_tiny", "--seeds", "2", "--architectures", str(outside), "--data-dir", str(data_dir)]
-    done = CliRunner().invoke(cli, [*request, "--budget", "23s", "--executor", "here"])
+    request = [
+        "--models",
+        "cli_tiny",
+        "--seeds",
+        "2",
+        "--extra-architectures",
+        str(outside),
+        "--data-dir",
+        str(data_dir),
+    ]
+    done = CliRunner().invoke(cli, [*request, "--budget", "23s", "--executor", "in-process"])
     assert done.exit_code == 0, done.output
     assert "Measuring a few steps of cli_tiny" in done.output
     assert "1 trial of 2 fit into" in done.output and "Left out: cli_tiny (1 × 12 s)." in done.output
     asked = CliRunner().invoke(cli, ["status"])
     assert "1 of 2 done, 0 failed, 0 running, 1 left" in asked.output
     assert "left: cli_tiny on fer2013 (official, seed 1)" in asked.output
-    again = CliRunner().invoke(cli, [*request, "--executor", "here", "--budget", "1h"])
+    again = CliRunner().invoke(cli, [*request, "--executor", "in-process", "--budget", "1h"])
     assert "Measuring" not in again.output and "1 trial of 1 fit into" in again.output
 
 
 def test_a_budget_for_nothing_is_no_error(place, outside, data_dir):
-    request = ["--models", "cli_tiny", "--architectures", str(outside), "--data-dir", str(data_dir)]
-    done = CliRunner().invoke(cli, [*request, "--budget", "1s", "--executor", "here"])
+    request = ["--models", "cli_tiny", "--extra-architectures", str(outside), "--data-dir", str(data_dir)]
+    done = CliRunner().invoke(cli, [*request, "--budget", "1s", "--executor", "in-process"])
     assert done.exit_code == 0 and "0 trials of 1 fit into" in done.output, done.output
 
 

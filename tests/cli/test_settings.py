@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_bench.cli.options import recipe_flags
+from fer_bench.cli.options import recipe_overrides
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,12 @@ from fer_bench.cli.options import recipe_flags
     ],
 )
 def test_the_values_of_set_are_yaml(settings, expected):
-    assert recipe_flags(None, None, None, tuple(settings)) == expected
+    assert recipe_overrides(None, None, None, tuple(settings)) == expected
 
 
 def test_set_wins_over_the_flag_for_the_same():
-    assert recipe_flags(7, 8, "random", ("epochs=3",)) == {"epochs": 3, "batch_size": 8, "initial_weights": "random"}
+    assert recipe_overrides(7, 8, "random", ("epochs=3",)) == {
+        "epochs": 3,
+        "batch_size": 8,
+        "initial_weights": "random",
+    }

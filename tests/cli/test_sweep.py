@@ -14,9 +14,9 @@ def call(place, outside, monkeypatch, capfd):
     """Run a command in this process: its exit status, standard output and standard error."""
 
     def run(*args):
-        outside_option = ["--architectures", str(outside)] if _takes_architectures(args) else []
+        outside_option = ["--extra-architectures", str(outside)] if _takes_architectures(args) else []
         if _trains(args) and "--executor" not in args:
-            outside_option += ["--executor", "here"]  # without a process, which takes its seconds to import Keras
+            outside_option += ["--executor", "in-process"]  # without a process, which takes its seconds to import Keras
         monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, args), *outside_option])
         with pytest.raises(SystemExit) as stopped:
             cli.main()
@@ -191,7 +191,7 @@ BAD = {
     "nothing to report": (["report", "--results-dir", "empty"], "empty"),
     "nothing trained": (["evaluate", "--model", "vgg16", "--results-dir", "empty"], "empty"),
     "cut csv": (["--models", "cli_tiny", "--data-dir", "cut"], "line 3"),
-    "no architecture file": (["--models", "all", "--architectures", "missing.py"], "missing.py"),
+    "no architecture file": (["--models", "all", "--extra-architectures", "missing.py"], "missing.py"),
 }
 
 

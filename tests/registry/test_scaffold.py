@@ -37,8 +37,8 @@ def test_two_of_them_are_told_apart(tmp_path, forgotten):
 
 
 def test_what_to_do_next_names_the_file_where_it_lies_elsewhere(tmp_path):
-    assert f"check my_net --architectures {tmp_path / 'my_net.py'}" in next_steps("my_net", tmp_path / "my_net.py")
-    assert "--architectures" not in next_steps("my_net", FOLDER / "my_net.py")
+    assert f"check my_net --extra-architectures {tmp_path / 'my_net.py'}" in next_steps("my_net", tmp_path / "my_net.py")
+    assert "--extra-architectures" not in next_steps("my_net", FOLDER / "my_net.py")
     assert "train --model my_net --dataset synthetic" in next_steps("my_net", FOLDER / "my_net.py")
 
 

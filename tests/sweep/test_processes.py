@@ -150,7 +150,7 @@ def test_a_trial_that_hangs_or_takes_too_long_is_ended_alone(plan_of, scanned, t
     found = records.load(tmp_path).stored
     hanging, tiny, long = (found[planned.key].record for planned in trials)
     assert tiny.status == "finished"
-    assert hanging.reason.startswith("it hung: no step in the 6 s of --hang-timeout; the end of its log:")
+    assert hanging.reason.startswith("it hung: no step in the 6 s of --stall-timeout; the end of its log:")
     (log,) = (tmp_path / "logs").glob("hanging*.log")
     assert "more_networks.py" in log.read_text() and "in hanging" in log.read_text()  # where it hung
     assert long.reason.startswith("it took longer than the 8 s of --trial-timeout") and long.history

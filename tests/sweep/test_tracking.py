@@ -110,5 +110,5 @@ def test_a_library_that_is_missing_is_said(tmp_path, monkeypatch, name):
     monkeypatch.delitem(sys.modules, f"fer_bench.sweep.tracking.{name}", raising=False)
     for module in [m for m in sys.modules if m.startswith(f"{name}.")]:
         monkeypatch.delitem(sys.modules, module)
-    with pytest.raises(UserError, match=f"--track {name} needs .*pip install 'fer-bench"):
+    with pytest.raises(UserError, match=f"--tracker {name} needs .*pip install 'fer-bench"):
         tracker(name, tmp_path, "faces")

@@ -52,7 +52,7 @@ class Limits:
         if self.trial is not None and now - began > self.trial:
             return f"it took longer than the {self.trial:g} s of --trial-timeout"
         if self.silence is not None and now - heard > self.silence:
-            return f"{STALLED}: no step in the {self.silence:g} s of --hang-timeout"
+            return f"{STALLED}: no step in the {self.silence:g} s of --stall-timeout"
         return None
 
 

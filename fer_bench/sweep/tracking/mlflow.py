@@ -1,4 +1,4 @@
-"""`--track mlflow`: a run for each trial, at MLFLOW_TRACKING_URI or in RESULTS/mlflow.db.
+"""`--tracker mlflow`: a run for each trial, at MLFLOW_TRACKING_URI or in RESULTS/mlflow.db.
 
 `mlflow ui --backend-store-uri sqlite:///RESULTS/mlflow.db` shows the latter.
 """

@@ -1,4 +1,4 @@
-"""`--track tensorboard`: `tensorboard --logdir RESULTS/tensorboard` shows the trials beside each other."""
+"""`--tracker tensorboard`: `tensorboard --logdir RESULTS/tensorboard` shows the trials beside each other."""
 
 from __future__ import annotations
 

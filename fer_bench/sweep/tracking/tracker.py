@@ -40,7 +40,7 @@ def tracker(name: str, results: Path, experiment: str) -> Tracker:
     try:
         module = importlib.import_module(f"fer_bench.sweep.tracking.{name}")
     except ImportError as error:
-        raise UserError(f"--track {name} needs {error.name}: pip install 'fer-bench[{name}]'.") from None
+        raise UserError(f"--tracker {name} needs {error.name}: pip install 'fer-bench[{name}]'.") from None
     return module.make(results, experiment)
 
 
