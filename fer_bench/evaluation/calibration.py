@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_bench.evaluation.checks import checked
+from fer_bench.evaluation.checks import validated_predictions
 
-BINS = 15  # as Guo et al. have it, and most who report the error since
+NUM_BINS = 15  # as Guo et al. have it, and most who report the error since
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class Reliability:
         return float(np.nansum(self.count * np.abs(self.accuracy - self.confidence)) / self.count.sum())
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> Reliability:
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = NUM_BINS) -> Reliability:
     """Confidence, accuracy and count in `bins` equal-width bins of the top probability.
 
     labels: (samples,) int; probabilities: (samples, classes) float. ValueError as for `checked`.
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
-    labels, probabilities = checked(labels, probabilities)
-    return binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+    labels, probabilities = validated_predictions(labels, probabilities)
+    return bin_by_confidence(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
 
 
-def binned(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> Reliability:
+def bin_by_confidence(confidence: np.ndarray, correct: np.ndarray, bins: int = NUM_BINS) -> Reliability:
     """As `reliability`, of top probabilities (samples,) and whether their class was the true one (samples,) bool."""
     bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
     count = np.bincount(bin_of, minlength=bins)
     some = np.where(count, count, np.nan)
     return Reliability(
         confidence=np.bincount(bin_of, weights=confidence, minlength=bins) / some,
-        accuracy=np.bincount(bin_of, weights=right, minlength=bins) / some,
+        accuracy=np.bincount(bin_of, weights=correct, minlength=bins) / some,
         count=count,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def validated_predictions(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels, and probabilities as float64 in rows that sum to 1, each class's in one piece of memory.
 
     labels: (samples,) int; probabilities: (samples, classes) float, or (members, samples, classes).

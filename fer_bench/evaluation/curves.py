@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_bench.evaluation.checks import checked
+from fer_bench.evaluation.checks import validated_predictions
 
 
 def roc(labels: np.ndarray, probabilities: np.ndarray, false_positive: np.ndarray) -> list[np.ndarray | None]:
@@ -14,7 +14,7 @@ def roc(labels: np.ndarray, probabilities: np.ndarray, false_positive: np.ndarra
     (points,), exact, linear between two thresholds, the upper end where a curve is vertical; None for a class that no
     sample has, or that all have. ValueError as for `checked`.
     """
-    labels, probabilities = checked(labels, probabilities)
+    labels, probabilities = validated_predictions(labels, probabilities)
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     return [
         np.interp(false_positive, *_rates(labels == c, probabilities[:, c])) if 0 < count < len(labels) else None

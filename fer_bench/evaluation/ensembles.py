@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from fer_bench.evaluation.checks import checked
+from fer_bench.evaluation.checks import validated_predictions
 
 
 def soft_vote(probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -29,7 +29,7 @@ def validation_weights(labels: np.ndarray, probabilities: np.ndarray) -> np.ndar
     the weights, so there is one best vote and no start to choose (stacked density estimation: Smyth & Wolpert, Linearly
     Combining Density Estimators via Stacking, Machine Learning 36, 1999). ValueError as for `checked`.
     """
-    labels, probabilities = checked(labels, probabilities)
+    labels, probabilities = validated_predictions(labels, probabilities)
     true = probabilities[:, np.arange(len(labels)), labels]
     true = np.maximum(true, np.finfo(np.float64).eps)  # as the log loss is clipped
     members = len(true)
@@ -59,7 +59,7 @@ def greedy(labels: np.ndarray, probabilities: np.ndarray, size: int) -> list[int
     Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004. ValueError as for `checked`, or where `size`
     is below one.
     """
-    labels, probabilities = checked(labels, probabilities)
+    labels, probabilities = validated_predictions(labels, probabilities)
     if size < 1:
         raise ValueError("an ensemble needs one member at least")
     chosen: list[int] = []

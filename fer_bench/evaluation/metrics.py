@@ -1,172 +1,295 @@
-"""Classification metrics as pure functions of labels and class probabilities, in scikit-learn's definitions.
+"""Classification metrics in scikit-learn's definitions, and the one table of them: METRICS.
 
-They are computed from the confusion matrix and from ranks, since a leaderboard scores thousands of predictions;
-the tests hold each of them against scikit-learn.
+A new metric is one function and one row of METRICS. The functions work on confusion matrices and on ranks, because a
+leaderboard scores thousands of predictions; the tests compare each of them with scikit-learn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from fer_bench.evaluation.calibration import binned
-from fer_bench.evaluation.checks import checked
+from fer_bench.evaluation.calibration import bin_by_confidence
+from fer_bench.evaluation.checks import validated_predictions
 
-AVERAGES = ("macro", "weighted")
-OF_CONFUSION = (
-    "accuracy",
-    *(f"{a}_{m}" for a in AVERAGES for m in ("precision", "recall", "f1")),
-    *("balanced_accuracy", "kappa"),
-)
-OF_PROBABILITIES = ("macro_auc", "weighted_auc", "top2_accuracy", "log_loss", "ece")
-METRICS = OF_CONFUSION + OF_PROBABILITIES
-LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class PerClass:
-    """One model class by class: arrays (classes,). A class without samples has support 0 and AUC NaN."""
+    """Scores of each class: arrays (classes,).
 
-    precision: np.ndarray  # 0 for a class never predicted
-    recall: np.ndarray  # 0 for a class without samples
+    Attributes:
+        precision: 0 for a class that is never predicted.
+        recall: 0 for a class without samples.
+        f1: 0 for a class that neither occurs nor is predicted.
+        support: Number of samples of the class, int.
+        auc: One-vs-rest area under the ROC curve; NaN if the class has no samples or all of them.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
     f1: np.ndarray
-    support: np.ndarray  # samples of the class, int
-    auc: np.ndarray  # one-vs-rest; NaN where a class has no samples, or all
+    support: np.ndarray
+    auc: np.ndarray
 
 
 @dataclass(frozen=True)
-class Measured:
-    """All that the metrics say of one set of predictions: METRICS by name, classes, confusion counts."""
+class MetricResults:
+    """All metrics of one set of predictions; each is computed when it is first read.
 
-    scores: dict[str, float]
-    of_class: PerClass
-    confusion: np.ndarray  # (true classes, predicted classes) int
-    right: np.ndarray  # (samples,) bool
+    The predicted class is the most probable one, the first of equals.
 
-
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """All of METRICS, by name; fractions, but for kappa (−1 to 1) and the log loss (nats).
-
-    labels: (samples,) int; probabilities: (samples, classes) float. The predicted class is the most probable one, the
-    first of equals. Macro averages run over the classes that occur among the labels or the predicted classes; a class
-    never predicted has precision 0. Balanced accuracy is the mean recall of the classes among the labels; Cohen's kappa
-    is NaN where labels and predictions are all of one class. AUC: one-vs-rest, over the classes among the labels, NaN
-    where that is one alone; weighted by their samples. top2_accuracy takes the last of equally probable classes first,
-    as scikit-learn does. The log loss clips probabilities to [ε, 1 − ε], ε = 2.2e-16. ece: see `reliability`.
-    ValueError as for `checked`.
+    Attributes:
+        labels: (samples,) int64, from `validated_predictions`.
+        probabilities: (samples, classes) float64, from `validated_predictions`.
     """
-    return measure(*checked(labels, probabilities)).scores
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Predicted class of each sample: (samples,) int64."""
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Whether each sample's class was predicted: (samples,) bool."""
+        return self.predicted == self.labels
+
+    @cached_property
+    def true_probability(self) -> np.ndarray:
+        """Probability of each sample's label: (samples,) float64."""
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Samples by true class (rows) and predicted class (columns): (classes, classes) int64."""
+        classes = self.probabilities.shape[1]
+        counts = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
+        return counts.reshape(classes, classes)
+
+    @cached_property
+    def per_class(self) -> PerClass:
+        """Precision, recall, F1, support and one-vs-rest AUC of each class."""
+        counts = self.confusion
+        auc = _class_aucs(self.labels, self.probabilities)
+        return PerClass(_precision(counts), _recall(counts), _f1(counts), counts.sum(axis=1), auc)
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """The value of each of METRICS, by name."""
+        return {name: metric(self) for name, metric in METRICS.items()}
 
 
-def per_class(labels: np.ndarray, probabilities: np.ndarray) -> PerClass:
-    """Precision, recall, F1, support and one-vs-rest AUC of each class.
+@dataclass(frozen=True)
+class Metric:
+    """A row of METRICS: how a metric is computed from predictions, named, formatted and ranked.
 
-    labels: (samples,) int; probabilities: (samples, classes) float. ValueError as for `checked`.
+    Attributes:
+        name: The metric's name in records, CSV files and flags.
+        title: The metric's name in tables.
+        percent: Whether tables show the metric as a percentage.
+        lower_is_better: Whether the lowest value is the best one.
+        macro: Whether all classes have the same weight, however few samples they have.
+        counts_correct: Whether the metric is the fraction of correct samples, so that McNemar's test applies to it.
+        has_interval: Whether `fer_bench.evaluation.resampling` computes bootstrap intervals and tests of the metric.
     """
-    return measure(*checked(labels, probabilities)).of_class
+
+    name: str
+    title: str
+    percent: bool = field(default=True, kw_only=True)
+    lower_is_better: bool = field(default=False, kw_only=True)
+    macro: bool = field(default=False, kw_only=True)
+    counts_correct: bool = field(default=False, kw_only=True)
+    has_interval: ClassVar[bool] = False
+
+    def __call__(self, results: MetricResults) -> float:
+        """Return the metric of one set of predictions."""
+        raise NotImplementedError
 
 
-def measure(labels: np.ndarray, probabilities: np.ndarray) -> Measured:
-    """Scores, classes and confusion of labels and probabilities that `checked` has returned, in one go."""
-    every, predicted = np.arange(len(labels)), probabilities.argmax(axis=1)
-    counts = np.bincount(labels * probabilities.shape[1] + predicted, minlength=probabilities.shape[1] ** 2)
-    counts = counts.reshape(-1, probabilities.shape[1])
-    of_class = _of_class(counts, _aucs(labels, probabilities))
-    true, epsilon, right = probabilities[every, labels], np.finfo(np.float64).eps, predicted == labels
-    found = {name: float(value) for name, value in confusion_scores(counts).items()} | {
-        "macro_auc": _mean_auc(of_class.auc),
-        "weighted_auc": _mean_auc(of_class.auc, of_class.support),
-        "top2_accuracy": float((_ahead(labels, probabilities, true) < 2).mean()),
-        "log_loss": float(-np.log(np.clip(true, epsilon, 1 - epsilon)).mean()),
-        "ece": binned(probabilities[every, predicted], right).ece,
-    }
-    return Measured(found, of_class, counts, right)
+@dataclass(frozen=True)
+class ConfusionMetric(Metric):
+    """A metric that is a function of the confusion matrix.
 
-
-def confusion_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """All of OF_CONFUSION, as in `scores`, from confusion counts (…, true classes, predicted classes): arrays (…).
-
-    Counts may be weighted or resampled; no matrix may be zero throughout.
+    Attributes:
+        function: Takes counts (…, true classes, predicted classes), which may be resampled, and returns an array (…).
     """
-    counts = np.asarray(counts, dtype=np.float64)
-    hits, true, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-    total = true.sum(axis=-1)
-    occurring = (true + predicted > 0).sum(axis=-1)
-    of_class = {
-        "precision": _ratio(hits, predicted),
-        "recall": _ratio(hits, true),
-        "f1": _ratio(2 * hits, true + predicted),
-    }
-    result = {"accuracy": hits.sum(axis=-1) / total}
-    for name, values in of_class.items():
-        result[f"macro_{name}"] = values.sum(axis=-1) / occurring
-    for name, values in of_class.items():
-        result[f"weighted_{name}"] = (values * true).sum(axis=-1) / total
-    result["balanced_accuracy"] = of_class["recall"].sum(axis=-1) / (true > 0).sum(axis=-1)
-    by_chance = (true * predicted).sum(axis=-1) / total
-    beyond = total - by_chance
-    result["kappa"] = np.divide(
-        hits.sum(axis=-1) - by_chance, beyond, out=np.full(np.shape(beyond), np.nan), where=beyond > 0
-    )
-    return result
+
+    function: Callable[[np.ndarray], np.ndarray]
+    has_interval = True
+
+    def __call__(self, results: MetricResults) -> float:
+        return float(self.function(results.confusion.astype(np.float64)))
 
 
-def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of the one-vs-rest areas under the ROC curve over the classes present among the labels.
+@dataclass(frozen=True)
+class SampleMetric(Metric):
+    """A metric that is the mean of one value per sample.
 
-    labels: (samples,) int; probabilities: (samples, classes) float. A class without a sample has no curve and is left
-    out of the mean; with a single class present there is no curve at all and the result is NaN.
-    ValueError as for `checked`.
+    Attributes:
+        function: Returns the values, (samples,) float or bool.
     """
-    return _mean_auc(_aucs(*checked(labels, probabilities)))
+
+    function: Callable[[MetricResults], np.ndarray]
+    has_interval = True
+
+    def __call__(self, results: MetricResults) -> float:
+        return float(self.function(results).mean())
 
 
-def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Counts of samples by true class (rows) and predicted class (columns): (classes, classes) int.
+@dataclass(frozen=True)
+class PredictionMetric(Metric):
+    """Any other metric of labels and probabilities; it has no bootstrap interval."""
 
-    labels: (samples,) int; probabilities: (samples, classes) float. ValueError as for `checked`.
+    function: Callable[[MetricResults], float]
+
+    def __call__(self, results: MetricResults) -> float:
+        return self.function(results)
+
+
+def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> MetricResults:
+    """Return all metrics of labels (samples,) int and probabilities (samples, classes) float.
+
+    Raises ValueError as `validated_predictions`.
     """
-    return measure(*checked(labels, probabilities)).confusion
+    return MetricResults(*validated_predictions(labels, probabilities))
 
 
 def accuracy_half_width(accuracy: float, samples: int) -> float:
-    """Half the width of the 95 % interval of an accuracy, by the normal approximation to the binomial; fractions."""
+    """Return half the width of an accuracy's 95 % interval, by the normal approximation to the binomial; fractions."""
     return float(1.96 * np.sqrt(accuracy * (1 - accuracy) / samples))
 
 
-def _of_class(counts: np.ndarray, auc: np.ndarray) -> PerClass:
-    hits, true, predicted = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
-    return PerClass(_ratio(hits, predicted), _ratio(hits, true), _ratio(2 * hits, true + predicted), true, auc)
+def _accuracy(counts: np.ndarray) -> np.ndarray:
+    return _correct(counts).sum(axis=-1) / counts.sum(axis=(-2, -1))
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
+def _precision(counts: np.ndarray) -> np.ndarray:
+    return _ratio(_correct(counts), counts.sum(axis=-2))
 
 
-def _ahead(labels: np.ndarray, probabilities: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """How many classes stand before the true one: the more probable, and of the equally probable those after it."""
+def _recall(counts: np.ndarray) -> np.ndarray:
+    return _ratio(_correct(counts), counts.sum(axis=-1))
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    return _ratio(2 * _correct(counts), counts.sum(axis=-1) + counts.sum(axis=-2))
+
+
+def _macro(per_class: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the mean over the classes that occur among the labels or the predicted classes."""
+
+    def average(counts: np.ndarray) -> np.ndarray:
+        occurring = counts.sum(axis=-1) + counts.sum(axis=-2) > 0
+        return per_class(counts).sum(axis=-1) / occurring.sum(axis=-1)
+
+    return average
+
+
+def _weighted(per_class: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the mean over classes, weighted by their samples."""
+
+    def average(counts: np.ndarray) -> np.ndarray:
+        support = counts.sum(axis=-1)
+        return (per_class(counts) * support).sum(axis=-1) / support.sum(axis=-1)
+
+    return average
+
+
+def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Return the mean recall of the classes among the labels."""
+    return _recall(counts).sum(axis=-1) / (counts.sum(axis=-1) > 0).sum(axis=-1)
+
+
+def _kappa(counts: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa, −1 to 1; NaN if labels and predictions are all of one class."""
+    support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    total = support.sum(axis=-1)
+    by_chance = (support * predicted).sum(axis=-1) / total
+    beyond = total - by_chance
+    agreement = _correct(counts).sum(axis=-1) - by_chance
+    return np.divide(agreement, beyond, out=np.full(np.shape(beyond), np.nan), where=beyond > 0)
+
+
+def _log_loss(results: MetricResults) -> np.ndarray:
+    """Return each sample's log loss in nats; probabilities are clipped to [ε, 1 − ε], ε = 2.2e-16."""
+    return -np.log(np.clip(results.true_probability, EPSILON, 1 - EPSILON))
+
+
+def _in_top_two(results: MetricResults) -> np.ndarray:
+    """Return whether the label is one of the two most probable classes; the last of equals comes first.
+
+    scikit-learn's `top_k_accuracy_score` breaks ties in the same way.
+    """
+    labels, true = results.labels, results.true_probability
     ahead = np.zeros(len(labels), np.int64)
-    for c, column in enumerate(probabilities.T):
+    for c, column in enumerate(results.probabilities.T):
         ahead += (column > true) | ((column == true) & (labels < c))
-    return ahead
+    return ahead < 2
 
 
-def _aucs(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """One-vs-rest area of each class as Mann and Whitney's statistic: a tie of two samples counts half."""
+def _macro_auc(results: MetricResults) -> float:
+    """Return the mean one-vs-rest AUC of the classes among the labels; NaN if there is one class only."""
+    auc = results.per_class.auc
+    return float(np.mean(auc[~np.isnan(auc)])) if not np.isnan(auc).all() else float("nan")
+
+
+def _weighted_auc(results: MetricResults) -> float:
+    """Return the one-vs-rest AUC averaged by samples per class; NaN if there is one class only."""
+    auc, support = results.per_class.auc, results.per_class.support
+    known = ~np.isnan(auc)
+    return float(np.average(auc[known], weights=support[known])) if known.any() else float("nan")
+
+
+def _expected_calibration_error(results: MetricResults) -> float:
+    confidence = results.probabilities[np.arange(len(results.labels)), results.predicted]
+    return bin_by_confidence(confidence, results.correct).ece
+
+
+def _class_aucs(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the one-vs-rest AUC of each class as Mann and Whitney's statistic: a tie of two samples counts half."""
     areas = np.full(probabilities.shape[1], np.nan)
     for c, (column, ordered) in enumerate(zip(probabilities.T, np.sort(probabilities.T, axis=1), strict=True)):
         positive = np.sort(column[labels == c])
         negatives = len(labels) - len(positive)
         if len(positive) and negatives:
-            below, upto = (int(np.searchsorted(ordered, positive, side=side).sum()) for side in ("left", "right"))
-            # Among themselves the positive ones count the square of their number, whatever their order and ties.
-            areas[c] = (below + upto - len(positive) ** 2) / (2 * len(positive) * negatives)
+            below, up_to = (int(np.searchsorted(ordered, positive, side=side).sum()) for side in ("left", "right"))
+            # Pairs of two positive samples add the square of their number, whatever their order and ties.
+            areas[c] = (below + up_to - len(positive) ** 2) / (2 * len(positive) * negatives)
     return areas
 
 
-def _mean_auc(areas: np.ndarray, weights: np.ndarray | None = None) -> float:
-    known = ~np.isnan(areas)
-    if not known.any():
-        return float("nan")
-    return float(np.average(areas[known], weights=None if weights is None else weights[known]))
+def _correct(counts: np.ndarray) -> np.ndarray:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(denominator.shape), where=denominator > 0)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        ConfusionMetric("accuracy", "accuracy", _accuracy),
+        ConfusionMetric("macro_precision", "macro precision", _macro(_precision), macro=True),
+        ConfusionMetric("macro_recall", "macro recall", _macro(_recall), macro=True),
+        ConfusionMetric("macro_f1", "macro F1", _macro(_f1), macro=True),
+        ConfusionMetric("weighted_precision", "weighted precision", _weighted(_precision)),
+        ConfusionMetric("weighted_recall", "weighted recall", _weighted(_recall)),
+        ConfusionMetric("weighted_f1", "weighted F1", _weighted(_f1)),
+        ConfusionMetric("balanced_accuracy", "balanced accuracy", _balanced_accuracy, macro=True),
+        ConfusionMetric("kappa", "kappa", _kappa, percent=False),
+        PredictionMetric("macro_auc", "macro AUC", _macro_auc),
+        PredictionMetric("weighted_auc", "weighted AUC", _weighted_auc),
+        SampleMetric("top2_accuracy", "top-2 accuracy", _in_top_two, counts_correct=True),
+        SampleMetric("log_loss", "log loss", _log_loss, percent=False, lower_is_better=True),
+        PredictionMetric("ece", "ECE", _expected_calibration_error, lower_is_better=True),
+    )
+}

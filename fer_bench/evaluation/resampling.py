@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from fer_bench.evaluation.metrics import confusion_scores
+from fer_bench.evaluation.metrics import ConfusionMetric, Metric, MetricResults, SampleMetric
 
 REPEATS = 2000
 LEVEL = 0.95
@@ -48,22 +48,41 @@ def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (values.astype(np.float64) @ weights.T) / drawn
 
 
-def resampled_scores(
-    labels: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The metrics of the confusion matrix (see `confusion_scores`) in each draw: (repeats,) each, mean over seeds.
+def resampled_metric(metric: Metric, labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return a metric in each draw, as the mean over seeds: (repeats,).
 
-    labels: (samples,) int; predicted: (samples,) int, or (seeds, samples); weights: `bootstrap_weights`.
+    Args:
+        metric: A metric with `has_interval`.
+        labels: (samples,) int64, from `validated_predictions`.
+        probabilities: (seeds, samples, classes) float64, from `validated_predictions`.
+        weights: (repeats, samples), from `bootstrap_weights`.
+
+    Raises:
+        ValueError: The metric has no interval.
     """
-    kinds = np.arange(classes * classes)
-    of_seeds = []
-    for one in np.atleast_2d(predicted):
-        cells = (labels * classes + one)[:, None] == kinds
-        of_seeds.append(confusion_scores((weights @ cells.astype(np.float64)).reshape(-1, classes, classes)))
-    return {name: np.mean([scores[name] for scores in of_seeds], axis=0) for name in of_seeds[0]}
+    if isinstance(metric, SampleMetric):
+        return resampled_means(sample_values(metric, labels, probabilities).mean(axis=0), weights)
+    if not isinstance(metric, ConfusionMetric):
+        raise ValueError(f"{metric.name} cannot be resampled")
+    classes = probabilities.shape[-1]
+    cell_numbers = np.arange(classes * classes)
+    values = []
+    for predicted in probabilities.argmax(axis=-1):
+        cells = (labels * classes + predicted)[:, None] == cell_numbers
+        counts = (weights @ cells.astype(np.float64)).reshape(-1, classes, classes)
+        values.append(metric.function(counts))
+    return np.mean(values, axis=0)
 
 
-def percentile_interval(resampled: np.ndarray, units: int, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def sample_values(metric: SampleMetric, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return each sample's value of a metric, for each of several seeds: (seeds, samples) float or bool.
+
+    labels: (samples,) int64; probabilities: (seeds, samples, classes) float64, both from `validated_predictions`.
+    """
+    return np.stack([metric.function(MetricResults(labels, one)) for one in probabilities])
+
+
+def percentile_interval(resampled: np.ndarray, n_units: int, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Low and high end of the percentile interval: the shape of `resampled` (…, repeats) without its last axis.
 
     units: the number of samples, or of groups, that were drawn. Percentiles are taken a little further out for few of
@@ -71,10 +90,10 @@ def percentile_interval(resampled: np.ndarray, units: int, level: float = LEVEL)
     √((n − 1)/n); from some hundred on that changes nothing. Hesterberg, What Teachers Should Know About the Bootstrap,
     The American Statistician 69, 2015 (the expanded percentile interval). NaN where one group alone was drawn.
     """
-    if units < 2:
+    if n_units < 2:
         nothing = np.full(np.shape(resampled)[:-1], np.nan)
         return nothing, nothing
-    tail = ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1, (1 - level) / 2))
+    tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - level) / 2))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=-1)
     return low, high
 
@@ -94,9 +113,11 @@ def interval(
     is too narrow; with few groups it holds the truth less often than it says: the tests measure how often.
     """
     weights = bootstrap_weights(np.shape(values)[-1] if groups is None else groups, repeats, seed)
-    return percentile_interval(resampled_means(values, weights), drawn_units(np.shape(values)[-1], groups), level)
+    return percentile_interval(
+        resampled_means(values, weights), num_resampling_units(np.shape(values)[-1], groups), level
+    )
 
 
-def drawn_units(samples: int, groups: np.ndarray | None = None) -> int:
+def num_resampling_units(samples: int, groups: np.ndarray | None = None) -> int:
     """What a draw is made of: the number of samples, or of groups where there are groups."""
     return samples if groups is None else len(np.unique(groups))

@@ -16,7 +16,7 @@ from fer_bench.evaluation.resampling import (
     EXACT,
     REPEATS,
     bootstrap_weights,
-    drawn_units,
+    num_resampling_units,
     percentile_interval,
     resampled_means,
 )
@@ -97,7 +97,7 @@ def paired_bootstrap(
     """
     both = np.stack([_mean_over_seeds(right_a), _mean_over_seeds(right_b)])
     draws = resampled_means(both, bootstrap_weights(both.shape[1] if groups is None else groups, repeats, seed))
-    units = drawn_units(both.shape[1], groups)
+    units = num_resampling_units(both.shape[1], groups)
     low, high = percentile_interval(draws[0] - draws[1], units)
     p = bootstrap_p(both.mean(axis=1), draws, units)
     return Comparison(float(both[0].mean() - both[1].mean()), float(low), float(high), float(p[0, 1]))
@@ -131,7 +131,7 @@ def all_pairs(
     if draws is None:
         draws = resampled_means(means, bootstrap_weights(means.shape[1] if groups is None else groups))
     accuracies = means.mean(axis=1)
-    bootstrap = bootstrap_p(accuracies, draws, drawn_units(means.shape[1], groups))
+    bootstrap = bootstrap_p(accuracies, draws, num_resampling_units(means.shape[1], groups))
     mcnemar = mcnemar_pairs(correct)
     p = np.ones_like(bootstrap)
     upper = np.triu_indices(len(means), 1)
@@ -139,9 +139,7 @@ def all_pairs(
     return Pairs(accuracies[:, None] - accuracies[None, :], bootstrap, mcnemar, np.minimum(p, p.T))
 
 
-def indistinguishable(
-    correct: Sequence[np.ndarray], groups: np.ndarray | None = None, alpha: float = ALPHA
-) -> np.ndarray:
+def tied_rows(correct: Sequence[np.ndarray], groups: np.ndarray | None = None, alpha: float = ALPHA) -> np.ndarray:
     """Which rows of a table cannot be told from the best one: (rows,) bool, the best itself among them.
 
     correct: for each row (seeds, samples) bool, or (samples,), all on the same samples; groups: (samples,), such as
@@ -149,10 +147,10 @@ def indistinguishable(
     paired bootstrap and McNemar's test both reject at `alpha` after Holm's correction over all pairs of the table; see
     `all_pairs`. What is covered is the draw of test samples; the noise of training is not.
     """
-    return not_told_from_best(all_pairs(correct, groups), alpha)
+    return tied_with_best(all_pairs(correct, groups), alpha)
 
 
-def not_told_from_best(pairs: Pairs, alpha: float = ALPHA) -> np.ndarray:
+def tied_with_best(pairs: Pairs, alpha: float = ALPHA) -> np.ndarray:
     """As `indistinguishable`, from pairs that have been tested already."""
     best = int(pairs.difference[:, 0].argmax())
     return pairs.p[best] > alpha
@@ -200,20 +198,20 @@ def _mcnemar_of_seed(right: list[np.ndarray], leading: np.ndarray) -> np.ndarray
     return np.where(np.sign(only_first - only_first.T) * leading < 0, 1.0, p)
 
 
-def bootstrap_p(accuracies: np.ndarray, draws: np.ndarray, units: int) -> np.ndarray:
+def bootstrap_p(accuracies: np.ndarray, draws: np.ndarray, n_units: int) -> np.ndarray:
     """p of every two rows from their means in the same draws (rows, repeats): (rows, rows)."""
     p = np.ones((len(accuracies), len(accuracies)))
-    if units < 2:
+    if n_units < 2:
         return p
     centred = draws - draws.mean(axis=1, keepdims=True)
     products = centred @ centred.T / (draws.shape[1] - 1)
     variances = np.diagonal(products)
     first, second = np.triu_indices(len(accuracies), 1)
     # The bootstrap's variance is too small by (n − 1)/n.
-    squared = (variances[first] + variances[second] - 2 * products[first, second]) * units / (units - 1)
+    squared = (variances[first] + variances[second] - 2 * products[first, second]) * n_units / (n_units - 1)
     differences = np.abs(accuracies[first] - accuracies[second])
     # Equal predictions leave rounding errors in place of zero.
     error = np.sqrt(np.maximum(squared, 1e-15))
-    found = np.where(differences > 1e-12, 2 * stdtr(units - 1, -differences / error), 1.0)
+    found = np.where(differences > 1e-12, 2 * stdtr(n_units - 1, -differences / error), 1.0)
     p[first, second] = p[second, first] = found
     return p

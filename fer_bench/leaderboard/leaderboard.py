@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fer_bench.core.text import plural
-from fer_bench.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from fer_bench.evaluation.metrics import METRICS
 from fer_bench.leaderboard.average_ranks import average_ranks_of
 from fer_bench.leaderboard.confidence import Uncertainty, uncertainty
 from fer_bench.leaderboard.corruption_notes import corruption_accuracy, corruption_notes
@@ -26,7 +26,7 @@ BETWEEN_BADGES = " · "
 SELECTION = "selected on validation"  # the only way the training knows
 VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
 SECTION = ["dataset", "protocol", "fingerprint"]
-SCORES = ("accuracy", "clean_accuracy", "validation_accuracy", *METRICS[1:])
+SCORES = ("accuracy", "clean_accuracy", "validation_accuracy", *list(METRICS)[1:])
 OF_TWINS = ["clean_accuracy", "clean_accuracy_sd", "clean_test_images"]  # only where any row has them
 OF_FOLDS = ["fold_accuracy", "fold_accuracy_sd"]  # the same
 OF_CORRUPTIONS = ["corruption_accuracy"]  # the same
@@ -99,7 +99,7 @@ def board(stored: Iterable[StoredRecord], left_out: Sequence[LeftOut] = ()) -> B
 
 def in_order(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The frame with each section's rows from the best by a metric to the worst, and `rank` by it."""
-    lower = metric in LOWER_IS_BETTER
+    lower = METRICS[metric].lower_is_better
     keys, ascending = [*SECTION, metric, "model", "recipe"], [True, True, True, lower, True, True]
     frame = frame.sort_values(keys, ascending=ascending, na_position="last", kind="stable")
     frame["rank"] = frame.groupby(SECTION)[metric].rank(ascending=lower, method="min").astype("Int64")
@@ -164,7 +164,7 @@ def _columns() -> list[str]:
     spread[2:2] = [*INTERVAL, *OF_FOLDS]  # after the accuracy
     return [
         *("rank", "best_group", "label", "model", "dataset", "protocol", "fingerprint", "recipe", "variant", "weights"),
-        *("backend", "precision", "test_views", "seeds", "folds", "failed", "status", "reason"),
+        *("backend", "precision", "tta", "seeds", "folds", "failed", "status", "reason"),
         *spread,
         *NUMBERS,
         *("absent_classes", "split_notes", "badges", "machine"),
@@ -183,7 +183,7 @@ def _numbers(row: Row, known: Uncertainty | None) -> dict[str, Any]:
         "weights": row.weights,
         "backend": trial.backend,
         "precision": _precision(trial),
-        "test_views": str(trial.recipe.get("test_views", 1)),
+        "tta": str(trial.recipe.get("tta", 1)),
         "seeds": len(row.seeds),
         "folds": len(row.folds),
         "failed": len(row.failed),
@@ -264,12 +264,12 @@ def _absent(row: Row) -> list[str]:
     """Classes without a test image in any seed."""
     if not row.seeds:
         return []
-    support = np.max([seed.of_class.support for seed in row.seeds], axis=0)
+    support = np.max([seed.per_class.support for seed in row.seeds], axis=0)
     return [name for name, images in zip(row.seeds[0].records[0].classes, support, strict=True) if not images]
 
 
 def _badges(row: Row) -> list[str]:
-    trial, views = row.trial, str(row.trial.recipe.get("test_views", 1))
+    trial, views = row.trial, str(row.trial.recipe.get("tta", 1))
     shown = VIEWS.get(views, f"test views: {views}")
     if trial.external:  # of its weights, seeds, selection and precision nothing is known
         badges = [trial.protocol, *row.remarks, EXTERNAL, shown, trial.backend]

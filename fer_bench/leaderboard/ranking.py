@@ -10,27 +10,23 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import plural
-from fer_bench.evaluation.checks import checked
-from fer_bench.evaluation.metrics import LOWER_IS_BETTER, METRICS, OF_CONFUSION
+from fer_bench.evaluation.checks import validated_predictions
+from fer_bench.evaluation.metrics import METRICS, SampleMetric
 from fer_bench.evaluation.resampling import (
     bootstrap_weights,
-    drawn_units,
+    num_resampling_units,
     percentile_interval,
-    resampled_means,
-    resampled_scores,
+    resampled_metric,
+    sample_values,
 )
 from fer_bench.evaluation.significance import ALPHA, bootstrap_p, holm, mcnemar_pairs
 from fer_bench.leaderboard.filter import nearest
 from fer_bench.leaderboard.leaderboard import SECTION, Board, in_order
 from fer_bench.leaderboard.rows import Row, SeedResult
 from fer_bench.records import Records
-from fer_bench.records.store import UNREADABLE
+from fer_bench.records.store import READ_ERRORS
 from fer_bench.report.columns import ALIKE, header
 
-OF_SAMPLES = ("top2_accuracy", "log_loss")  # means over samples
-RESAMPLED = (*OF_CONFUSION, *OF_SAMPLES)
-OF_RIGHT = ("top2_accuracy",)  # shares of right samples, on which McNemar's test can be made
-CLASSES_ALIKE = ("macro_precision", "macro_recall", "macro_f1", "balanced_accuracy")
 MCNEMAR = "McNemar"  # names the note on the test of accuracies, which another metric's takes the place of
 
 
@@ -61,7 +57,11 @@ def ranked(board: Board, metric: str, records: Records) -> Board:
     best_group: dict[str, bool | None] = dict.fromkeys(frame.index)
     intervals, notes = {}, {}
     for section, rows in frame.groupby(SECTION, sort=False):
-        sets = _on_equal_samples([board.rows[i] for i in rows.index], metric, records) if metric in RESAMPLED else []
+        sets = (
+            _on_equal_samples([board.rows[i] for i in rows.index], metric, records)
+            if METRICS[metric].has_interval
+            else []
+        )
         for members in sets:
             lows, highs = percentile_interval(np.stack([one.draws for one in members]), members[0].units)
             intervals |= {one.id: ends for one, *ends in zip(members, lows, highs, strict=True)}
@@ -71,7 +71,7 @@ def ranked(board: Board, metric: str, records: Records) -> Board:
         kept = [note for note in board.notes.get(section, []) if MCNEMAR not in note]
         notes[section] = [*kept, _said(metric, marks), *_caution(metric, main)]
     frame["best_group"] = frame.index.map(best_group).astype(object)
-    if metric in RESAMPLED:
+    if METRICS[metric].has_interval:
         place = frame.columns.get_loc(f"{metric}_sd")
         for offset, end in enumerate(("low", "high")):
             values = [intervals[i][offset] if i in intervals else float("nan") for i in frame.index]
@@ -88,25 +88,27 @@ def _on_equal_samples(rows: Iterable[Row], metric: str, records: Records) -> lis
     for row in rows:
         if row.seeds:
             times = Counter(seed.samples for seed in row.seeds)
-            samples = max(row.seeds, key=lambda seed: (times[seed.samples], len(seed.right))).samples
+            samples = max(row.seeds, key=lambda seed: (times[seed.samples], len(seed.correct))).samples
             chosen[samples].append((row, [seed for seed in row.seeds if seed.samples == samples]))
-    ordered = sorted(chosen.values(), key=lambda members: (len(members), len(members[0][1][0].right)), reverse=True)
+    ordered = sorted(chosen.values(), key=lambda members: (len(members), len(members[0][1][0].correct)), reverse=True)
     return [found for members in ordered if (found := list(_drawn(members, metric, records)))]
 
 
 def _drawn(members: list[tuple[Row, list[SeedResult]]], metric: str, records: Records) -> Iterable[_Drawn]:
     groups = next((seed.groups for _, seeds in members for seed in seeds if seed.groups is not None), None)
-    samples = len(members[0][1][0].right)
+    samples = len(members[0][1][0].correct)
     weights = bootstrap_weights(samples if groups is None else groups)
     for row, seeds in members:
         try:
             labels, probabilities = _predictions(seeds, records)
-        except UNREADABLE:
+        except READ_ERRORS:
             continue  # changed since the leaderboard was read
-        draws = _draws(metric, labels, probabilities, weights)
+        draws = resampled_metric(METRICS[metric], labels, probabilities, weights)
         if np.isfinite(draws).all():
             value = float(np.mean([seed.scores[metric] for seed in seeds]))
-            right = sample_values(metric, labels, probabilities) > 0 if metric in OF_RIGHT else None
+            kind = METRICS[metric]
+            counted = isinstance(kind, SampleMetric) and kind.counts_correct
+            right = sample_values(kind, labels, probabilities) if counted else None
             yield _Drawn(row.id, value, draws, _units(metric, labels, groups), right)
 
 
@@ -116,10 +118,10 @@ def _units(metric: str, labels: np.ndarray, groups: np.ndarray | None) -> int:
     Its recall then makes most of the variance, and has that many less one degrees of freedom. With those of all samples
     simulated tests rejected a true hypothesis in 9 of 100 cases.
     """
-    if metric not in CLASSES_ALIKE:
-        return drawn_units(len(labels), groups)
+    if not METRICS[metric].macro:
+        return num_resampling_units(len(labels), groups)
     classes = (labels == c for c in np.unique(labels))
-    return min(drawn_units(int(mine.sum()), None if groups is None else groups[mine]) for mine in classes)
+    return min(num_resampling_units(int(mine.sum()), None if groups is None else groups[mine]) for mine in classes)
 
 
 def _predictions(seeds: list[SeedResult], records: Records) -> tuple[np.ndarray, np.ndarray]:
@@ -133,27 +135,7 @@ def _predictions(seeds: list[SeedResult], records: Records) -> tuple[np.ndarray,
         order = np.lexsort((labels, ids))
         labels = labels[order]
         of_seeds.append(probabilities[order])
-    return checked(labels, np.stack(of_seeds))
-
-
-def _draws(metric: str, labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    if metric in OF_CONFUSION:
-        return resampled_scores(labels, probabilities.argmax(axis=2), probabilities.shape[2], weights)[metric]
-    return resampled_means(sample_values(metric, labels, probabilities).mean(axis=0), weights)
-
-
-def sample_values(metric: str, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """What each sample adds to a metric of `OF_SAMPLES`, whose mean is that of `metrics.scores`: (seeds, samples).
-
-    labels: (samples,); probabilities: (seeds, samples, classes), rows of sum 1.
-    """
-    true = np.take_along_axis(probabilities, labels[None, :, None], axis=2)
-    if metric == "log_loss":
-        epsilon = np.finfo(np.float64).eps
-        return -np.log(np.clip(true[..., 0], epsilon, 1 - epsilon))
-    later = labels[:, None] < np.arange(probabilities.shape[2])
-    ahead = (probabilities > true) | ((probabilities == true) & later)
-    return (ahead.sum(axis=2) < 2).astype(np.float64)
+    return validated_predictions(labels, np.stack(of_seeds))
 
 
 def _not_told_from_best(members: list[_Drawn], metric: str) -> dict[str, bool | None]:
@@ -162,26 +144,28 @@ def _not_told_from_best(members: list[_Drawn], metric: str) -> dict[str, bool | 
         return {}
     values, draws = np.array([one.value for one in members]), np.stack([one.draws for one in members])
     p = bootstrap_p(values, draws, members[0].units)
-    if metric in OF_RIGHT:
+    if METRICS[metric].counts_correct:
         p = np.maximum(p, mcnemar_pairs([one.right for one in members]))
     upper = np.triu_indices(len(members), 1)
     corrected = np.ones_like(p)
     corrected[upper] = holm(p[upper])
-    best = int((values if metric not in LOWER_IS_BETTER else -values).argmax())
+    best = int((values if not METRICS[metric].lower_is_better else -values).argmax())
     alike = np.minimum(corrected, corrected.T)[best] > ALPHA
     return dict(zip([one.id for one in members], alike.tolist(), strict=True))
 
 
 def _said(metric: str, marks: Mapping[str, bool | None]) -> str:
     name = header(metric)
-    if metric not in RESAMPLED:
+    if not METRICS[metric].has_interval:
         return f"Ranked by {name}, of which neither interval nor test is computed: no row is marked."
     if not marks:
         return f"Ranked by {name}; the interval is of it."
     rivals = len(marks) - 1
     told, pairs = sum(not alike for alike in marks.values()), len(marks) * rivals // 2
     tests = (
-        f"paired bootstrap and {MCNEMAR}'s exact test both reject" if metric in OF_RIGHT else "paired bootstrap rejects"
+        f"paired bootstrap and {MCNEMAR}'s exact test both reject"
+        if METRICS[metric].counts_correct
+        else "paired bootstrap rejects"
     )
     corrected = f", Holm-corrected over {pairs:,} pairs" if pairs > 1 else ""
     rest = f" {ALIKE} marks those that cannot." if told < rivals else ""
@@ -192,7 +176,7 @@ def _said(metric: str, marks: Mapping[str, bool | None]) -> str:
 
 
 def _caution(metric: str, main: list[_Drawn]) -> list[str]:
-    if metric not in CLASSES_ALIKE or not main:
+    if not METRICS[metric].macro or not main:
         return []
     units = f"{main[0].units:,}"
     return [f"All classes weigh alike, so interval and test go by the images (or subjects) of the rarest: {units}."]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.evaluation.checks import checked
-from fer_bench.evaluation.metrics import PerClass, measure
+from fer_bench.evaluation.checks import validated_predictions
+from fer_bench.evaluation.metrics import MetricResults, PerClass
 from fer_bench.records import StoredRecord, robustness
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Record, Trial
-from fer_bench.records.store import UNREADABLE
+from fer_bench.records.store import READ_ERRORS
 
 LeftOut = tuple[Path, str]
 READ = (
@@ -33,14 +33,14 @@ class SeedResult:
     seed: int
     records: list[Record]  # one per fold
     scores: dict[str, float]
-    of_class: PerClass
+    per_class: PerClass
     confusion: np.ndarray  # (classes, classes) int
     test_images: int
     clean_images: int  # of them, those known to have no twin in other parts; 0 where that was not looked at
     clean_accuracy: float  # on those; NaN where there are none, or where all are clean
     validation_accuracy: float  # NaN where no validation predictions were kept
     samples: str  # the same for seeds that were tested on the same samples with the same labels
-    right: np.ndarray  # (test samples,) bool, in an order that is the same for the same samples
+    correct: np.ndarray  # (test samples,) bool, in an order that is the same for the same samples
     groups: np.ndarray | None  # (test samples,) str in that order, see Predictions; None where any fold has none
     fold_accuracies: dict[int, float]  # of each fold on its own
     fold_absent: dict[int, list[str]]  # classes without a test image, of the folds where there are any
@@ -162,7 +162,7 @@ def _seed_result(seed: int, stored: list[StoredRecord], reading: _Reading) -> Se
     for one in stored:
         try:
             folds.append(_fold(one))
-        except UNREADABLE as error:
+        except READ_ERRORS as error:
             reading.left_out.append((one.path, _reason(error)))
     if not folds:
         return None
@@ -171,22 +171,22 @@ def _seed_result(seed: int, stored: list[StoredRecord], reading: _Reading) -> Se
         for name in ("ids", "labels", "probabilities", "no_duplicate", "validation_right")
     )
     groups = None if any(fold.groups is None for fold in folds) else _joined([fold.groups for fold in folds])
-    measured = measure(labels, probabilities)
-    right = measured.right
+    measured = MetricResults(labels, probabilities)
+    right = measured.correct
     samples, order = _samples(ids, labels, reading)
     starts = np.cumsum([0, *(len(fold.labels) for fold in folds)])
     return SeedResult(
         seed=seed,
         records=[fold.record for fold in folds],
         scores=measured.scores,
-        of_class=measured.of_class,
+        per_class=measured.per_class,
         confusion=measured.confusion,
         test_images=len(labels),
         clean_images=int(clean.sum()),
         clean_accuracy=float(right[clean].mean()) if 0 < clean.sum() < len(clean) else float("nan"),
         validation_accuracy=float(validation_right.mean()) if len(validation_right) else float("nan"),
         samples=samples,
-        right=right[order],
+        correct=right[order],
         groups=None if groups is None else groups[order],
         fold_accuracies={
             fold.record.trial.fold: float(right[start : start + len(fold.labels)].mean())
@@ -229,7 +229,7 @@ def _fold(one: StoredRecord) -> _Fold:
 
 
 def _checked(found: dict[str, np.ndarray], part: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    labels, probabilities = checked(found[f"{part}_labels"], found[f"{part}_probabilities"])
+    labels, probabilities = validated_predictions(found[f"{part}_labels"], found[f"{part}_probabilities"])
     if probabilities.shape[1:] != (classes,):
         raise ValueError(f"{probabilities.shape[1]} columns of probabilities for {classes} classes")
     return labels, probabilities

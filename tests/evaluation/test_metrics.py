@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_bench.evaluation.metrics import (
-    LOWER_IS_BETTER,
     METRICS,
-    OF_CONFUSION,
+    ConfusionMetric,
     accuracy_half_width,
-    confusion,
-    confusion_scores,
-    macro_auc,
-    per_class,
-    scores,
+    evaluate,
 )
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    return evaluate(labels, probabilities).scores
 
 
 def certain(predicted: list[int], classes: int) -> np.ndarray:
@@ -58,15 +57,15 @@ def test_scores_by_hand_on_unequal_classes():
         },
         abs=1e-12,
     )
-    assert tuple(result) == METRICS
+    assert list(result) == list(METRICS)
 
 
 def test_confusion_counts_true_classes_in_rows():
-    assert confusion(LABELS, certain(PREDICTED, 3)).tolist() == [[3, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert evaluate(LABELS, certain(PREDICTED, 3)).confusion.tolist() == [[3, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
 def test_confusion_keeps_classes_that_do_not_occur():
-    assert confusion(np.array([1, 1]), certain([1, 2], 4)).shape == (4, 4)
+    assert evaluate(np.array([1, 1]), certain([1, 2], 4)).confusion.shape == (4, 4)
 
 
 def predictions(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +126,7 @@ def test_classes_agree_with_scikit_learn(seed, kind):
     classes = np.arange(probabilities.shape[1])
     exact = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
     expected = sk.precision_recall_fscore_support(labels, exact.argmax(axis=1), labels=classes, zero_division=0)
-    found = per_class(labels, probabilities)
+    found = evaluate(labels, probabilities).per_class
     for values, right in zip((found.precision, found.recall, found.f1, found.support), expected, strict=True):
         np.testing.assert_allclose(values, right, atol=1e-9)
     for c in classes:
@@ -138,18 +137,17 @@ def test_classes_agree_with_scikit_learn(seed, kind):
 def test_many_confusion_matrices_are_scored_at_once_as_one_by_one():
     counts = np.random.default_rng(0).integers(0, 9, (3, 2, 5, 5))
     counts[0, 0, 2], counts[0, 1, :, 3] = 0, 0  # a class without samples, one never predicted
-    together = confusion_scores(counts)
-    assert tuple(together) == OF_CONFUSION
-    for i in np.ndindex(3, 2):
-        alone = {name: float(value) for name, value in confusion_scores(counts[i]).items()}
-        assert {name: float(values[i]) for name, values in together.items()} == pytest.approx(alone)
+    for metric in METRICS.values():
+        if isinstance(metric, ConfusionMetric):
+            alone = [[float(metric.function(matrix)) for matrix in row] for row in counts]
+            np.testing.assert_allclose(metric.function(counts), alone)
 
 
 def test_auc_is_the_mean_over_the_classes_present():
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.6, 0.2, 0.2], [0.3, 0.4, 0.3], [0.4, 0.5, 0.1], [0.1, 0.3, 0.6]])
     # Class 0: 3 of the 4 pairs in order; class 1: 0.5 over both, 0.3 over 0.2 only: 3 of 4.
-    assert macro_auc(labels, probabilities) == pytest.approx(0.75)
+    assert scores(labels, probabilities)["macro_auc"] == pytest.approx(0.75)
 
 
 def test_auc_of_a_single_class_is_not_a_number():
@@ -172,8 +170,8 @@ def test_labels_of_a_small_type_do_not_overflow():
     assert scores(labels, np.eye(100))["accuracy"] == 1
 
 
-def test_what_is_better_when_lower_is_a_metric():
-    assert set(METRICS) > LOWER_IS_BETTER == {"log_loss", "ece"}
+def test_only_losses_and_errors_are_better_when_lower():
+    assert {name for name, metric in METRICS.items() if metric.lower_is_better} == {"log_loss", "ece"}
 
 
 @pytest.mark.parametrize(

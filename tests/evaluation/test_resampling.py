@@ -5,13 +5,14 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from fer_bench.evaluation.metrics import METRICS
 from fer_bench.evaluation.resampling import (
     bootstrap_weights,
-    drawn_units,
     interval,
+    num_resampling_units,
     percentile_interval,
     resampled_means,
-    resampled_scores,
+    resampled_metric,
 )
 
 
@@ -34,7 +35,7 @@ def test_subjects_are_drawn_whole():
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, 3:] == weights[:, 3:4]).all()
     assert (weights[:, 0] + weights[:, 1] + weights[:, 3] == 3).all()
-    assert drawn_units(6, groups) == 3
+    assert num_resampling_units(6, groups) == 3
 
 
 def test_nothing_to_draw_is_an_error():
@@ -65,21 +66,24 @@ def test_whole_numbers_have_the_same_means_as_the_same_fractions():
     assert resampled_means(huge, weights) == pytest.approx(resampled_means(huge.astype(float), weights), rel=1e-15)
 
 
-def test_resampled_scores_are_those_of_the_drawn_samples():
+def test_a_resampled_metric_is_that_of_the_drawn_samples():
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, (2, 60))
     labels[labels == 3] = 0
     labels[0] = 3  # a class that most draws do not hold
     weights = bootstrap_weights(60, repeats=20)
-    found = resampled_scores(labels, predicted, 4, weights)
+    probabilities = np.eye(4)[predicted]
+    macro_f1, balanced_accuracy = (
+        resampled_metric(METRICS[name], labels, probabilities, weights) for name in ("macro_f1", "balanced_accuracy")
+    )
     for draw, counts in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(60), counts)
         of_seeds = [f1_score(labels[drawn], one[drawn], average="macro", zero_division=0) for one in predicted]
-        assert found["macro_f1"][draw] == pytest.approx(np.mean(of_seeds), abs=1e-9)
+        assert macro_f1[draw] == pytest.approx(np.mean(of_seeds), abs=1e-9)
     known = np.flatnonzero(weights[:, 0])[0]
     drawn = np.repeat(np.arange(60), weights[known].astype(int))
     of_seeds = [balanced_accuracy_score(labels[drawn], one[drawn]) for one in predicted]
-    assert found["balanced_accuracy"][known] == pytest.approx(np.mean(of_seeds), abs=1e-9)
+    assert balanced_accuracy[known] == pytest.approx(np.mean(of_seeds), abs=1e-9)
 
 
 @pytest.mark.parametrize(("samples", "truth"), [(213, 0.5), (300, 0.7), (1000, 0.9)])
@@ -98,7 +102,8 @@ def test_the_interval_of_a_macro_f1_holds_the_truth():
     for _ in range(300):
         labels = rng.choice(3, 400, p=shares)
         predicted = (rng.random((400, 1)) > chance[labels].cumsum(axis=1)).sum(axis=1).clip(max=2)
-        ends.append(percentile_interval(resampled_scores(labels, predicted, 3, weights)["macro_f1"], 400))
+        draws = resampled_metric(METRICS["macro_f1"], labels, np.eye(3)[predicted][None], weights)
+        ends.append(percentile_interval(draws, 400))
     assert 0.92 <= holds(tuple(np.array(ends).T), truth) <= 0.98  # ± 1.3 points of chance in 300 simulations
 
 

@@ -9,9 +9,9 @@ from fer_bench.evaluation.significance import (
     all_pairs,
     average_ranks,
     holm,
-    indistinguishable,
     mcnemar_exact,
     paired_bootstrap,
+    tied_rows,
 )
 
 
@@ -113,14 +113,14 @@ def test_all_pairs_are_those_one_by_one():
 def test_the_group_of_the_best_is_found():
     models = rights(*np.repeat([0.60, 0.70, 0.695, 0.50], 3), samples=3589)
     rows = [np.stack(models[i : i + 3]) for i in range(0, 12, 3)]  # three seeds each
-    assert indistinguishable(rows).tolist() == [False, True, True, False]
-    assert indistinguishable([row[0] for row in rows]).tolist() == [False, True, True, False]
-    assert indistinguishable(rows[:1]).tolist() == [True]
+    assert tied_rows(rows).tolist() == [False, True, True, False]
+    assert tied_rows([row[0] for row in rows]).tolist() == [False, True, True, False]
+    assert tied_rows(rows[:1]).tolist() == [True]
 
 
 def test_rows_may_have_different_numbers_of_seeds():
     good, poor = rights(0.8, 0.5)
-    assert indistinguishable([good, np.stack([good, poor]), np.stack([poor, poor, poor])]).tolist() == [
+    assert tied_rows([good, np.stack([good, poor]), np.stack([poor, poor, poor])]).tolist() == [
         True,
         True,
         False,

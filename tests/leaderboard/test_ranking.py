@@ -7,10 +7,10 @@ import pytest
 from made_up_records import exact, made_up
 
 from fer_bench.core.errors import UserError
-from fer_bench.evaluation.metrics import METRICS, scores
-from fer_bench.evaluation.resampling import interval
+from fer_bench.evaluation.metrics import METRICS, SampleMetric, evaluate
+from fer_bench.evaluation.resampling import interval, sample_values
 from fer_bench.leaderboard.leaderboard import board
-from fer_bench.leaderboard.ranking import OF_SAMPLES, RESAMPLED, ranked, sample_values
+from fer_bench.leaderboard.ranking import ranked
 from fer_bench.records import load
 from fer_bench.records.schema import Predictions
 from fer_bench.report.markdown import to_markdown
@@ -119,21 +119,21 @@ def test_rows_with_other_test_images_are_not_compared(make):
     assert frame["macro_f1_low"].notna().all()
 
 
-@pytest.mark.parametrize("metric", sorted(set(METRICS) - set(RESAMPLED)))
+@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.has_interval])
 def test_areas_and_calibration_rank_without_marks_and_say_so(unequal, metric):
     found = by(unequal, metric)
     assert found.frame["best_group"].isna().all() and f"{metric}_low" not in found.frame
     assert "neither interval nor test is computed" in to_markdown(found)
 
 
-@pytest.mark.parametrize("metric", OF_SAMPLES)
+@pytest.mark.parametrize("metric", [metric for metric in METRICS.values() if isinstance(metric, SampleMetric)])
 def test_what_samples_add_has_the_metric_as_its_mean(metric):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 500)
     shares = rng.integers(0, 4, (2, 500, 4)).astype(float) + 1e-9  # many of them equal
     shares /= shares.sum(axis=2, keepdims=True)
     values = sample_values(metric, labels, shares)
-    assert values.mean(axis=1) == pytest.approx([scores(labels, one)[metric] for one in shares], abs=1e-9)
+    assert values.mean(axis=1) == pytest.approx([evaluate(labels, one).scores[metric.name] for one in shares], abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -145,7 +145,7 @@ def test_markdown_shows_the_metric_first_with_its_interval(unequal, metric):
     assert names[first].lower().replace(" ", "_").replace("-", "") == metric
     assert len(names) == len(set(names)) + 1  # but for the two ends of the line
     assert last[first] == "failed: out of memory"
-    if metric in RESAMPLED:
+    if METRICS[metric].has_interval:
         assert names[first + 1] == "95 % interval" and cells[first + 1] != "–"
 
 
