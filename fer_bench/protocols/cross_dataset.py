@@ -21,10 +21,10 @@ VERSION = 1  # raised when the pooling changes; part of the fingerprint
 def load(data: str, places: DataConfig) -> Dataset:
     """The dataset of that name, or for TRAIN->TEST the two as one. UserError as in `preparation.load`."""
     loaded = [preparation.load(name, places) for name in sources(data)]
-    return loaded[0] if len(loaded) == 1 else pool(*loaded)
+    return loaded[0] if len(loaded) == 1 else concatenate(*loaded)
 
 
-def pool(train: Dataset, test: Dataset) -> Dataset:
+def concatenate(train: Dataset, test: Dataset) -> Dataset:
     """The samples of two datasets in the classes that both have, in the first one's order and size.
 
     Of the first, the official training and validation parts where it has a split, else all of it, as training; the

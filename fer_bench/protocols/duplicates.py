@@ -31,7 +31,7 @@ def digests(images: np.ndarray | Subset) -> Iterator[bytes]:
         release_pages(images)
 
 
-def without_twins(groups: np.ndarray, samples: np.ndarray, others: np.ndarray) -> np.ndarray:
+def not_duplicated(groups: np.ndarray, samples: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which of some samples have no pixel-identical image among others: (len(samples),) bool.
 
     groups: (samples,) int64 as `identical` gives them, of the whole dataset; samples, others: indices into it.

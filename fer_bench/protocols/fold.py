@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.splits import SPLITS
 
-PARTS = ("training", "validation", "test")
+SPLITS = ("training", "validation", "test")
 
 
 class ProtocolNotApplicable(UserError):
@@ -28,3 +29,8 @@ class Fold:
     test: np.ndarray
     no_duplicate: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of samples by split."""
+        return {split: len(getattr(self, split)) for split in SPLITS}

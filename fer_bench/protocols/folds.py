@@ -9,7 +9,7 @@ import numpy as np
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import register_protocol
-from fer_bench.protocols.stratified import TENTHS, cut, groups_of, hold_out
+from fer_bench.protocols.stratified import NUM_FOLDS, assign_folds, groups_of, split_off_validation
 
 
 @register_protocol("holdout-80-10-10", version=1)
@@ -63,14 +63,14 @@ def loso(dataset: Dataset, seed: int) -> Iterator[Fold]:
         )
     for person in persons:
         tested = dataset.subjects == person
-        yield Fold(*hold_out(dataset, np.flatnonzero(~tested), seed), np.flatnonzero(tested))
+        yield Fold(*split_off_validation(dataset, np.flatnonzero(~tested), seed), np.flatnonzero(tested))
 
 
 def _folds(dataset: Dataset, seed: int, images: bool = False, remarks: tuple[str, ...] = ()) -> Iterator[Fold]:
-    parts = cut(dataset, np.arange(len(dataset)), TENTHS, seed, images)
-    for number in range(TENTHS):
+    parts = assign_folds(dataset, np.arange(len(dataset)), NUM_FOLDS, seed, images)
+    for number in range(NUM_FOLDS):
         # The part that validates is far from the tested one: so the shares of a class in training stay within one too.
-        validates = (number + TENTHS // 2) % TENTHS
+        validates = (number + NUM_FOLDS // 2) % NUM_FOLDS
         training = np.flatnonzero((parts != number) & (parts != validates))
         yield Fold(training, np.flatnonzero(parts == validates), np.flatnonzero(parts == number), notes=remarks)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from fer_bench.datasets.dataset import SPLITS, Dataset
-from fer_bench.protocols.duplicates import identical, without_twins
+from fer_bench.protocols.duplicates import identical, not_duplicated
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, register_protocol
-from fer_bench.protocols.stratified import hold_out
+from fer_bench.protocols.stratified import split_off_validation
 
 CUT = "validation cut from training"
 
@@ -24,7 +24,7 @@ def official(dataset: Dataset, seed: int) -> Iterator[Fold]:
     where they are known, and a badge says so.
     """
     fold = _parts(dataset, seed)
-    yield replace(fold, clean=without_twins(identical(dataset.images), fold.test, _others(dataset, fold)))
+    yield replace(fold, clean=not_duplicated(identical(dataset.images), fold.test, _others(dataset, fold)))
 
 
 @register_protocol("official-dedup", version=1)
@@ -36,10 +36,10 @@ def official_dedup(dataset: Dataset, seed: int) -> Iterator[Fold]:
     compare; its images without a twin outside it are scored on their own too. Twins within a part stay.
     """
     fold, groups = _parts(dataset, seed), identical(dataset.images)
-    clean = without_twins(groups, fold.test, _others(dataset, fold))
-    validation = fold.validation[without_twins(groups, fold.validation, fold.test)]
+    clean = not_duplicated(groups, fold.test, _others(dataset, fold))
+    validation = fold.validation[not_duplicated(groups, fold.validation, fold.test)]
     later = np.concatenate([fold.validation, fold.test])
-    training = fold.training[without_twins(groups, fold.training, later)]
+    training = fold.training[not_duplicated(groups, fold.training, later)]
     for name, part in (("training", training), ("validation", validation)):
         if len(part) == 0:
             raise ProtocolNotApplicable(f"'{dataset.name}' has no {name} images without a twin in a later part.")
@@ -57,7 +57,7 @@ def cross(dataset: Dataset, seed: int) -> Iterator[Fold]:
     if ARROW not in dataset.name:
         raise ProtocolNotApplicable(f"The protocol 'cross' takes two datasets, as in 'cross:{dataset.name}->jaffe'.")
     fold = _parts(dataset, seed)
-    yield replace(fold, clean=without_twins(identical(dataset.images), fold.test, _others(dataset, fold)))
+    yield replace(fold, clean=not_duplicated(identical(dataset.images), fold.test, _others(dataset, fold)))
 
 
 def _parts(dataset: Dataset, seed: int) -> Fold:
@@ -72,7 +72,7 @@ def _parts(dataset: Dataset, seed: int) -> Fold:
             )
     if len(validation):
         return Fold(training, validation, test)
-    return Fold(*hold_out(dataset, training, seed), test, notes=(CUT,))
+    return Fold(*split_off_validation(dataset, training, seed), test, notes=(CUT,))
 
 
 def _others(dataset: Dataset, fold: Fold) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.fold import PARTS, Fold, ProtocolNotApplicable
+from fer_bench.protocols.fold import SPLITS, Fold, ProtocolNotApplicable
 
 COLUMNS = ("fold", "part", "id", "clean")
 
@@ -62,13 +62,13 @@ def read(path: Path, dataset: Dataset) -> list[Fold]:
 def title(path: Path) -> str:
     """What a trial calls a file's split: the protocol that it was made by, and a digest of who is in which part."""
     content = _content(path)
-    kept = [{part: sorted(fold[part]) for part in PARTS} for fold in content["folds"]]
+    kept = [{part: sorted(fold[part]) for part in SPLITS} for fold in content["folds"]]
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
     return f"file:{content.get('protocol', path.stem)}@{digest}"
 
 
 def _named(dataset: Dataset, fold: Fold) -> dict[str, Any]:
-    parts: dict[str, Any] = {part: dataset.ids[getattr(fold, part)].tolist() for part in PARTS}
+    parts: dict[str, Any] = {part: dataset.ids[getattr(fold, part)].tolist() for part in SPLITS}
     clean = None if fold.no_duplicate is None else dataset.ids[fold.test[fold.no_duplicate]].tolist()
     return parts | {"clean": clean, "remarks": list(fold.notes)}
 
@@ -76,7 +76,7 @@ def _named(dataset: Dataset, fold: Fold) -> dict[str, Any]:
 def _fold(path: Path, number: int, fold: dict[str, Any], ids: np.ndarray, order: np.ndarray, name: str) -> Fold:
     """One fold as indices; `ids` in order, and `order` where each of them stands in the dataset."""
     where = f"{path}, fold {number}"
-    found = {part: _indices(where, fold[part], ids, order, name) for part in PARTS}
+    found = {part: _indices(where, fold[part], ids, order, name) for part in SPLITS}
     for part, indices in found.items():
         if len(indices) == 0:
             raise UserError(f"{where}: the part {part} is empty.")
@@ -119,8 +119,8 @@ def _content(path: Path) -> dict[str, Any]:
     if not isinstance(folds, list) or not folds:
         raise UserError(f"{path} is no split file: it has no folds.")
     for fold in folds:
-        if not isinstance(fold, dict) or not all(_is_ids(fold.get(part)) for part in PARTS):
-            raise UserError(f"{path} is no split file: each fold needs lists of ids for {', '.join(PARTS)}.")
+        if not isinstance(fold, dict) or not all(_is_ids(fold.get(part)) for part in SPLITS):
+            raise UserError(f"{path} is no split file: each fold needs lists of ids for {', '.join(SPLITS)}.")
     return content
 
 
@@ -137,7 +137,7 @@ def _to_csv(content: dict[str, Any]) -> str:
     table.writerow(COLUMNS)
     for number, fold in enumerate(content["folds"]):
         clean = None if fold["clean"] is None else set(fold["clean"])
-        for part in PARTS:
+        for part in SPLITS:
             marked = clean is not None and part == "test"
             table.writerows((number, part, i, int(i in clean) if marked else "") for i in fold[part])
     return text.getvalue()
@@ -150,10 +150,10 @@ def _from_csv(text: str) -> dict[str, Any]:
     rows = list(csv.DictReader(StringIO(rest, newline="")))
     folds: dict[int, dict[str, Any]] = {}
     for line, row in enumerate(rows, start=2 + bool(comment)):
-        if row.get("part") not in PARTS or not row.get("id"):
-            raise ValueError(f"line {line} needs an id and a part that is one of {', '.join(PARTS)}")
+        if row.get("part") not in SPLITS or not row.get("id"):
+            raise ValueError(f"line {line} needs an id and a part that is one of {', '.join(SPLITS)}")
         number = int(row.get("fold") or 0)
-        fold = folds.setdefault(number, {part: [] for part in PARTS} | {"clean": None, "remarks": []})
+        fold = folds.setdefault(number, {part: [] for part in SPLITS} | {"clean": None, "remarks": []})
         fold[row["part"]].append(row["id"])
         if row["part"] == "test" and row.get("clean"):
             fold["clean"] = [*(fold["clean"] or []), *([row["id"]] if row["clean"] == "1" else [])]

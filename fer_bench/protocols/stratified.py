@@ -17,7 +17,7 @@ from fer_bench.datasets.subset import Subset
 from fer_bench.protocols.duplicates import digests
 from fer_bench.protocols.fold import ProtocolNotApplicable
 
-TENTHS = 10
+NUM_FOLDS = 10
 PRECISION = 10**12  # of the weights of classes, which are integers
 
 
@@ -26,7 +26,7 @@ def groups_of(dataset: Dataset) -> np.ndarray | None:
     return dataset.subjects if dataset.subjects is not None else dataset.sequences
 
 
-def cut(dataset: Dataset, samples: np.ndarray, parts: int, seed: int, images: bool = False) -> np.ndarray:
+def assign_folds(dataset: Dataset, samples: np.ndarray, parts: int, seed: int, images: bool = False) -> np.ndarray:
     """Cut some samples of a dataset into parts 0 … parts-1: (len(samples),) int64, in the order of `samples`.
 
     Without groups each class is spread within one sample; groups (see `groups_of`) stay whole, unless `images` deals
@@ -46,14 +46,14 @@ def cut(dataset: Dataset, samples: np.ndarray, parts: int, seed: int, images: bo
     return stratified(labels, contents, groups if images else contents, parts, seed)
 
 
-def hold_out(dataset: Dataset, samples: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training and validation from the samples that may be trained on: a tenth of them, by whole groups, validates.
 
     Where there are fewer than ten groups, one of them does. DoesNotFit where there are not two.
     """
     groups = groups_of(dataset)
     units = len(samples) if groups is None else len(np.unique(groups[samples]))
-    validates = cut(dataset, samples, min(TENTHS, max(units, 2)), seed) == 0
+    validates = assign_folds(dataset, samples, min(NUM_FOLDS, max(units, 2)), seed) == 0
     return samples[~validates], samples[validates]
 
 
@@ -63,7 +63,7 @@ def stratified(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, parts:
     names: (samples,) str, unique, of which chance is made. Within a class each group is dealt out in turn, so that
     whoever has two images is in two parts.
     """
-    order = np.lexsort((names, _chance(names, seed), _chance(groups, seed), labels))
+    order = np.lexsort((names, hash_order(names, seed), hash_order(groups, seed), labels))
     result = np.empty(len(labels), np.int64)
     result[order] = np.arange(len(labels)) % parts
     return result
@@ -83,7 +83,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
     weights = PRECISION // np.maximum(counts.sum(axis=0), 1)
     held = np.zeros((parts, classes + 1), np.int64)
     chosen = np.empty(len(names), np.int64)
-    for done, group in enumerate(np.lexsort((names, _chance(names, seed), -counts[:, classes]))):
+    for done, group in enumerate(np.lexsort((names, hash_order(names, seed), -counts[:, classes]))):
         taken = held[:, classes] > 0
         last_chance = len(names) - done <= np.count_nonzero(~taken)  # the groups left are needed for the empty parts
         cost = (held * counts[group] * weights).sum(axis=1)
@@ -91,7 +91,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
         chosen[group] = part
         held[part] += counts[group]
     # So that it is not always the greatest group that is in part 0.
-    numbers = np.argsort(_chance([f"part {part}" for part in range(parts)], seed), kind="stable")
+    numbers = np.argsort(hash_order([f"part {part}" for part in range(parts)], seed), kind="stable")
     return numbers[chosen][members]
 
 
@@ -106,7 +106,7 @@ def _contents(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
     return np.array(names, dtype=np.str_)
 
 
-def _chance(names: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
+def hash_order(names: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
     """A number for each name that looks like chance and is the same everywhere: (names,) uint64."""
     digests = b"".join(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8] for name in names)
     return np.frombuffer(digests, ">u8").astype(np.uint64)

@@ -37,7 +37,7 @@ class Robustness(BaseModel):
     samples: int
     test: int
     seed: int
-    test_views: str
+    tta: str
     versions: dict[str, str]
 
 

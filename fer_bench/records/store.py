@@ -38,7 +38,7 @@ COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have 
 OPTIONAL = ("no_duplicate", "groups")
 PLAIN, HEAD = b"\x93NUMPY\x01\x00", 10  # NumPy's format, version 1: how it begins, and bytes before its header
 # What NumPy and zipfile raise for files that were cut short or changed.
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
+READ_ERRORS = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,21 @@ class StoredRecord:
         return file if file.is_file() else None
 
     @property
-    def damaged(self) -> bool:
+    def corrupt(self) -> bool:
         """Whether it has predictions, and they cannot be read."""
         try:
             return self.record.status == "finished" and not self.all_arrays()
-        except UNREADABLE:
+        except READ_ERRORS:
             return True
 
-    def predictions(self, part: str) -> Predictions:
+    def predictions(self, split: str) -> Predictions:
         """The predictions of `validation` or `test`.
 
         KeyError where the record has none of that part, FileNotFoundError where its trial did not finish.
         """
-        found = self.arrays(*(f"{part}_{name}" for name in (*COLUMNS, *OPTIONAL)))
-        columns = {name: found.get(f"{part}_{name}") for name in OPTIONAL}
-        return Predictions(*(found[f"{part}_{name}"] for name in COLUMNS), **columns)
+        found = self.arrays(*(f"{split}_{name}" for name in (*COLUMNS, *OPTIONAL)))
+        columns = {name: found.get(f"{split}_{name}") for name in OPTIONAL}
+        return Predictions(*(found[f"{split}_{name}"] for name in COLUMNS), **columns)
 
     def arrays(self, *names: str) -> dict[str, np.ndarray]:
         """Those of the named arrays of predictions.npz that it has, such as `test_labels`; not to be written to.
@@ -97,7 +97,7 @@ class Records:
     """All readable records of a results folder, and what was left out: (path, reason)."""
 
     stored: dict[str, StoredRecord] = field(default_factory=dict)  # by key
-    left_out: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[StoredRecord]:
         return iter(self.stored.values())
@@ -142,19 +142,19 @@ def load(results: Path | str) -> Records:
                 continue  # the remains of a killed writer
             try:
                 key, one = _read(path)
-            except _LeftOut as reason:
-                records.left_out.append((path, str(reason)))
+            except _Skipped as reason:
+                records.skipped.append((path, str(reason)))
             else:
                 found[key].append(one)
     for key, copies in found.items():
-        kept, left_out = (copies[0], []) if len(copies) == 1 else _agreed(copies)
-        records.left_out.extend(left_out)
+        kept, left_out = (copies[0], []) if len(copies) == 1 else _merge_copies(copies)
+        records.skipped.extend(left_out)
         if kept:
             records.stored[key] = kept
     return records
 
 
-def _agreed(copies: list[StoredRecord]) -> tuple[StoredRecord | None, list[tuple[Path, str]]]:
+def _merge_copies(copies: list[StoredRecord]) -> tuple[StoredRecord | None, list[tuple[Path, str]]]:
     """Of several records under one key the one that all readable ones equal, if they do; and those left out.
 
     Where several are equal it is the one whose model was kept, else the first by name.
@@ -163,7 +163,7 @@ def _agreed(copies: list[StoredRecord]) -> tuple[StoredRecord | None, list[tuple
     for one in copies:
         try:
             contents[one.path] = _content(one)
-        except UNREADABLE as error:
+        except READ_ERRORS as error:
             left_out.append((one.path, f"{PREDICTIONS} cannot be read ({type(error).__name__})"))
     whole = [one for one in copies if one.path in contents]
     differing = {
@@ -221,7 +221,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _LeftOut(Exception):
+class _Skipped(Exception):
     """Why a path holds no record."""
 
 
@@ -231,15 +231,15 @@ def _read(path: Path) -> tuple[str, StoredRecord]:
         record = Record.model_validate_json((path / "record.json").read_bytes())
     except (OSError, ValidationError) as error:
         if not path.is_dir():
-            raise _LeftOut("a file, and records are folders") from None
+            raise _Skipped("a file, and records are folders") from None
         if isinstance(error, FileNotFoundError):
-            raise _LeftOut("record.json cannot be read (there is none)") from None
-        raise _LeftOut(_reason(error)) from None
+            raise _Skipped("record.json cannot be read (there is none)") from None
+        raise _Skipped(_reason(error)) from None
     key = record.trial.key
     if key[:KEY_LENGTH] not in path.name:
-        raise _LeftOut("the folder's name does not hold the key of its record: one of them was changed")
+        raise _Skipped("the folder's name does not hold the key of its record: one of them was changed")
     if record.status == "finished" and not (path / PREDICTIONS).is_file():
-        raise _LeftOut(f"{PREDICTIONS} is missing")
+        raise _Skipped(f"{PREDICTIONS} is missing")
     return key, StoredRecord(record, path)
 
 

@@ -50,22 +50,22 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions], mo
         _sync_folder(final.parent)
     finally:
         if (part / REPLACED).is_dir():  # interrupted between the two
-            _settle(part, final)
+            _finalize(part, final)
         shutil.rmtree(part, ignore_errors=True)
     return final
 
 
-def mend(results: Path) -> None:
+def recover_interrupted_writes(results: Path) -> None:
     """Put in their places the records whose writers were killed when only the earlier ones had been taken away."""
     for replaced in (results / FOLDER).glob(f"{TEMPORARY}*/{REPLACED}"):
         try:
             record = Record.model_validate_json((replaced.parent / "record.json").read_bytes())
         except (OSError, ValidationError):
             continue
-        _settle(replaced.parent, folder_of(results, record.trial))
+        _finalize(replaced.parent, folder_of(results, record.trial))
 
 
-def _settle(part: Path, final: Path) -> None:
+def _finalize(part: Path, final: Path) -> None:
     """Put a whole record in its place, unless there is one again."""
     with suppress(OSError):  # its writer has just done so
         if not final.exists():

@@ -8,7 +8,7 @@ from made_up_faces import faces
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
-from fer_bench.protocols.cross_dataset import load, pool
+from fer_bench.protocols.cross_dataset import load, concatenate
 from fer_bench.protocols.registry import DataProtocol, expand_protocols, folds
 
 
@@ -27,7 +27,7 @@ def theirs():
 
 
 def test_classes_are_matched_by_what_they_mean_in_the_firsts_order(ours, theirs):
-    both = pool(ours, theirs)
+    both = concatenate(ours, theirs)
     assert both.name == "ours->theirs" and both.classes == ("angry", "happy", "sad")
     test = both.split == 2
     names = np.array(["angry", "happy", "sad"])[both.labels[test]]
@@ -38,15 +38,15 @@ def test_classes_are_matched_by_what_they_mean_in_the_firsts_order(ours, theirs)
 
 
 def test_images_have_the_size_of_the_first(ours, theirs):
-    both = pool(ours, theirs)
+    both = concatenate(ours, theirs)
     assert both.images.shape[1:] == (4, 4) and both.images.dtype == np.uint8
     np.testing.assert_array_equal(both.images[both.split == 2], theirs.images[theirs.labels > 0][:, ::2, ::2])
-    back = pool(theirs, ours)
+    back = concatenate(theirs, ours)
     assert back.images.shape[1:] == (8, 8)
 
 
 def test_the_firsts_test_part_stays_away_and_its_validation_selects(ours, theirs):
-    both = pool(ours, theirs)
+    both = concatenate(ours, theirs)
     (fold,) = folds("cross", both, 0)
     for part, indices in enumerate((fold.training, fold.validation)):
         expected = ours.ids[(ours.split == part) & (ours.labels < 3)]
@@ -56,7 +56,7 @@ def test_the_firsts_test_part_stays_away_and_its_validation_selects(ours, theirs
 
 
 def test_without_a_split_validation_is_cut_by_whole_persons(ours, theirs):
-    both = pool(theirs, ours)
+    both = concatenate(theirs, ours)
     (fold,) = folds("cross", both, 0)
     assert fold.notes == ("validation cut from training",)
     persons = [set(both.subjects[part]) for part in (fold.training, fold.validation, fold.test)]
@@ -66,19 +66,19 @@ def test_without_a_split_validation_is_cut_by_whole_persons(ours, theirs):
 
 
 def test_the_fingerprint_is_of_both(ours, theirs):
-    known = {pool(ours, theirs).fingerprint, pool(theirs, ours).fingerprint}
-    known.add(pool(replace(ours, fingerprint="other"), theirs).fingerprint)
+    known = {concatenate(ours, theirs).fingerprint, concatenate(theirs, ours).fingerprint}
+    known.add(concatenate(replace(ours, fingerprint="other"), theirs).fingerprint)
     assert len(known) == 3
-    assert pool(ours, theirs).fingerprint in known
+    assert concatenate(ours, theirs).fingerprint in known
 
 
 def test_what_cannot_be_pooled_is_said(ours, theirs):
     with pytest.raises(UserError, match="fewer than two classes in common \\(happy\\)"):
-        pool(ours, replace(theirs, classes=("a", "happy", "b", "c")))
+        concatenate(ours, replace(theirs, classes=("a", "happy", "b", "c")))
     with pytest.raises(UserError, match="one holds images and the other sequences"):
-        pool(ours, replace(theirs, images=theirs.images[:, None]))
+        concatenate(ours, replace(theirs, images=theirs.images[:, None]))
     with pytest.raises(UserError, match="'ours->theirs' is for the protocol cross, not for official"):
-        folds("official", pool(ours, theirs), 0)
+        folds("official", concatenate(ours, theirs), 0)
 
 
 def test_two_datasets_are_loaded_by_their_names(ours, theirs, tmp_path):

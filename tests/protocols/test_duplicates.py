@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fer_bench.protocols.duplicates import identical, without_twins
+from fer_bench.protocols.duplicates import identical, not_duplicated
 
 
 def test_equal_images_have_equal_numbers():
@@ -25,4 +25,4 @@ def test_views_and_sequences_are_compared_by_their_pixels():
 
 def test_without_twins():
     groups = np.array([0, 1, 2, 0, 1, 3])
-    assert without_twins(groups, np.array([3, 4, 5]), np.array([0, 2])).tolist() == [False, True, True]
+    assert not_duplicated(groups, np.array([3, 4, 5]), np.array([0, 2])).tolist() == [False, True, True]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_up_faces import datasets, faces, permuted
 
 from fer_bench.core.errors import UserError
-from fer_bench.protocols.fold import PARTS
+from fer_bench.protocols.fold import SPLITS
 from fer_bench.protocols.registry import PROTOCOLS, folds
 
 SEEDS = st.integers(0, 5)
@@ -20,7 +20,7 @@ EXAMPLES = settings(max_examples=30, deadline=None)
 
 
 def parts_of(fold):
-    return [getattr(fold, part) for part in PARTS]
+    return [getattr(fold, part) for part in SPLITS]
 
 
 def assert_whole(dataset, found):
@@ -83,7 +83,7 @@ def test_the_order_in_a_file_has_no_part_in_it(dataset, seed, random):
     other = permuted(dataset, order)
     for protocol in (*OF_SUBJECTS, "image-kfold"):
         for one, two in zip(folds(protocol, dataset, seed), folds(protocol, other, seed), strict=True):
-            for part in PARTS:
+            for part in SPLITS:
                 assert set(dataset.ids[getattr(one, part)]) == set(other.ids[getattr(two, part)])
     alone, other = replace(dataset, subjects=None), replace(other, subjects=None)
     for protocol in ANY:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_up_faces import datasets, faces, permuted
 
 from fer_bench.core.errors import UserError
-from fer_bench.protocols.fold import PARTS
+from fer_bench.protocols.fold import SPLITS
 from fer_bench.protocols.registry import folds, title
 from fer_bench.protocols.split_file import read, write
 
@@ -20,7 +20,7 @@ ENDINGS = st.sampled_from([".json", ".csv"])
 def assert_equal(one, other):
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        for part in PARTS:
+        for part in SPLITS:
             np.testing.assert_array_equal(getattr(a, part), getattr(b, part))
         assert (a.clean is None) == (b.clean is None)
         assert a.clean is None or a.clean.tolist() == b.clean.tolist()

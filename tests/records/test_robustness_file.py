@@ -15,7 +15,7 @@ MEASURED = Robustness(
     samples=30,
     test=100,
     seed=0,
-    test_views="1",
+    tta="1",
     versions={"imagecorruptions-imaug": "1.1.5"},
 )
 

@@ -172,7 +172,7 @@ def test_a_writer_that_was_killed_while_it_replaced_a_record_has_lost_none(tmp_p
     final.rename(part / writing.REPLACED)
     assert len(load(tmp_path)) == 0
     (final.parent / f"{store.TEMPORARY}2" / writing.REPLACED).mkdir(parents=True)  # without a record: nothing to mend
-    writing.mend(tmp_path)
+    writing.recover_interrupted_writes(tmp_path)
     (stored,) = load(tmp_path)
     assert stored.record.num_parameters == 2 and stored.predictions("test")
     assert {path.name for path in stored.path.iterdir()} == {"record.json", "predictions.npz"}
@@ -180,7 +180,7 @@ def test_a_writer_that_was_killed_while_it_replaced_a_record_has_lost_none(tmp_p
 
 def test_no_folder_is_no_records(tmp_path):
     assert len(load(tmp_path / "nowhere")) == 0
-    assert load(str(tmp_path)).left_out == []
+    assert load(str(tmp_path)).skipped == []
 
 
 def _break(path, tmp_path):
@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_named_and_harms_no_other(tmp_path, damage):
     reason = damage(write(tmp_path, make_record(), make_predictions()), tmp_path)
     records = load(tmp_path)
     assert [stored.path for stored in records] == [whole]
-    ((path, said),) = records.left_out
+    ((path, said),) = records.skipped
     assert path.parent == whole.parent and path != whole
     assert reason in said
 
@@ -237,7 +237,7 @@ def test_foreign_files_and_folders_are_named(tmp_path):
     (tmp_path / "records" / "holiday").mkdir()
     records = load(tmp_path)
     assert len(records) == 1
-    assert {path.name for path, _ in records.left_out} == {"notes.txt", "holiday"}
+    assert {path.name for path, _ in records.skipped} == {"notes.txt", "holiday"}
 
 
 def test_what_is_foreign_is_named_for_what_it_is(tmp_path):
@@ -247,7 +247,7 @@ def test_what_is_foreign_is_named_for_what_it_is(tmp_path):
     shutil.copytree(tmp_path / "other", path.parent / "records")  # copied one folder too deep
     records = load(tmp_path)
     assert len(records) == 1
-    assert {path.name: reason for path, reason in records.left_out} == {
+    assert {path.name: reason for path, reason in records.skipped} == {
         "notes.txt": "a file, and records are folders",
         "records": "record.json cannot be read (there is none)",
     }
@@ -262,7 +262,7 @@ def test_equal_copies_under_other_names_are_one_record(tmp_path):
     shutil.copytree(path, path.with_name(f"a-{path.name}"))
     _copy(path)
     records = load(tmp_path)
-    assert len(records) == 1 and records.left_out == []
+    assert len(records) == 1 and records.skipped == []
 
 
 def test_of_equal_copies_the_one_with_the_model_is_taken(tmp_path):
@@ -281,7 +281,7 @@ def test_records_that_disagree_under_one_key_are_left_out_with_what_differs(tmp_
     copied = shutil.copytree(other, mine.with_name(f"{mine.name}-copy"))
     records = load(tmp_path)
     assert [stored.path for stored in records] == [whole]
-    assert dict(records.left_out) == {
+    assert dict(records.skipped) == {
         one: f"under one key it disagrees with {another.name} ({', '.join(changed)})"
         for one, another in ((mine, copied), (copied, mine))
     }
@@ -294,7 +294,7 @@ def test_predictions_that_disagree_under_one_key_are_named(tmp_path):
     again = _copy(mine, 2)
     records = load(tmp_path)
     assert len(records) == 0
-    said = dict(records.left_out)
+    said = dict(records.skipped)
     assert said[mine] == f"under one key it disagrees with {copied.name} (predictions)"
     assert mine.name in said[copied] and again.name in said[copied]
 
@@ -305,8 +305,8 @@ def test_a_damaged_copy_harms_the_whole_one_no_more_than_another_folder(tmp_path
         damage(_copy(whole, number), tmp_path)
     records = load(tmp_path)
     assert [stored.path for stored in records] == [whole]
-    assert len(records.left_out) == 3
-    assert any("cannot be read (BadZipFile)" in reason for _, reason in records.left_out)
+    assert len(records.skipped) == 3
+    assert any("cannot be read (BadZipFile)" in reason for _, reason in records.skipped)
 
 
 def test_arrays_of_any_layout_come_back_as_numpy_reads_them(tmp_path):
@@ -348,7 +348,7 @@ def test_predictions_with_a_turned_bit_raise_what_readers_expect(tmp_path):
             (path / "predictions.npz").write_bytes(damaged)
             try:
                 stored.predictions("test")
-            except store.UNREADABLE as error:
+            except store.READ_ERRORS as error:
                 raised.add(type(error))
     assert raised
 
@@ -365,14 +365,14 @@ def test_a_record_cut_short_anywhere_is_named(tmp_path):
         (path / "record.json").write_bytes(whole[:length])
         records = load(tmp_path)
         assert len(records) == 0
-        assert [reason.startswith("record.json: Invalid JSON") for _, reason in records.left_out] == [True]
+        assert [reason.startswith("record.json: Invalid JSON") for _, reason in records.skipped] == [True]
 
 
 def test_the_remains_of_a_killed_writer_are_passed_over(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     shutil.copytree(path, path.with_name(".part-0123"))
     records = load(tmp_path)
-    assert len(records) == 1 and records.left_out == []
+    assert len(records) == 1 and records.skipped == []
 
 
 def test_folders_of_two_machines_merge_by_copying(tmp_path):
@@ -382,7 +382,7 @@ def test_folders_of_two_machines_merge_by_copying(tmp_path):
     shutil.copytree(tmp_path / "two", tmp_path / "one", dirs_exist_ok=True)
     records = load(tmp_path / "one")
     assert sorted(stored.record.trial.seed for stored in records) == [0, 1, 2]
-    assert records.left_out == []
+    assert records.skipped == []
     assert set(records.stored) == {make_trial(seed).key for seed in range(3)}
 
 
@@ -440,7 +440,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_records_alone(tmp_path, requ
     written = 0
     for number in range(KILLS):
         records = load(tmp_path / str(number))
-        assert records.left_out == []
+        assert records.skipped == []
         for stored in records:  # the record and its predictions are of one and the same write
             version = stored.record.num_parameters
             written = max(written, version)

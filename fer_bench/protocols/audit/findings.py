@@ -10,10 +10,10 @@ import numpy as np
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.audit.near_duplicates import near_pairs
 from fer_bench.protocols.duplicates import identical
-from fer_bench.protocols.fold import PARTS, Fold
+from fer_bench.protocols.fold import SPLITS, Fold
 
 NOWHERE = -1  # the part of a sample that a fold leaves out
-TEST = PARTS.index("test")
+TEST = SPLITS.index("test")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def audit(dataset: Dataset, protocol: str, folds: Sequence[Fold]) -> Findings:
 def parts_of(dataset: Dataset, fold: Fold) -> np.ndarray:
     """The number in PARTS of each sample's part, NOWHERE for those left out: (samples,) int64."""
     parts = np.full(len(dataset), NOWHERE, np.int64)
-    for number, name in enumerate(PARTS):
+    for number, name in enumerate(SPLITS):
         parts[getattr(fold, name)] = number
     return parts
 

@@ -15,7 +15,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.faces import opencv
 from fer_bench.protocols.audit.findings import NOWHERE, TEST, Findings, parts_of
 from fer_bench.protocols.audit.near_duplicates import CORRELATION, DISTANCE
-from fer_bench.protocols.fold import PARTS, Fold
+from fer_bench.protocols.fold import SPLITS, Fold
 from fer_bench.protocols.registry import ARROW
 
 KINDS = {"subjects": "person", "sequences": "sequence"}
@@ -89,7 +89,7 @@ def twins_csv(found: Findings, folds: list[Fold]) -> str:
     for kind, groups in (("identical", found.twins), ("near", found.near)):
         for number, group in enumerate(groups):
             for i in group:
-                where = ["" if part[i] == NOWHERE else PARTS[part[i]] for part in parts]
+                where = ["" if part[i] == NOWHERE else SPLITS[part[i]] for part in parts]
                 table.writerow([kind, number, data.ids[i], data.classes[data.labels[i]], *where])
     return text.getvalue()
 
@@ -123,7 +123,7 @@ def _badges(found: Findings) -> list[str]:
 
 def _duplicates(found: Findings) -> list[str]:
     tested, spanning = found.total("tested"), _range([fold.spanning for fold in found.folds])
-    validated = sum(int(fold.counts[PARTS.index("validation")].sum()) for fold in found.folds)
+    validated = sum(int(fold.counts[SPLITS.index("validation")].sum()) for fold in found.folds)
     return [
         f"{len(found.twins):,} groups of pixel-identical images ({found.surplus:,} surplus), "
         f"{spanning} of them across parts, {found.conflicting:,} with conflicting labels",
@@ -157,11 +157,11 @@ def _classes(found: Findings) -> str:
     counts = np.stack([fold.counts for fold in found.folds])  # (folds, parts, classes)
     shares = 100 * counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
     rows = [
-        [name, *(f"{_range(counts[:, p, c])} ({_range(shares[:, p, c], '.1f')} %)" for p in range(len(PARTS)))]
+        [name, *(f"{_range(counts[:, p, c])} ({_range(shares[:, p, c], '.1f')} %)" for p in range(len(SPLITS)))]
         for c, name in enumerate(found.dataset.classes)
     ]
-    rows.append(["all", *(_range(counts[:, p].sum(axis=1)) for p in range(len(PARTS)))])
-    table = tabulate(rows, ["class", *PARTS], tablefmt="pipe", colalign=["left", "right", "right", "right"])
+    rows.append(["all", *(_range(counts[:, p].sum(axis=1)) for p in range(len(SPLITS)))])
+    table = tabulate(rows, ["class", *SPLITS], tablefmt="pipe", colalign=["left", "right", "right", "right"])
     present = counts[:, TEST].sum(axis=0)
     present = present[present > 0]
     ratio = f"The most frequent class has {present.max() / present.min():.1f} × the test images of the rarest."
