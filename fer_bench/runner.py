@@ -154,11 +154,11 @@ def _left(plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], 
 
 def _resolved(plan: Plan) -> Experiment:
     """The experiment with the models that its patterns stand for today; run again, it leaves out the same pairs."""
-    models = list(dict.fromkeys(pair.architecture.name for pair in plan.pairs.possible))
+    models = list(dict.fromkeys(pair.architecture.name for pair in plan.pairs.pairs))
     return plan.experiment.model_copy(
         update={
             "models": models,
-            "leave_out_impossible": plan.experiment.leave_out_impossible or bool(plan.pairs.left_out),
+            "skip_incompatible": plan.experiment.skip_incompatible or bool(plan.pairs.skipped),
         }
     )
 
@@ -190,8 +190,8 @@ def _announce(plan: Plan, left: Todo, estimator: Estimator | None, results: Path
 
 def _size(plan: Plan, datasets: list[str]) -> str:
     """Models × recipes × datasets × seeds = trials, and how many pairs are missing from that product."""
-    models = {pair.architecture.name for pair in plan.pairs.possible}
-    recipes = list(dict.fromkeys(pair.asked for pair in plan.pairs.possible))
+    models = {pair.architecture.name for pair in plan.pairs.pairs}
+    recipes = list(dict.fromkeys(pair.recipe_name for pair in plan.pairs.pairs))
     seeds = len(dict.fromkeys(plan.experiment.seeds))
     folds: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for planned in plan.trials:
@@ -200,7 +200,7 @@ def _size(plan: Plan, datasets: list[str]) -> str:
     factors = [plural(len(models), "model"), ", ".join(recipes), ", ".join(datasets), plural(seeds, "seed")]
     if list(folds) != ["official"]:
         factors.insert(3, protocols)
-    left_out = len({(left.model, left.recipe) for left in plan.pairs.left_out if left.model in models})
+    left_out = len({(left.model, left.recipe) for left in plan.pairs.skipped if left.model in models})
     less = f", {plural(left_out, 'impossible pair')} left out" if left_out else ""
     return f"{' × '.join(factors)} = {plural(len(plan.trials), 'trial')}{less}"
 

@@ -19,7 +19,7 @@ MACHINE = {
     "accelerator": None,
     "versions": {"keras": "3.15.0", "tensorflow": "2.21.0"},
 }
-RECIPE = {"precision": "float32", "epochs": 10, "batch_size": 64, "test_views": 1}
+RECIPE = {"precision": "float32", "epochs": 10, "batch_size": 64, "tta": 1}
 
 
 def history(epochs: int, seed: int = 0) -> list[Epoch]:

@@ -28,11 +28,11 @@ def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_di
 
     NAMES may be patterns: 'vgg*'.
     """
-    from fer_bench.cli.list_view import print_cards, print_listing
+    from fer_bench.cli.list_view import print_details, print_listing
 
     add_extra_architectures(extra_architectures)
     if names:
-        print_cards(names, console())
+        print_details(names, console())
     else:
         print_listing(make_data_config(data_dir), console())
 
@@ -41,12 +41,12 @@ def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_di
 @click.argument("names", nargs=-1)
 @options(
     [
-        click.option("--all", "everything", is_flag=True, help="Every architecture: some minutes for each backend."),
+        click.option("--all", "all_", is_flag=True, help="Every architecture: some minutes for each backend."),
         click.option("--backend", type=click.Choice(BACKENDS), help="Only on this one.  [default: all installed]"),
     ],
     ARCHITECTURE_OPTIONS,
 )
-def check(names: tuple[str, ...], everything: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
+def check(names: tuple[str, ...], all_: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
     """Hold architectures against the contract: `check my_net`, `check 'vgg*'`, `check --all`.
 
     \b
@@ -64,7 +64,7 @@ def check(names: tuple[str, ...], everything: bool, backend: str | None, extra_a
     from fer_bench.contract.view import follow, show
     from fer_bench.registry.architectures import ARCHITECTURES
 
-    if bool(names) == everything:
+    if bool(names) == all_:
         raise UserError("Name architectures or patterns to check, or --all.")
     add_extra_architectures(extra_architectures)
     chosen = list(dict.fromkeys(n for pattern in names or ["all"] for n in ARCHITECTURES.match(pattern)))

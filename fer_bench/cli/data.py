@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, console, default_dataset, make_data_config, options
+from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, console, default_dataset_name, make_data_config, options
 from fer_bench.core.errors import UserError
 
 
@@ -27,9 +27,9 @@ def data(ctx: click.Context, **given: Any) -> None:
 @options(READ_OPTIONS, DATA_OPTIONS)
 def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, refresh: bool) -> None:
     """Read the datasets that are found, or NAMES, and show their counts beside the published ones."""
-    from fer_bench.cli.dataset_view import print_holdings
+    from fer_bench.cli.dataset_view import print_datasets
 
-    if print_holdings(make_data_config(data_dir, skip_invalid, refresh), console(), names):
+    if print_datasets(make_data_config(data_dir, skip_invalid, refresh), console(), names):
         sys.exit(1)
 
 
@@ -68,8 +68,8 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
         if "=" not in field:
             raise UserError(f"'{field}' is no field with a value, such as mixup=0.2.")
     own = {f"augmentation.{key}": value for key, value in (field.split("=", 1) for field in fields)}
-    augmentation = resolve({"augmentation": policy}, own, where=policy).augmentation
-    dataset = load(name or default_dataset(data_dir), make_data_config(data_dir))
+    augmentation = resolve({"augmentation": policy}, own, source=policy).augmentation
+    dataset = load(name or default_dataset_name(data_dir), make_data_config(data_dir))
     if dataset.images.ndim != 3:
         raise UserError(f"'{dataset.name}' is of sequences: name a dataset of images.")
     title = f"{', '.join([policy, *fields])} on {dataset.name}"

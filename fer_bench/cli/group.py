@@ -30,7 +30,7 @@ COMMANDS = (
 )
 
 
-class _Main(click.Group):
+class _MainGroup(click.Group):
     """A group whose options, given without a command, are those of the default command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -45,7 +45,7 @@ class _Main(click.Group):
             formatter.write_dl(rows)
 
 
-@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fer-bench")
 def cli() -> None:
     """Train facial expression recognition models under fixed protocols and compare them.

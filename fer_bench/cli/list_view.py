@@ -18,57 +18,57 @@ from fer_bench.datasets.tree import Walk
 from fer_bench.protocols.registry import PROTOCOLS
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, describe
 
-NARROW = 110  # characters, below which what an architecture is leaves no room for its family
-LINE = 200
+FULL_TABLE_WIDTH = 110  # characters, below which what an architecture is leaves no room for its family
+LOG_WIDTH = 200
 
 
 def print_listing(places: DataConfig, console: Console) -> None:
     """Print the architectures, datasets, protocols, and the recipes and experiments that are shipped."""
     if not console.is_terminal:
-        console.width = max(console.width, LINE)  # one line for each, for grep
-    _architectures(console)
+        console.width = max(console.width, LOG_WIDTH)  # one line for each, for grep
+    _print_architectures(console)
     tree = Walk(places.data_dir)
-    _table(
+    _print_table(
         console,
         "Datasets",
         ("name", "where", "what it is"),
-        [(entry.name, _where(entry.name, places, tree), entry.summary) for entry in DATASETS],
+        [(entry.name, _location(entry.name, places, tree), entry.summary) for entry in DATASETS],
         folded=2,
     )
-    _table(console, "Protocols", ("name", "what it is"), [(entry.name, entry.summary) for entry in PROTOCOLS])
-    _table(console, "Recipes", ("name", "what it is"), _described(bundled.recipes))
-    _table(console, "Experiments", ("name", "what it is"), _described(bundled.experiments))
+    _print_table(console, "Protocols", ("name", "what it is"), [(entry.name, entry.summary) for entry in PROTOCOLS])
+    _print_table(console, "Recipes", ("name", "what it is"), _describe_files(bundled.recipes))
+    _print_table(console, "Experiments", ("name", "what it is"), _describe_files(bundled.experiments))
 
 
-def _architectures(console: Console) -> None:
+def _print_architectures(console: Console) -> None:
     columns: dict[str, Callable[[Architecture], str]] = {
         "name": lambda a: a.name,
         "family": lambda a: a.family,
         "takes": lambda a: a.input_kind,
-        "parameters": lambda a: parameters(a.num_parameters),
+        "parameters": lambda a: format_parameters(a.num_parameters),
         "weights": lambda a: a.weights or "random",
         "what it is": lambda a: a.summary,
     }
-    if console.width < NARROW:
+    if console.width < FULL_TABLE_WIDTH:
         del columns["family"], columns["takes"]
     rows = [tuple(show(describe(name)) for show in columns.values()) for name in ARCHITECTURES.names()]
-    _table(console, "Architectures", tuple(columns), rows)
+    _print_table(console, "Architectures", tuple(columns), rows)
 
 
-def print_cards(names: Iterable[str], console: Console) -> None:
+def print_details(names: Iterable[str], console: Console) -> None:
     """Print all that is known of some architectures, given by names or patterns."""
     for name in dict.fromkeys(name for pattern in names for name in ARCHITECTURES.match(pattern)):
-        _card(describe(name), console)
+        _print_details(describe(name), console)
 
 
-def parameters(count: int | None) -> str:
+def format_parameters(count: int | None) -> str:
     """A number of parameters as people say it: 58,423, 1.17 M."""
     if count is None:
         return "?"
     return f"{count:,}" if count < 100_000 else f"{count / 1e6:.2f} M"
 
 
-def _card(architecture: Architecture, console: Console) -> None:
+def _print_details(architecture: Architecture, console: Console) -> None:
     from fer_bench.leaderboard.published_results import (
         reported,  # pydantic: `list` without names answers before that is imported
     )
@@ -85,7 +85,7 @@ def _card(architecture: Architecture, console: Console) -> None:
         else "not declared",
         "weights": weights,
         "recipe": ", ".join(_dotted(architecture.recipe)) or "the base recipe",
-        "file": f"{_short(entry.file)}, line {entry.line}",
+        "file": f"{_relative_path(entry.file)}, line {entry.line}",
     }
     console.print(f"[bold]{architecture.name}[/]", highlight=False)
     console.print(escape(entry.doc.strip() or "Not described."), highlight=False, soft_wrap=True)
@@ -94,11 +94,11 @@ def _card(architecture: Architecture, console: Console) -> None:
     for key, value in lines.items():
         console.print(f"  [dim]{key:{width}}[/]{escape(value)}", highlight=False, soft_wrap=True)
     for claim in reported(architecture=architecture.name):
-        console.print(f"  [dim]{'reported':{width}}[/]{escape(_claimed(claim))}", highlight=False, soft_wrap=True)
+        console.print(f"  [dim]{'reported':{width}}[/]{escape(_published_line(claim))}", highlight=False, soft_wrap=True)
     console.print()
 
 
-def _claimed(claim: dict[str, Any]) -> str:
+def _published_line(claim: dict[str, Any]) -> str:
     figure = f"{claim['value']:g} % {claim['metric']} on {claim['dataset']} ({claim['badge']})"
     parts = [claim["protocol"], f"views: {claim['views']}", claim["note"], claim["source"]]
     return f"{figure}: {'; '.join(part for part in parts if part)}"
@@ -112,19 +112,19 @@ def _dotted(tree: dict, prefix: str = "") -> list[str]:
     return parts
 
 
-def _short(file: Path) -> str:
+def _relative_path(file: Path) -> str:
     relative = os.path.relpath(file)
     return str(file) if relative.startswith("..") else relative
 
 
-def _where(name: str, places: DataConfig, tree: Walk) -> str:
+def _location(name: str, places: DataConfig, tree: Walk) -> str:
     if not needs_files(name):
         return "built in"
     path = find(name, places, tree)
     return str(path) if path else f"not found below {places.data_dir}"
 
 
-def _described(found: Callable[[], dict[str, Path]]) -> list[tuple[str, str]]:
+def _describe_files(found: Callable[[], dict[str, Path]]) -> list[tuple[str, str]]:
     """Names and descriptions of shipped YAML files."""
     import yaml
 
@@ -133,7 +133,7 @@ def _described(found: Callable[[], dict[str, Path]]) -> list[tuple[str, str]]:
     return [(name, " ".join(str(content.get("description", "")).split())) for name, content in files.items()]
 
 
-def _table(
+def _print_table(
     console: Console, title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], folded: int = 1
 ) -> None:
     """A table whose last columns are folded where the terminal is narrow; the others, such as names, never are."""

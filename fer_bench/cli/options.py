@@ -34,7 +34,7 @@ def options(*groups: list[Command]) -> Command:
     return decorate
 
 
-def seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def parse_duration(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """A click callback: 90, 90s, 30m, 2h or 1h30m as seconds; 0 is None, for no limit."""
     if text is None:
         return None
@@ -90,11 +90,11 @@ TRAIN_OPTIONS = [
         help="Trials at a time, each on its share of the machine.  [default: one for each GPU; without, several of "
         "those that this machine was measured to train faster so]",
     ),
-    click.option("--budget", callback=seconds, metavar="TIME", help="Run what fits into so much time, such as 2h."),
-    click.option("--trial-timeout", callback=seconds, metavar="TIME", help="End a trial that takes longer, as 2h."),
+    click.option("--budget", callback=parse_duration, metavar="TIME", help="Run what fits into so much time, such as 2h."),
+    click.option("--trial-timeout", callback=parse_duration, metavar="TIME", help="End a trial that takes longer, as 2h."),
     click.option(
         "--stall-timeout",
-        callback=seconds,
+        callback=parse_duration,
         metavar="TIME",
         default="30m",
         show_default=True,
@@ -194,13 +194,13 @@ def import_keras(backend: str | None) -> None:
 
 def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
     """Where datasets lie: --data-dir, else data/; and how their files are read."""
-    from fer_bench.cli.progress import Bar
+    from fer_bench.cli.progress import ProgressBar
     from fer_bench.datasets import DataConfig
 
-    return DataConfig(data_dir or Path("data"), progress=Bar(), skip_invalid=skip_invalid, refresh=refresh)
+    return DataConfig(data_dir or Path("data"), progress=ProgressBar(), skip_invalid=skip_invalid, refresh=refresh)
 
 
-def default_dataset(data_dir: Path | None) -> str:
+def default_dataset_name(data_dir: Path | None) -> str:
     """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
     from fer_bench.datasets import available
 

@@ -10,7 +10,7 @@ EVERY = 0.1  # seconds
 ERASE = "\r\033[K"
 
 
-class Bar:
+class ProgressBar:
     """One line on standard error that is drawn over and at last erased; nothing where that is no terminal.
 
     The cursor waits at the line's beginning, so that an error message takes its place.

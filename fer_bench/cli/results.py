@@ -13,7 +13,7 @@ from fer_bench.cli.options import (
     RESULTS_OPTIONS,
     SKIP_INVALID_OPTION,
     console,
-    default_dataset,
+    default_dataset_name,
     import_keras,
     make_data_config,
     options,
@@ -90,7 +90,7 @@ def _score(
         raise UserError("--model-file needs --preprocessing: `evaluate --help` says what that file holds.")
     places = make_data_config(data_dir, skip_invalid)
     asked = external.request(
-        model_file, preprocessing, dataset or default_dataset(data_dir), protocol or "official", places, name
+        model_file, preprocessing, dataset or default_dataset_name(data_dir), protocol or "official", places, name
     )
     if asked.needs_keras:
         import_keras(None)

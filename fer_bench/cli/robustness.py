@@ -15,7 +15,7 @@ from fer_bench.cli.options import (
     SKIP_INVALID_OPTION,
     add_extra_architectures,
     console,
-    default_dataset,
+    default_dataset_name,
     import_keras,
     make_data_config,
     options,
@@ -81,7 +81,7 @@ def robustness(
         kept = trying.kept_models(results_dir, model, dataset, protocol)
         subjects = [trying.of_record(stored, places) for stored in kept]
     else:
-        subjects = [_of_file(model_file, dataset or default_dataset(data_dir), protocol or "official", places)]
+        subjects = [_of_file(model_file, dataset or default_dataset_name(data_dir), protocol or "official", places)]
     import_keras(backend)
     found = []
     for subject in subjects:

@@ -18,7 +18,7 @@ from fer_bench.cli.options import (
     add_extra_architectures,
     choose_backend,
     console,
-    default_dataset,
+    default_dataset_name,
     import_keras,
     make_data_config,
     options,
@@ -108,7 +108,7 @@ def _sweep(
         raise UserError(f"--exclusive runs one trial at a time, and --jobs asks for {jobs}.")
     add_extra_architectures(extra_architectures)
     places = make_data_config(data_dir, skip_invalid)
-    request = _experiment(experiment, datasets or default_dataset(data_dir)).with_flags(
+    request = _experiment(experiment, datasets or default_dataset_name(data_dir)).with_overrides(
         recipe_overrides(epochs, batch_size, weights, settings),
         models=models,
         recipes=recipes,
@@ -116,9 +116,9 @@ def _sweep(
         protocols=protocols,
         seeds=seeds,
     )
-    from fer_bench.config.combinations import recipes_of
+    from fer_bench.config.combinations import resolve_combinations
 
-    recipes_of(request)  # what is misspelt is said before data are read
+    resolve_combinations(request)  # what is misspelt is said before data are read
     chosen = choose_backend(backend)
     from fer_bench.runner import sweep_and_report
     from fer_bench.sweep.executors.worker_handle import Limits
@@ -152,4 +152,4 @@ def _experiment(name_or_path: str | None, datasets: str) -> Experiment:
 
     if name_or_path or datasets in experiments():
         return experiment.read(name_or_path or datasets)
-    return experiment.validated({"name": "custom", "datasets": datasets}, "the flags")
+    return experiment.validate({"name": "custom", "datasets": datasets}, "the flags")

@@ -6,11 +6,11 @@ from typing import Any
 
 from fer_bench.config.recipe import Augmentation, Recipe
 
-VIEWS = 4  # of each image, where the recipe changes the images and does not say
+DEFAULT_CACHED_AUGMENTATIONS = 4  # of each image, where the recipe changes the images and does not say
 
 
-def specification(recipe: Recipe) -> dict[str, Any]:
-    """All fields as JSON. `backbone.cached_views` is resolved, and left out where it changes nothing.
+def canonical_recipe(recipe: Recipe) -> dict[str, Any]:
+    """All fields as JSON. `backbone.cached_augmentations` is resolved, and left out where it changes nothing.
 
     So the keys of trials without a frozen backbone are what they were before there was that field; and so with
     `out_of_memory`, which changes nothing where it is "fail".
@@ -18,27 +18,27 @@ def specification(recipe: Recipe) -> dict[str, Any]:
     fields = recipe.model_dump(mode="json")
     if recipe.out_of_memory == "fail":
         del fields["out_of_memory"]
-    if _cachable(recipe):
-        fields["backbone"]["cached_views"] = cached_views(recipe)
+    if _is_cacheable(recipe):
+        fields["backbone"]["cached_augmentations"] = num_cached_augmentations(recipe)
     else:
-        del fields["backbone"]["cached_views"]
+        del fields["backbone"]["cached_augmentations"]
     return fields
 
 
-def cached_views(recipe: Recipe) -> int:
+def num_cached_augmentations(recipe: Recipe) -> int:
     """Views of each training image whose features are computed once while the whole backbone is frozen; 0: none.
 
     At most one for each frozen epoch, and one where the recipe changes no image. None where it mixes images: the
     features of a mixed image are not those of its parts.
     """
-    if not _cachable(recipe):
+    if not _is_cacheable(recipe):
         return 0
-    asked = recipe.backbone.cached_views
+    asked = recipe.backbone.cached_augmentations
     changes = _changes_images(recipe.augmentation) or recipe.crop is not None
-    return min(VIEWS if asked is None else asked, _frozen_epochs(recipe) if changes else 1)
+    return min(DEFAULT_CACHED_AUGMENTATIONS if asked is None else asked, _frozen_epochs(recipe) if changes else 1)
 
 
-def _cachable(recipe: Recipe) -> bool:
+def _is_cacheable(recipe: Recipe) -> bool:
     return _frozen_epochs(recipe) > 0 and not (recipe.augmentation.mixup or recipe.augmentation.cutmix)
 
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_bench.config.bundled import experiments
-from fer_bench.config.named_recipes import DEFAULT, keys_and_values, located
-from fer_bench.config.recipe import explain
+from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
+from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.protocols.registry import CROSS
 
@@ -35,37 +35,37 @@ class Experiment(BaseModel):
     recipes: list[str] = Field(default_factory=lambda: [DEFAULT], min_length=1)  # names or YAML files
     recipe: dict[str, Any] = Field(default_factory=dict)  # laid over each of them
     per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
-    leave_out_impossible: bool = False  # pairs of model and recipe; else those of models named outright are refused
+    skip_incompatible: bool = False  # pairs of model and recipe; else those of models named outright are refused
 
     @field_validator("models", "datasets", "protocols", "recipes", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _parts(value)
+    def _split_names(cls, value: Any) -> Any:
+        return split_names(value)
 
     @model_validator(mode="after")
-    def _has_data(self) -> Experiment:
+    def _require_data(self) -> Experiment:
         if not self.datasets and not all(name.startswith(CROSS) for name in self.protocols):
             raise ValueError("name datasets, or nothing but protocols such as cross:fer2013->jaffe")
         return self
 
     @field_validator("recipes")
     @classmethod
-    def _locate(cls, value: list[str]) -> list[str]:
-        return [located(one) for one in value]
+    def _normalize_paths(cls, value: list[str]) -> list[str]:
+        return [normalize_path(one) for one in value]
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _count(cls, value: Any) -> Any:
+    def _expand_seeds(cls, value: Any) -> Any:
         """A number n stands for the seeds 0 … n-1."""
         return list(range(value)) if isinstance(value, int) else value
 
-    def with_flags(self, recipe: Mapping[str, Any], **fields: Any) -> Experiment:
+    def with_overrides(self, recipe: Mapping[str, Any], **fields: Any) -> Experiment:
         """This experiment with the given fields replaced, and recipe entries that win over every other."""
         given = {key: value for key, value in fields.items() if value is not None}
         if recipe:
-            given["recipe"] = _over(self.recipe, recipe)
-            given["per_model"] = {pattern: _over(own, recipe) for pattern, own in self.per_model.items()}
-        return validated({**self.model_dump(), **given}, "the flags")
+            given["recipe"] = overlay(self.recipe, recipe)
+            given["per_model"] = {pattern: overlay(own, recipe) for pattern, own in self.per_model.items()}
+        return validate({**self.model_dump(), **given}, "the flags")
 
 
 def read(name_or_path: str) -> Experiment:
@@ -74,18 +74,18 @@ def read(name_or_path: str) -> Experiment:
     if not path.is_file():
         near = difflib.get_close_matches(name_or_path, experiments(), n=3, cutoff=0.5) or sorted(experiments())
         raise UserError(f"No experiment file '{name_or_path}', and none of that name is shipped: {', '.join(near)}?")
-    content = keys_and_values(path, example="models: [cnn]")
+    content = load_yaml_mapping(path, example="models: [cnn]")
     if "recipes" in content:
-        content = content | {"recipes": _beside(content["recipes"], path.parent)}
-    return validated({"name": path.stem, **content}, str(path))
+        content = content | {"recipes": resolve_relative(content["recipes"], path.parent)}
+    return validate({"name": path.stem, **content}, str(path))
 
 
-def validated(content: Mapping[str, Any], where: str) -> Experiment:
+def validate(content: Mapping[str, Any], source: str) -> Experiment:
     """An experiment from keys and values; UserError with the nearest key for a misspelt one."""
     try:
         return Experiment.model_validate(dict(content))
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Experiment)}") from None
+        raise UserError(f"{source}: {format_validation_error(error, Experiment)}") from None
 
 
 def save(experiment: Experiment, folder: Path) -> Path:
@@ -103,18 +103,18 @@ def save(experiment: Experiment, folder: Path) -> Path:
     return path
 
 
-def _parts(value: Any) -> Any:
+def split_names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both, the second one last: of dotted and nested keys for the same thing, the last one counts."""
     return {key: value for key, value in under.items() if key not in over} | dict(over)
 
 
-def _beside(recipes: Any, folder: Path) -> Any:
+def resolve_relative(recipes: Any, folder: Path) -> Any:
     """Recipe files are looked for beside the experiment that names them, then where the command was given."""
-    parts = _parts(recipes)
+    parts = split_names(recipes)
     if not isinstance(parts, list):
         return recipes
     return [str(folder / part) if isinstance(part, str) and (folder / part).is_file() else part for part in parts]

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_bench.config import bundled
-from fer_bench.config.recipe import explain
+from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture
 
@@ -24,17 +24,17 @@ class NamedRecipe(BaseModel):
 
     name: str = Field(pattern=r"^[^/\\,]+$")  # default: the file's; rows of the leaderboard bear it
     description: str = ""
-    complete: bool = False
+    standalone: bool = False
     recipe: dict[str, Any] = Field(default_factory=dict)  # laid over the architecture's, or over the base recipe
     per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
 
     def layers(self, architecture: Architecture) -> list[dict[str, Any]]:
         """What it puts over the base recipe for an architecture; the last one is on top."""
         own = [layer for pattern, layer in self.per_model.items() if architecture.name in ARCHITECTURES.match(pattern)]
-        return [*([] if self.complete else [architecture.recipe]), self.recipe, *own]
+        return [*([] if self.standalone else [architecture.recipe]), self.recipe, *own]
 
 
-def located(name_or_path: str) -> str:
+def normalize_path(name_or_path: str) -> str:
     """A recipe as an experiment keeps it: a shipped one's name, or the absolute path of a file."""
     path = Path(name_or_path).expanduser()
     if name_or_path == DEFAULT or name_or_path in bundled.recipes() or not path.is_file():
@@ -50,13 +50,13 @@ def read(name_or_path: str) -> NamedRecipe:
     path = bundled.recipes().get(name_or_path, Path(name_or_path).expanduser())
     if not path.is_file():
         raise UserError(_unknown(name_or_path))
-    recipe = _validated({"name": path.stem, **keys_and_values(path, example="recipe: {epochs: 20}")}, path)
+    recipe = _validate({"name": path.stem, **load_yaml_mapping(path, example="recipe: {epochs: 20}")}, path)
     if name_or_path not in bundled.recipes() and recipe.name in (DEFAULT, *bundled.recipes()):
         raise UserError(f"{path}: '{recipe.name}' is the name of a shipped recipe; give yours another.")
     return recipe
 
 
-def keys_and_values(path: Path, example: str) -> dict[str, Any]:
+def load_yaml_mapping(path: Path, example: str) -> dict[str, Any]:
     """What a YAML file holds. UserError, with an example, where that is no mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -77,11 +77,11 @@ def read_all(names_or_paths: list[str]) -> list[NamedRecipe]:
     return found
 
 
-def _validated(content: dict[str, Any], path: Path) -> NamedRecipe:
+def _validate(content: dict[str, Any], path: Path) -> NamedRecipe:
     try:
         recipe = NamedRecipe.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error, NamedRecipe)}") from None
+        raise UserError(f"{path}: {format_validation_error(error, NamedRecipe)}") from None
     for pattern in recipe.per_model:
         try:
             ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence

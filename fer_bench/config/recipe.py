@@ -13,56 +13,56 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from fer_bench.core.errors import UserError
 
 Blocks = Literal["all"] | Annotated[int, Field(ge=0)]
-When = Annotated[float, Field(ge=0)]  # an epoch from 1 on, or below 1 a part of the run
+Start = Annotated[float, Field(ge=0)]  # an epoch from 1 on, or below 1 a part of the run
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Backbone(_Part):
+class Backbone(_Section):
     """Which blocks of a pretrained backbone are trained, and how fast; what stands behind it always is.
 
-    `trained_blocks` counts from the last block: 0 is a frozen backbone, "all" full fine-tuning, and
+    `trainable_blocks` counts from the last block: 0 is a frozen backbone, "all" full fine-tuning, and
     [[0, 0], [0.3, 2], [0.6, all]] gradual unfreezing (Howard & Ruder, ACL 2018): pairs of when and how many.
     A frozen block's batch normalisation stays in inference mode.
     """
 
-    trained_blocks: Blocks | tuple[tuple[When, Blocks], ...] = "all"
+    trainable_blocks: Blocks | tuple[tuple[Start, Blocks], ...] = "all"
     learning_rate_factor: float = Field(1.0, gt=0, le=10)  # the backbone's learning rate over the head's
     # Of how many augmented views of each training image a wholly frozen backbone computes the features once, for all
-    # epochs; None: what `specification.cached_views` says, 0: anew in every step.
-    cached_views: int | None = Field(None, ge=0)
+    # epochs; None: what `specification.cached_augmentations` says, 0: anew in every step.
+    cached_augmentations: int | None = Field(None, ge=0)
 
-    @field_validator("trained_blocks", mode="before")
+    @field_validator("trainable_blocks", mode="before")
     @classmethod
-    def _one_of_three(cls, value: Any) -> Any:
+    def _check_type(cls, value: Any) -> Any:
         if value == "all" or isinstance(value, int | list | tuple):
             return value
-        raise ValueError("trained_blocks must be 'all', a number, or pairs such as [[0, 0], [0.3, 2], [0.6, all]]")
+        raise ValueError("trainable_blocks must be 'all', a number, or pairs such as [[0, 0], [0.3, 2], [0.6, all]]")
 
     @model_validator(mode="after")
-    def _grows(self) -> Backbone:
-        if isinstance(self.trained_blocks, tuple):
-            if not self.trained_blocks or self.trained_blocks[0][0] not in (0, 1):
-                raise ValueError("trained_blocks must say what is trained at the start: its first pair is at 0")
-            if any(_blocks(a[1]) >= _blocks(b[1]) for a, b in itertools.pairwise(self.trained_blocks)):
-                raise ValueError("trained_blocks must grow from pair to pair")
+    def _check_stages(self) -> Backbone:
+        if isinstance(self.trainable_blocks, tuple):
+            if not self.trainable_blocks or self.trainable_blocks[0][0] not in (0, 1):
+                raise ValueError("trainable_blocks must say what is trained at the start: its first pair is at 0")
+            if any(_num_blocks(a[1]) >= _num_blocks(b[1]) for a, b in itertools.pairwise(self.trainable_blocks)):
+                raise ValueError("trainable_blocks must grow from pair to pair")
         return self
 
     @property
     def freezes(self) -> bool:
         """Whether any block is frozen at any time."""
-        return self.trained_blocks != "all"
+        return self.trainable_blocks != "all"
 
     def stages(self, epochs: int) -> dict[int, Blocks]:
         """First epoch of each stage → trained blocks, over a run of that many epochs."""
-        if not isinstance(self.trained_blocks, tuple):
-            return {1: self.trained_blocks}
-        return {_epoch_of(when, epochs): blocks for when, blocks in self.trained_blocks}
+        if not isinstance(self.trainable_blocks, tuple):
+            return {1: self.trainable_blocks}
+        return {_start_epoch(when, epochs): blocks for when, blocks in self.trainable_blocks}
 
 
-class Optimizer(_Part):
+class Optimizer(_Section):
     """AdamW, Adam or SGD; weight decay spares biases and normalisation."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -75,13 +75,13 @@ class Optimizer(_Part):
     ema: float | None = Field(None, gt=0, lt=1)  # validate and predict with this moving average of the weights
 
     @model_validator(mode="after")
-    def _one_clip(self) -> Optimizer:
+    def _check_clipping(self) -> Optimizer:
         if self.clip_norm and self.clip_value:
             raise ValueError("clip_norm and clip_value exclude each other")
         return self
 
 
-class Schedule(_Part):
+class Schedule(_Section):
     """Learning rate over the steps: linear warm-up (a tenth of the run at most), then one of four.
 
     cosine ends at `final` × the peak. step multiplies by `factor` `every` so many epochs, after epoch `start`.
@@ -91,14 +91,14 @@ class Schedule(_Part):
 
     name: Literal["cosine", "step", "plateau", "constant"] = "cosine"
     warmup_epochs: float = Field(1.0, ge=0)
-    final: float = Field(0.01, ge=0, le=1)
+    final_lr_ratio: float = Field(0.01, ge=0, le=1)
     factor: float = Field(0.1, gt=0, lt=1)
     start: int = Field(0, ge=0)
     every: int = Field(10, ge=1)
     patience: int = Field(5, ge=1)
 
 
-class Augmentation(_Part):
+class Augmentation(_Section):
     """What is done to the training images, anew in every epoch. All zero: nothing.
 
     One affine map an image with repeated edges, then light, erasing, mixing. A policy's name stands for all fields.
@@ -111,24 +111,24 @@ class Augmentation(_Part):
     resized_crop: float = Field(0.0, ge=0, lt=1)  # a random part of the image, of its area at least 1 - this, enlarged
     brightness: float = Field(0.0, ge=0, le=1)  # added, of the range of 255, uniform in ±
     contrast: float = Field(0.0, ge=0, lt=1)  # factor about the image's mean, uniform in 1 ±
-    erasing: float = Field(0.0, ge=0, le=1)  # probability of a rectangle of noise, 2 to 20 % of the image
+    random_erasing: float = Field(0.0, ge=0, le=1)  # probability of a rectangle of noise, 2 to 20 % of the image
     mixup: float = Field(0.0, ge=0)  # α of Zhang et al., ICLR 2018; 0: none
     cutmix: float = Field(0.0, ge=0)  # α of Yun et al., ICCV 2019; with mixup, each batch takes one of the two
     imgaug: str = ""  # a policy of the imgaug library, in place of all above but mixup and cutmix
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _expand_policy(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = {"policy": value}
         if isinstance(value, Mapping) and "policy" in value:
-            value = {**_policy(str(value["policy"])), **{k: v for k, v in value.items() if k != "policy"}}
+            value = {**_policy_fields(str(value["policy"])), **{k: v for k, v in value.items() if k != "policy"}}
         return value
 
 
-NOTHING: dict[str, Any] = {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0}
+NO_AUGMENTATION: dict[str, Any] = {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0}
 POLICIES: dict[str, dict[str, Any]] = {
-    "none": NOTHING,
+    "none": NO_AUGMENTATION,
     "light": {"rotation": 0, "shift": 0.05, "zoom": 0},
     "standard": {},
     "strong": {  # with shift 0.1 and resized_crop 0.35, a quarter of tightly cut faces lose a part of the mouth
@@ -137,17 +137,17 @@ POLICIES: dict[str, dict[str, Any]] = {
         "resized_crop": 0.25,
         "brightness": 0.15,
         "contrast": 0.3,
-        "erasing": 0.3,
+        "random_erasing": 0.3,
     },
 }
 IMGAUG_POLICIES = ("light", "standard", "strong", "randaugment")
 
 
-def _views(value: Any) -> Any:
+def _tta_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-class Recipe(_Part):
+class Recipe(_Section):
     """How a model is trained."""
 
     initial_weights: Literal["auto", "imagenet", "random"] = "auto"
@@ -172,22 +172,22 @@ class Recipe(_Part):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     # halve: a trial that ran out of memory is tried once more with half a batch at a time, their gradients as one step.
     out_of_memory: Literal["fail", "halve"] = "fail"
-    test_views: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_views)] = "1"
+    tta: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_tta_as_text)] = "1"
 
     @model_validator(mode="after")
-    def _possible(self) -> Recipe:
-        if self.test_views == "ten-crop" and self.crop is None:
-            raise ValueError("test_views 'ten-crop' needs a crop, such as 44")
+    def _check_combination(self) -> Recipe:
+        if self.tta == "ten-crop" and self.crop is None:
+            raise ValueError("tta 'ten-crop' needs a crop, such as 44")
         if self.backbone.freezes and self.initial_weights == "random":
-            raise ValueError("backbone.trained_blocks freezes what initial_weights leaves random")
+            raise ValueError("backbone.trainable_blocks freezes what initial_weights leaves random")
         if self.class_weights == "balanced" and self.sampling == "balanced":
             raise ValueError("class_weights and sampling would both correct the imbalance of the classes: choose one")
         stages = self.backbone.stages(self.epochs)
-        pairs = self.backbone.trained_blocks
+        pairs = self.backbone.trainable_blocks
         if max(stages) > self.epochs or (isinstance(pairs, tuple) and len(stages) < len(pairs)):
-            raise ValueError(f"backbone.trained_blocks has more stages than {self.epochs} epochs have room for")
+            raise ValueError(f"backbone.trainable_blocks has more stages than {self.epochs} epochs have room for")
         if list(stages) != sorted(stages):
-            raise ValueError("backbone.trained_blocks is not in the order of time")
+            raise ValueError("backbone.trainable_blocks is not in the order of time")
         return self
 
 
@@ -198,7 +198,7 @@ class BuildRecipe(Recipe):
     weights_file: Path | None = None  # the backbone's initial weights; None: random ones
 
 
-def resolve(*layers: Mapping[str, Any], where: str = "the recipe") -> Recipe:
+def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
     """The base recipe with each layer of overrides laid over the one before.
 
     Keys may be nested or dotted ("optimizer.learning_rate"); an augmentation may be a policy's name. UserError names
@@ -206,26 +206,26 @@ def resolve(*layers: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        _lay(merged, layer)
+        merge_into(merged, layer)
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Recipe)}") from None
+        raise UserError(f"{source}: {format_validation_error(error, Recipe)}") from None
 
 
-def changes(recipe: Recipe, default: Recipe) -> dict[str, Any]:
+def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
     """What a recipe says differently from a default, with dotted keys."""
     ours, theirs = _flat(recipe.model_dump()), _flat(default.model_dump())
     return {key: value for key, value in ours.items() if value != theirs[key]}
 
 
-def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+def format_validation_error(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """A validation error's first complaint as one sentence; with `model`, the nearest key for an unknown one."""
     first = error.errors()[0]
     place = [part for part in first["loc"] if isinstance(part, str)]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, _keys(model), n=1) if model else []
+        near = difflib.get_close_matches(key, _key_names(model), n=1) if model else []
         return f"unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] == "value_error":
@@ -234,20 +234,20 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
     return f"{key} {message} (given: {first['input']!r})."
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
+def _key_names(model: type[BaseModel]) -> list[str]:
     keys = []
     for name, field in model.model_fields.items():
         inner = field.annotation
         keys.append(name)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys.extend(f"{name}.{key}" for key in _keys(inner))
+            keys.extend(f"{name}.{key}" for key in _key_names(inner))
     return keys
 
 
-def _policy(name: str) -> dict[str, Any]:
+def _policy_fields(name: str) -> dict[str, Any]:
     library, _, policy = name.rpartition(":")
     if library == "imgaug" and policy in IMGAUG_POLICIES:
-        return {**NOTHING, "imgaug": policy}
+        return {**NO_AUGMENTATION, "imgaug": policy}
     if library or name not in POLICIES:
         known = [*POLICIES, *(f"imgaug:{policy}" for policy in IMGAUG_POLICIES)]
         near = difflib.get_close_matches(name, known, n=1)
@@ -256,15 +256,15 @@ def _policy(name: str) -> dict[str, Any]:
     return POLICIES[name]
 
 
-def _epoch_of(when: float, epochs: int) -> int:
+def _start_epoch(when: float, epochs: int) -> int:
     return int(when) if when >= 1 else 1 + round(when * epochs)
 
 
-def _blocks(blocks: Blocks) -> float:
+def _num_blocks(blocks: Blocks) -> float:
     return float("inf") if blocks == "all" else blocks
 
 
-def _lay(under: dict[str, Any], over: Mapping[str, Any]) -> None:
+def merge_into(under: dict[str, Any], over: Mapping[str, Any]) -> None:
     for key, value in over.items():
         head, _, rest = str(key).partition(".")
         if rest:
@@ -276,7 +276,7 @@ def _lay(under: dict[str, Any], over: Mapping[str, Any]) -> None:
                 under.pop(head, None)
             inner = under.setdefault(head, {})
             if isinstance(inner, dict):
-                _lay(inner, value)
+                merge_into(inner, value)
                 continue
         under[head] = value
 

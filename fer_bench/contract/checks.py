@@ -12,22 +12,22 @@ import keras
 import numpy as np
 
 from fer_bench.contract import description
-from fer_bench.contract.model_under_test import BATCH, CLASSES, Subject, predict
+from fer_bench.contract.model_under_test import BATCH_SIZE, CLASSES, ModelUnderTest, predict
 from fer_bench.core.errors import UserError
 
-Check = Callable[[Subject], str | None]
+Check = Callable[[ModelUnderTest], str | None]
 
 WORST_START = 10.0  # cross-entropy; guessing among seven classes is 1.95
 NAMED = 5  # weights in a complaint
 LONGEST = 300  # characters of an exception's message
 
 
-def docs(subject: Subject) -> str | None:
+def docs(subject: ModelUnderTest) -> str | None:
     """Its docstring and its description are whole."""
     return next(description.complaints(subject.architecture), None)
 
 
-def builds(subject: Subject) -> str | None:
+def builds(subject: ModelUnderTest) -> str | None:
     """It builds at every input size that it names."""
     for size in subject.sizes:
         try:
@@ -37,10 +37,10 @@ def builds(subject: Subject) -> str | None:
     return None
 
 
-def output(subject: Subject) -> str | None:
+def output(subject: ModelUnderTest) -> str | None:
     """It returns finite float32 logits of the classes asked for, under mixed precision too, and looks at its input."""
     logits = subject.logits
-    if logits.shape != (BATCH, CLASSES) or logits.dtype != np.float32:
+    if logits.shape != (BATCH_SIZE, CLASSES) or logits.dtype != np.float32:
         return f"it must return float32 logits (batch, classes), not {logits.dtype} {logits.shape}"
     if not np.isfinite(logits).all():
         return "its logits are not finite numbers, with random weights and before any training"
@@ -50,14 +50,14 @@ def output(subject: Subject) -> str | None:
     if np.ptp(logits, axis=0).max() <= 1e-6 * np.abs(logits).max():
         return "its output does not depend on its input: all images get the same logits"
     try:
-        subject.other  # noqa: B018
+        subject.other_seed_model  # noqa: B018
     except UserError as error:
         hint = ' Under mixed precision its last layer needs dtype="float32".' if "bfloat16" in str(error) else ""
         return f"{error}{hint}"
     return None
 
 
-def pixels(subject: Subject) -> str | None:
+def pixels(subject: ModelUnderTest) -> str | None:
     """Bytes and floats of the same pixels in [0, 255] give the same logits."""
     if not np.allclose(
         predict(subject.model, subject.pixels.astype(np.float32)), subject.logits, rtol=1e-5, equal_nan=True
@@ -66,7 +66,7 @@ def pixels(subject: Subject) -> str | None:
     return None
 
 
-def params(subject: Subject) -> str | None:
+def params(subject: ModelUnderTest) -> str | None:
     """It has as many parameters as it declares."""
     counted, declared = subject.model.count_params(), subject.architecture.num_parameters
     if declared is None:
@@ -76,13 +76,13 @@ def params(subject: Subject) -> str | None:
     return None
 
 
-def seeds(subject: Subject) -> str | None:
+def seeds(subject: ModelUnderTest) -> str | None:
     """The same seed gives the same weights, another seed others."""
-    for one, twin in zip(subject.model.weights, subject.twin.weights, strict=True):
+    for one, twin in zip(subject.model.weights, subject.same_seed_model.weights, strict=True):
         if not _equal(one, twin):
             return f"the weight '{one.path}' differs between two models of one seed: draw it with keras.random alone"
     try:
-        others = subject.other.trainable_weights
+        others = subject.other_seed_model.trainable_weights
     except UserError:  # the check of its output says why
         return None
     for one, other in zip(subject.model.trainable_weights, others, strict=True):
@@ -93,7 +93,7 @@ def seeds(subject: Subject) -> str | None:
     return None
 
 
-def learns(subject: Subject) -> str | None:
+def learns(subject: ModelUnderTest) -> str | None:
     """One step of training lowers the loss on a fixed batch."""
     steps = subject.steps
     if not math.isfinite(steps.before):
@@ -110,7 +110,7 @@ def learns(subject: Subject) -> str | None:
     return None
 
 
-def grads(subject: Subject) -> str | None:
+def grads(subject: ModelUnderTest) -> str | None:
     """Gradients reach every trainable weight."""
     unreached = subject.steps.unreached
     if not unreached:
@@ -119,7 +119,7 @@ def grads(subject: Subject) -> str | None:
     return f"no gradient reaches {', '.join(unreached[:NAMED])}{more}: the loss does not depend on them"
 
 
-def saves(subject: Subject) -> str | None:
+def saves(subject: ModelUnderTest) -> str | None:
     """Saved as .keras and loaded with nothing beside it, it predicts the same."""
     for layer in subject.model._flatten_layers(include_self=False):
         kind = type(layer)
@@ -145,13 +145,13 @@ def saves(subject: Subject) -> str | None:
     return None
 
 
-def _build_once(subject: Subject, size: int) -> None:
+def _build_once(subject: ModelUnderTest, size: int) -> None:
     """Build it at a size by way of a model that another check needs too, where there is one: models take seconds."""
     if size == subject.recipe.input_size:
         subject.model  # noqa: B018
     elif size == subject.sizes[0]:
         try:
-            subject.other  # noqa: B018
+            subject.other_seed_model  # noqa: B018
         except Exception:  # it may be its precision or its classes, of which the check of its output tells
             subject.build(size)
     else:

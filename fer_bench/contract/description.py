@@ -17,7 +17,7 @@ def complaints(architecture: Architecture) -> Iterator[str]:
     yield from _options(architecture)
     yield from _weights(architecture)
     # The recipe alone, without the contract's overrides: UserError says what is wrong with it.
-    resolve(architecture.recipe, where=f"the recipe of {architecture.name}")
+    resolve(architecture.recipe, source=f"the recipe of {architecture.name}")
     digest = source_digest(architecture.name)
     if same := [n for n in ARCHITECTURES.names() if n != architecture.name and source_digest(n) == digest]:
         yield f"its source is that of {same[0]}, letter for letter: their trials could not be told apart"

@@ -12,23 +12,23 @@ from fer_bench.contract.steps import Steps, two_steps
 from fer_bench.registry.architectures import Architecture, describe
 from fer_bench.training.train import build_model
 
-SIDE = 48  # pixels of the images, whatever size the model works at inside
-TIME = 4  # frames of a sequence
-BATCH = 4
+IMAGE_SIZE = 48  # pixels of the images, whatever size the model works at inside
+NUM_FRAMES = 4  # frames of a sequence
+BATCH_SIZE = 4
 CLASSES = 7
 OTHER_CLASSES = 5  # a number of classes is the recipe's to say
 # No check downloads weights, and none depends on luck: neither freezing nor dropout.
 PLAIN = {
     "initial_weights": "random",
-    "backbone": {"trained_blocks": "all"},
+    "backbone": {"trainable_blocks": "all"},
     "crop": None,
     "dropout": 0.0,
     "precision": "float32",
-    "test_views": "1",
+    "tta": "1",
 }
 
 
-class Subject:
+class ModelUnderTest:
     """An architecture under check. Its models have random weights and are built when they are first asked for."""
 
     def __init__(self, name: str, quick: bool = False) -> None:
@@ -41,7 +41,7 @@ class Subject:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return resolve(self.architecture.recipe, PLAIN, where=f"the recipe of {self.name}")
+        return resolve(self.architecture.recipe, PLAIN, source=f"the recipe of {self.name}")
 
     @property
     def sizes(self) -> list[int]:
@@ -53,13 +53,13 @@ class Subject:
         self, size: int | None = None, classes: int = CLASSES, seed: int = 0, precision: str = "float32"
     ) -> keras.Model:
         """A new model, at the default recipe's input size where none is given."""
-        frames = (TIME,) if self.architecture.input_kind == "sequences" else ()
+        frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
         recipe = self.recipe.model_copy(update={"input_size": size or self.recipe.input_size, "precision": precision})
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
         try:
-            return build_model(self.name, recipe, (*frames, SIDE, SIDE), classes)
+            return build_model(self.name, recipe, (*frames, IMAGE_SIZE, IMAGE_SIZE), classes)
         finally:
             keras.config.set_dtype_policy(before)
 
@@ -69,27 +69,27 @@ class Subject:
         return self.build()
 
     @cached_property
-    def twin(self) -> keras.Model:
+    def same_seed_model(self) -> keras.Model:
         """Built once more with the same seed; the one to train, after its weights have been compared."""
         return self.build()
 
     @cached_property
     def steps(self) -> Steps:
         """What two steps of training do. Below 48 pixels, deep networks have nothing left to attend to."""
-        model = self.twin if self.recipe.input_size >= SIDE else self.build(SIDE)
-        return two_steps(model, self.pixels, np.arange(BATCH) % CLASSES)
+        model = self.same_seed_model if self.recipe.input_size >= IMAGE_SIZE else self.build(IMAGE_SIZE)
+        return two_steps(model, self.pixels, np.arange(BATCH_SIZE) % CLASSES)
 
     @cached_property
-    def other(self) -> keras.Model:
+    def other_seed_model(self) -> keras.Model:
         """At its smallest size, with another seed, other classes, and layers that compute in bfloat16."""
         return self.build(self.sizes[0], OTHER_CLASSES, seed=1, precision="mixed_bfloat16")
 
     @cached_property
     def pixels(self) -> np.ndarray:
         """Coarse patterns, each image its own: (batch, [time,] height, width, 1) uint8."""
-        frames = (TIME,) if self.architecture.input_kind == "sequences" else ()
-        coarse = np.random.default_rng(0).integers(0, 256, (BATCH, *frames, 6, 6, 1), dtype=np.uint8)
-        return coarse.repeat(SIDE // 6, axis=-3).repeat(SIDE // 6, axis=-2)
+        frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
+        coarse = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *frames, 6, 6, 1), dtype=np.uint8)
+        return coarse.repeat(IMAGE_SIZE // 6, axis=-3).repeat(IMAGE_SIZE // 6, axis=-2)
 
     @cached_property
     def logits(self) -> np.ndarray:

@@ -49,10 +49,10 @@ def check(name: str, only: Sequence[str] | None = None, quick: bool = False) -> 
     import keras
 
     from fer_bench.contract.checks import CHECKS, described
-    from fer_bench.contract.model_under_test import Subject
+    from fer_bench.contract.model_under_test import ModelUnderTest
 
     ARCHITECTURES.get(name)  # UserError for one that there is not
-    subject = Subject(name, quick)
+    subject = ModelUnderTest(name, quick)
     unbuilt = False
     for title, function in CHECKS.items():
         if only is not None and title not in only:

@@ -117,7 +117,7 @@ def _trial(asked: Request, fold: int, backend: str) -> Trial:
         protocol=asked.protocol,
         fold=fold,
         recipe_name=EXTERNAL,
-        recipe={EXTERNAL: asked.preprocessing.model_dump(mode="json"), "test_views": "1"},
+        recipe={EXTERNAL: asked.preprocessing.model_dump(mode="json"), "tta": "1"},
         initial_weights="unknown",
         seed=0,
         backend=backend,

@@ -52,7 +52,7 @@ class Subject:
 
     @property
     def views(self) -> str:
-        return self.trial.recipe["test_views"] if self.trial else "1"
+        return self.trial.recipe["tta"] if self.trial else "1"
 
     @property
     def crop(self) -> int | None:
@@ -175,7 +175,7 @@ def measure(
         samples=len(chosen),
         test=len(subject.test),
         seed=SEED,
-        test_views=subject.views,
+        tta=subject.views,
         versions=versions(),
     )
 

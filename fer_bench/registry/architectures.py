@@ -26,7 +26,7 @@ from fer_bench.registry.registry import Entry, Registry
 from fer_bench.registry.source_digest import digest
 
 ENTRY_POINTS = "fer_bench.architectures"  # the group by which an installed package names its files
-FOLDER = Path(__file__).resolve().parents[2] / "architectures"
+ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Architecture:
 
 ARCHITECTURES = Registry("architecture")
 register_architecture = ARCHITECTURES.register
-ARCHITECTURES.scan(FOLDER, package="architectures")
-ARCHITECTURES.add_later(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINTS))
+ARCHITECTURES.scan(ARCHITECTURES_DIR, package="architectures")
+ARCHITECTURES.add_lazy_loader(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINTS))
 
 
 def describe(name: str) -> Architecture:
     """The description of a registered architecture; UserError for an unknown name or a keyword that none has."""
-    return _described(ARCHITECTURES.get(name))
+    return _from_entry(ARCHITECTURES.get(name))
 
 
-def _described(entry: Entry) -> Architecture:
+def _from_entry(entry: Entry) -> Architecture:
     try:
         return Architecture(name=entry.name, summary=entry.summary, **entry.options)
     except TypeError as error:

@@ -53,35 +53,35 @@ class Registry:
         self.decorator_name = f"register_{kind}"
         self._entries: dict[str, Entry] = {}
         self._functions: dict[str, Callable] = {}
-        self._more: list[Callable[[], None]] = []
+        self._pending_loaders: list[Callable[[], None]] = []
 
-    def add_later(self, add: Callable[[], None]) -> None:
+    def add_lazy_loader(self, add: Callable[[], None]) -> None:
         """Call `add` when entries are first asked for: for what takes time to find."""
-        self._more.append(add)
+        self._pending_loaders.append(add)
 
-    def _complete(self) -> None:
-        while self._more:
-            self._more.pop()()
+    def _load_pending(self) -> None:
+        while self._pending_loaders:
+            self._pending_loaders.pop()()
 
     def __iter__(self) -> Iterator[Entry]:
-        self._complete()
+        self._load_pending()
         return iter(sorted(self._entries.values(), key=lambda e: e.name))
 
     def __contains__(self, name: object) -> bool:
-        self._complete()
+        self._load_pending()
         return name in self._entries
 
     def names(self) -> list[str]:
-        self._complete()
+        self._load_pending()
         return sorted(self._entries)
 
     def get(self, name: str) -> Entry:
         """The entry of that name; UserError with the nearest names where there is none."""
-        self._complete()
+        self._load_pending()
         try:
             return self._entries[name]
         except KeyError:
-            raise UserError(self._unknown(name)) from None
+            raise UserError(self._unknown_name(name)) from None
 
     def match(self, pattern: str) -> list[str]:
         """The names that a name, a shell pattern such as `vgg*`, or `all` stands for, in order."""
@@ -89,7 +89,7 @@ class Registry:
             return self.names()
         names = fnmatch.filter(self.names(), pattern)
         if not names:
-            raise UserError(self._unknown(pattern))
+            raise UserError(self._unknown_name(pattern))
         return names
 
     def function(self, name: str) -> Callable:
@@ -154,7 +154,7 @@ class Registry:
             if not isinstance(node, ast.FunctionDef):
                 continue
             for call in node.decorator_list:
-                if not (isinstance(call, ast.Call) and _callee(call) == self.decorator_name):
+                if not (isinstance(call, ast.Call) and _decorator_name(call) == self.decorator_name):
                     continue
                 try:
                     (name,) = [ast.literal_eval(a) for a in call.args]
@@ -178,7 +178,7 @@ class Registry:
             )
         self._entries[entry.name] = entry
 
-    def _unknown(self, name: str) -> str:
+    def _unknown_name(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.names()) or 'none'}."
         return f"Unknown {self.kind} '{name}': {hint}"
@@ -209,7 +209,7 @@ def _import(entry: Entry) -> None:
     spec.loader.exec_module(module)
 
 
-def _callee(call: ast.Call) -> str:
+def _decorator_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 

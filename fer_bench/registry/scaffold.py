@@ -7,7 +7,7 @@ import keyword
 from pathlib import Path
 
 from fer_bench.core.errors import UserError, write_error
-from fer_bench.registry.architectures import ARCHITECTURES, FOLDER
+from fer_bench.registry.architectures import ARCHITECTURES, ARCHITECTURES_DIR
 
 TEMPLATE = '''"""NAME: one function, from raw pixels to logits. CONTRIBUTING.md says what else its decorator takes."""
 
@@ -44,7 +44,7 @@ def write_architecture(name: str, folder: Path) -> Path:
     UserError for a name that cannot be a function's, that is taken or that means something else, for a folder that is
     not there and for a file that is.
     """
-    _refuse(name)
+    _validate_name(name)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: make it first, or name another with --folder.")
     file = folder / f"{name}.py"
@@ -60,7 +60,7 @@ def write_architecture(name: str, folder: Path) -> Path:
 
 def next_steps(name: str, file: Path) -> str:
     """What to do with a new file."""
-    outside = "" if file.resolve().parent == FOLDER else f" --extra-architectures {file}"
+    outside = "" if file.resolve().parent == ARCHITECTURES_DIR else f" --extra-architectures {file}"
     commands = [
         (f"check {name}{outside}", "holds it against the contract; it passes as it stands"),
         (f"train --model {name} --dataset synthetic --epochs 3{outside}", "a minute on drawn faces"),
@@ -71,16 +71,16 @@ def next_steps(name: str, file: Path) -> str:
     return "\n".join(lines)
 
 
-def _refuse(name: str) -> None:
+def _validate_name(name: str) -> None:
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         raise UserError(f"'{name}' cannot be the name of a function: use letters, digits and _, such as my_net.")
     if name in ARCHITECTURES:
         raise UserError(f"The architecture '{name}' is there already: {ARCHITECTURES.get(name).file}.")
-    if name == "all" or name in _names_of_the_template():
+    if name == "all" or name in _template_names():
         raise UserError(f"'{name}' means something else here: choose another name.")
 
 
-def _names_of_the_template() -> set[str]:
+def _template_names() -> set[str]:
     nodes = list(ast.walk(ast.parse(TEMPLATE)))
     imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
     return (

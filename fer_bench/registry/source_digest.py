@@ -16,23 +16,23 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-SHARED = Path(__file__).resolve().parents[2] / "architectures"  # what a file outside may import from
+ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"  # what a file outside may import from
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _SHOW_EMPTY = {"show_empty": True} if sys.version_info >= (3, 13) else {}
 
-_Place = tuple[Path, str]  # a top-level name of a file
+_Symbol = tuple[Path, str]  # a top-level name of a file
 
 
 def digest(file: Path, function: str) -> str:
     """SHA-256 of the normalised source reachable from a function of a file: 64 hexadecimal digits."""
-    seen: dict[_Place, str] = {}
+    seen: dict[_Symbol, str] = {}
     waiting = [(file, function)]
     while waiting:
         place = waiting.pop()
         if place in seen:
             continue
-        code, referenced = _definition(*place)
+        code, referenced = _resolve(*place)
         seen[place] = code
         waiting.extend(referenced)
     text = "\n".join(sorted(f"{path.name}:{name}\n{code}" for (path, name), code in seen.items()))
@@ -44,17 +44,17 @@ class _File:
     """What the top level of a file holds: statements by the name they give, and imports from other files of ours."""
 
     definitions: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
-    imported: dict[str, _Place] = field(default_factory=dict)
+    imported: dict[str, _Symbol] = field(default_factory=dict)
     modules: dict[str, Path] = field(default_factory=dict)  # "layers" → the file of `from architectures import layers`
     stars: list[Path] = field(default_factory=list)  # files of `from … import *`
 
 
-def _definition(file: Path, name: str) -> tuple[str, list[_Place]]:
+def _resolve(file: Path, name: str) -> tuple[str, list[_Symbol]]:
     """The normalised code of a top-level name, and the top-level names that it refers to."""
-    names = _names(file)
+    names = _parse_file(file)
     if name not in names.definitions:  # passed on from another file, or not ours
         return "", [names.imported[name]] if name in names.imported else [(star, name) for star in names.stars]
-    referenced: list[_Place] = []
+    referenced: list[_Symbol] = []
     for node in (n for statement in names.definitions[name] for n in ast.walk(statement)):
         if isinstance(node, ast.Name) and node.id != name:
             if node.id in names.definitions:
@@ -69,11 +69,11 @@ def _definition(file: Path, name: str) -> tuple[str, list[_Place]]:
 
 
 @cache
-def _names(file: Path) -> _File:
+def _parse_file(file: Path) -> _File:
     names = _File()
-    tree = _normalised(ast.parse(file.read_text(encoding="utf-8")))
+    tree = _normalize(ast.parse(file.read_text(encoding="utf-8")))
     for statement in tree.body:
-        for name in _given(statement):
+        for name in _assigned_names(statement):
             names.definitions[name].append(statement)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -92,18 +92,18 @@ def _add_from(node: ast.ImportFrom, file: Path, names: _File) -> None:
             names.stars.append(path)
         elif path:
             names.imported[alias.asname or alias.name] = (path, alias.name)
-        elif node.module in (None, SHARED.name) and (module := _file_of(f"{SHARED.name}.{alias.name}", file)):
+        elif node.module in (None, ARCHITECTURES_DIR.name) and (module := _file_of(f"{ARCHITECTURES_DIR.name}.{alias.name}", file)):
             names.modules[alias.asname or alias.name] = module
 
 
 def _file_of(module: str, file: Path) -> Path | None:
     """The file of a module that one of our files imports; None for those of libraries."""
     package, _, last = module.rpartition(".")
-    folders = [SHARED, file.parent] if package == SHARED.name else [file.parent]
+    folders = [ARCHITECTURES_DIR, file.parent] if package == ARCHITECTURES_DIR.name else [file.parent]
     return next((path for folder in folders if (path := folder / f"{last}.py").is_file()), None)
 
 
-def _given(statement: ast.stmt) -> set[str]:
+def _assigned_names(statement: ast.stmt) -> set[str]:
     """The names that a top-level statement defines or changes, those within an `if` or a `try` too."""
     if isinstance(statement, _DEFINITIONS):
         return {statement.name}
@@ -115,7 +115,7 @@ def _given(statement: ast.stmt) -> set[str]:
     return stored | {n.name for n in nodes if isinstance(n, _DEFINITIONS)}
 
 
-def _normalised(tree: ast.Module) -> ast.Module:
+def _normalize(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, _DEFINITIONS):
             if ast.get_docstring(node) is not None:

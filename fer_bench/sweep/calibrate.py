@@ -57,8 +57,8 @@ def short(planned: PlannedTrial) -> PlannedTrial:
     """A trial like another, of a few steps."""
     batch = planned.trial.recipe["batch_size"]
     recipe = planned.trial.recipe | {"epochs": 1, "patience": None}
-    if isinstance(recipe["backbone"]["trained_blocks"], list):  # stages need their epochs
-        recipe["backbone"] = recipe["backbone"] | {"trained_blocks": "all"}
+    if isinstance(recipe["backbone"]["trainable_blocks"], list):  # stages need their epochs
+        recipe["backbone"] = recipe["backbone"] | {"trainable_blocks": "all"}
     fold = replace(
         planned.fold,
         training=planned.fold.training[: STEPS * batch],

@@ -64,7 +64,7 @@ class Estimator:
             if reference is None:
                 return None
             speed = reference * self._scale * (48 / recipe["input_size"]) ** 2 / _relative_cost(recipe)
-        fold, views = planned.fold, VIEWS[recipe["test_views"]]
+        fold, views = planned.fold, VIEWS[recipe["tta"]]
         images = len(fold.training) + len(fold.validation) / VALIDATION_SPEED
         tested = views * len(fold.test) + (views > 1) * views * len(fold.validation)
         return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / VALIDATION_SPEED / speed
@@ -72,7 +72,7 @@ class Estimator:
 
 def speed_key(architecture: str, recipe: dict) -> tuple:
     """What decides the speed of a trial, but for the machine and the batch size."""
-    trained = json.dumps(recipe.get("backbone", {}).get("trained_blocks", "all"))  # absent in older records
+    trained = json.dumps(recipe.get("backbone", {}).get("trainable_blocks", "all"))  # absent in older records
     return architecture, recipe["input_size"], recipe["precision"], trained
 
 
@@ -83,7 +83,7 @@ def _relative_cost(recipe: dict) -> float:
     """
     stages = Recipe.model_validate(recipe).backbone.stages(recipe["epochs"])
     starts = [*stages, recipe["epochs"] + 1]
-    views = recipe["backbone"].get("cached_views") or recipe["epochs"]
+    views = recipe["backbone"].get("cached_augmentations") or recipe["epochs"]
     total = 0.0
     for n, blocks in enumerate(stages.values()):
         epochs = starts[n + 1] - starts[n]

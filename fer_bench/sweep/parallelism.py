@@ -77,7 +77,7 @@ def _worth_measuring(missing: Iterable[PlannedTrial], estimator: Estimator) -> l
     """One trial of each kind of which there are several, and which take long enough."""
     kinds: dict[str, list[PlannedTrial]] = defaultdict(list)
     for planned in missing:
-        if not isinstance(planned.trial.recipe["backbone"]["trained_blocks"], list):  # stages need their epochs
+        if not isinstance(planned.trial.recipe["backbone"]["trainable_blocks"], list):  # stages need their epochs
             kinds[_key(planned)].append(planned)
     return [
         same[0]

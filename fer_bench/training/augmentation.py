@@ -69,9 +69,9 @@ def relit(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generat
 
 def erased(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
     """Images (batch, time, height, width) uint8, some with a rectangle of noise; Zhong et al., AAAI 2020."""
-    if not augmentation.erasing:
+    if not augmentation.random_erasing:
         return images
-    chosen = np.flatnonzero(rng.random(len(images)) < augmentation.erasing)
+    chosen = np.flatnonzero(rng.random(len(images)) < augmentation.random_erasing)
     size = np.array(images.shape[2:])
     area = rng.uniform(*ERASED_AREA, len(chosen)) * size.prod()
     aspect = np.exp(rng.uniform(-1, 1, len(chosen)) * np.log(ERASED_ASPECT))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from fer_bench.config.canonical import cached_views
+from fer_bench.config.canonical import num_cached_augmentations
 from fer_bench.config.recipe import Recipe
 from fer_bench.training.augmentation import augmented
 from fer_bench.training.batches import PREDICTION_BATCH, Batch, ahead, cut_views, padded_batches, samples_of_steps
@@ -71,7 +71,7 @@ def make_cache(model: keras.Model, images: np.ndarray, validation_images: np.nda
 
     None where the recipe asks for none, the model cannot be cut, or not even one view fits into MOST_CACHED.
     """
-    views = cached_views(recipe)
+    views = num_cached_augmentations(recipe)
     parts = cut(model) if views else None
     if parts is None:
         return None

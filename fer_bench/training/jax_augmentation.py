@@ -78,7 +78,7 @@ def relit(images: jax.Array, augmentation: Augmentation, key: jax.Array) -> jax.
 
 def erased(images: jax.Array, augmentation: Augmentation, key: jax.Array) -> jax.Array:
     """Images (batch, time, height, width) uint8, some with a rectangle of noise; Zhong et al., AAAI 2020."""
-    if not augmentation.erasing:
+    if not augmentation.random_erasing:
         return images
     count, _, *size = images.shape
     choosing, sizing, shaping, placing, filling = jax.random.split(key, 5)
@@ -87,7 +87,7 @@ def erased(images: jax.Array, augmentation: Augmentation, key: jax.Array) -> jax
     sides = jnp.sqrt(jnp.stack([area * aspect, area / aspect], 1))
     sides = jnp.clip(jnp.rint(sides), 1, jnp.array(size)).astype(int)
     corners = jax.random.randint(placing, (count, 2), 0, jnp.array(size) - sides + 1)
-    chosen = jax.random.bernoulli(choosing, augmentation.erasing, (count, 1, 1))
+    chosen = jax.random.bernoulli(choosing, augmentation.random_erasing, (count, 1, 1))
     noise = jax.random.bits(filling, (count, 1, *size), jnp.uint8)
     return jnp.where((chosen & _box(size, corners, corners + sides))[:, None], noise, images)
 

@@ -199,8 +199,8 @@ class _Run(Course):
             return self.diverged
         probabilities = self.probabilities
         assert probabilities is not None
-        if self.recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
-            probabilities = predict(model, images, self.recipe.test_views, self.recipe.crop).probabilities
+        if self.recipe.tta != "1":  # as the test will be predicted; no epoch's time, as the test's is none
+            probabilities = predict(model, images, self.recipe.tta, self.recipe.crop).probabilities
         rate = seen / float(np.median([epoch.train_seconds for epoch in self.history]))
         return Fitted(self.history, self.best_epoch, probabilities, compile_seconds, rate)
 

@@ -59,13 +59,13 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> No
     )
 
 
-def begin_stage(model: keras.Model, recipe: Recipe, trained_blocks: Blocks, accumulate: int = 1) -> None:
+def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, accumulate: int = 1) -> None:
     """Freeze all but the last blocks of the backbone and compile anew.
 
     The optimizer's moments and moving averages start anew with the stage; the learning-rate schedule goes on.
     """
     if recipe.backbone.freezes:  # what is traced changes from stage to stage
-        train_blocks(model, trained_blocks)
+        train_blocks(model, trainable_blocks)
         compile_model(model, recipe, accumulate)
     elif not compiled_model_cache.begun_again(model):
         compile_model(model, recipe, accumulate)
@@ -181,8 +181,8 @@ def fit(
     assert run.probabilities is not None
     model.set_weights(run.weights)
     probabilities = run.probabilities
-    if recipe.test_views != "1":  # as the test will be predicted; no epoch's time, as the test's is none
-        probabilities = predict(model, validation_images, recipe.test_views, recipe.crop).probabilities
+    if recipe.tta != "1":  # as the test will be predicted; no epoch's time, as the test's is none
+        probabilities = predict(model, validation_images, recipe.tta, recipe.crop).probabilities
     rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_a_step(steps)))
     return Fitted(run.history, run.best_epoch, probabilities, run.compile_seconds, rate)
 

@@ -27,11 +27,11 @@ def _decay(schedule: Schedule, progress: float, epochs_done: int, accuracies: Se
     """Part of the peak. `progress`: part of what follows the warm-up that is done, below 0 before."""
     if schedule.name == "cosine":
         progress = max(0.0, progress)
-        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * progress)) / 2
+        return schedule.final_lr_ratio + (1 - schedule.final_lr_ratio) * (1 + math.cos(math.pi * progress)) / 2
     if schedule.name == "step":
         return schedule.factor ** (max(0, epochs_done - schedule.start) // schedule.every)
     if schedule.name == "plateau":
-        return max(schedule.final, schedule.factor ** drops(accuracies, schedule.patience))
+        return max(schedule.final_lr_ratio, schedule.factor ** drops(accuracies, schedule.patience))
     return 1.0
 
 

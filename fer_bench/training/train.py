@@ -1,4 +1,4 @@
-"""A trial, from its specification to its predictions and costs."""
+"""Train one trial: from its specification to its predictions and costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,44 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import Subset
-from fer_bench.protocols.fold import Fold
 from fer_bench.protocols.stratified import groups_of
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training import compiled_model_cache, devices, loop, machine
 from fer_bench.training.batches import PREDICTION_BATCH
-from fer_bench.training.callback import TrainingCallback
+from fer_bench.training.callback import Callback
 from fer_bench.training.checkpoint import Checkpoint
 from fer_bench.training.cost import costs_of_use
 from fer_bench.training.history import Diverged
+from fer_bench.training.planned_trial import PlannedTrial
 from fer_bench.training.predict import predict
 
-BOLD = re.compile(r"\x1b\[[0-9;]*m")  # in what Keras raises
-MOST_ON_DEVICE = 2**31  # bytes of images that the loop on the device holds; beyond, they are streamed to it
+ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # Keras writes its messages in bold
+MAX_BYTES_ON_DEVICE = 2**31  # of images that the loop on the device holds; more images are streamed
+MAX_REASON_LENGTH = 2000
 
 
 def build_model(
     architecture: str, recipe: Recipe, image_shape: tuple[int, ...], classes: int, weights_file: Path | None = None
 ) -> keras.Model:
-    """A registered architecture as a model from raw pixels (batch, *image_shape, 1) to logits (batch, classes).
+    """Build the model of a registered architecture, from raw pixels to logits.
 
-    `image_shape` is ([time,] height, width); the recipe's crop replaces height and width. UserError where the
-    architecture does not return float32 logits of that shape, or the crop is greater than the image.
+    Args:
+        architecture: Name in the registry.
+        recipe: The resolved recipe; its crop replaces height and width.
+        image_shape: ([time,] height, width) in pixels.
+        classes: Number of classes.
+        weights_file: Initial weights of the backbone.
+
+    Returns:
+        A model from (batch, *image_shape, 1) to float32 logits (batch, classes).
+
+    Raises:
+        UserError: The architecture returns something else, or the crop is larger than the images.
     """
     if recipe.crop and recipe.crop > min(image_shape[-2:]):
-        raise UserError(f"A crop of {recipe.crop} is greater than the images of {image_shape[-2]}×{image_shape[-1]}.")
+        size = f"{image_shape[-2]}×{image_shape[-1]}"
+        raise UserError(f"The crop of {recipe.crop} pixels is larger than the images, {size}.")
     side = (recipe.crop, recipe.crop) if recipe.crop else image_shape[-2:]
     inputs = keras.Input((*image_shape[:-2], *side, 1), name="pixels")
     build = BuildRecipe(**recipe.model_dump(), classes=classes, weights_file=weights_file)
@@ -65,75 +78,74 @@ def build_model(
     return model
 
 
-def run_trial(
-    trial: Trial,
-    dataset: Dataset,
-    fold: Fold,
-    weights_file: Path | None,
-    watcher: TrainingCallback,
-    model_file: Path | None = None,
-    checkpoints: Path | None = None,
-    accumulate: int = 1,
-) -> tuple[Record, dict[str, Predictions]]:
-    """Train and predict one trial. A trial that fails or diverges returns a record that says so, without predictions.
+def run_trial(planned: PlannedTrial, callback: Callback) -> tuple[Record, dict[str, Predictions]]:
+    """Train one trial and predict its validation and test samples.
 
-    The trained model of one that finishes is saved as `model_file`, where that is named; one that cannot be saved is a
-    warning. KeyboardInterrupt passes through: a trial that the user abandons leaves no record, but a checkpoint in the
-    folder `checkpoints`, from which it goes on with the same result. `accumulate`: see `loop.fit`.
+    A trial that fails or diverges returns a record with the reason and no predictions. KeyboardInterrupt passes
+    through and leaves no record; the next run resumes from the checkpoint in `planned.checkpoint_dir` and gives the
+    same result. A trained model that cannot be saved is a warning.
+
+    Args:
+        planned: The trial, its data and its files.
+        callback: Receives `on_step_end` and `on_epoch_end`.
+
+    Returns:
+        The record, and the predictions by split: "validation" and "test".
     """
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    trial, fold = planned.trial, planned.fold
+    history: list[Epoch] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        history.append(epoch)
+        callback.on_epoch_end(planned, epoch)
+
     known: dict[str, Any] = {
         "trial": trial,
-        "started": started,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine.describe_machine(trial.backend),
-        "classes": list(dataset.classes),
-        "samples": {part: len(getattr(fold, part)) for part in ("training", "validation", "test")},
-        "split_notes": [*fold.notes, *([f"batches in {accumulate} parts"] if accumulate > 1 else [])],
+        "classes": list(planned.dataset.classes),
+        "samples": fold.sizes,
+        "split_notes": [*fold.notes, *_accumulation_note(planned.accumulate)],
     }
-    checkpoint = Checkpoint(checkpoints, _identity(trial, known["machine"], accumulate)) if checkpoints else None
-    watched = _Watched(watcher, int(trial.recipe["epochs"]))
     try:
         with _keras_state(trial):
-            measured, predictions = _train_and_predict(
-                trial, dataset, fold, weights_file, watched, model_file, checkpoint, accumulate
-            )
+            checkpoint = _checkpoint(planned, known["machine"])
+            on_step = partial(callback.on_step_end, planned)
+            results, predictions = _train_and_predict(planned, on_step, on_epoch, checkpoint)
     except Diverged as error:
-        return Record(**known, status="diverged", reason=str(error), history=watched.history), {}
+        return Record(**known, status="diverged", reason=str(error), history=history), {}
     except Exception as error:
         compiled_model_cache.forget()  # its functions may be half made
         logging.getLogger(__name__).exception("%s failed:", trial)
-        reason = f"{type(error).__name__}: {BOLD.sub('', str(error)).strip()}"
-        return Record(**known, status="failed", reason=reason[:2000], history=watched.history), {}
+        reason = f"{type(error).__name__}: {ANSI_STYLE.sub('', str(error)).strip()}"
+        return Record(**known, status="failed", reason=reason[:MAX_REASON_LENGTH], history=history), {}
     except KeyboardInterrupt:
         compiled_model_cache.forget()
         raise
-    return Record(**known, status="finished", **measured), predictions
+    return Record(**known, status="finished", **results), predictions
 
 
 def _train_and_predict(
-    trial: Trial,
-    dataset: Dataset,
-    fold: Fold,
-    weights_file: Path | None,
-    watched: _Watched,
-    model_file: Path | None,
+    planned: PlannedTrial,
+    on_step: Callable[[int, int, float], None],
+    on_epoch: Callable[[Epoch], None],
     checkpoint: Checkpoint | None,
-    accumulate: int,
-) -> tuple[dict, dict[str, Predictions]]:
+) -> tuple[dict[str, Any], dict[str, Predictions]]:
+    trial, dataset, fold, accumulate = planned.trial, planned.dataset, planned.fold, planned.accumulate
     recipe = Recipe.model_validate(trial.recipe)
     if reason := machine.precision_unsupported(recipe.precision, trial.backend):
         raise UserError(reason)
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
-    traced = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
+    graph = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
     model = compiled_model_cache.prepared(
-        None if recipe.backbone.freezes else traced,  # each stage of unfreezing is traced anew
-        lambda: build_model(trial.architecture, recipe, shape, classes, weights_file),
+        None if recipe.backbone.freezes else graph,  # each stage of unfreezing is traced anew
+        lambda: build_model(trial.architecture, recipe, shape, classes, planned.weights_file),
     )
     build_seconds = time.perf_counter() - began
 
     # The loop on the device takes whole batches.
-    fitted = (loop.fit if accumulate > 1 else _loop(recipe, dataset))(
+    fitted = (loop.fit if accumulate > 1 else _training_loop(recipe, dataset))(
         model,
         Subset(dataset.images, fold.training),
         dataset.labels[fold.training],
@@ -142,13 +154,13 @@ def _train_and_predict(
         recipe,
         trial.seed,
         soft_labels=None if dataset.soft_labels is None else dataset.soft_labels[fold.training],
-        on_step=watched.step,
-        on_epoch=watched.epoch,
+        on_step=on_step,
+        on_epoch=on_epoch,
         checkpoint=checkpoint,
         **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
-    # Only here, after every choice has been made, are the test images opened.
-    tested = predict(model, Subset(dataset.images, fold.test), recipe.test_views, recipe.crop)
+    # The test images are opened here only, after every choice has been made.
+    tested = predict(model, Subset(dataset.images, fold.test), recipe.tta, recipe.crop)
 
     costs = Costs(
         build_seconds=build_seconds,
@@ -159,32 +171,39 @@ def _train_and_predict(
         predict_images_per_second=tested.images_per_second,
         peak_memory_bytes=machine.peak_memory_bytes(),
         predict_batch_size=min(PREDICTION_BATCH, len(fold.test)),
-        **costs_of_use(model, model_file),  # the last: what they take themselves is in no other cost
+        **costs_of_use(model, planned.model_file),  # measured last, so that no other cost contains it
     )
-    measured = {
-        "parameters": model.count_params(),
+    results = {
+        "num_parameters": model.count_params(),
         "best_epoch": fitted.best_epoch,
         "history": fitted.history,
         "costs": costs,
     }
     predictions = {
         "validation": _predictions(dataset, fold.validation, fitted.validation_probabilities),
-        "test": replace(_predictions(dataset, fold.test, tested.probabilities), clean=fold.no_duplicate),
+        "test": replace(_predictions(dataset, fold.test, tested.probabilities), no_duplicate=fold.no_duplicate),
     }
-    return measured, predictions
+    return results, predictions
 
 
-def _identity(trial: Trial, machine: dict[str, Any], accumulate: int) -> str:
-    """What must be equal for a checkpoint to be gone on from: of other libraries the rest would not be the same."""
-    return json.dumps([trial.key, accumulate, machine["versions"], machine["processor"], machine["accelerator"]])
+def _accumulation_note(accumulate: int) -> list[str]:
+    return [f"batches in {accumulate} parts"] if accumulate > 1 else []
 
 
-def _loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
-    """What trains: the loop on the device where JAX has one, and the images fit and need no imgaug.
+def _checkpoint(planned: PlannedTrial, machine: dict[str, Any]) -> Checkpoint | None:
+    """The checkpoint that a trial resumes from; other library versions would not give the same result."""
+    if planned.checkpoint_dir is None:
+        return None
+    versions = [machine["versions"], machine["processor"], machine["accelerator"]]
+    return Checkpoint(planned.checkpoint_dir, json.dumps([planned.key, planned.accumulate, *versions]))
+
+
+def _training_loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
+    """Return the loop on the device if JAX has an accelerator and the images fit and need no imgaug.
 
     On CPUs XLA runs convolutions inside a compiled loop far slower than outside: `cnn_small` more than forty times.
     """
-    fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MOST_ON_DEVICE
+    fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MAX_BYTES_ON_DEVICE
     if keras.backend.backend() == "jax" and fits and devices.sharing() == 1:
         from fer_bench.training import jax_backend, jax_loop
 
@@ -203,24 +222,9 @@ def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarra
     )
 
 
-class _Watched:
-    """Passes the events on, and keeps the history for the record of a trial that does not finish."""
-
-    def __init__(self, watcher: TrainingCallback, epochs: int) -> None:
-        self.history: list[Epoch] = []
-        self._watcher, self._epochs = watcher, epochs
-
-    def on_step_end(self, step: int, steps: int, loss: float) -> None:
-        self._watcher.on_step_end(step, steps, loss)
-
-    def on_epoch_end(self, epoch: Epoch) -> None:
-        self.history.append(epoch)
-        self._watcher.on_epoch_end(epoch, self._epochs)
-
-
 @contextmanager
 def _keras_state(trial: Trial) -> Iterator[None]:
-    """Seed and precision of a trial; afterwards the precision of before, and no graph left in memory."""
+    """Set the seed and the precision of a trial; at the end restore the precision and free the graph."""
     precision = keras.config.dtype_policy()
     machine.reset_peak_memory()
     _make_deterministic()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fer_bench.cli.dataset_view import print_holdings
+from fer_bench.cli.dataset_view import print_datasets
 from fer_bench.datasets import DataConfig
 
 sys.path.insert(0, str(Path(__file__).parent / "datasets"))
@@ -22,7 +22,7 @@ def places(tmp_path):
 
 def shown(places, *names) -> tuple[int, str]:
     console = Console(file=io.StringIO(), width=80)
-    failed = print_holdings(places, console, names)
+    failed = print_datasets(places, console, names)
     return failed, console.file.getvalue()
 
 

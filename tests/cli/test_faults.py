@@ -326,7 +326,7 @@ def test_it_is_told_twice_to_stop(runs):
             os.kill(process, signal.SIGCONT)
     wait_until(lambda: all(map(gone, theirs)), 30)
     sweep.communicate()
-    assert not list((runs.results / "records").glob("[!.]*")) or records.load(runs.results).left_out == []
+    assert not list((runs.results / "records").glob("[!.]*")) or records.load(runs.results).skipped == []
 
 
 def test_two_sweeps_share_a_folder(runs, undisturbed):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fer_bench.cli.list_view import parameters, print_cards, print_listing
+from fer_bench.cli.list_view import format_parameters, print_details, print_listing
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
 from fer_bench.registry.architectures import ARCHITECTURES
@@ -76,7 +76,7 @@ def test_a_narrow_terminal_keeps_names_whole():
 
 
 def test_a_card_says_all_that_is_known():
-    text = "\n".join(shown(print_cards, ["listed"], width=200))
+    text = "\n".join(shown(print_details, ["listed"], width=200))
     for part in (
         "Listed in one line.\n\nMore about [it].",
         "made up",
@@ -92,23 +92,23 @@ def test_a_card_says_all_that_is_known():
 
 
 def test_a_card_says_what_others_report_and_how_it_came_about():
-    lines = shown(print_cards, ["vgg_fer"], width=200)
+    lines = shown(print_details, ["vgg_fer"], width=200)
     (line,) = [line for line in lines if line.strip().startswith("reported")]
     assert "73.28 % accuracy on fer2013 (PublicTest as test): selected on PrivateTest, measured on PublicTest" in line
     assert "Khaireddin & Chen" in line
-    assert not [line for line in shown(print_cards, ["bare"]) if "reported" in line]
+    assert not [line for line in shown(print_details, ["bare"]) if "reported" in line]
 
 
 def test_cards_by_pattern_and_of_what_says_little():
-    text = "\n".join(shown(print_cards, ["vgg1*", "bare", "vgg16"]))
+    text = "\n".join(shown(print_details, ["vgg1*", "bare", "vgg16"]))
     assert text.count("VGG16 without") == 1 and "VGG19 without" in text
     assert "Not described." in text and "the base recipe" in text
     with pytest.raises(UserError, match="did you mean listed"):
-        shown(print_cards, ["lised"])
+        shown(print_details, ["lised"])
 
 
 @pytest.mark.parametrize(
     ("count", "said"), [(None, "?"), (58_423, "58,423"), (208_871, "0.21 M"), (40_384_519, "40.38 M")]
 )
 def test_parameters(count, said):
-    assert parameters(count) == said
+    assert format_parameters(count) == said

@@ -2,7 +2,7 @@
 
 import io
 
-from fer_bench.cli.progress import ERASE, Bar
+from fer_bench.cli.progress import ERASE, ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -12,7 +12,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_sees_how_far_it_is_and_at_last_nothing(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
-    bar = Bar()
+    bar = ProgressBar()
     bar("reading fer2013.csv", 43, 100)
     assert "reading fer2013.csv" in terminal.getvalue() and "43%" in terminal.getvalue()
     bar("reading fer2013.csv", 44, 100)  # too soon to be drawn again
@@ -23,5 +23,5 @@ def test_a_terminal_sees_how_far_it_is_and_at_last_nothing(monkeypatch):
 
 def test_a_log_sees_nothing(monkeypatch):
     monkeypatch.setattr("sys.stderr", log := io.StringIO())
-    Bar()("reading", 1, 2)
+    ProgressBar()("reading", 1, 2)
     assert log.getvalue() == ""

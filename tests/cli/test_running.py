@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli import cli
-from fer_bench.cli.options import seconds
+from fer_bench.cli.options import parse_duration
 from fer_bench.core.errors import UserError
 
 
@@ -14,13 +14,13 @@ from fer_bench.core.errors import UserError
     [("90", 90), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("0", None), (None, None)],
 )
 def test_durations_are_read_as_people_write_them(text, expected):
-    assert seconds(None, None, text) == expected
+    assert parse_duration(None, None, text) == expected
 
 
 @pytest.mark.parametrize("text", ["", " ", "soon", "-5m", "2 days", "1:30", "h", "1h30"])
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(click.BadParameter, match="is no duration such as 90s, 30m, 2h or 1h30m"):
-        seconds(None, None, text)
+        parse_duration(None, None, text)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from fer_bench.cli.options import recipe_overrides
     [
         (["optimizer.learning_rate=3e-4"], {"optimizer.learning_rate": 3e-4}),
         (["loss=focal", "soft_labels=true"], {"loss": "focal", "soft_labels": True}),
-        (["crop=null", "test_views=1"], {"crop": None, "test_views": 1}),
+        (["crop=null", "tta=1"], {"crop": None, "tta": 1}),
         (["augmentation=imgaug:light"], {"augmentation": "imgaug:light"}),
-        (["backbone.trained_blocks=[[0,0],[0.5,all]]"], {"backbone.trained_blocks": [[0, 0], [0.5, "all"]]}),
+        (["backbone.trainable_blocks=[[0,0],[0.5,all]]"], {"backbone.trainable_blocks": [[0, 0], [0.5, "all"]]}),
         (["epochs=3", "epochs=4"], {"epochs": 4}),
         (["epochs = 3"], {"epochs": 3}),
     ],

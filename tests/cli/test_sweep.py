@@ -187,7 +187,7 @@ BAD = {
     "set to no YAML": (["--models", "cli_tiny", "--set", "epochs=[3"], "no valid YAML value"),
     "set of no field": (["--models", "cli_tiny", "--set", "epoch=3"], "unknown key 'epoch'. Did you mean 'epochs'?"),
     "set to no value": (["--models", "cli_tiny", "--set", "loss=fokal"], "loss should be"),
-    "ten-crop without crop": (["--models", "cli_tiny", "--set", "test_views=ten-crop"], "needs a crop"),
+    "ten-crop without crop": (["--models", "cli_tiny", "--set", "tta=ten-crop"], "needs a crop"),
     "nothing to report": (["report", "--results-dir", "empty"], "empty"),
     "nothing trained": (["evaluate", "--model", "vgg16", "--results-dir", "empty"], "empty"),
     "cut csv": (["--models", "cli_tiny", "--data-dir", "cut"], "line 3"),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fer_bench.config.combinations import recipes_of
+from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
@@ -58,7 +58,7 @@ def test_every_possible_pair_of_model_and_recipe_is_a_trial(made, wanting):
 def test_a_model_that_was_named_is_not_left_out_even_if_a_pattern_names_it_too(made, wanting):
     with pytest.raises(UserError, match="'tiny' cannot be trained with the recipe 'frozen'"):
         planned_for(wanting, models=["tiny*", "wanting", "tiny"], recipes=["frozen"])
-    plan = planned_for(wanting, models=["tiny", "wanting"], recipes=["frozen"], leave_out_impossible=True)
+    plan = planned_for(wanting, models=["tiny", "wanting"], recipes=["frozen"], skip_incompatible=True)
     assert of(plan) == [("wanting", "frozen")]
 
 
@@ -69,7 +69,7 @@ def test_where_nothing_is_left_that_is_said(made, wanting):
 
 def test_frozen_backbones_without_their_weights_are_refused_or_left_out(made, scanned, tmp_path):
     scanned(BACKBONE)
-    for recipe in ({"initial_weights": "imagenet"}, {"backbone.trained_blocks": 0}):
+    for recipe in ({"initial_weights": "imagenet"}, {"backbone.trainable_blocks": 0}):
         with pytest.raises(UserError, match=r"[Nn]o ImageNet weights.* f"):
             planned_for(tmp_path, models=["wanting"], recipe=recipe)
         weights._find.cache_clear()
@@ -86,8 +86,8 @@ def test_models_for_sequences_are_left_out_where_there_are_images(made, wanting)
 
 def test_each_model_is_for_its_own_kind_of_dataset(made):
     asked = experiment(models=["tiny", "sequence_gru"], datasets=["made", "synthetic"])
-    pairs = recipes_of(asked, {"made": "images", "synthetic": "sequences"})
-    assert {p.architecture.name: p.datasets for p in pairs.possible} == {
+    pairs = resolve_combinations(asked, {"made": "images", "synthetic": "sequences"})
+    assert {p.architecture.name: p.datasets for p in pairs.pairs} == {
         "tiny": ("made",),
         "sequence_gru": ("synthetic",),
     }
@@ -102,22 +102,22 @@ def test_two_recipes_that_come_to_the_same_are_run_once_under_the_first_name(mad
 
 def test_the_name_of_a_recipe_says_what_departs_from_it(made, wanting):
     def name(**changes) -> str:
-        (pair,) = recipes_of(experiment(models=["wanting"], **changes)).possible
-        return pair.name
+        (pair,) = resolve_combinations(experiment(models=["wanting"], **changes)).pairs
+        return pair.full_recipe_name
 
     assert name(recipes=["frozen"]) == "frozen"
     assert name(recipes=["frozen"], recipe={"epochs": 3, "initial_weights": "auto"}) == "frozen, epochs=3"
-    assert name(recipes=["gradual"], recipe={"epochs": 8, "backbone.trained_blocks": [[0, 0], [0.5, "all"]]}) == (
-        "gradual, backbone.trained_blocks=0:0 0.5:all, epochs=8"
+    assert name(recipes=["gradual"], recipe={"epochs": 8, "backbone.trainable_blocks": [[0, 0], [0.5, "all"]]}) == (
+        "gradual, backbone.trainable_blocks=0:0 0.5:all, epochs=8"
     )
     assert name(recipe={"augmentation": "strong", "epochs": 3}) == "default, epochs=3, augmentation=strong"
     assert name(recipe={"augmentation.flip": 0}) == "default, augmentation.flip=0"
 
 
 def test_a_recipe_that_needs_what_the_experiment_adds_has_a_name_all_the_same(made, wanting):
-    (wanting / "long.yaml").write_text("recipe: {backbone.trained_blocks: [[0, 0], [40, all]]}")
-    (pair,) = recipes_of(experiment(models=["wanting"], recipes=["long.yaml"], recipe={"epochs": 50})).possible
-    assert pair.name == "long, backbone.trained_blocks=0:0 40:all, epochs=50"
+    (wanting / "long.yaml").write_text("recipe: {backbone.trainable_blocks: [[0, 0], [40, all]]}")
+    (pair,) = resolve_combinations(experiment(models=["wanting"], recipes=["long.yaml"], recipe={"epochs": 50})).pairs
+    assert pair.full_recipe_name == "long, backbone.trainable_blocks=0:0 40:all, epochs=50"
 
 
 def test_a_slower_backbone_is_refused_on_torch(made, wanting):

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from fer_bench.config.bundled import experiments
-from fer_bench.config.experiment import Experiment, read, save, validated
+from fer_bench.config.experiment import Experiment, read, save, validate
 from fer_bench.core.errors import UserError
-from fer_bench.sweep.plan import recipes_of
+from fer_bench.sweep.plan import resolve_combinations
 
 FULL = """
 # python benchmark.py --experiment mine.yaml
@@ -101,7 +101,7 @@ def test_an_unknown_experiment_suggests_the_shipped_ones(tmp_path):
 
 
 def test_flags_win_over_the_file_and_its_models(written):
-    experiment = read(written(FULL)).with_flags({"epochs": 1}, models="cnn, vgg16", seeds=1, datasets=None)
+    experiment = read(written(FULL)).with_overrides({"epochs": 1}, models="cnn, vgg16", seeds=1, datasets=None)
     assert experiment.models == ["cnn", "vgg16"]
     assert experiment.datasets == ["synthetic", "fer2013"]
     assert experiment.seeds == [0]
@@ -114,7 +114,7 @@ def test_a_flag_wins_over_nested_and_dotted_keys_alike(written):
     text = "datasets: [synthetic]\nmodels: [cnn]\nrecipe: {optimizer.learning_rate: 1, optimizer: {learning_rate: 2}}\n"
     text += "per_model: {cnn: {augmentation: strong, augmentation.mixup: 0.2}}\n"
     flags = {"optimizer.learning_rate": 3, "augmentation": "none"}
-    (pair,) = recipes_of(read(written(text)).with_flags(flags)).possible
+    (pair,) = resolve_combinations(read(written(text)).with_overrides(flags)).pairs
     assert pair.recipe.optimizer.learning_rate == 3
     assert not any(pair.recipe.augmentation.model_dump().values())
 
@@ -125,13 +125,13 @@ def test_recipes_are_laid_over_each_other_from_the_base_to_the_flags(written):
     written(named, "named.yaml")
     text = "datasets: [fer2013]\nmodels: [vgg16]\nrecipes: [default, named.yaml]\n"
     text += "recipe: {batch_size: 5, dropout: 0.5}\nper_model: {vgg16: {dropout: 0.6, l1: 0.6}}\n"
-    default, named = recipes_of(read(written(text)).with_flags({"l1": 0.7})).possible
+    default, named = resolve_combinations(read(written(text)).with_overrides({"l1": 0.7})).pairs
     assert default.recipe.epochs == 15 and named.recipe.epochs == 3
     assert named.recipe.optimizer.learning_rate == default.recipe.optimizer.learning_rate == 1e-4
     assert (named.recipe.batch_size, named.recipe.dropout) == (5, 0.6)
     assert (named.recipe.l2, default.recipe.l2) == (0.1, 0)
     assert named.recipe.l1 == default.recipe.l1 == 0.7
-    assert named.name == "named, dropout=0.6, l1=0.7, batch_size=5"
+    assert named.full_recipe_name == "named, dropout=0.6, l1=0.7, batch_size=5"
 
 
 def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, monkeypatch):
@@ -139,11 +139,11 @@ def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, m
     experiment = read(written("datasets: [synthetic]\nrecipes: frozen, ours.yaml"))
     assert experiment.recipes == ["frozen", mine]  # looked for beside the experiment's own file
     monkeypatch.chdir(tmp_path)
-    assert experiment.with_flags({}, recipes="ours.yaml").recipes == [mine]
+    assert experiment.with_overrides({}, recipes="ours.yaml").recipes == [mine]
     path = save(experiment, tmp_path / "elsewhere")
     monkeypatch.chdir("/")
     assert read(str(path)) == experiment
-    assert recipes_of(read(str(path))).possible
+    assert resolve_combinations(read(str(path))).pairs
 
 
 @pytest.mark.parametrize(
@@ -152,28 +152,28 @@ def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, m
 )
 def test_an_unknown_recipe_is_named(recipes, sentence):
     with pytest.raises(UserError, match=sentence):
-        recipes_of(validated({"name": "custom", "datasets": "synthetic", "recipes": recipes}, "the flags"))
+        resolve_combinations(validate({"name": "custom", "datasets": "synthetic", "recipes": recipes}, "the flags"))
 
 
 def test_no_flags_change_nothing(written):
     experiment = read(written(FULL))
-    assert experiment.with_flags({}, models=None) == experiment
+    assert experiment.with_overrides({}, models=None) == experiment
 
 
 def test_a_bad_flag_is_a_sentence_about_the_flags(written):
     with pytest.raises(UserError, match="the flags: models"):
-        read(written(FULL)).with_flags({}, models=" , ")
+        read(written(FULL)).with_overrides({}, models=" , ")
 
 
 def test_a_saved_experiment_reads_back_the_same(written, tmp_path):
-    experiment = read(written(FULL)).with_flags({"epochs": 1})
+    experiment = read(written(FULL)).with_overrides({"epochs": 1})
     path = save(experiment, tmp_path / "results" / "experiments")
     assert path.name == "mine.yaml"
     assert read(str(path)) == experiment
 
 
 def test_validated_takes_keys_and_values():
-    assert validated({"name": "custom", "datasets": "synthetic"}, "the flags") == Experiment(
+    assert validate({"name": "custom", "datasets": "synthetic"}, "the flags") == Experiment(
         name="custom", datasets=["synthetic"]
     )
 
@@ -189,11 +189,11 @@ def test_a_shipped_experiment_reads_and_says_its_command(name):
     assert experiment.name == name
     assert experiment.description.endswith(".")
     assert set(yaml.safe_load(text)) <= set(Experiment.model_fields)
-    assert recipes_of(experiment).possible  # its models and recipes are known
+    assert resolve_combinations(experiment).pairs  # its models and recipes are known
 
 
 def test_datasets_may_come_with_the_protocol():
-    experiment = validated({"name": "x", "protocols": "cross:fer2013->jaffe, cross:fer2013->ckplus"}, "the flags")
+    experiment = validate({"name": "x", "protocols": "cross:fer2013->jaffe, cross:fer2013->ckplus"}, "the flags")
     assert experiment.datasets == [] and len(experiment.protocols) == 2
     with pytest.raises(UserError, match="name datasets, or nothing but protocols such as cross:fer2013->jaffe"):
-        validated({"name": "x", "protocols": "cross:fer2013->jaffe, kfold"}, "the flags")
+        validate({"name": "x", "protocols": "cross:fer2013->jaffe, kfold"}, "the flags")

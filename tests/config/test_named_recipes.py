@@ -6,7 +6,7 @@ import pytest
 
 from fer_bench.config import named_recipes
 from fer_bench.config.bundled import recipes as shipped
-from fer_bench.config.combinations import recipes_of
+from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
 from fer_bench.config.recipe import Recipe, resolve
 from fer_bench.core.errors import UserError
@@ -42,9 +42,9 @@ def test_a_shipped_recipe_says_its_command_and_what_to_expect(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_recipe_resolves_for_every_architecture_that_it_is_possible_for(name):
-    pairs = recipes_of(Experiment(name="tests", datasets=["fer2013"], recipes=[name]))
-    possible = {pair.architecture.name for pair in pairs.possible}
-    assert possible | {left.model for left in pairs.left_out} == set(ARCHITECTURES.names())
+    pairs = resolve_combinations(Experiment(name="tests", datasets=["fer2013"], recipes=[name]))
+    possible = {pair.architecture.name for pair in pairs.pairs}
+    assert possible | {left.model for left in pairs.skipped} == set(ARCHITECTURES.names())
     architectures = [describe(model) for model in ARCHITECTURES.names()]
     pretrained = named_recipes.read(name).recipe.get("initial_weights") == "imagenet"
     assert possible == {a.name for a in architectures if a.input_kind == "images" and (a.weights or not pretrained)}
@@ -54,8 +54,8 @@ def test_a_shipped_recipe_resolves_for_every_architecture_that_it_is_possible_fo
 def test_a_shipped_recipe_resolves_for_sequences(name):
     if named_recipes.read(name).recipe.get("initial_weights") == "imagenet":
         pytest.skip("no sequence architecture has ImageNet weights")
-    pairs = recipes_of(Experiment(name="tests", datasets=["fer2013"], recipes=[name]), {"fer2013": "sequences"})
-    assert {pair.architecture.input_kind for pair in pairs.possible} == {"sequences"}
+    pairs = resolve_combinations(Experiment(name="tests", datasets=["fer2013"], recipes=[name]), {"fer2013": "sequences"})
+    assert {pair.architecture.input_kind for pair in pairs.pairs} == {"sequences"}
 
 
 def test_default_is_the_architectures_own():
@@ -68,7 +68,7 @@ def test_a_recipe_is_laid_over_the_architectures_own_unless_it_is_complete(writt
     text = "recipe: {dropout: 0.5}\nper_model: {'vgg*': {batch_size: 8}, vgg16: {batch_size: 9}, cnn: {epochs: 2}}\n"
     over = resolve(*named_recipes.read(written(text)).layers(architecture))
     assert (over.dropout, over.batch_size, over.epochs) == (0.5, 9, resolve(architecture.recipe).epochs)
-    alone = resolve(*named_recipes.read(written(text + "complete: true\n")).layers(architecture))
+    alone = resolve(*named_recipes.read(written(text + "standalone: true\n")).layers(architecture))
     assert (alone.dropout, alone.batch_size, alone.epochs) == (0.5, 9, Recipe().epochs)
 
 
@@ -82,7 +82,7 @@ def test_a_file_bears_its_own_name_or_the_one_it_gives_itself(written):
     [
         ("recipes: {epochs: 3}", "unknown key 'recipes'. Did you mean 'recipe'?"),
         ("descripton: ours", "Did you mean 'description'?"),
-        ("complete: perhaps", "complete should be a valid boolean"),
+        ("standalone: perhaps", "standalone should be a valid boolean"),
         ("recipe: 5", "recipe should be a valid dictionary"),
         ("per_model: {vgg91: {epochs: 3}}", "Unknown architecture 'vgg91': did you mean vgg19"),
         ("per_model: {vgg19: 3}", "per_model.vgg19 should be a valid dictionary"),
@@ -117,4 +117,4 @@ def test_two_files_of_one_name_are_refused(written, tmp_path):
 
 
 def test_the_file_of_a_shipped_recipe_is_that_recipe():
-    assert named_recipes.located(str(shipped()["frozen"])) == "frozen"
+    assert named_recipes.normalize_path(str(shipped()["frozen"])) == "frozen"

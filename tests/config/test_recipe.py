@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from fer_bench.config.recipe import Recipe, changes, resolve
+from fer_bench.config.recipe import Recipe, diff, resolve
 from fer_bench.core.errors import UserError
 
 
@@ -36,7 +36,7 @@ def test_dotted_keys_mix_with_nested_ones():
 
 def test_layers_are_not_changed_by_being_laid():
     base = {"optimizer": {"name": "sgd"}}
-    resolve(base, {"optimizer": {"learning_rate": 0.2}, "schedule.final": 0.5})
+    resolve(base, {"optimizer": {"learning_rate": 0.2}, "schedule.final_lr_ratio": 0.5})
     assert base == {"optimizer": {"name": "sgd"}}
 
 
@@ -55,18 +55,18 @@ def test_layers_are_not_changed_by_being_laid():
         ({"augmentation.shift": 0.9}, "augmentation.shift should be less than or equal to 0.5"),
         ({"input_size": 4}, "input_size should be greater than or equal to 8"),
         ({"precision": "float64"}, "precision should be 'float32'"),
-        ({"test_views": 10}, "test_views should be '1', 'flip' or 'ten-crop' (given: '10')"),
+        ({"tta": 10}, "tta should be '1', 'flip' or 'ten-crop' (given: '10')"),
         ({"optimizer.lerning_rate": 3}, "Did you mean 'optimizer.learning_rate'?"),
         ({"optimiser.name": "sgd"}, "Did you mean 'optimizer'?"),
         ({"augmentation": "strnog"}, "unknown policy 'strnog': did you mean 'strong'?"),
         ({"augmentation": "imgaug:heavy"}, "unknown policy 'imgaug:heavy'"),
-        ({"test_views": "ten-crop"}, "test_views 'ten-crop' needs a crop"),
-        ({"backbone.trained_blocks": 0, "initial_weights": "random"}, "freezes what initial_weights leaves random"),
-        ({"backbone.trained_blocks": "some"}, "must be 'all', a number, or pairs"),
-        ({"backbone.trained_blocks": [[0, 2], [0.5, 2]]}, "must grow"),
-        ({"backbone.trained_blocks": [[3, 2], [9, "all"]]}, "its first pair is at 0"),
-        ({"backbone.trained_blocks": [[0, 0], [9, 2]], "epochs": 8}, "more stages than 8 epochs have room for"),
-        ({"backbone.trained_blocks": [[0, 0], [0.9, 2], [3, "all"]]}, "not in the order of time"),
+        ({"tta": "ten-crop"}, "tta 'ten-crop' needs a crop"),
+        ({"backbone.trainable_blocks": 0, "initial_weights": "random"}, "freezes what initial_weights leaves random"),
+        ({"backbone.trainable_blocks": "some"}, "must be 'all', a number, or pairs"),
+        ({"backbone.trainable_blocks": [[0, 2], [0.5, 2]]}, "must grow"),
+        ({"backbone.trainable_blocks": [[3, 2], [9, "all"]]}, "its first pair is at 0"),
+        ({"backbone.trainable_blocks": [[0, 0], [9, 2]], "epochs": 8}, "more stages than 8 epochs have room for"),
+        ({"backbone.trainable_blocks": [[0, 0], [0.9, 2], [3, "all"]]}, "not in the order of time"),
         ({"optimizer": {"clip_norm": 1, "clip_value": 1}}, "exclude each other"),
         ({"class_weights": "balanced", "sampling": "balanced"}, "choose one"),
         ({"optimizer.learning_rate": float("nan")}, "optimizer.learning_rate should be greater than 0"),
@@ -74,7 +74,7 @@ def test_layers_are_not_changed_by_being_laid():
 )
 def test_a_mistake_is_one_sentence_with_its_place(layer, sentence):
     with pytest.raises(UserError) as raised:
-        resolve(layer, where="the recipe of cnn")
+        resolve(layer, source="the recipe of cnn")
     assert str(raised.value).startswith("the recipe of cnn: ")
     assert sentence in str(raised.value) and "\n" not in str(raised.value)
 
@@ -85,12 +85,12 @@ def test_a_recipe_cannot_be_changed():
 
 
 def test_changes_name_departures_with_dotted_keys():
-    assert changes(resolve({"epochs": 3, "optimizer.learning_rate": 0.5}), Recipe()) == {
+    assert diff(resolve({"epochs": 3, "optimizer.learning_rate": 0.5}), Recipe()) == {
         "epochs": 3,
         "optimizer.learning_rate": 0.5,
     }
-    assert changes(Recipe(), Recipe()) == {}
-    assert changes(resolve({"patience": None}), Recipe()) == {"patience": None}
+    assert diff(Recipe(), Recipe()) == {}
+    assert diff(resolve({"patience": None}), Recipe()) == {"patience": None}
 
 
 def test_a_resolved_recipe_comes_back_from_its_dump():
@@ -99,10 +99,10 @@ def test_a_resolved_recipe_comes_back_from_its_dump():
 
 
 def test_stages_of_unfreezing_fit_the_length_of_the_run():
-    gradual = {"backbone.trained_blocks": [[0, 0], [0.3, 2], [0.6, "all"]]}
+    gradual = {"backbone.trainable_blocks": [[0, 0], [0.3, 2], [0.6, "all"]]}
     assert resolve(gradual, {"epochs": 10}).backbone.stages(10) == {1: 0, 4: 2, 7: "all"}
     assert resolve(gradual, {"epochs": 4}).backbone.stages(4) == {1: 0, 2: 2, 3: "all"}
-    by_epoch = resolve({"backbone.trained_blocks": [[1, 0], [5, "all"]]})
+    by_epoch = resolve({"backbone.trainable_blocks": [[1, 0], [5, "all"]]})
     assert by_epoch.backbone.stages(by_epoch.epochs) == {1: 0, 5: "all"}
     assert Recipe().backbone.stages(3) == {1: "all"} and not Recipe().backbone.freezes
 
@@ -112,6 +112,6 @@ def test_a_policy_stands_for_all_of_an_augmentation():
     after = resolve({"augmentation": {"rotation": 45, "mixup": 1}}, {"augmentation": "none"}).augmentation
     assert not any(after.model_dump().values())
     more = resolve({"augmentation": "strong"}, {"augmentation.mixup": 0.2}).augmentation
-    assert more.mixup == 0.2 and more.erasing == resolve({"augmentation": "strong"}).augmentation.erasing > 0
+    assert more.mixup == 0.2 and more.random_erasing == resolve({"augmentation": "strong"}).augmentation.random_erasing > 0
     library = resolve({"augmentation": "imgaug:light"}).augmentation
     assert library.imgaug == "light" and library.rotation == library.flip == 0

@@ -78,7 +78,7 @@ from pathlib import Path
 digest = source_digest("packaged")
 print(build_model("packaged", resolve({}), (8, 8), 3).count_params(), ARCHITECTURES.get("packaged").module)
 from fer_bench.registry import source_digest
-source_digest._names.cache_clear()
+source_digest._parse_file.cache_clear()
 import my_faces.blocks
 Path(my_faces.blocks.__file__).write_text(Path(my_faces.blocks.__file__).read_text().replace("255", "128"))
 print(source_digest("packaged") != digest)

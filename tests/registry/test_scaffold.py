@@ -7,7 +7,7 @@ import pytest
 from fer_bench.contract.checks import CHECKS
 from fer_bench.contract.run import check
 from fer_bench.core.errors import UserError
-from fer_bench.registry.architectures import ARCHITECTURES, FOLDER, source_digest
+from fer_bench.registry.architectures import ARCHITECTURES, ARCHITECTURES_DIR, source_digest
 from fer_bench.registry.scaffold import next_steps, write_architecture
 
 
@@ -38,8 +38,8 @@ def test_two_of_them_are_told_apart(tmp_path, forgotten):
 
 def test_what_to_do_next_names_the_file_where_it_lies_elsewhere(tmp_path):
     assert f"check my_net --extra-architectures {tmp_path / 'my_net.py'}" in next_steps("my_net", tmp_path / "my_net.py")
-    assert "--extra-architectures" not in next_steps("my_net", FOLDER / "my_net.py")
-    assert "train --model my_net --dataset synthetic" in next_steps("my_net", FOLDER / "my_net.py")
+    assert "--extra-architectures" not in next_steps("my_net", ARCHITECTURES_DIR / "my_net.py")
+    assert "train --model my_net --dataset synthetic" in next_steps("my_net", ARCHITECTURES_DIR / "my_net.py")
 
 
 @pytest.mark.parametrize(

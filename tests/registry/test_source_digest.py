@@ -81,7 +81,7 @@ FILES = {"model.py": MODEL, "layers.py": LAYERS, "deeper.py": DEEPER}
 @pytest.fixture
 def digest_of(tmp_path, monkeypatch):
     """The digest of `net` in files with a text replaced: `digest_of("layers.py", "x", "y")`; without, as they are."""
-    monkeypatch.setattr(source_digest, "SHARED", tmp_path / "architectures")  # the project's own has a layers.py too
+    monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", tmp_path / "architectures")  # the project's own has a layers.py too
     count = 0
 
     def make(file: str = "", old: str = "", new: str = "", function: str = "net", files: dict = FILES) -> str:
@@ -205,7 +205,7 @@ def test_a_file_outside_is_followed_into_the_shared_blocks(tmp_path, monkeypatch
         (shared / "layers.py").write_text(f"WIDTH = {width}\n\ndef block(x):\n    return x * WIDTH\n")
         outside = tmp_path / str(number) / "mine.py"
         outside.write_text("from architectures.layers import block\n\ndef net(x):\n    return block(x)\n")
-        monkeypatch.setattr(source_digest, "SHARED", shared)
+        monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", shared)
         return digest(outside, "net")
 
     assert make(1, 3) == make(2, 3)
@@ -224,4 +224,4 @@ def test_recursion_and_circles_end(digest_of):
 
 
 def test_the_shared_folder_is_the_projects():
-    assert (source_digest.SHARED / "layers.py").is_file() and Path(source_digest.SHARED).name == "architectures"
+    assert (source_digest.ARCHITECTURES_DIR / "layers.py").is_file() and Path(source_digest.ARCHITECTURES_DIR).name == "architectures"

@@ -94,15 +94,15 @@ def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planne
         return training_seconds(Estimator([], MACHINE), replace(planned, trial=trial))
 
     def trained(blocks):
-        return seconds(backbone={"trained_blocks": blocks, "learning_rate_factor": 1.0}, initial_weights="imagenet")
+        return seconds(backbone={"trainable_blocks": blocks, "learning_rate_factor": 1.0}, initial_weights="imagenet")
 
     frozen, gradual, full = trained(0), trained([[0, 0], [0.5, "all"]]), trained("all")
     assert full == seconds()
     assert frozen == pytest.approx(estimate.FROZEN_COST * full)
     assert gradual == pytest.approx((frozen + full) / 2)
-    frozen_once = {"trained_blocks": 0, "learning_rate_factor": 1.0, "cached_views": 2}
+    frozen_once = {"trainable_blocks": 0, "learning_rate_factor": 1.0, "cached_augmentations": 2}
     assert seconds(backbone=frozen_once, initial_weights="imagenet") == pytest.approx(frozen / 2, rel=0.01)  # of four
-    assert seconds(test_views="ten-crop", crop=8) > seconds(test_views="flip") > full
+    assert seconds(tta="ten-crop", crop=8) > seconds(tta="flip") > full
 
 
 def test_the_rate_of_matrix_products_is_measured(monkeypatch):

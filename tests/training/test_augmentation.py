@@ -141,7 +141,7 @@ def test_light_stops_at_black_and_white():
 
 def test_erasing_leaves_the_rest_untouched():
     images = np.full((400, 1, 40, 40), 77, np.uint8)
-    out = erased(images, only(erasing=0.5), np.random.default_rng(0))
+    out = erased(images, only(random_erasing=0.5), np.random.default_rng(0))
     assert (images == 77).all()
     areas, aspects = [], []
     for image in out[:, 0]:

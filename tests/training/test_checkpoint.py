@@ -13,7 +13,7 @@ from fer_bench.training.checkpoint import Checkpoint, State
 STATE = State(
     {"epoch": 3, "merit": [0.5, -1.25]}, {"weights": [np.arange(6.0).reshape(2, 3), np.float32(7)], "none": []}
 )
-GRADUAL = {"backbone.trained_blocks": [[0, 0], [3, 1], [5, "all"]], "epochs": 6}
+GRADUAL = {"backbone.trainable_blocks": [[0, 0], [3, 1], [5, "all"]], "epochs": 6}
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def stop_after(epoch: int):
         (lambda: placed(6, 6), {"optimizer.learning_rate": 0.1, "patience": 1}, [2]),
         (network, FROZEN | {"augmentation": "standard"}, [2, 3]),
         (network, GRADUAL, [2, 4]),
-        (network, GRADUAL | {"backbone.learning_rate_factor": 0.1, "test_views": "flip"}, [3]),
+        (network, GRADUAL | {"backbone.learning_rate_factor": 0.1, "tta": "flip"}, [3]),
     ],
     ids=["plain", "ema-plateau", "patience", "cached", "gradual", "gradual-slow"],
 )

@@ -49,7 +49,7 @@ def compilations(monkeypatch):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            {"class_weights": "balanced", "l2": 0.01, "label_smoothing": 0.1, "epochs": 3, "test_views": "flip"},
+            {"class_weights": "balanced", "l2": 0.01, "label_smoothing": 0.1, "epochs": 3, "tta": "flip"},
             marks=pytest.mark.slow,
         ),
     ],

@@ -30,7 +30,7 @@ def shared():
 
 @pytest.mark.parametrize("views", ["1", "flip"])
 def test_two_train_as_one_does(views, request):
-    resolved = resolve(PLAIN, SGD, {"test_views": views})
+    resolved = resolve(PLAIN, SGD, {"tta": views})
     alone = loop.fit(convolutions(5), *DATA, resolved, 3)
     assert devices.sharing() == 1 and devices.divisible(21) == 21
     request.getfixturevalue("shared")

@@ -19,8 +19,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 6), dtype=np.uint8
 LABELS = np.random.default_rng(1).integers(0, 3, COUNT)
 VALIDATION = IMAGES[::-3].copy(), LABELS[::-3]
 QUICK = {"batch_size": 8, "augmentation": "none", "patience": None, "epochs": 4}
-FROZEN = {"backbone.trained_blocks": 0}
-PLAIN = {"backbone.cached_views": 0}
+FROZEN = {"backbone.trainable_blocks": 0}
+PLAIN = {"backbone.cached_augmentations": 0}
 
 
 class Gate(layers.Layer):
@@ -94,7 +94,7 @@ EVERYTHING = {
     "sampling": "balanced",
     "label_smoothing": 0.1,
     "l2": 1e-3,
-    "test_views": "flip",
+    "tta": "flip",
 }
 
 
@@ -104,7 +104,7 @@ EVERYTHING = {
         {},
         {"optimizer.learning_rate": 0.1, "class_weights": "balanced"},
         EVERYTHING,
-        {"backbone.trained_blocks": [[0, 0], [3, "all"]], "optimizer.learning_rate": 0.01},
+        {"backbone.trainable_blocks": [[0, 0], [3, "all"]], "optimizer.learning_rate": 0.01},
     ],
     ids=["plain", "class weights", "everything", "gradual"],
 )
@@ -145,7 +145,7 @@ def test_in_mixed_precision_too():
 
 
 def test_augmented_views_differ_take_turns_and_come_from_the_seed():
-    recipe = {"augmentation": "strong", "backbone.cached_views": 3, "epochs": 6}
+    recipe = {"augmentation": "strong", "backbone.cached_augmentations": 3, "epochs": 6}
     cache = cache_of(recipe)
     epochs = views_of(cache, recipe, epochs=6)
     assert len(cache.training) == 3
@@ -171,7 +171,7 @@ def test_features_are_those_of_the_model_for_crops_too():
     model = network(side=8)
     train_blocks(model, 0)
     wide = np.random.default_rng(2).integers(0, 256, (COUNT, 10, 10), dtype=np.uint8)
-    recipe = resolve(QUICK, FROZEN, {"crop": 8, "sampling": "balanced", "backbone.cached_views": 2})
+    recipe = resolve(QUICK, FROZEN, {"crop": 8, "sampling": "balanced", "backbone.cached_augmentations": 2})
     cache = make_cache(model, wide, wide[:5], recipe)
     for epoch in (1, 2):
         list(cached_batches(cache, wide, np.eye(3)[LABELS], recipe, 0, epoch, LABELS))
@@ -197,7 +197,7 @@ def test_dropout_in_the_head_is_drawn_anew_in_every_epoch():
         ({"bypass": True}, {}),
         ({}, {"augmentation.mixup": 0.2}),
         ({}, {"augmentation.cutmix": 1.0}),
-        ({}, {"backbone.trained_blocks": 1}),
+        ({}, {"backbone.trainable_blocks": 1}),
         ({}, PLAIN),
     ],
     ids=["trained layers", "randomness", "a way round", "mixup", "cutmix", "a trained block", "asked"],
@@ -219,7 +219,7 @@ def test_the_cut_is_behind_all_that_nothing_changes():
 
 
 def test_fewer_views_and_then_none_where_memory_is_short(monkeypatch, computed):
-    recipe = {"augmentation": "standard", "backbone.cached_views": 3}
+    recipe = {"augmentation": "standard", "backbone.cached_augmentations": 3}
     image = 6 * 6 * 4 * 4
     for views in (3, 2, 1):
         monkeypatch.setattr(features, "MOST_CACHED", (views * COUNT + len(VALIDATION[0])) * image)
@@ -257,7 +257,7 @@ def test_a_model_trained_from_its_cache_is_saved_like_any_other(tmp_path):
 
 
 def test_patience_stops_it_and_computes_no_view_for_later(computed):
-    recipe = {"epochs": 9, "patience": 1, "augmentation": "standard", "backbone.cached_views": 9}
+    recipe = {"epochs": 9, "patience": 1, "augmentation": "standard", "backbone.cached_augmentations": 9}
     still = {"optimizer": {"learning_rate": 1e-30, "weight_decay": 0}}
     fitted = trained(network(), recipe, still)
     assert len(fitted.history) < 9

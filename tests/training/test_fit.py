@@ -67,7 +67,7 @@ def test_the_speed_of_prediction_counts_images_and_not_views(monkeypatch):
 
 def test_epochs_are_judged_by_the_centre_and_the_record_by_the_views_of_the_test():
     model, (images, labels) = placed(8, 8), wide_images(20, seed=1)
-    recipe = resolve(PLAIN, {"epochs": 3, "crop": 8, "test_views": "ten-crop"})
+    recipe = resolve(PLAIN, {"epochs": 3, "crop": 8, "tta": "ten-crop"})
     fitted = fit(model, *wide_images(40), images, labels, recipe, seed=0)
     centre = by_hand(model, [images[:, 1:9, 1:9]])
     best = fitted.history[fitted.best_epoch - 1]
@@ -101,7 +101,7 @@ EVERYTHING = {
     "l2": 1e-4,
     "optimizer": {"name": "adamw", "clip_norm": 1.0, "ema": 0.9},
     "schedule": {"name": "plateau", "patience": 1},
-    "test_views": "ten-crop",
+    "tta": "ten-crop",
 }
 
 

@@ -143,7 +143,7 @@ def test_keras_names_its_layers_as_we_think(application, name):
 def test_what_is_frozen_stays_and_all_else_is_trained(count, expected):
     model = network()
     before = state(model)  # batch normalisation's statistics among it
-    trained(model, {"epochs": 1, "backbone.trained_blocks": count})
+    trained(model, {"epochs": 1, "backbone.trainable_blocks": count})
     assert changed(before, state(model)) == expected
 
 
@@ -161,7 +161,7 @@ def test_gradual_unfreezing_goes_in_order():
     states = [state(model)]
     fitted = trained(
         model,
-        {"epochs": 6, "backbone.trained_blocks": [[0, 0], [0.3, 1], [0.6, "all"]]},
+        {"epochs": 6, "backbone.trainable_blocks": [[0, 0], [0.3, 1], [0.6, "all"]]},
         on_epoch=lambda epoch: states.append(state(model)),
     )
     head = {"gate", "logits"}
@@ -173,14 +173,14 @@ def test_gradual_unfreezing_goes_in_order():
 
 
 def test_tracing_anew_is_not_training():
-    fitted = trained(network(), {"epochs": 4, "backbone.trained_blocks": [[0, 0], [3, "all"]]})
+    fitted = trained(network(), {"epochs": 4, "backbone.trainable_blocks": [[0, 0], [3, "all"]]})
     usual = fitted.history[3].train_seconds
     assert fitted.history[2].train_seconds < 10 * usual + 0.05
     assert fitted.compile_seconds > 5 * usual
 
 
 def test_patience_waits_for_the_last_stage():
-    recipe = {"epochs": 6, "patience": 1, "backbone.trained_blocks": [[0, 0], [4, "all"]]}
+    recipe = {"epochs": 6, "patience": 1, "backbone.trainable_blocks": [[0, 0], [4, "all"]]}
     still = {"optimizer": {"learning_rate": 1e-30, "weight_decay": 0}}  # the validation accuracy never changes
     fitted = trained(network(), recipe | still)
     assert len(fitted.history) in (4, 5)
@@ -190,7 +190,7 @@ def test_a_model_without_a_backbone_cannot_be_frozen():
     inputs = keras.Input((6, 6, 1))
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(inputs)), name="plain")
     with pytest.raises(ValueError, match="'plain' has no pretrained backbone"):
-        trained(model, {"epochs": 1, "backbone.trained_blocks": 0})
+        trained(model, {"epochs": 1, "backbone.trainable_blocks": 0})
     with pytest.raises(ValueError, match="'plain' has no pretrained backbone"):
         trained(model, {"epochs": 1, "backbone.learning_rate_factor": 0.1})
     assert trained(model, {"epochs": 1}).best_epoch == 1
@@ -208,12 +208,12 @@ def test_unfreezing_goes_with_all_else():
         model,
         {
             "epochs": 2,
-            "backbone": {"trained_blocks": [[0, 0], [2, 1]], "learning_rate_factor": 0.1},
+            "backbone": {"trainable_blocks": [[0, 0], [2, 1]], "learning_rate_factor": 0.1},
             "optimizer": {"ema": 0.9, "clip_norm": 1.0, "learning_rate": 0.05},
             "schedule": {"name": "step", "every": 1, "warmup_epochs": 0},
             "class_weights": "balanced",
             "l2": 1e-4,
-            "test_views": "flip",
+            "tta": "flip",
         },
         on_step=lambda *_: steps.append((model.get_weights(), float(np.array(model.optimizer.learning_rate)))),
         on_epoch=lambda _: epochs.append(state(model)),

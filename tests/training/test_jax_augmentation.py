@@ -130,7 +130,7 @@ def test_light_stops_at_black_and_white():
 
 
 def test_erasing_leaves_the_rest_untouched():
-    out = changed(np.full((400, 40, 40), 77, np.uint8), only(erasing=0.5))
+    out = changed(np.full((400, 40, 40), 77, np.uint8), only(random_erasing=0.5))
     boxes, values = [], []
     for image in out:
         rows, columns = np.nonzero(image != 77)

@@ -68,7 +68,7 @@ def test_crops_are_validated_from_the_middle_and_predicted_as_views():
     keras.utils.set_random_seed(5)
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Rescaling(1 / 255)(inputs))))
-    recipe = resolve(PLAIN, SGD, {"epochs": 1, "crop": 8, "test_views": "flip"})
+    recipe = resolve(PLAIN, SGD, {"epochs": 1, "crop": 8, "tta": "flip"})
     fitted = fit(model, *wide, recipe, seed=3)
     once = predict(model, wide[2], crop=8).probabilities
     assert fitted.history[0].validation_loss == pytest.approx(log_loss(once, wide[3]), abs=1e-5)
@@ -127,7 +127,7 @@ def test_blocks_are_unfrozen_stage_by_stage():
     data = images_and_labels(48)
     recipe = resolve(
         PLAIN,
-        {"epochs": 2, "backbone": {"trained_blocks": [[0, 0], [2, 1]], "learning_rate_factor": 0.1}},
+        {"epochs": 2, "backbone": {"trainable_blocks": [[0, 0], [2, 1]], "learning_rate_factor": 0.1}},
         {"optimizer": {"ema": 0.9, "clip_norm": 1.0, "learning_rate": 0.05}},
     )
     theirs = loop.fit(network(2), *data, *data, recipe, seed=0)

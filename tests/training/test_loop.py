@@ -186,7 +186,7 @@ def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, 
 
 
 def test_the_history_holds_the_learning_rate():
-    fitted, _ = trained(dense(), {"epochs": 3, "optimizer.learning_rate": 0.1, "schedule.final": 0.1})
+    fitted, _ = trained(dense(), {"epochs": 3, "optimizer.learning_rate": 0.1, "schedule.final_lr_ratio": 0.1})
     rate = [e.learning_rate for e in fitted.history]
     assert 0.1 > rate[0] > rate[1] > rate[2] > 0.01
 

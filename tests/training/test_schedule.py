@@ -14,7 +14,7 @@ def rates(recipe: dict, steps_per_epoch: int = 10, accuracies=()) -> np.ndarray:
 
 
 def test_it_warms_up_and_decays_as_a_cosine():
-    rate = rates({"epochs": 20, "schedule": {"warmup_epochs": 1, "final": 0.05}})
+    rate = rates({"epochs": 20, "schedule": {"warmup_epochs": 1, "final_lr_ratio": 0.05}})
     np.testing.assert_allclose(rate[:11], 0.1 * np.arange(1, 12) / 11)  # no step is idle
     assert (np.diff(rate[10:]) < 0).all()
     assert rate[105] == pytest.approx(0.1 * (1 + 0.05) / 2)  # halfway down the cosine
@@ -63,7 +63,7 @@ def test_drops_wait_for_a_better_accuracy(accuracies, expected):
 
 
 def test_a_plateau_lowers_the_rate_down_to_its_end():
-    recipe = {"epochs": 5, "schedule": {"name": "plateau", "warmup_epochs": 0, "patience": 2, "final": 0.02}}
+    recipe = {"epochs": 5, "schedule": {"name": "plateau", "warmup_epochs": 0, "patience": 2, "final_lr_ratio": 0.02}}
     assert set(rates(recipe, accuracies=[0.5, 0.6])) == {0.1}
     assert rates(recipe, accuracies=[0.5, 0.4, 0.4])[0] == pytest.approx(0.01)
     assert rates(recipe, accuracies=[0.5, *[0.4] * 8])[0] == pytest.approx(0.002)

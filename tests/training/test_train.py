@@ -239,7 +239,7 @@ def test_a_crop_and_a_sequence_shape_the_pixels():
 
 def test_the_test_is_predicted_by_the_views_that_the_recipe_asks_for(run):
     _, one = run("tiny", epochs=3, crop=8)
-    record, ten = run("tiny", epochs=3, crop=8, test_views="ten-crop")
+    record, ten = run("tiny", epochs=3, crop=8, tta="ten-crop")
     assert record.status == "finished", record.reason
     for part in ("validation", "test"):  # the same training, looked at otherwise
         assert np.abs(one[part].probabilities - ten[part].probabilities).max() > 1e-3
@@ -288,6 +288,6 @@ def test_parameters_are_counted_whether_they_are_trained_or_not(run, monkeypatch
 
     monkeypatch.setitem(ARCHITECTURES._functions, "tiny", frozen)
     for blocks in (0, "all"):
-        record, _ = run("tiny", **{"backbone.trained_blocks": blocks})
+        record, _ = run("tiny", **{"backbone.trainable_blocks": blocks})
         assert record.status == "finished", record.reason
         assert record.parameters == 144 * 4 + 4 + 4 * 3 + 3
