@@ -4,14 +4,14 @@ from keras import layers
 
 from architectures.layers import (
     SqueezeExcitation,
-    classifier,
+    classification_head,
     conv_block,
-    pooled_classifier,
+    pooled_head,
+    rescale_input,
     residual_block,
-    rows,
-    scaled,
+    rows_to_sequence,
 )
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -23,11 +23,11 @@ from fer_bench.registry.architectures import register_architecture
     recipe={"dropout": 0.2},
 )
 def cnn_small(inputs, recipe):
-    """Four 3×3 convolutions of 32 to 192 filters with batch normalisation, global average pooling. Ours."""
-    x = scaled(inputs, recipe)
+    """Four 3×3 convolutions of 32 to 192 filters with batch normalization, global average pooling. Ours."""
+    x = rescale_input(inputs, recipe)
     for filters in (32, 64, 128, 192):
         x = conv_block(x, filters)
-    return pooled_classifier(x, recipe)
+    return pooled_head(x, recipe)
 
 
 @register_architecture(
@@ -39,14 +39,14 @@ def cnn_small(inputs, recipe):
     recipe={"dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn(inputs, recipe):
-    """Seven 3×3 convolutions of 32 to 256 filters with batch normalisation, global average pooling. Ours.
+    """Seven 3×3 convolutions of 32 to 256 filters with batch normalization, global average pooling. Ours.
 
     One convolution alone at full resolution: a second there costs a quarter of the training time.
     """
-    x = conv_block(scaled(inputs, recipe), 32)
+    x = conv_block(rescale_input(inputs, recipe), 32)
     for filters in (64, 128, 256):
         x = conv_block(x, filters, convolutions=2)
-    return pooled_classifier(x, recipe)
+    return pooled_head(x, recipe)
 
 
 @register_architecture(
@@ -63,11 +63,11 @@ def cnn_deep(inputs, recipe):
 
     Ours: one convolution at full resolution, then four stages of two blocks, and global average pooling.
     """
-    x = conv_block(scaled(inputs, recipe), 32)
+    x = conv_block(rescale_input(inputs, recipe), 32)
     for stage, filters in enumerate((48, 96, 192, 320)):
         x = residual_block(x, filters, stride=1 if stage == 0 else 2, gate=SqueezeExcitation())
         x = residual_block(x, filters, gate=SqueezeExcitation())
-    return pooled_classifier(x, recipe)
+    return pooled_head(x, recipe)
 
 
 @register_architecture(
@@ -81,12 +81,12 @@ def cnn_deep(inputs, recipe):
 def cnn_rnn(inputs, recipe):
     """Two convolutions of 32 and 64 filters with max pooling, then two LSTM layers of 128 units, as students build it.
 
-    Ours: He's initialisation, and the rows of the feature map as the sequence, from top to bottom.
+    Ours: He's initialization, and the rows of the feature map as the sequence, from top to bottom.
     """
-    x = scaled(inputs, recipe)
+    x = rescale_input(inputs, recipe)
     for filters in (32, 64):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
         x = layers.MaxPooling2D()(x)
-    x = layers.LSTM(128, return_sequences=True)(rows(x))
+    x = layers.LSTM(128, return_sequences=True)(rows_to_sequence(x))
     x = layers.LSTM(128)(layers.Dropout(recipe.dropout)(x))
-    return classifier(x, recipe)
+    return classification_head(x, recipe)

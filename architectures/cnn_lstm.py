@@ -2,8 +2,15 @@
 
 from keras import layers
 
-from architectures.layers import AttentionPooling, SpatialAttention, classifier, conv_block, rows, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import (
+    AttentionPooling,
+    SpatialAttention,
+    classification_head,
+    conv_block,
+    rescale_input,
+    rows_to_sequence,
+)
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -16,11 +23,11 @@ from fer_bench.registry.architectures import register_architecture
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""
-    x = scaled(inputs, recipe)
+    x = rescale_input(inputs, recipe)
     for filters in (32, 64, 128):
         x = conv_block(x, filters)
-    x = layers.LSTM(128)(rows(x))
-    return classifier(x, recipe)
+    x = layers.LSTM(128)(rows_to_sequence(x))
+    return classification_head(x, recipe)
 
 
 @register_architecture(
@@ -33,8 +40,8 @@ def cnn_lstm(inputs, recipe):
 )
 def cnn_gru(inputs, recipe):
     """The convolutions of cnn_lstm; the rows of their feature map as a sequence for a GRU. Cho et al., EMNLP 2014."""
-    x = layers.GRU(128)(rows(_feature_map(inputs, recipe)))
-    return classifier(x, recipe)
+    x = layers.GRU(128)(rows_to_sequence(_feature_map(inputs, recipe)))
+    return classification_head(x, recipe)
 
 
 @register_architecture(
@@ -47,8 +54,8 @@ def cnn_gru(inputs, recipe):
 )
 def cnn_bilstm(inputs, recipe):
     """The convolutions of cnn_lstm; one LSTM down the rows, one up. Schuster & Paliwal, IEEE TSP 1997."""
-    x = layers.Bidirectional(layers.LSTM(128))(rows(_feature_map(inputs, recipe)))
-    return classifier(x, recipe)
+    x = layers.Bidirectional(layers.LSTM(128))(rows_to_sequence(_feature_map(inputs, recipe)))
+    return classification_head(x, recipe)
 
 
 @register_architecture(
@@ -61,13 +68,13 @@ def cnn_bilstm(inputs, recipe):
 )
 def cnn_lstm_attention(inputs, recipe):
     """cnn_lstm with spatial attention on its feature map and attention over the LSTM's outputs. Ours."""
-    sequence = rows(SpatialAttention()(_feature_map(inputs, recipe)))
+    sequence = rows_to_sequence(SpatialAttention()(_feature_map(inputs, recipe)))
     sequence = layers.LSTM(128, return_sequences=True)(sequence)
-    return classifier(AttentionPooling()(sequence), recipe)
+    return classification_head(AttentionPooling()(sequence), recipe)
 
 
 def _feature_map(inputs, recipe):
-    x = scaled(inputs, recipe)
+    x = rescale_input(inputs, recipe)
     for filters in (32, 64, 128):
         x = conv_block(x, filters)
     return x

@@ -1,9 +1,9 @@
-"""ConvNeXt of keras.applications, with its own normalisation inside the network."""
+"""ConvNeXt of keras.applications, with its own normalization inside the network."""
 
 import keras
 
-from architectures.layers import backbone, pooled_classifier
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import keras_backbone, pooled_head
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -18,4 +18,4 @@ from fer_bench.registry.architectures import register_architecture
 )
 def convnext_tiny(inputs, recipe):
     """ConvNeXt-Tiny, global average pooling, one dense layer. Liu et al., CVPR 2022."""
-    return pooled_classifier(backbone(keras.applications.ConvNeXtTiny, "own", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.ConvNeXtTiny, "own", inputs, recipe), recipe)

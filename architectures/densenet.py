@@ -1,9 +1,9 @@
-"""DenseNet of keras.applications, with its own normalisation inside the model."""
+"""DenseNet of keras.applications, with its own normalization inside the model."""
 
 import keras
 
-from architectures.layers import backbone, pooled_classifier
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import keras_backbone, pooled_head
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -18,4 +18,4 @@ from fer_bench.registry.architectures import register_architecture
 )
 def densenet121(inputs, recipe):
     """DenseNet121, global average pooling, one dense layer. Huang et al., CVPR 2017."""
-    return pooled_classifier(backbone(keras.applications.DenseNet121, "torch", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.DenseNet121, "torch", inputs, recipe), recipe)

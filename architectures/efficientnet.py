@@ -1,4 +1,4 @@
-"""EfficientNet of keras.applications, with its own normalisation inside the network."""
+"""EfficientNet of keras.applications, with its own normalization inside the network."""
 
 import math
 
@@ -6,13 +6,13 @@ import keras
 from keras import layers
 
 from architectures.layers import (
-    IMAGENET_DEVIATIONS,
-    IMAGENET_MEANS,
-    backbone,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     insert_layers,
-    pooled_classifier,
+    keras_backbone,
+    pooled_head,
 )
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -27,24 +27,27 @@ from fer_bench.registry.architectures import register_architecture
 )
 def efficientnet_b0(inputs, recipe):
     """EfficientNet-B0, global average pooling, one dense layer. Tan & Le, ICML 2019."""
-    return pooled_classifier(backbone(_efficientnet_b0, "own", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(_efficientnet_b0, "own", inputs, recipe), recipe)
 
 
 def _efficientnet_b0(weights, **options):
-    """EfficientNet-B0 with the last part of its normalisation, which Keras adds for weights that it downloads alone.
+    """Return EfficientNet-B0 with a complete input normalization.
 
-    Its weights file holds the channels' deviations in place of their variances, so that Keras divides by the root of
-    the deviation a second time. Without a file, Keras' normalisation does nothing: all of it is done here.
+    The weights file stores the standard deviations of the channels where Keras expects variances, so the network
+    divides by the square root of the deviation. For weights that Keras downloads itself, Keras adds a second division,
+    but not for weights from a file: it is added here. Without weights the network does not normalize at all, and this
+    function adds the whole normalization.
     """
     if weights:
-        scale, offset = [1 / math.sqrt(deviation) for deviation in IMAGENET_DEVIATIONS], 0.0
+        scale = [1 / math.sqrt(std) for std in IMAGENET_STD]
+        offset = [0.0] * len(scale)
     else:
-        scale = [1 / deviation for deviation in IMAGENET_DEVIATIONS]
-        offset = [-mean / deviation for mean, deviation in zip(IMAGENET_MEANS, IMAGENET_DEVIATIONS, strict=True)]
+        scale = [1 / std for std in IMAGENET_STD]
+        offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
 
-    def deviation(layer):
+    def complete_normalization(layer):
         if isinstance(layer, layers.Normalization):
             return layers.Rescaling(scale, offset=offset, name="deviation")
         return None
 
-    return insert_layers(keras.applications.EfficientNetB0(weights=weights, **options), deviation)
+    return insert_layers(keras.applications.EfficientNetB0(weights=weights, **options), complete_normalization)

@@ -1,62 +1,75 @@
-"""Blocks that several architectures share: raw pixels in, attention, logits out. On keras and keras.ops alone."""
+"""Building blocks that several architectures share, written with `keras` and `keras.ops` only."""
 
 import keras
 from keras import layers, ops
 
-# Channel means of ImageNet in the order blue, green, red: the 'caffe' normalisation of the VGGs and ResNet50.
-IMAGENET_MEANS_BGR = (103.939, 116.779, 123.68)
-IMAGENET_DEVIATION = 58.0  # of its pixels, all channels
-# Its channels' means and deviations in the order red, green, blue, of pixels in [0, 1]: 'torch'.
-IMAGENET_MEANS = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATIONS = (0.229, 0.224, 0.225)
+# Statistics of ImageNet's pixels for the 'caffe' normalization of VGG and ResNet50: channel means in the order blue,
+# green, red, and the standard deviation over all channels. Pixels are in [0, 255].
+IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
+IMAGENET_PIXEL_STD = 58.0
+# Channel statistics for the 'torch' normalization, in the order red, green, blue. Pixels are in [0, 1].
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Share of the old running mean and variance that a step of training keeps. Keras' default of 0.99, and the 0.999 of
-# its MobileNetV2, lag behind the weights for hundreds of steps: a model that has learnt then validates at chance.
-MOMENTUM = 0.9
-
-
-def scaled(inputs, recipe):
-    """Raw grey pixels (batch, height, width, 1) to [-1, 1] at recipe.input_size."""
-    return layers.Rescaling(1 / 127.5, offset=-1, name="scale")(_resized(inputs, recipe))
+# Keras' default of 0.99, and the 0.999 of its MobileNetV2, let the running statistics lag behind the weights for
+# hundreds of steps: a model that has already learned still validates at chance.
+BATCH_NORM_MOMENTUM = 0.9
 
 
-def backbone(application, normalisation, inputs, recipe):
-    """The feature map of a network of keras.applications, from raw grey pixels, normalised as it was trained.
+def rescale_input(inputs, recipe):
+    """Resize raw gray pixels (batch, height, width, 1) to `recipe.input_size` and rescale them to [-1, 1]."""
+    return layers.Rescaling(1 / 127.5, offset=-1, name="scale")(_resize(inputs, recipe))
 
-    `application` builds the network; `normalisation` is 'caffe' (zero mean, BGR), 'tf' ([-1, 1]), 'torch' (zero mean
-    and unit deviation of each channel) or 'own' (the network does it). Weights come from recipe.weights_file; without
-    one they are random, by He et al. (ICCV 2015). Returns it batch-normalised: (batch, height / 32, width / 32,
-    channels).
+
+def keras_backbone(application, normalization, inputs, recipe):
+    """Return the feature map of a network of `keras.applications`, computed from raw gray pixels.
+
+    The weights come from `recipe.weights_file`. Without a file they are random, as in He et al. (ICCV 2015).
+
+    Args:
+        application: Function of `keras.applications` that builds the network.
+        normalization: How the network's weights expect their pixels: "caffe" (zero mean), "tf" ([-1, 1]), "torch"
+            (zero mean and unit variance per channel) or "own" (the network normalizes by itself).
+        inputs: Raw gray pixels in [0, 255], (batch, height, width, 1).
+        recipe: The recipe; `input_size` and `weights_file` are read.
+
+    Returns:
+        The batch-normalized feature map, (batch, input_size / 32, input_size / 32, channels).
     """
-    side = recipe.input_size
+    size = recipe.input_size
     weights = str(recipe.weights_file) if recipe.weights_file else None
-    x = _resized(inputs, recipe)
+    x = _resize(inputs, recipe)
     x = layers.Concatenate(name="grey_to_rgb")([x, x, x])
-    if normalisation != "own":
-        scale, offset = _affine(normalisation, pretrained=weights is not None)
-        x = layers.Rescaling(scale, offset=offset, name=normalisation)(x)
-    network = application(include_top=False, weights=weights, input_shape=(side, side, 3), name="backbone")
+    if normalization != "own":
+        scale, offset = _scale_and_offset(normalization, pretrained=weights is not None)
+        x = layers.Rescaling(scale, offset=offset, name=normalization)(x)
+    network = application(include_top=False, weights=weights, input_shape=(size, size, 3), name="backbone")
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = MOMENTUM
+            layer.momentum = BATCH_NORM_MOMENTUM
         elif weights is None and type(layer) is layers.Conv2D:
-            # Keras' own initialisation halves the signal's variance in every layer with a ReLU: a VGG without batch
-            # normalisation then stands still for hundreds of steps.
+            # Keras' default initializer halves the variance of the signal in every layer with a ReLU. A VGG without
+            # batch normalization then learns nothing for hundreds of steps.
             layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
-    # Whatever the network's scale, what follows gets features of unit variance: an LSTM is not saturated by them, and
-    # the nearly equal features that a deep random network gives all images are told apart.
-    return layers.BatchNormalization(momentum=MOMENTUM, name="features")(network(x))
+    # Features of unit variance do not saturate an LSTM, and they separate the nearly equal features that a deep
+    # network with random weights gives all images.
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name="features")(network(x))
 
 
-def insert_layers(network, following):
-    """A copy of a network of keras.applications, weights and all, with layers of ours between its own.
+def insert_layers(network, layer_after):
+    """Return a copy of a network of `keras.applications`, weights included, with additional layers.
 
-    `following(layer)` returns the layer that is to come after one of the network's, None for none.
+    Args:
+        network: The Keras model.
+        layer_after: Function that takes a layer of the network and returns the layer to insert after it, or None.
+
+    Returns:
+        The new Keras model; `network` is unchanged.
     """
 
-    def call(layer, *arguments, **keywords):
-        outputs = layer(*arguments, **keywords)
-        inserted = following(layer)
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        inserted = layer_after(layer)
         return outputs if inserted is None else inserted(outputs)
 
     copy = keras.models.clone_model(network, call_function=call)
@@ -65,66 +78,71 @@ def insert_layers(network, following):
             copied = copy.get_layer(layer.name)
             copied.set_weights(layer.get_weights())
             if isinstance(copied, layers.Normalization):
-                copied.finalize_state()  # it computes with what it derives from its weights
+                copied.finalize_state()  # recomputes the mean and variance that the layer derives from its weights
     return copy
 
 
 def conv_block(x, filters, convolutions=1):
-    """3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling."""
+    """Apply 3×3 convolutions with batch normalization and ReLU, then 2×2 max pooling."""
     for _ in range(convolutions):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
-        x = layers.ReLU()(x)
+        x = layers.ReLU()(_conv_bn(x, filters, 3))
     return layers.MaxPooling2D()(x)
 
 
 def residual_block(x, filters, stride=1, gate=None):
-    """Two 3×3 convolutions with batch normalisation beside a shortcut: the basic block of He et al. (CVPR 2016).
+    """Apply the basic block of He et al. (CVPR 2016): two 3×3 convolutions with batch normalization and a shortcut.
 
-    `gate` is a layer for the convolutions' output before the addition.
+    Args:
+        x: Feature map, (batch, height, width, channels).
+        filters: Number of output channels.
+        stride: Stride of the first convolution and of the shortcut.
+        gate: Layer applied to the output of the convolutions before the addition, such as `SqueezeExcitation()`.
+
+    Returns:
+        Feature map, (batch, height / stride, width / stride, filters).
     """
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
-        shortcut = _normalised_conv(x, filters, 1, stride)
-    branch = layers.ReLU()(_normalised_conv(x, filters, 3, stride))
-    branch = _normalised_conv(branch, filters, 3)
+        shortcut = _conv_bn(x, filters, 1, stride)
+    branch = layers.ReLU()(_conv_bn(x, filters, 3, stride))
+    branch = _conv_bn(branch, filters, 3)
     if gate is not None:
         branch = gate(branch)
     return layers.ReLU()(layers.Add()([shortcut, branch]))
 
 
-def pooled_classifier(feature_map, recipe):
-    """Global average pooling, then the classifier."""
-    return classifier(layers.GlobalAveragePooling2D()(feature_map), recipe)
+def pooled_head(feature_map, recipe):
+    """Apply global average pooling and `classification_head`. Return float32 logits (batch, recipe.classes)."""
+    return classification_head(layers.GlobalAveragePooling2D()(feature_map), recipe)
 
 
-def classifier(features, recipe):
-    """Dropout and a dense layer to float32 logits (batch, recipe.classes)."""
+def classification_head(features, recipe):
+    """Apply dropout and a dense layer. Return float32 logits (batch, recipe.classes)."""
     x = layers.Dropout(recipe.dropout)(features)
     return layers.Dense(recipe.classes, dtype="float32", name="logits")(x)
 
 
-def positions(feature_map):
-    """A feature map (batch, height, width, channels) as a sequence in reading order (batch, height·width, channels)."""
+def positions_to_sequence(feature_map):
+    """Reshape a feature map to the sequence of its positions in reading order: (batch, height·width, channels)."""
     _, height, width, channels = feature_map.shape
     return layers.Reshape((height * width, channels))(feature_map)
 
 
-def rows(feature_map):
-    """A feature map as a sequence of its rows, from top to bottom (batch, height, width·channels)."""
+def rows_to_sequence(feature_map):
+    """Reshape a feature map to the sequence of its rows from top to bottom: (batch, height, width·channels)."""
     _, height, width, channels = feature_map.shape
     return layers.Reshape((height, width * channels))(feature_map)
 
 
 @keras.saving.register_keras_serializable(package="fer_bench")
 class SqueezeExcitation(layers.Layer):
-    """Gates each channel of a feature map by a weight in [0, 2] from the channels' means.
+    """Multiplies each channel of a feature map by a gate in [0, 2] computed from the channel means.
 
-    Two dense layers with `ratio` times fewer units between them, then a sigmoid: Hu et al., Squeeze-and-Excitation
-    Networks, CVPR 2018. Ours is twice the sigmoid, so that a gate at rest changes nothing.
+    Hu et al., Squeeze-and-Excitation Networks, CVPR 2018: two dense layers, the first with `ratio` times fewer units
+    than channels, then a sigmoid. Our gate is twice the sigmoid, so that logits of zero change nothing.
     """
 
-    last_kernel = "glorot_uniform"
+    excite_initializer = "glorot_uniform"
 
     def __init__(self, ratio=16, **kwargs):
         super().__init__(**kwargs)
@@ -137,18 +155,18 @@ class SqueezeExcitation(layers.Layer):
             units, activation="relu", kernel_initializer="he_normal", dtype=self.dtype_policy, name="squeeze"
         )
         self.excite = layers.Dense(
-            channels, kernel_initializer=self.last_kernel, dtype=self.dtype_policy, name="excite"
+            channels, kernel_initializer=self.excite_initializer, dtype=self.dtype_policy, name="excite"
         )
         self.squeeze.build((input_shape[0], channels))
         self.excite.build((input_shape[0], units))
         super().build(input_shape)
 
     def call(self, inputs):
-        gate = 2 * ops.sigmoid(self.logits(inputs))
+        gate = 2 * ops.sigmoid(self.gate_logits(inputs))
         return inputs * ops.expand_dims(gate, (1, 2))
 
-    def logits(self, inputs):
-        """What the sigmoid is taken of: (batch, channels)."""
+    def gate_logits(self, inputs):
+        """Return the gate before the sigmoid, (batch, channels)."""
         return self.excite(self.squeeze(ops.mean(inputs, axis=(1, 2))))
 
     def compute_output_shape(self, input_shape):
@@ -160,24 +178,25 @@ class SqueezeExcitation(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_bench")
 class ChannelAttention(SqueezeExcitation):
-    """Squeeze-and-excitation of the channels' means and maxima, added; starts as the identity.
+    """Squeeze-and-excitation on the sum of channel means and maxima, as in CBAM (Woo et al., ECCV 2018).
 
-    As in CBAM (Woo et al., ECCV 2018), with a last kernel that starts at zero.
+    The last kernel starts at zero, so that the layer starts as the identity.
     """
 
-    last_kernel = "zeros"
+    excite_initializer = "zeros"
 
-    def logits(self, inputs):
+    def gate_logits(self, inputs):
         maxima = ops.max(inputs, axis=(1, 2))
-        return super().logits(inputs) + self.excite(self.squeeze(maxima))
+        return super().gate_logits(inputs) + self.excite(self.squeeze(maxima))
 
 
 @keras.saving.register_keras_serializable(package="fer_bench")
 class SpatialAttention(layers.Layer):
-    """Gates each position of a feature map by a weight in [0, 2]; starts as the identity.
+    """Multiplies each position of a feature map by a gate in [0, 2].
 
-    The gate is a 7×7 convolution over the channels' mean and maximum, as in CBAM (Woo et al., ECCV 2018), here
-    twice a sigmoid of a kernel that starts at zero, so that pretrained features pass unchanged at first.
+    As in CBAM (Woo et al., ECCV 2018), the gate is the sigmoid of a 7×7 convolution over the mean and maximum of the
+    channels. Ours is twice the sigmoid with a kernel that starts at zero, so that the layer starts as the identity
+    and pretrained features pass unchanged at first.
     """
 
     def __init__(self, kernel_size=7, **kwargs):
@@ -206,7 +225,7 @@ class SpatialAttention(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_bench")
 class CBAM(layers.Layer):
-    """Channel attention, then spatial attention; starts as the identity. Woo et al., CBAM, ECCV 2018."""
+    """Channel attention, then spatial attention (Woo et al., CBAM, ECCV 2018). Starts as the identity."""
 
     def __init__(self, ratio=16, kernel_size=7, **kwargs):
         super().__init__(**kwargs)
@@ -231,9 +250,9 @@ class CBAM(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_bench")
 class AttentionPooling(layers.Layer):
-    """Weighted mean of a sequence (batch, steps, features) to (batch, features).
+    """Reduces a sequence (batch, steps, features) to its weighted mean (batch, features).
 
-    The weights are a softmax over steps of v·tanh(W x): additive attention (Bahdanau et al., ICLR 2015) with a
+    The weights are the softmax over steps of v·tanh(W x): additive attention (Bahdanau et al., ICLR 2015) with a
     learned query.
     """
 
@@ -259,26 +278,27 @@ class AttentionPooling(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-def _affine(normalisation, pretrained):
-    """Factor and offsets from raw pixels to those that a network's weights were trained on."""
-    if normalisation == "tf":
+def _scale_and_offset(normalization, pretrained):
+    """Return the scale and offset that bring raw pixels to the range that the network's weights expect."""
+    if normalization == "tf":
         return 1 / 127.5, -1
-    if normalisation == "torch":
-        offsets = [-mean / deviation for mean, deviation in zip(IMAGENET_MEANS, IMAGENET_DEVIATIONS, strict=True)]
-        return [1 / (255 * deviation) for deviation in IMAGENET_DEVIATIONS], offsets
-    # Grey has equal channels, so turning RGB into BGR changes nothing but the order of the means. Random weights have
-    # no scale to be true to: they get unit variance.
-    scale = 1.0 if pretrained else 1 / IMAGENET_DEVIATION
-    return scale, [-scale * mean for mean in IMAGENET_MEANS_BGR]
+    if normalization == "torch":
+        offsets = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+        return [1 / (255 * std) for std in IMAGENET_STD], offsets
+    # The channels of a gray image are equal, so BGR order changes only the order of the means. Random weights expect
+    # no particular scale: they get unit variance.
+    scale = 1.0 if pretrained else 1 / IMAGENET_PIXEL_STD
+    return scale, [-scale * mean for mean in IMAGENET_MEAN_BGR]
 
 
-def _normalised_conv(x, filters, size, stride=1):
-    x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.BatchNormalization(momentum=MOMENTUM)(x)
+def _conv_bn(x, filters, kernel_size, stride=1):
+    """Apply a convolution without bias, initialized as in He et al. (ICCV 2015), and batch normalization."""
+    x = layers.Conv2D(filters, kernel_size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
 
 
-def _resized(inputs, recipe):
-    side = recipe.input_size
-    if tuple(inputs.shape[1:3]) == (side, side):
+def _resize(inputs, recipe):
+    size = recipe.input_size
+    if tuple(inputs.shape[1:3]) == (size, size):
         return inputs
-    return layers.Resizing(side, side, interpolation="bilinear", name="resize")(inputs)
+    return layers.Resizing(size, size, interpolation="bilinear", name="resize")(inputs)

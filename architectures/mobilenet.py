@@ -1,9 +1,9 @@
-"""MobileNet V1 and V2 of keras.applications, with their own normalisation inside the model."""
+"""MobileNet V1 and V2 of keras.applications, with their own normalization inside the model."""
 
 import keras
 
-from architectures.layers import backbone, pooled_classifier
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import keras_backbone, pooled_head
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -18,7 +18,7 @@ from fer_bench.registry.architectures import register_architecture
 )
 def mobilenet(inputs, recipe):
     """MobileNet V1 of width 1.0, global average pooling, one dense layer. Howard et al., 2017."""
-    return pooled_classifier(backbone(keras.applications.MobileNet, "tf", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.MobileNet, "tf", inputs, recipe), recipe)
 
 
 @register_architecture(
@@ -33,4 +33,4 @@ def mobilenet(inputs, recipe):
 )
 def mobilenet_v2(inputs, recipe):
     """MobileNet V2 of width 1.0, global average pooling, one dense layer. Sandler et al., CVPR 2018."""
-    return pooled_classifier(backbone(keras.applications.MobileNetV2, "tf", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.MobileNetV2, "tf", inputs, recipe), recipe)

@@ -4,19 +4,19 @@ import keras
 from keras import layers
 
 from architectures.layers import (
+    BATCH_NORM_MOMENTUM,
     CBAM,
-    MOMENTUM,
     AttentionPooling,
     SpatialAttention,
-    backbone,
-    classifier,
+    classification_head,
     insert_layers,
-    pooled_classifier,
-    positions,
+    keras_backbone,
+    pooled_head,
+    positions_to_sequence,
+    rescale_input,
     residual_block,
-    scaled,
 )
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -30,12 +30,14 @@ from fer_bench.registry.architectures import register_architecture
 )
 def resnet18(inputs, recipe):
     """ResNet18 with a first convolution of 3×3, stride 1 and no pooling, for small images. He et al., CVPR 2016."""
-    x = layers.Conv2D(64, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(scaled(inputs, recipe))
-    x = layers.ReLU()(layers.BatchNormalization(momentum=MOMENTUM)(x))
+    x = layers.Conv2D(64, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(
+        rescale_input(inputs, recipe)
+    )
+    x = layers.ReLU()(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
     for stage, filters in enumerate((64, 128, 256, 512)):
         x = residual_block(x, filters, stride=1 if stage == 0 else 2)
         x = residual_block(x, filters)
-    return pooled_classifier(x, recipe)
+    return pooled_head(x, recipe)
 
 
 @register_architecture(
@@ -50,7 +52,7 @@ def resnet18(inputs, recipe):
 )
 def resnet50(inputs, recipe):
     """ResNet50, global average pooling, one dense layer. He et al., CVPR 2016."""
-    return pooled_classifier(backbone(keras.applications.ResNet50, "caffe", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.ResNet50, "caffe", inputs, recipe), recipe)
 
 
 @register_architecture(
@@ -69,7 +71,7 @@ def resnet50_cbam(inputs, recipe):
 
     Ours: each CBAM starts as the identity, so that the pretrained features pass unchanged at first.
     """
-    return pooled_classifier(backbone(_resnet50_with_cbam, "caffe", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(_resnet50_with_cbam, "caffe", inputs, recipe), recipe)
 
 
 @register_architecture(
@@ -88,8 +90,8 @@ def resnet50_lstm(inputs, recipe):
 
     2×2 positions at 48 pixels, 7×7 at 224; a single one, and so no sequence, at 32.
     """
-    feature_map = backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
-    return classifier(layers.LSTM(256)(positions(feature_map)), recipe)
+    feature_map = keras_backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
+    return classification_head(layers.LSTM(256)(positions_to_sequence(feature_map)), recipe)
 
 
 @register_architecture(
@@ -108,14 +110,14 @@ def resnet50_lstm_attention(inputs, recipe):
 
     The positions of the feature map are read in reading order: 2×2 at 48 pixels, 7×7 at 224.
     """
-    feature_map = backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
-    sequence = positions(SpatialAttention()(feature_map))
+    feature_map = keras_backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
+    sequence = positions_to_sequence(SpatialAttention()(feature_map))
     sequence = layers.LSTM(256, return_sequences=True)(sequence)
-    return classifier(AttentionPooling()(sequence), recipe)
+    return classification_head(AttentionPooling()(sequence), recipe)
 
 
 def _resnet50_with_cbam(**options):
-    """ResNet50 with a CBAM after the last batch normalisation of each of its 16 blocks, before the addition."""
+    """ResNet50 with a CBAM after the last batch normalization of each of its 16 blocks, before the addition."""
 
     def cbam(layer):
         block, found, _ = layer.name.partition("_3_bn")

@@ -2,8 +2,8 @@
 
 from keras import layers, ops
 
-from architectures.layers import MOMENTUM, AttentionPooling, classifier, conv_block, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import BATCH_NORM_MOMENTUM, AttentionPooling, classification_head, conv_block, rescale_input
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -18,7 +18,7 @@ from fer_bench.registry.architectures import register_architecture
 )
 def sequence_lstm(inputs, recipe):
     """The convolutions of cnn_small for every frame, an LSTM over time. After Donahue et al., CVPR 2015."""
-    return classifier(layers.LSTM(128)(_frame_features(inputs, recipe)), recipe)
+    return classification_head(layers.LSTM(128)(_frame_features(inputs, recipe)), recipe)
 
 
 @register_architecture(
@@ -33,7 +33,7 @@ def sequence_lstm(inputs, recipe):
 )
 def sequence_gru(inputs, recipe):
     """The convolutions of cnn_small for every frame, a GRU over time. Cho et al., EMNLP 2014."""
-    return classifier(layers.GRU(128)(_frame_features(inputs, recipe)), recipe)
+    return classification_head(layers.GRU(128)(_frame_features(inputs, recipe)), recipe)
 
 
 @register_architecture(
@@ -49,18 +49,18 @@ def sequence_gru(inputs, recipe):
 def sequence_lstm_attention(inputs, recipe):
     """sequence_lstm with attention over the LSTM's outputs, in place of its last one. Ours."""
     sequence = layers.LSTM(128, return_sequences=True)(_frame_features(inputs, recipe))
-    return classifier(AttentionPooling()(sequence), recipe)
+    return classification_head(AttentionPooling()(sequence), recipe)
 
 
 def _frame_features(inputs, recipe):
-    """Raw grey pixels (batch, time, height, width, 1) to features (batch, time, 192), batch-normalised.
+    """Raw gray pixels (batch, time, height, width, 1) to features (batch, time, 192), batch-normalized.
 
     Frames stand side by side in the batch: a layer that loops over time takes several times as long.
     """
     _, time, height, width, channels = inputs.shape
-    x = scaled(ops.reshape(inputs, (-1, height, width, channels)), recipe)
+    x = rescale_input(ops.reshape(inputs, (-1, height, width, channels)), recipe)
     for filters in (32, 64, 128, 192):
         x = conv_block(x, filters)
-    # Means of rectified maps lie close together: normalised, they differ enough for the recurrent layer.
-    x = layers.BatchNormalization(momentum=MOMENTUM)(layers.GlobalAveragePooling2D()(x))
+    # Means of rectified maps lie close together: normalized, they differ enough for the recurrent layer.
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(layers.GlobalAveragePooling2D()(x))
     return ops.reshape(x, (-1, time, x.shape[-1]))

@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
-from architectures.layers import backbone, classifier, conv_block, pooled_classifier, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import classification_head, conv_block, keras_backbone, pooled_head, rescale_input
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -19,7 +19,7 @@ from fer_bench.registry.architectures import register_architecture
 )
 def vgg16(inputs, recipe):
     """VGG16 without its dense layers, global average pooling, one dense layer. Simonyan & Zisserman, ICLR 2015."""
-    return pooled_classifier(backbone(keras.applications.VGG16, "caffe", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.VGG16, "caffe", inputs, recipe), recipe)
 
 
 @register_architecture(
@@ -34,7 +34,7 @@ def vgg16(inputs, recipe):
 )
 def vgg19(inputs, recipe):
     """VGG19 without its dense layers, global average pooling, one dense layer. Simonyan & Zisserman, ICLR 2015."""
-    return pooled_classifier(backbone(keras.applications.VGG19, "caffe", inputs, recipe), recipe)
+    return pooled_head(keras_backbone(keras.applications.VGG19, "caffe", inputs, recipe), recipe)
 
 
 @register_architecture(
@@ -49,12 +49,12 @@ def vgg19(inputs, recipe):
 def vgg_fer(inputs, recipe):
     """Four blocks of two convolutions, 64 to 512 filters, and two dense layers of 4096. Khaireddin & Chen, 2021.
 
-    Ours: He's initialisation, and convolutions without the biases that batch normalisation takes away again.
+    Ours: He's initialization, and convolutions without the biases that batch normalization takes away again.
     """
-    x = scaled(inputs, recipe)
+    x = rescale_input(inputs, recipe)
     for filters in (64, 128, 256, 512):
         x = conv_block(x, filters, convolutions=2)
     x = layers.Flatten()(x)
     x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal")(layers.Dropout(recipe.dropout)(x))
-    return classifier(x, recipe)
+    return classification_head(x, recipe)

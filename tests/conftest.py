@@ -26,7 +26,7 @@ TINY_ARCHITECTURES = '''
 import keras
 from keras import layers
 
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 
 def _dense(inputs, recipe):
@@ -108,15 +108,12 @@ def _no_model_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def tiny_architectures(tmp_path_factory) -> Iterator[Path]:
-    """The tiny architectures in the registry, forgotten at the end of the module. The file they stand in."""
-    before = set(ARCHITECTURES.names())
+    """Register the tiny architectures for one module of tests, and return their file."""
     file = tmp_path_factory.mktemp("outside") / "tiny_networks.py"
     file.write_text(TINY_ARCHITECTURES)
-    ARCHITECTURES.scan(file)
-    yield file
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
-        ARCHITECTURES._functions.pop(name, None)
+    with ARCHITECTURES.temporary():
+        ARCHITECTURES.scan(file)
+        yield file
 
 
 def make_dataset(counts: tuple[int, int, int] = (60, 21, 18), side: int = 12) -> Dataset:

@@ -129,7 +129,7 @@ def test_no_import_goes_round():
 
 @pytest.mark.parametrize("module", sorted(name for name in FILES if name.startswith("architectures.")))
 def test_an_architecture_stands_on_keras_and_the_registry_alone(module):
-    assert imports(module) <= {"architectures.layers", "fer_bench.registry.architectures"}
+    assert imports(module) <= {"architectures.layers", "fer_bench"}
     tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
     heads = {alias.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
     heads |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -1,4 +1,4 @@
-"""The registry of architectures, and what an entry says of itself.
+"""The registry of architectures and their descriptions.
 
 An architecture is one function in one file::
 
@@ -8,42 +8,54 @@ An architecture is one function in one file::
         ...
         return logits
 
-`inputs` is a Keras tensor of raw pixels in [0, 255], (batch, height, width, 1), or (batch, time, height, width, 1)
-where the architecture takes sequences; `recipe` is a `BuildRecipe`; the function returns float32 logits
-(batch, recipe.classes). This file imports no Keras.
+`inputs` is a Keras tensor of raw pixels in [0, 255] with shape (batch, height, width, 1), or
+(batch, time, height, width, 1) for architectures of sequences. `recipe` is a `BuildRecipe`. The function returns
+float32 logits with shape (batch, recipe.classes). This module imports no Keras.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from fer_bench.core.errors import UserError
 from fer_bench.registry.entry_points import scan_entry_points
-from fer_bench.registry.registry import Entry, Registry
-from fer_bench.registry.source_digest import digest
+from fer_bench.registry.registry import Registry
+from fer_bench.registry.source_digest import ARCHITECTURES_DIR, digest
 
-ENTRY_POINTS = "fer_bench.architectures"  # the group by which an installed package names its files
-ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"
+ENTRY_POINT_GROUP = "fer_bench.architectures"  # installed packages name their files in this group
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a registry entry says of itself; the keywords of `register_architecture`."""
+    """The description of a registered architecture.
+
+    Attributes:
+        name: Name on the command line and on the leaderboard.
+        summary: First line of the function's docstring.
+        family: Group of architectures with the same building blocks: "vgg", "resnet", "cnn-lstm", …
+        paper: Author, title, venue, year.
+        weights: "imagenet" if pretrained initial weights exist, else None.
+        backbone: Name of the weights file, <backbone>_notop.weights.h5. Default: the architecture's name.
+        input_kind: "images" with shape (height, width, 1) or "sequences" with shape (time, height, width, 1).
+        input_sizes: Pixels per side that `check` builds the model at, smallest possible first.
+        num_parameters: For 7 classes at the input size of its default recipe.
+        recipe: Overrides of the base recipe.
+        reference_images_per_second: Training speed at 48×48 on the reference machine of sweep/estimate.py.
+    """
 
     name: str
     summary: str
-    family: str  # of the same building blocks: "vgg", "resnet", "cnn-lstm", …
-    paper: str = ""  # author, title, venue, year
-    weights: str | None = None  # "imagenet" where initial weights are to be had
-    backbone: str | None = None  # whose weights file it reads: <backbone>_notop.weights.h5; default: its own name
-    input_kind: Literal["images", "sequences"] = "images"  # (height, width, 1) or (time, height, width, 1)
-    input_sizes: tuple[int, ...] = (48,)  # pixels a side that it is checked at; the first is the smallest it works at
-    num_parameters: int | None = None  # for 7 classes at its default recipe's input size
-    recipe: dict[str, Any] = field(default_factory=dict)  # its default recipe, where it departs from the base one
-    reference_images_per_second: float | None = None  # training images/s at 48×48 on the machine of sweep/estimate.py
+    family: str
+    paper: str = ""
+    weights: str | None = None
+    backbone: str | None = None
+    input_kind: Literal["images", "sequences"] = "images"
+    input_sizes: tuple[int, ...] = (48,)
+    num_parameters: int | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    reference_images_per_second: float | None = None
 
     @property
     def weights_name(self) -> str:
@@ -53,15 +65,12 @@ class Architecture:
 ARCHITECTURES = Registry("architecture")
 register_architecture = ARCHITECTURES.register
 ARCHITECTURES.scan(ARCHITECTURES_DIR, package="architectures")
-ARCHITECTURES.add_lazy_loader(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINTS))
+ARCHITECTURES.add_lazy_loader(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINT_GROUP))
 
 
 def describe(name: str) -> Architecture:
-    """The description of a registered architecture; UserError for an unknown name or a keyword that none has."""
-    return _from_entry(ARCHITECTURES.get(name))
-
-
-def _from_entry(entry: Entry) -> Architecture:
+    """Return the description of an architecture. Raise UserError for an unknown name or decorator keyword."""
+    entry = ARCHITECTURES.get(name)
     try:
         return Architecture(name=entry.name, summary=entry.summary, **entry.options)
     except TypeError as error:
@@ -70,6 +79,6 @@ def _from_entry(entry: Entry) -> Architecture:
 
 
 def source_digest(name: str) -> str:
-    """Digest of the source that builds an architecture, part of every key."""
+    """Return the digest of the source that builds an architecture. It is part of every trial's key."""
     entry = ARCHITECTURES.get(name)
     return digest(entry.file, entry.function)

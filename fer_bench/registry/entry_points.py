@@ -1,4 +1,4 @@
-"""Entries that installed packages bring: files found through entry points, and read without being run."""
+"""Entries from installed packages: their files are found through entry points and read without being run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from fer_bench.registry.registry import Registry
 def scan_entry_points(registry: Registry, group: str) -> None:
     """Add the entries of every module or package that an entry point of the group names.
 
-    A package that is broken costs a warning with its name, and nothing of it is added: whoever has it installed may
-    not want it just now.
+    A broken package adds nothing and is logged as a warning, because it may be installed for another purpose.
     """
-    from importlib.metadata import entry_points  # takes longer to import than all else here
+    from importlib.metadata import entry_points  # slower to import than everything else here
 
     for point in entry_points(group=group):
         try:
-            registry.scan(_file_of(point.module), package=point.module)
-        except Exception as error:  # whatever an installed package may get wrong
+            registry.scan(_locate(point.module), package=point.module)
+        except Exception as error:  # an installed package may be broken in any way
             package = point.dist.name if point.dist else point.name
             logging.getLogger("fer_bench").warning(
-                "fer-bench: warning: the package '%s' brings no %s '%s': %s", package, registry.kind, point.name, error
+                "fer-bench: warning: skipped %s '%s' of the package '%s': %s", registry.kind, point.name, package, error
             )
 
 
-def _file_of(module: str) -> Path:
-    """The file of a module, or the folder of a package, without importing what stands above it."""
+def _locate(module: str) -> Path:
+    """Return the file of a module, or the folder of a package, without importing its parent packages."""
     name, *inner = module.split(".")
     spec = importlib.util.find_spec(name)
     for part in inner:

@@ -1,4 +1,4 @@
-"""One registry for everything that has a name: architectures, datasets, protocols.
+"""One generic registry, for architectures, datasets and protocols.
 
 An entry is a decorated function::
 
@@ -6,33 +6,40 @@ An entry is a decorated function::
     def fer2013(...):
         \"\"\"One line.\"\"\"
 
-`Registry.scan` reads names, literal keywords and docstrings from the syntax tree of the files, without
-running them, so that listing entries costs milliseconds although their files import Keras. A file is
-imported when the function of one of its entries is first called for.
+`Registry.scan` reads names, literal keywords and docstrings from the syntax tree of a file without running it, so
+that listing entries takes milliseconds although the files import Keras. A file is imported when the function of one
+of its entries is first requested.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
 import fnmatch
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import did_you_mean
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named function and its frozen description.
+    """A registered function and its description.
 
-    `options` are the decorator's keywords; `module` is the dotted name to import, None for a lone file.
+    Attributes:
+        summary: First line of the docstring.
+        doc: The whole docstring.
+        module: Dotted name to import; None for a single file outside any package.
+        options: Keywords of the decorator.
     """
 
     name: str
@@ -46,79 +53,80 @@ class Entry:
 
 
 class Registry:
-    """Names → entries of one kind. A second registration of a name is an error."""
+    """A mapping from names to entries of one kind. Registering a name twice is an error."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.decorator_name = f"register_{kind}"
         self._entries: dict[str, Entry] = {}
-        self._functions: dict[str, Callable] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
         self._pending_loaders: list[Callable[[], None]] = []
 
-    def add_lazy_loader(self, add: Callable[[], None]) -> None:
-        """Call `add` when entries are first asked for: for what takes time to find."""
-        self._pending_loaders.append(add)
+    def add_lazy_loader(self, load: Callable[[], None]) -> None:
+        """Call `load`, which adds entries, when entries are first requested. For loaders that take time."""
+        self._pending_loaders.append(load)
 
     def _load_pending(self) -> None:
         while self._pending_loaders:
             self._pending_loaders.pop()()
 
+    @contextmanager
+    def temporary(self) -> Iterator[Registry]:
+        """Remove at the end of the block the entries that it added."""
+        self._load_pending()
+        before = dict(self._entries)
+        try:
+            yield self
+        finally:
+            self._entries = before
+            # Functions of older entries stay: Python does not import their files again.
+            self._functions = {name: function for name, function in self._functions.items() if name in before}
+
     def __iter__(self) -> Iterator[Entry]:
         self._load_pending()
-        return iter(sorted(self._entries.values(), key=lambda e: e.name))
+        return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
 
     def __contains__(self, name: object) -> bool:
         self._load_pending()
         return name in self._entries
 
     def names(self) -> list[str]:
-        self._load_pending()
-        return sorted(self._entries)
+        """Return all names, sorted."""
+        return [entry.name for entry in self]
 
     def get(self, name: str) -> Entry:
-        """The entry of that name; UserError with the nearest names where there is none."""
-        self._load_pending()
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise UserError(self._unknown_name(name)) from None
+        """Return the entry of that name. Raise UserError with the nearest names if there is none."""
+        if name not in self:
+            raise self._unknown_name(name)
+        return self._entries[name]
 
     def match(self, pattern: str) -> list[str]:
-        """The names that a name, a shell pattern such as `vgg*`, or `all` stands for, in order."""
+        """Return the sorted names that a name, a shell pattern such as `vgg*`, or `all` stands for."""
         if pattern == "all":
             return self.names()
         names = fnmatch.filter(self.names(), pattern)
         if not names:
-            raise UserError(self._unknown_name(pattern))
+            raise self._unknown_name(pattern)
         return names
 
-    def function(self, name: str) -> Callable:
-        """The entry's function; imports its file on first use."""
+    def function(self, name: str) -> Callable[..., Any]:
+        """Return the entry's function. The first call imports its file."""
         entry = self.get(name)
         if name not in self._functions:
             _import(entry)
-        if name not in self._functions:  # the file holds a decorator that its import does not reach
+        if name not in self._functions:  # the import does not reach the decorator
             raise UserError(f"{entry.file} names the {self.kind} '{name}' but does not register it when imported.")
         return self._functions[name]
 
-    def register(self, name: str, **options: Any) -> Callable[[Callable], Callable]:
-        """Decorator that adds a function under a name."""
+    def register(self, name: str, **options: Any) -> Callable[[Function], Function]:
+        """Return a decorator that adds a function under a name."""
 
-        def add(function: Callable) -> Callable:
+        def add(function: Function) -> Function:
             code = function.__code__
-            entry = Entry(
-                name=name,
-                doc=inspect.getdoc(function) or "",
-                summary=_first_line(inspect.getdoc(function)),
-                file=Path(code.co_filename).resolve(),
-                line=code.co_firstlineno,
-                function=function.__name__,
-                module=function.__module__,
-                options=options,
-            )
-            known = self._entries.get(name)
-            if known is None or (known.file, known.function) != (entry.file, entry.function):
-                self._add(entry)
+            doc = inspect.getdoc(function) or ""
+            file = Path(code.co_filename).resolve()
+            line = code.co_firstlineno
+            self._add(Entry(name, _first_line(doc), doc, file, line, function.__name__, function.__module__, options))
             self._functions[name] = function
             return function
 
@@ -127,9 +135,14 @@ class Registry:
     def scan(self, path: Path, package: str | None = None) -> None:
         """Add the entries of a Python file, or of every file in a folder, without running them.
 
-        `package` is the import name of the folder or the file, None where files stand for themselves.
-        Raises UserError for a file that does not parse, an option that is not a literal, a name used twice; then
-        nothing of all of it is added.
+        If any file is invalid, no entry is added.
+
+        Args:
+            path: The file or folder.
+            package: Import name of the file or folder; None for files outside any package.
+
+        Raises:
+            UserError: A file does not parse, an option is not a literal, or a name is used twice.
         """
         path = path.resolve()
         if not path.exists():
@@ -137,10 +150,8 @@ class Registry:
         before = dict(self._entries)
         try:
             for file in _files(path, package):
-                for entry in self._read(file.resolve(), _module_of(file, path, package)):
-                    known = self._entries.get(entry.name)
-                    if known is None or (known.file, known.function) != (entry.file, entry.function):
-                        self._add(entry)
+                for entry in self._read(file.resolve(), _module_name(file, path, package)):
+                    self._add(entry)
         except UserError:
             self._entries = before
             raise
@@ -157,41 +168,41 @@ class Registry:
                 if not (isinstance(call, ast.Call) and _decorator_name(call) == self.decorator_name):
                     continue
                 try:
-                    (name,) = [ast.literal_eval(a) for a in call.args]
-                    options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+                    (name,) = [ast.literal_eval(argument) for argument in call.args]
+                    options = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
                     if not isinstance(name, str):
                         raise TypeError(name)
                 except (ValueError, TypeError):
                     raise UserError(
                         f"{file}, line {call.lineno}: @{self.decorator_name} takes one name and literal options, "
-                        "so that listing it needs no import."
+                        "because entries are listed without importing their files."
                     ) from None
                 doc = ast.get_docstring(node) or ""
                 yield Entry(name, _first_line(doc), doc, file, node.lineno, node.name, module, options)
 
     def _add(self, entry: Entry) -> None:
+        """Add an entry, unless the same function is registered already. Raise UserError if another has its name."""
         known = self._entries.get(entry.name)
-        if known is not None:
+        if known is None:
+            self._entries[entry.name] = entry
+        elif (known.file, known.function) != (entry.file, entry.function):
             raise UserError(
                 f"The {self.kind} '{entry.name}' is registered twice: "
-                f"{known.file}:{known.line} and {entry.file}:{entry.line}."
+                f"{known.file}:{known.line} and {entry.file}:{entry.line}. Rename one of them."
             )
-        self._entries[entry.name] = entry
 
-    def _unknown_name(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.names()) or 'none'}."
-        return f"Unknown {self.kind} '{name}': {hint}"
+    def _unknown_name(self, name: str) -> UserError:
+        return UserError(f"Unknown {self.kind} '{name}'. {did_you_mean(name, self.names())}")
 
 
 def _files(path: Path, package: str | None) -> list[Path]:
-    """The Python files to read; in a package also the `__init__.py` of each subpackage."""
+    """Return the Python files to read; in a package also the `__init__.py` of each subpackage."""
     if not path.is_dir():
         return [path]
     return sorted([*path.glob("*.py"), *(path.glob("*/__init__.py") if package else ())])
 
 
-def _module_of(file: Path, scanned: Path, package: str | None) -> str | None:
+def _module_name(file: Path, scanned: Path, package: str | None) -> str | None:
     if package is None or file == scanned:
         return package
     return ".".join([package, *file.relative_to(scanned).with_suffix("").parts]).removesuffix(".__init__")
@@ -205,7 +216,7 @@ def _import(entry: Entry) -> None:
     spec = importlib.util.spec_from_file_location(name, entry.file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # inspect and pickle look classes up here
+    sys.modules[name] = module  # inspect and pickle look up classes here
     spec.loader.exec_module(module)
 
 
@@ -213,5 +224,5 @@ def _decorator_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _first_line(doc: str | None) -> str:
-    return (doc or "").strip().split("\n")[0]
+def _first_line(doc: str) -> str:
+    return doc.strip().split("\n")[0]

@@ -1,9 +1,8 @@
-"""A digest of the source that decides what a registered function does.
+"""A digest of the source code that decides what a registered function does.
 
-It covers the function and, through calls and references, every definition that it reaches in its own file, in the
-files beside it and in the project's `architectures`. Comments, docstrings, formatting, the decorator, the version of
-Python and whatever the function does not reach have no part in it, so a better comment or a new neighbour retrains
-nothing.
+It covers the function and, through calls and references, every definition that the function reaches in its own file,
+in files of the same folder and in the project's `architectures`. Comments, docstrings, formatting, the decorator, the
+Python version and unreachable code do not change it. A better comment or a new neighbor therefore retrains nothing.
 """
 
 from __future__ import annotations
@@ -16,32 +15,31 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"  # what a file outside may import from
+ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"  # files elsewhere may import from it
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _SHOW_EMPTY = {"show_empty": True} if sys.version_info >= (3, 13) else {}
 
-_Symbol = tuple[Path, str]  # a top-level name of a file
+_Symbol = tuple[Path, str]  # file, top-level name
 
 
 def digest(file: Path, function: str) -> str:
-    """SHA-256 of the normalised source reachable from a function of a file: 64 hexadecimal digits."""
+    """Return the SHA-256 of the normalized source reachable from a function: 64 hexadecimal digits."""
     seen: dict[_Symbol, str] = {}
     waiting = [(file, function)]
     while waiting:
-        place = waiting.pop()
-        if place in seen:
+        symbol = waiting.pop()
+        if symbol in seen:
             continue
-        code, referenced = _resolve(*place)
-        seen[place] = code
+        seen[symbol], referenced = _resolve(*symbol)
         waiting.extend(referenced)
     text = "\n".join(sorted(f"{path.name}:{name}\n{code}" for (path, name), code in seen.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
-class _File:
-    """What the top level of a file holds: statements by the name they give, and imports from other files of ours."""
+class _Names:
+    """The top level of a file: its statements by the names that they define, and its imports from our other files."""
 
     definitions: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
     imported: dict[str, _Symbol] = field(default_factory=dict)
@@ -50,9 +48,9 @@ class _File:
 
 
 def _resolve(file: Path, name: str) -> tuple[str, list[_Symbol]]:
-    """The normalised code of a top-level name, and the top-level names that it refers to."""
+    """Return the normalized code of a top-level name and the top-level names that it refers to."""
     names = _parse_file(file)
-    if name not in names.definitions:  # passed on from another file, or not ours
+    if name not in names.definitions:  # re-exported from another file, or from a library
         return "", [names.imported[name]] if name in names.imported else [(star, name) for star in names.stars]
     referenced: list[_Symbol] = []
     for node in (n for statement in names.definitions[name] for n in ast.walk(statement)):
@@ -69,8 +67,8 @@ def _resolve(file: Path, name: str) -> tuple[str, list[_Symbol]]:
 
 
 @cache
-def _parse_file(file: Path) -> _File:
-    names = _File()
+def _parse_file(file: Path) -> _Names:
+    names = _Names()
     tree = _normalize(ast.parse(file.read_text(encoding="utf-8")))
     for statement in tree.body:
         for name in _assigned_names(statement):
@@ -78,33 +76,34 @@ def _parse_file(file: Path) -> _File:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if path := _file_of(alias.name, file):
+                if path := _find_module(alias.name, file):
                     names.modules[alias.asname or alias.name] = path
         elif isinstance(node, ast.ImportFrom):
-            _add_from(node, file, names)
+            _add_from_import(node, file, names)
     return names
 
 
-def _add_from(node: ast.ImportFrom, file: Path, names: _File) -> None:
-    path = _file_of(node.module, file) if node.module else None
+def _add_from_import(node: ast.ImportFrom, file: Path, names: _Names) -> None:
+    package = ARCHITECTURES_DIR.name
+    path = _find_module(node.module, file) if node.module else None
     for alias in node.names:
         if path and alias.name == "*":
             names.stars.append(path)
         elif path:
             names.imported[alias.asname or alias.name] = (path, alias.name)
-        elif node.module in (None, ARCHITECTURES_DIR.name) and (module := _file_of(f"{ARCHITECTURES_DIR.name}.{alias.name}", file)):
+        elif node.module in (None, package) and (module := _find_module(f"{package}.{alias.name}", file)):
             names.modules[alias.asname or alias.name] = module
 
 
-def _file_of(module: str, file: Path) -> Path | None:
-    """The file of a module that one of our files imports; None for those of libraries."""
+def _find_module(module: str, file: Path) -> Path | None:
+    """Return the file of a module that one of our files imports; None for modules of libraries."""
     package, _, last = module.rpartition(".")
     folders = [ARCHITECTURES_DIR, file.parent] if package == ARCHITECTURES_DIR.name else [file.parent]
     return next((path for folder in folders if (path := folder / f"{last}.py").is_file()), None)
 
 
 def _assigned_names(statement: ast.stmt) -> set[str]:
-    """The names that a top-level statement defines or changes, those within an `if` or a `try` too."""
+    """Return the names that a top-level statement defines or changes, including those inside an `if` or a `try`."""
     if isinstance(statement, _DEFINITIONS):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Expr):
@@ -116,11 +115,12 @@ def _assigned_names(statement: ast.stmt) -> set[str]:
 
 
 def _normalize(tree: ast.Module) -> ast.Module:
+    """Remove docstrings, registering decorators and empty type parameters, in place."""
     for node in ast.walk(tree):
         if isinstance(node, _DEFINITIONS):
             if ast.get_docstring(node) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
             node.decorator_list = [d for d in node.decorator_list if "register_architecture" not in ast.dump(d)]
         if not getattr(node, "type_params", True):
-            del node.type_params  # Python 3.11 has none
+            delattr(node, "type_params")  # Python 3.11 has none
     return tree

@@ -12,14 +12,14 @@ ARCHITECTURES_FILE = '''
 
 from keras import layers, ops
 
-from architectures.layers import classifier, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import classification_head, rescale_input
+from fer_bench import register_architecture
 
 
 @register_architecture("cli_tiny", family="test", recipe={"epochs": 6, "batch_size": 16})
 def cli_tiny(inputs, recipe):
     """One dense layer."""
-    return classifier(layers.Flatten()(scaled(inputs, recipe)), recipe)
+    return classification_head(layers.Flatten()(rescale_input(inputs, recipe)), recipe)
 
 
 @register_architecture("cli_broken", family="test", recipe={"epochs": 6, "batch_size": 16})
@@ -31,13 +31,11 @@ def cli_broken(inputs, recipe):
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
-    """A file of architectures outside the repository, forgotten afterwards."""
+    """A file of architectures outside the repository. They are unregistered after the module."""
     file = tmp_path_factory.mktemp("outside") / "nets.py"
     file.write_text(ARCHITECTURES_FILE)
-    yield file
-    for name in ("cli_tiny", "cli_broken"):
-        ARCHITECTURES._entries.pop(name, None)
-        ARCHITECTURES._functions.pop(name, None)
+    with ARCHITECTURES.temporary():
+        yield file
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from fer_bench.registry.architectures import ARCHITECTURES
 
 @pytest.fixture
 def nets(tmp_path):
-    """A file with one architecture that keeps the contract and one that does not, forgotten afterwards."""
-    before = set(ARCHITECTURES.names())
+    """A folder with an architecture that passes the contract and one that fails it."""
     folder = tmp_path / "nets"
     folder.mkdir()
     said = CliRunner().invoke(cli, ["new", "zoo_good", "--folder", str(folder)], catch_exceptions=False).output
@@ -24,10 +23,8 @@ def nets(tmp_path):
     good = (folder / "zoo_good.py").read_text()
     bad = good.replace("zoo_good", "zoo_bad").replace("parameters=94_247", "parameters=94_248")
     (folder / "zoo_bad.py").write_text(bad.replace("float32", "float").replace('."""', '"""'))
-    yield folder
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
-        ARCHITECTURES._functions.pop(name, None)
+    with ARCHITECTURES.temporary():
+        yield folder
 
 
 def test_check_marks_every_check_and_says_what_is_wrong(nets):
@@ -47,7 +44,7 @@ def test_check_marks_every_check_and_says_what_is_wrong(nets):
 
 
 def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
-    outcome = run.Outcome("zoo_good", "docs", None, 0.1)
+    outcome = run.CheckResult("zoo_good", "docs", None, 0.1)
     monkeypatch.setattr(run, "check_on", lambda backend, names, outside: iter([outcome]))
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow", "jax"])
     result = CliRunner().invoke(cli, ["check", "zoo_good", "--extra-architectures", str(nets)], catch_exceptions=False)
@@ -76,7 +73,7 @@ def test_a_backend_that_cannot_start_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="The checks on the backend 'jax' cannot go on"):
-        list(run.check_on("jax", ["cnn"]))
+        list(run.run_checks_on_backend("jax", ["cnn"]))
 
 
 def test_list_takes_names():

@@ -34,13 +34,13 @@ from pathlib import Path
 
 from keras import layers
 
-from architectures.layers import classifier, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import classification_head, rescale_input
+from fer_bench import register_architecture
 
 TROUBLE = Path(os.environ["TROUBLE"])
 
 def network(inputs, recipe):
-    return classifier(layers.Dropout(0.2)(layers.Flatten()(scaled(inputs, recipe))), recipe)
+    return classification_head(layers.Dropout(0.2)(layers.Flatten()(rescale_input(inputs, recipe))), recipe)
 
 
 @register_architecture("fault_none", family="test", recipe={"epochs": 60, "batch_size": 16, "patience": None})

@@ -14,7 +14,7 @@ from fer_bench.datasets import DataConfig
 from fer_bench.registry.architectures import ARCHITECTURES
 
 NETS = '''
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -43,13 +43,11 @@ def bare(inputs, recipe):
 
 @pytest.fixture(autouse=True)
 def nets(tmp_path):
-    before = set(ARCHITECTURES.names())
     file = tmp_path / "listed.py"
     file.write_text(NETS)
-    ARCHITECTURES.scan(file)
-    yield
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
+    with ARCHITECTURES.temporary():
+        ARCHITECTURES.scan(file)
+        yield
 
 
 def shown(write, *arguments, terminal=False, width=80) -> list[str]:

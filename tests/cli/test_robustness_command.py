@@ -34,7 +34,7 @@ def test_a_kept_model_is_tried_on_corrupted_images(place, outside, data_dir):
         measured = read(stored.path)
         assert list(measured.accuracy) == ["gaussian_noise", "shot_noise", "impulse_noise", "contrast"]
         assert all(list(by) == [1, 5] for by in measured.accuracy.values())
-        assert (measured.key, measured.samples) == (stored.record.trial.key, 7)
+        assert (measured.key, measured.num_samples) == (stored.record.trial.key, 7)
         assert {path.suffix for path in stored.path.glob("robustness.*")} == {".json", ".png", ".svg"}
 
     # The whole test part, uncorrupted, is what the record holds; and a file with its record beside it is the record's.

@@ -1,16 +1,16 @@
-"""The contract catches what authors get wrong, and says what."""
+"""The contract finds the mistakes that authors make and names them."""
 
 from __future__ import annotations
 
-import sys
+from typing import NamedTuple
 
 import pytest
 
 from fer_bench.contract.checks import CHECKS
-from fer_bench.contract.run import check, check_on
+from fer_bench.contract.run import run_checks, run_checks_on_backend
 from fer_bench.registry.architectures import ARCHITECTURES
 
-HEAD = '''"""Networks, each with one mistake."""
+HEADER = '''"""Networks with one mistake each."""
 
 import os
 
@@ -18,8 +18,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from architectures.layers import classifier, conv_block, scaled
-from fer_bench.registry.architectures import register_architecture
+from architectures.layers import classification_head, conv_block, rescale_input
+from fer_bench import register_architecture
 
 
 class Doubling(layers.Layer):
@@ -40,126 +40,117 @@ class Forgetful(layers.Layer):
         return {"name": self.name}
 
 
-def drawn(shape, dtype=None):
+def unseeded(shape, dtype=None):
     return np.random.default_rng().normal(size=shape)
 
 
 def features(inputs, recipe):
-    return layers.Flatten()(conv_block(layers.AveragePooling2D(4)(scaled(inputs, recipe)), 8))
+    return layers.Flatten()(conv_block(layers.AveragePooling2D(4)(rescale_input(inputs, recipe)), 8))
 '''
-GOOD = "classifier(features(inputs, recipe), recipe)"
-# name → what is wrong, decorator options, body, the check that sees it, what its complaint says
+FEATURES = "features(inputs, recipe)"
+LOGITS = f"classification_head({FEATURES}, recipe)"
+
+
+class Mistake(NamedTuple):
+    check: str  # the check that fails
+    key_word: str  # of its message
+    body: str = f"return {LOGITS}"
+    options: str = ""
+    docstring: str | None = "One layer."
+
+    def source(self, name: str) -> str:
+        docstring = "" if self.docstring is None else f'    """{self.docstring}"""\n'
+        options = f'"{name}", family="test", {self.options}'
+        return f"\n\n@register_architecture({options})\ndef {name}(inputs, recipe):\n{docstring}    {self.body}\n"
+
+
 MISTAKES = {
-    "softmax": ("", "", f"return layers.Softmax()({GOOD})", "output", "must return logits"),
-    "activated": (
-        "",
-        "",
-        "return layers.Dense(7, 'sigmoid')(features(inputs, recipe))",
-        "output",
-        "must return logits",
-    ),
-    "half": ("", "", "return layers.Dense(recipe.classes)(features(inputs, recipe))", "output", "mixed precision"),
-    "always_half": ("", "", "return layers.Dense(7, dtype='bfloat16')(features(inputs, recipe))", "builds", "bfloat16"),
-    "classes": ("", "", "return layers.Dense(7, dtype='float32')(features(inputs, recipe))", "output", "(batch, 5)"),
-    "blind": ("", "", f"inputs = 0 * inputs; return {GOOD}", "output", "does not depend on its input"),
-    "nan": ("", "", f"return {GOOD} * float('nan')", "output", "not finite"),
-    "raw": ("", "", "return classifier(layers.Flatten()(inputs), recipe)", "learns", "[0, 255]"),
-    "dead": (
-        "",
-        "",
-        f"dead = layers.Dense(recipe.classes, name='branch')(layers.Flatten()(inputs)); return {GOOD} "
-        "+ ops.stop_gradient(dead)",
+    "softmax": Mistake("output", "must return logits", f"return layers.Softmax()({LOGITS})"),
+    "activated": Mistake("output", "must return logits", f"return layers.Dense(7, 'sigmoid')({FEATURES})"),
+    "bfloat16": Mistake("output", "mixed precision", f"return layers.Dense(recipe.classes)({FEATURES})"),
+    "always_bfloat16": Mistake("builds", "bfloat16", f"return layers.Dense(7, dtype='bfloat16')({FEATURES})"),
+    "classes": Mistake("output", "(batch, 5)", f"return layers.Dense(7, dtype='float32')({FEATURES})"),
+    "blind": Mistake("output", "does not depend", f"inputs = 0 * inputs; return {LOGITS}"),
+    "nan": Mistake("output", "not finite", f"return {LOGITS} * float('nan')"),
+    "raw": Mistake("learns", "[0, 255]", "return classification_head(layers.Flatten()(inputs), recipe)"),
+    "dead": Mistake(
         "grads",
         "branch/kernel",
+        "dead = layers.Dense(recipe.classes, name='branch')(layers.Flatten()(inputs)); "
+        f"return {LOGITS} + ops.stop_gradient(dead)",
     ),
-    "undeclared": ("", "", f"return {GOOD}", "params", "parameters=2_127"),
-    "miscounted": ("", "parameters=5", f"return {GOOD}", "params", "2_127"),
-    "unseeded": (
-        "",
-        "",
-        "return layers.Dense(recipe.classes, kernel_initializer=drawn, dtype='float32')(features(inputs, recipe))",
+    "undeclared": Mistake("params", "num_parameters=2_127"),
+    "miscounted": Mistake("params", "2_127", options="num_parameters=5"),
+    "unseeded": Mistake(
         "seeds",
-        "differs between two models of one seed",
+        "differs",
+        f"return layers.Dense(recipe.classes, kernel_initializer=unseeded, dtype='float32')({FEATURES})",
     ),
-    "one_seed": (
-        "",
-        "",
-        "x = layers.Conv2D(8, 3, kernel_initializer=keras.initializers.HeNormal(seed=1))(scaled(inputs, recipe)); "
-        "return classifier(layers.Flatten()(x), recipe)",
+    "one_seed": Mistake(
         "seeds",
-        "the same for every seed",
+        "same for every seed",
+        "one_seed = keras.initializers.HeNormal(seed=1); "
+        "x = layers.Conv2D(8, 3, kernel_initializer=one_seed)(rescale_input(inputs, recipe)); "
+        "return classification_head(layers.Flatten()(x), recipe)",
     ),
-    "lambda": ("", "", f"inputs = layers.Lambda(lambda x: x + 1)(inputs); return {GOOD}", "saves", "cannot be loaded"),
-    "unregistered": ("", "", f"inputs = Doubling()(inputs); return {GOOD}", "saves", "the layer Doubling"),
-    "forgetful": ("", "", f"return Forgetful(3.0)({GOOD})", "saves", "get_config"),
-    "too_deep": (
-        "",
-        "input_sizes=(8, 48)",
-        "x = scaled(inputs, recipe)\n    for _ in range(4):\n        x = conv_block(x, 8)\n"
-        "    return classifier(layers.Flatten()(x), recipe)",
+    "lambda": Mistake("saves", "cannot be loaded", f"inputs = layers.Lambda(lambda x: x + 1)(inputs); return {LOGITS}"),
+    "unregistered": Mistake("saves", "Doubling", f"inputs = Doubling()(inputs); return {LOGITS}"),
+    "forgetful": Mistake("saves", "get_config", f"return Forgetful(3.0)({LOGITS})"),
+    "too_deep": Mistake(
         "builds",
-        "Computed output size would be zero or negative",
+        "zero or negative",
+        "x = rescale_input(inputs, recipe)\n    for _ in range(4):\n        x = conv_block(x, 8)\n"
+        "    return classification_head(layers.Flatten()(x), recipe)",
+        options="input_sizes=(8, 48)",
     ),
-    "raising": ("", "", "raise KeyError('no such block')", "builds", "KeyError: 'no such block'"),
-    "no_docstring": (None, "", f"return {GOOD}", "docs", "no docstring"),
-    "no_sentence": ("One layer", "", f"return {GOOD}", "docs", "full stop"),
-    "long": ("One layer" + " and one layer" * 9 + ".", "", f"return {GOOD}", "docs", "120 at most"),
-    "keyword": ("", "colour='blue'", f"return {GOOD}", "docs", "colour"),
-    "unordered": ("", "input_sizes=(64, 48)", f"return {GOOD}", "docs", "increasing order"),
-    "no_paper": ("", "weights='imagenet', backbone='vgg16'", f"return {GOOD}", "docs", "no paper"),
-    "no_weights": ("", "weights='imagenet', paper='Ours'", f"return {GOOD}", "docs", "no weights file is known"),
-    "recipe": ("", "recipe={'epoch': 3}", f"return {GOOD}", "docs", "'epoch'"),
+    "raising": Mistake("builds", "KeyError: 'no such block'", "raise KeyError('no such block')"),
+    "no_docstring": Mistake("docs", "no docstring", docstring=None),
+    "no_period": Mistake("docs", "period", docstring="One layer"),
+    "long": Mistake("docs", "120", docstring="One layer" + " and one layer" * 9 + "."),
+    "keyword": Mistake("docs", "color", options="color='blue'"),
+    "unordered": Mistake("docs", "increasing", options="input_sizes=(64, 48)"),
+    "no_paper": Mistake("docs", "no paper", options="weights='imagenet', backbone='vgg16'"),
+    "no_weights": Mistake("docs", "no weights file", options="weights='imagenet', paper='Ours'"),
+    "recipe": Mistake("docs", "'epoch'", options="recipe={'epoch': 3}"),
+}
+OTHERS = {
+    "correct": Mistake("", "", options="num_parameters=2_127"),
+    "crashing": Mistake("", "", "os.abort()"),
 }
 
 
 @pytest.fixture(scope="module")
 def mistakes(tmp_path_factory):
-    """The registry with one architecture for each mistake, which it forgets at the end."""
-    text = HEAD
-    for name, (doc, options, body, *_) in MISTAKES.items():
-        docstring = "" if doc is None else f'    """{doc or f"One layer, {name}."}"""\n'
-        options = f"{options}, " if options else ""
-        text += f'\n\n@register_architecture("bad_{name}", {options}family="bad")\ndef bad_{name}(inputs, recipe):\n'
-        text += f"{docstring}    {body}\n"
-    text += (
-        '\n\n@register_architecture("bad_none", num_parameters=2_127, family="bad")\ndef bad_none(inputs, recipe):\n'
-    )
-    text += f'    """One convolution."""\n    return {GOOD}\n'
-    text += '\n\n@register_architecture("bad_abort", family="bad")\ndef bad_abort(inputs, recipe):\n'
-    text += '    """Brings the process down."""\n    os.abort()\n'
-    file = tmp_path_factory.mktemp("outside") / "mistakes.py"
-    file.write_text(text)
-    before = set(ARCHITECTURES.names())
-    ARCHITECTURES.scan(file)
-    yield file
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
-        ARCHITECTURES._functions.pop(name, None)
-    sys.modules.pop("_fer_bench_mistakes", None)
+    """A file with one registered architecture per mistake; they are unregistered at the end."""
+    networks = {f"bad_{name}": mistake for name, mistake in MISTAKES.items()} | OTHERS
+    file = tmp_path_factory.mktemp("extra") / "mistakes.py"
+    file.write_text(HEADER + "".join(mistake.source(name) for name, mistake in networks.items()))
+    with ARCHITECTURES.temporary():
+        ARCHITECTURES.scan(file)
+        yield file
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named(mistakes, name):
-    *_, title, said = MISTAKES[name]
-    (outcome,) = check(f"bad_{name}", only=[title])
-    assert said in outcome.complaint
-    assert "\n" not in outcome.complaint
+    mistake = MISTAKES[name]
+    (result,) = run_checks(f"bad_{name}", only=[mistake.check])
+    assert mistake.key_word in result.problem
+    assert "\n" not in result.problem
 
 
-def test_what_is_right_passes(mistakes):
-    outcomes = list(check("bad_none"))
-    assert [o.check for o in outcomes] == list(CHECKS)
-    assert [o for o in outcomes if o.complaint or o.skipped] == []
+def test_a_correct_architecture_passes_all_checks(mistakes):
+    results = list(run_checks("correct"))
+    assert [result.check for result in results] == list(CHECKS)
+    assert [result for result in results if result.problem or result.skipped] == []
 
 
-def test_a_mistake_is_no_reason_for_other_complaints(mistakes):
-    """What cannot be told of a model that is not there, or from logits that are none, is not told."""
-    assert [o.check for o in check("bad_raising") if o.skipped] == list(CHECKS)[2:]
-    assert [o.check for o in check("bad_nan") if o.complaint] == ["output", "params", "learns"]
-    assert [o.check for o in check("bad_classes") if o.complaint] == ["output", "params"]
+def test_a_mistake_does_not_fail_unrelated_checks(mistakes):
+    assert [result.check for result in run_checks("bad_raising") if result.skipped] == list(CHECKS)[2:]
+    assert [result.check for result in run_checks("bad_nan") if result.problem] == ["output", "params", "learns"]
+    assert [result.check for result in run_checks("bad_classes") if result.problem] == ["output", "params"]
 
 
-def test_a_process_that_dies_is_a_complaint_and_the_others_go_on(mistakes):
-    outcomes = list(check_on("tensorflow", ["bad_abort", "bad_none"], [mistakes]))
-    assert "brings the process down (SIGABRT" in next(o.complaint for o in outcomes if o.check == "survives")
-    assert [o.check for o in outcomes if o.architecture == "bad_none" and o.complaint is None] == list(CHECKS)
+def test_a_crash_is_reported_and_the_next_architecture_is_checked(mistakes):
+    results = list(run_checks_on_backend("tensorflow", ["crashing", "correct"], [mistakes]))
+    assert "SIGABRT" in next(result.problem for result in results if result.check == "survives")
+    assert [r.check for r in results if r.architecture == "correct" and r.problem is None] == list(CHECKS)

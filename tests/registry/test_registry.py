@@ -1,4 +1,4 @@
-"""Entries are found without running them, and every mistake in them is one clear sentence."""
+"""Entries are listed without running their files, and every mistake in a file is a clear error."""
 
 import sys
 import types
@@ -8,7 +8,7 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.registry.registry import Registry
 
-HEAD = "from house import register_tool\n\n"
+HEAD = "from toolbox import register_tool\n\n"
 HAMMER = '''
 @register_tool("hammer", weight=2, uses=["nails", "glass"])
 def hammer(x):
@@ -22,12 +22,12 @@ def hammer(x):
 
 @pytest.fixture
 def registry(monkeypatch):
-    """A registry of tools whose decorator files import as `house.register_tool`."""
-    made = Registry("tool")
-    house = types.ModuleType("house")
-    house.register_tool = made.register
-    monkeypatch.setitem(sys.modules, "house", house)
-    return made
+    """A registry of tools whose files import its decorator as `toolbox.register_tool`."""
+    registry = Registry("tool")
+    toolbox = types.ModuleType("toolbox")
+    monkeypatch.setattr(toolbox, "register_tool", registry.register, raising=False)
+    monkeypatch.setitem(sys.modules, "toolbox", toolbox)
+    return registry
 
 
 def write(path, text):
@@ -35,9 +35,9 @@ def write(path, text):
     return path
 
 
-def test_scan_lists_without_running(registry, tmp_path):
+def test_scan_lists_entries_without_running_the_file(registry, tmp_path):
     ran = tmp_path / "ran"
-    write(tmp_path / "a.py", f"open({str(ran)!r}, 'w')\nimport keras_that_is_not_there\nraise SystemExit\n{HAMMER}")
+    write(tmp_path / "a.py", f"open({str(ran)!r}, 'w')\nimport missing_library\nraise SystemExit\n{HAMMER}")
     registry.scan(tmp_path)
     entry = registry.get("hammer")
     assert not ran.exists()
@@ -50,8 +50,8 @@ def test_scan_lists_without_running(registry, tmp_path):
 def test_scan_finds_every_form_of_the_decorator_and_nothing_else(registry, tmp_path):
     write(
         tmp_path / "a.py",
-        "import house\n"
-        "@house.register_tool('plane')\n@staticmethod\ndef plane(): pass\n"
+        "import toolbox\n"
+        "@toolbox.register_tool('plane')\n@staticmethod\ndef plane(): pass\n"
         "@register_toolbox('box')\ndef box(): pass\n"
         "def saw(): pass\n"
         "class Kit:\n    @register_tool('inner')\n    def inner(self): pass\n",
@@ -61,7 +61,7 @@ def test_scan_finds_every_form_of_the_decorator_and_nothing_else(registry, tmp_p
     assert registry.get("plane").summary == ""
 
 
-def test_scan_of_a_folder_names_modules_of_its_package_in_order(registry, tmp_path):
+def test_scan_of_a_folder_sets_the_modules_of_its_package(registry, tmp_path):
     write(tmp_path / "b.py", "@register_tool('b')\ndef b(): pass\n")
     write(tmp_path / "a.py", "@register_tool('z')\ndef z(): pass\n")
     registry.scan(tmp_path, package="shed")
@@ -69,7 +69,7 @@ def test_scan_of_a_folder_names_modules_of_its_package_in_order(registry, tmp_pa
     assert "b" in registry and "a" not in registry
 
 
-def test_the_file_of_a_package_itself_is_named_as_the_package(registry, tmp_path):
+def test_the_init_file_of_a_package_is_named_as_the_package(registry, tmp_path):
     write(tmp_path / "__init__.py", "@register_tool('saw')\ndef saw(): pass\n")
     file = write(tmp_path / "a.py", "@register_tool('rasp')\ndef rasp(): pass\n")
     registry.scan(tmp_path, package="shed")
@@ -79,16 +79,33 @@ def test_the_file_of_a_package_itself_is_named_as_the_package(registry, tmp_path
     assert other.get("rasp").module == "shed.a"
 
 
-def test_what_is_added_later_is_there_when_it_is_asked_for(registry, tmp_path):
+def test_a_lazy_loader_runs_once_at_the_first_request(registry, tmp_path):
     file = write(tmp_path / "a.py", HAMMER)
     calls = []
-    registry.add_later(lambda: (calls.append(1), registry.scan(file)))
+
+    def load() -> None:
+        calls.append(1)
+        registry.scan(file)
+
+    registry.add_lazy_loader(load)
     assert calls == []
     assert registry.match("h*") == ["hammer"] and "hammer" in registry and registry.get("hammer")
     assert calls == [1]
 
 
-def test_a_file_with_a_mistake_adds_nothing(registry, tmp_path):
+def test_temporary_removes_the_entries_that_were_added(registry, tmp_path):
+    registry.add_lazy_loader(lambda: registry.scan(write(tmp_path / "a.py", HAMMER)))
+    function = registry.function
+    with pytest.raises(ZeroDivisionError), registry.temporary():
+        registry.scan(write(tmp_path / "b.py", HAMMER.replace("hammer", "sledge")))
+        assert registry.names() == ["hammer", "sledge"] and function("sledge")(1) == function("hammer")(1) == 2
+        raise ZeroDivisionError
+    assert registry.names() == ["hammer"] and function("hammer")(1) == 2
+    with pytest.raises(UserError):
+        function("sledge")
+
+
+def test_an_invalid_file_adds_no_entry(registry, tmp_path):
     write(tmp_path / "a.py", HAMMER)
     write(tmp_path / "b.py", "@register_tool(5)\ndef x(): pass\n")
     with pytest.raises(UserError):
@@ -96,22 +113,22 @@ def test_a_file_with_a_mistake_adds_nothing(registry, tmp_path):
     assert registry.names() == []
 
 
-def test_a_file_outside_is_registered_and_its_function_works(registry, tmp_path):
-    file = write(tmp_path / "outside.py", HAMMER)
+def test_a_single_file_is_registered_and_its_function_works(registry, tmp_path):
+    file = write(tmp_path / "single.py", HAMMER)
     registry.scan(file)
     assert registry.function("hammer")(1) == 2
     assert registry.function("hammer") is registry.function("hammer")
 
 
-def test_a_decorator_that_runs_after_the_scan_is_no_second_registration(registry, tmp_path):
-    file = write(tmp_path / "outside.py", HAMMER)
+def test_importing_and_scanning_a_file_again_changes_nothing(registry, tmp_path):
+    file = write(tmp_path / "single.py", HAMMER)
     registry.scan(file)
     registry.function("hammer")
     registry.scan(file)
     assert registry.names() == ["hammer"]
 
 
-def test_a_linked_file_works(registry, tmp_path):
+def test_a_symlinked_file_works(registry, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "folder").mkdir()
     real = write(tmp_path / "elsewhere" / "mine.py", HAMMER)
@@ -120,7 +137,7 @@ def test_a_linked_file_works(registry, tmp_path):
     assert registry.function("hammer")(1) == 2
 
 
-def test_a_function_registered_by_hand_works(registry):
+def test_the_decorator_registers_a_function_without_a_scan(registry):
     @registry.register("rake", tines=5)
     def rake():
         """Gathers leaves.
@@ -134,7 +151,7 @@ def test_a_function_registered_by_hand_works(registry):
     assert registry.get("rake").options == {"tines": 5}
 
 
-def test_a_name_used_twice_names_both_places(registry, tmp_path):
+def test_a_duplicate_name_is_an_error_with_both_locations(registry, tmp_path):
     first = write(tmp_path / "a.py", HAMMER)
     second = write(tmp_path / "b.py", "\n\n" + HAMMER.replace("def hammer", "def sledge"))
     with pytest.raises(UserError) as raised:
@@ -157,28 +174,28 @@ def test_a_name_used_twice_names_both_places(registry, tmp_path):
         "@register_tool()",
     ],
 )
-def test_what_cannot_be_listed_without_running_is_a_clear_error(registry, tmp_path, decorator):
+def test_a_decorator_without_literals_is_an_error(registry, tmp_path, decorator):
     file = write(tmp_path / "a.py", f"{decorator}\ndef x(): pass\n")
-    with pytest.raises(UserError, match="takes one name and literal options") as raised:
+    with pytest.raises(UserError, match="literal options") as raised:
         registry.scan(tmp_path)
     assert f"{file.resolve()}, line 3" in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"def broken(:\n", b"x = '\xff'\n", b"x = 1\0\n"])
-def test_a_file_that_does_not_parse_is_named(registry, tmp_path, content):
+def test_a_file_that_does_not_parse_is_an_error(registry, tmp_path, content):
     (tmp_path / "broken.py").write_bytes(content)
     with pytest.raises(UserError, match=r"broken\.py is not valid Python"):
         registry.scan(tmp_path)
 
 
-def test_a_missing_file_is_named(registry, tmp_path):
-    with pytest.raises(UserError, match=r"No tool file or folder at .*nowhere\.py"):
+def test_a_missing_file_is_an_error(registry, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
         registry.scan(tmp_path / "nowhere.py")
 
 
-def test_a_decorator_that_the_import_does_not_reach_is_named(registry, tmp_path):
+def test_a_decorator_that_the_import_does_not_reach_is_an_error(registry, tmp_path):
     registry.scan(write(tmp_path / "a.py", f"register_tool = lambda *a, **k: lambda f: f\n{HAMMER}"))
-    with pytest.raises(UserError, match="does not register it when imported"):
+    with pytest.raises(UserError, match="when imported"):
         registry.function("hammer")
 
 
@@ -191,15 +208,15 @@ def full(registry, tmp_path):
 
 
 @pytest.mark.parametrize("ask", ["get", "match", "function"])
-def test_an_unknown_name_suggests_the_near_ones(full, ask):
-    with pytest.raises(UserError, match=r"Unknown tool 'vgg91': did you mean vgg19 or vgg16\?"):
+def test_an_unknown_name_suggests_near_names(full, ask):
+    with pytest.raises(UserError, match=r"vgg91.*vgg19"):
         getattr(full, ask)("vgg91")
 
 
-def test_a_name_that_is_like_none_lists_them_all(full):
-    with pytest.raises(UserError, match="Unknown tool 'qqq': there are cnn, cnn_lstm, vgg16, vgg19"):
+def test_a_name_without_near_names_lists_all_names(full):
+    with pytest.raises(UserError, match="cnn, cnn_lstm, vgg16, vgg19"):
         full.get("qqq")
-    with pytest.raises(UserError, match="there are none"):
+    with pytest.raises(UserError, match="none"):
         Registry("saw").get("any")
 
 
@@ -218,5 +235,5 @@ def test_patterns(full, pattern, names):
 
 
 def test_a_pattern_without_a_match_is_an_error(full):
-    with pytest.raises(UserError, match=r"Unknown tool 'vit\*'"):
+    with pytest.raises(UserError, match="vit"):
         full.match("vit*")

@@ -1,6 +1,4 @@
-"""The digest follows what a function does: all of that, and nothing else."""
-
-from pathlib import Path
+"""The digest changes if and only if the behavior of the function may change."""
 
 import pytest
 
@@ -32,7 +30,7 @@ class Gate(Base):
         return x * self.size
 
 
-def elsewhere(x):
+def unused(x):
     return x
 '''
 
@@ -52,7 +50,7 @@ MODEL = '''
 """A family."""
 
 from architectures.layers import Gate, block
-from fer_bench.registry.architectures import register_architecture
+from fer_bench import register_architecture
 
 STEPS = 3
 TOTAL = STEPS * 2
@@ -70,8 +68,8 @@ def helper(x):
     return block(x)  # the block
 
 
-@register_architecture("neighbour", family="test")
-def neighbour(inputs, recipe):
+@register_architecture("neighbor", family="test")
+def neighbor(inputs, recipe):
     return inputs + 1
 '''
 
@@ -80,8 +78,8 @@ FILES = {"model.py": MODEL, "layers.py": LAYERS, "deeper.py": DEEPER}
 
 @pytest.fixture
 def digest_of(tmp_path, monkeypatch):
-    """The digest of `net` in files with a text replaced: `digest_of("layers.py", "x", "y")`; without, as they are."""
-    monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", tmp_path / "architectures")  # the project's own has a layers.py too
+    """Return the digest of `net` after a replacement in one file: `digest_of("layers.py", "x", "y")`."""
+    monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", tmp_path / "architectures")  # which has a layers.py too
     count = 0
 
     def make(file: str = "", old: str = "", new: str = "", function: str = "net", files: dict = FILES) -> str:
@@ -97,13 +95,13 @@ def digest_of(tmp_path, monkeypatch):
     return make
 
 
-def test_a_digest_is_64_hexadecimal_digits_and_the_same_everywhere(digest_of):
+def test_a_digest_is_64_hexadecimal_digits_in_any_folder(digest_of):
     assert len(digest_of()) == 64 and int(digest_of(), 16)
     assert digest_of() == digest_of()
 
 
-def test_the_digest_of_a_known_source_stays(tmp_path):
-    """On every version of Python: results that merge from several machines hang on it."""
+def test_a_digest_is_the_same_on_every_python_version(tmp_path):
+    """Results from several machines can be merged only if their keys agree."""
     file = tmp_path / "known.py"
     file.write_text(
         "class Layer(Base, axis=-1):\n    size: int = 3\n\n"
@@ -115,22 +113,22 @@ def test_the_digest_of_a_known_source_stays(tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("model.py", "# the block", "# the one and only block"),
+        ("model.py", "# the block", "# the only block"),
         ("model.py", '"""A network."""', '"""A deep network.\n\n    Of layers.\n    """'),
         ("model.py", '    """A network."""\n', ""),
         ("model.py", '"""A family."""', ""),
         ("model.py", "range(TOTAL)", "range(\n        TOTAL,\n    )"),
         ("model.py", 'recipe={"epochs": 3}', 'recipe={"epochs": 5}, paper="A. Author"'),
         ("model.py", "return inputs + 1", "return inputs + 2"),
-        ("model.py", "def neighbour", "def another"),
-        ("layers.py", '"""A gate."""', '"""Opens and shuts."""'),
+        ("model.py", "def neighbor", "def another"),
+        ("layers.py", '"""A gate."""', '"""Opens and closes."""'),
         ("layers.py", '"""Call it."""', ""),
         ("layers.py", "UNUSED = 1", "UNUSED = 2"),
-        ("layers.py", "def elsewhere(x):\n    return x", "def elsewhere(x):\n    return -x"),
+        ("layers.py", "def unused(x):\n    return x", "def unused(x):\n    return -x"),
     ],
     ids=lambda text: text.strip().splitlines()[0][:30] if text.strip() else "-",
 )
-def test_what_has_no_bearing_on_the_outcome_changes_nothing(digest_of, file, old, new):
+def test_irrelevant_changes_keep_the_digest(digest_of, file, old, new):
     assert digest_of(file, old, new) == digest_of()
 
 
@@ -159,12 +157,12 @@ def test_what_has_no_bearing_on_the_outcome_changes_nothing(digest_of, file, old
         "a helper of a helper of a third file",
     ],
 )
-def test_what_decides_the_outcome_changes_it(digest_of, file, old, new):
+def test_relevant_changes_change_the_digest(digest_of, file, old, new):
     assert digest_of(file, old, new) != digest_of()
 
 
-def test_neighbours_differ(digest_of):
-    assert digest_of() != digest_of(function="neighbour")
+def test_two_functions_of_a_file_differ(digest_of):
+    assert digest_of() != digest_of(function="neighbor")
 
 
 IMPORTS = {
@@ -172,56 +170,57 @@ IMPORTS = {
     "from as": ("from architectures.layers import block as b", "b(x)"),
     "relative": ("from .layers import block", "block(x)"),
     "bare": ("from layers import block", "block(x)"),
-    "module": ("from architectures import layers_of_mine as blocks", "blocks.block(x)"),
+    "module": ("from architectures import my_layers as blocks", "blocks.block(x)"),
     "relative module": ("from . import layers", "layers.block(x)"),
     "dotted": ("import architectures.layers", "architectures.layers.block(x)"),
     "dotted as": ("import architectures.layers as blocks", "blocks.block(x)"),
     "star": ("from architectures.layers import *", "block(x)"),
     "inside": ("", "block(x)"),
-    "passed on": ("from architectures.door import block", "block(x)"),
+    "re-exported": ("from architectures.reexport import block", "block(x)"),
 }
 
 
 @pytest.mark.parametrize(("line", "call"), IMPORTS.values(), ids=IMPORTS)
-def test_every_way_of_importing_a_block_is_followed(digest_of, line, call):
+def test_every_form_of_import_is_followed(digest_of, line, call):
     inside = "    from architectures.layers import block\n" if not line else ""
     files = {
         "model.py": f"{line}\n\ndef net(x):\n{inside}    return {call}\n",
         "layers.py": LAYERS,
-        "layers_of_mine.py": LAYERS,
+        "my_layers.py": LAYERS,
         "deeper.py": DEEPER,
-        "door.py": "from architectures.layers import block\n",
+        "reexport.py": "from architectures.layers import block\n",
     }
-    names = "layers_of_mine.py" if "of_mine" in line else "layers.py"
+    names = "my_layers.py" if "my_layers" in line else "layers.py"
     assert digest_of(names, "* WIDTH", "+ WIDTH", files=files) != digest_of(files=files)
     assert digest_of(names, "UNUSED = 1", "UNUSED = 2", files=files) == digest_of(files=files)
     assert digest_of("deeper.py", "RATE = 2", "RATE = 3", files=files) != digest_of(files=files)
 
 
-def test_a_file_outside_is_followed_into_the_shared_blocks(tmp_path, monkeypatch):
+def test_a_file_elsewhere_is_followed_into_the_shared_layers(tmp_path, monkeypatch):
     def make(number: int, width: int) -> str:
         shared = tmp_path / str(number) / "architectures"
         shared.mkdir(parents=True)
         (shared / "layers.py").write_text(f"WIDTH = {width}\n\ndef block(x):\n    return x * WIDTH\n")
-        outside = tmp_path / str(number) / "mine.py"
-        outside.write_text("from architectures.layers import block\n\ndef net(x):\n    return block(x)\n")
+        file = tmp_path / str(number) / "mine.py"
+        file.write_text("from architectures.layers import block\n\ndef net(x):\n    return block(x)\n")
         monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", shared)
-        return digest(outside, "net")
+        return digest(file, "net")
 
     assert make(1, 3) == make(2, 3)
     assert make(3, 4) != make(4, 3)
 
 
-def test_definitions_within_a_condition_count(digest_of):
+def test_definitions_inside_a_condition_count(digest_of):
     text = "try:\n    import fast\n    SIZE = 1\nexcept ImportError:\n    def SIZE():\n        return 2\n"
     files = {"model.py": f"{text}SIZES = [SIZE]\nSIZES += [3]\n\ndef net(x):\n    return SIZES\n"}
     assert len({digest_of(files=files), *(digest_of("model.py", a, "7", files=files) for a in "123")}) == 4
 
 
-def test_recursion_and_circles_end(digest_of):
+def test_recursion_terminates(digest_of):
     files = {"model.py": "def net(x):\n    return other(x)\n\ndef other(x):\n    return net(other(x))\n"}
     assert digest_of(files=files) != digest_of("model.py", "net(other(x))", "other(x)", files=files)
 
 
-def test_the_shared_folder_is_the_projects():
-    assert (source_digest.ARCHITECTURES_DIR / "layers.py").is_file() and Path(source_digest.ARCHITECTURES_DIR).name == "architectures"
+def test_the_shared_folder_is_the_one_of_the_project():
+    folder = source_digest.ARCHITECTURES_DIR
+    assert (folder / "layers.py").is_file() and folder.name == "architectures"

@@ -18,13 +18,14 @@ from fer_bench.sweep.plan import Plan, make_plan
 def made(dataset: Dataset, tiny_architectures: Path) -> Iterator[None]:
     """The made dataset and the tiny architectures under their names in the registries."""
 
-    @DATASETS.register("made", title="made images", source="the tests")
-    def load_made(places: DataConfig) -> Dataset:
-        """Three classes of made images."""
-        return dataset
+    with DATASETS.temporary():
 
-    yield
-    del DATASETS._entries["made"], DATASETS._functions["made"]
+        @DATASETS.register("made", title="made images", source="the tests")
+        def load_made(places: DataConfig) -> Dataset:
+            """Three classes of made images."""
+            return dataset
+
+        yield
 
 
 @pytest.fixture
@@ -54,16 +55,13 @@ def plan_of(made: None, tmp_path: Path) -> Callable[..., Plan]:
 
 @pytest.fixture
 def scanned(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Registers a file of architectures for one test."""
-    before = set(ARCHITECTURES.names())
+    """Register a file of architectures for one test."""
 
     def scan(text: str) -> Path:
         file = tmp_path / "more_networks.py"
-        file.write_text("from fer_bench.registry.architectures import register_architecture\n" + text)
+        file.write_text("from fer_bench import register_architecture\n" + text)
         ARCHITECTURES.scan(file)
         return file
 
-    yield scan
-    for name in set(ARCHITECTURES.names()) - before:
-        del ARCHITECTURES._entries[name]
-        ARCHITECTURES._functions.pop(name, None)
+    with ARCHITECTURES.temporary():
+        yield scan

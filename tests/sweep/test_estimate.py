@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fer_bench.records.schema import Costs, Record
-from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.registry.architectures import describe
 from fer_bench.sweep import estimate
 from fer_bench.sweep.estimate import OVERHEAD_SECONDS, VALIDATION_SPEED, Estimator
 
@@ -69,9 +69,8 @@ def test_a_failed_trial_tells_no_speed(planned):
 
 
 def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of, monkeypatch):
-    entry = ARCHITECTURES.get("tiny")
-    with_speed = replace(entry, options={**entry.options, "reference_speed": 10.0})
-    monkeypatch.setitem(ARCHITECTURES._entries, "tiny", with_speed)
+    with_speed = replace(describe("tiny"), reference_images_per_second=10.0)
+    monkeypatch.setattr(estimate, "describe", lambda name: with_speed)
     usual = training_seconds(Estimator([], MACHINE), planned)
     assert usual == pytest.approx(training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned))
     larger = plan_of(models=["tiny"], epochs=4, input_size=96).trials[0]
@@ -83,10 +82,8 @@ def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of,
 
 
 def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planned, plan_of, monkeypatch):
-    entry = ARCHITECTURES.get("tiny")
-    monkeypatch.setitem(
-        ARCHITECTURES._entries, "tiny", replace(entry, options={**entry.options, "reference_speed": 10.0})
-    )
+    with_speed = replace(describe("tiny"), reference_images_per_second=10.0)
+    monkeypatch.setattr(estimate, "describe", lambda name: with_speed)
 
     def seconds(**changes):
         recipe = {**planned.trial.recipe, **changes}

@@ -175,12 +175,13 @@ def elsewhere(made, dataset):
         notes=("It is elsewhere.",),
     )
 
-    @DATASETS.register("elsewhere")
-    def load_elsewhere(places: DataConfig):
-        return other
+    with DATASETS.temporary():
 
-    yield other
-    del DATASETS._entries["elsewhere"], DATASETS._functions["elsewhere"]
+        @DATASETS.register("elsewhere")
+        def load_elsewhere(places: DataConfig):
+            return other
+
+        yield other
 
 
 @pytest.mark.parametrize("datasets", [[], ["made"]])

@@ -121,9 +121,9 @@ def test_a_trial_that_failed_is_replaced_once_it_succeeds(plan_of, tmp_path, wat
     def broken(inputs, recipe):
         raise RuntimeError("out of order")
 
-    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", broken)
+    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: broken)
     run(plan.trials, tmp_path, watcher)
-    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", works)
+    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: works)
     assert left(plan, tmp_path).failed == 1
     again = left(plan, tmp_path, retry_failed=True)
     run(again.missing, tmp_path, watcher, Ways(replaced=again.replaced))

@@ -224,7 +224,7 @@ def test_a_recipe_reaches_the_function_with_classes_and_weights(tmp_path, tiny_a
         return tiny(inputs, recipe)
 
     tiny = ARCHITECTURES.function("tiny")
-    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", spy)
+    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: spy)
     build_model("tiny", resolve({"dropout": 0.25}), (12, 12), 4, tmp_path / "weights.h5")
     assert (seen[0].dropout, seen[0].classes, seen[0].weights_file) == (0.25, 4, tmp_path / "weights.h5")
 
@@ -286,7 +286,7 @@ def test_parameters_are_counted_whether_they_are_trained_or_not(run, monkeypatch
         backbone = keras.Model(pixels, keras.layers.Dense(4, name="block1_dense")(pixels), name="backbone")
         return keras.layers.Dense(recipe.classes)(backbone(flat))
 
-    monkeypatch.setitem(ARCHITECTURES._functions, "tiny", frozen)
+    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: frozen)
     for blocks in (0, "all"):
         record, _ = run("tiny", **{"backbone.trainable_blocks": blocks})
         assert record.status == "finished", record.reason

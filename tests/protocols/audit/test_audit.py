@@ -48,14 +48,14 @@ def of(dataset: Dataset, protocol: str = "official"):
 
 def test_it_finds_what_was_put_in(spoilt):
     found = of(spoilt)
-    assert sorted(group.tolist() for group in found.twins) == [[0, 2], [1, 4, 5], [6, 7, 9]]
-    assert (found.surplus, found.conflicting) == (5, 1)
+    assert sorted(group.tolist() for group in found.duplicates) == [[0, 2], [1, 4, 5], [6, 7, 9]]
+    assert (found.num_redundant, found.num_conflicting) == (5, 1)
     assert found.constant.tolist() == [20, 21]
     (fold,) = found.folds
-    assert fold.spanning == 3
-    assert fold.twin_tests.tolist() == [2, 5]
-    assert fold.twin_validations.tolist() == [7]
-    assert [11, 12] in found.near.tolist() and 11 in fold.near_tests
+    assert fold.groups_across_splits == 3
+    assert fold.test_duplicates.tolist() == [2, 5]
+    assert fold.validation_duplicates.tolist() == [7]
+    assert [11, 12] in found.near_duplicates.tolist() and 11 in fold.test_near_duplicates
     assert found.total("tested") == 35
     text = report.summary(found)
     assert (
@@ -67,10 +67,10 @@ def test_it_finds_what_was_put_in(spoilt):
 
 def test_without_twins_there_is_no_leak_but_the_data_are_the_same(spoilt):
     found = of(spoilt, "official-dedup")
-    assert found.surplus == 5
+    assert found.num_redundant == 5
     (fold,) = found.folds
-    assert (fold.spanning, len(fold.twin_tests), len(fold.twin_validations)) == (0, 0, 0)
-    assert fold.left_out == 5
+    assert (fold.groups_across_splits, len(fold.test_duplicates), len(fold.validation_duplicates)) == (0, 0, 0)
+    assert fold.num_unassigned == 5
     assert "Left out of all parts: 5." in report.summary(found)
 
 
@@ -93,17 +93,17 @@ def frames(drawn) -> Dataset:
 
 def test_images_cut_apart_have_every_person_and_film_on_both_sides(drawn):
     found = of(frames(drawn), "image-kfold")
-    assert sum(fold.seen["subjects"] for fold in found.folds) == 105
-    assert sum(fold.trained["sequences"] for fold in found.folds) == 105
+    assert sum(fold.subjects_seen["subjects"] for fold in found.folds) == 105
+    assert sum(fold.subjects_in_training["sequences"] for fold in found.folds) == 105
     text = report.summary(found)
     assert "**This split leaks. Of 105 test images 105 (100.0 %) show a person of training or validation" in text
-    assert "badge: leaky: same persons in training and test" in text
+    assert "badge: leaky: same subjects in training and test" in text
     assert "10 folds: from the least to the most" in text
 
 
 def test_whole_persons_have_nobody_on_both_sides(drawn):
     found = of(frames(drawn), "subject-kfold")
-    assert [fold.seen for fold in found.folds] == [{"subjects": 0, "sequences": 0}] * 10
+    assert [fold.subjects_seen for fold in found.folds] == [{"subjects": 0, "sequences": 0}] * 10
     assert "12 subjects; test images whose person is in training or validation: 0 of 105 (0.0 %)" in report.summary(
         found
     )
@@ -112,12 +112,12 @@ def test_whole_persons_have_nobody_on_both_sides(drawn):
 def test_sequences_are_audited_by_their_last_frame(drawn):
     films = replace(drawn, images=np.stack([drawn.images[::-1], drawn.images], axis=1))
     found = of(films)
-    assert found.near.tolist() == of(drawn).near.tolist()
+    assert found.near_duplicates.tolist() == of(drawn).near_duplicates.tolist()
     assert "105 sequences of 2 frames of 48×48" in report.summary(found)
 
 
 def test_every_twin_is_in_the_table(spoilt):
-    lines = report.twins_csv(of(spoilt), folds("official", spoilt, 0)).splitlines()
+    lines = report.duplicates_csv(of(spoilt), folds("official", spoilt, 0)).splitlines()
     assert lines[0] == "kind,group,id,class,fold 0"
     assert f"identical,0,{spoilt.ids[2]},{spoilt.classes[spoilt.labels[2]]},test" in lines
     assert sum(line.startswith("identical,") for line in lines) == 8
@@ -125,10 +125,10 @@ def test_every_twin_is_in_the_table(spoilt):
 
 @pytest.fixture
 def registered(spoilt, tmp_path, monkeypatch):
-    DATASETS.register("spoilt")(lambda places: spoilt)
     monkeypatch.chdir(tmp_path)
-    yield
-    del DATASETS._entries["spoilt"], DATASETS._functions["spoilt"]
+    with DATASETS.temporary():
+        DATASETS.register("spoilt")(lambda data_config: spoilt)
+        yield
 
 
 def run(*arguments: str):
@@ -157,7 +157,7 @@ def test_pictures_are_drawn_when_asked_for(registered, tmp_path):
 def test_no_twins_is_no_picture(drawn, tmp_path):
     found = replace(of(drawn), twins=[], near=np.empty((0, 2), int))
     with pytest.raises(UserError, match="'drawn' has no twins to draw"):
-        report.sheet(found, tmp_path / "sheet.png")
+        report.write_contact_sheet(found, tmp_path / "sheet.png")
 
 
 def test_a_split_is_written_and_used(registered, tmp_path):
