@@ -1,0 +1,129 @@
+"""What a column of the leaderboard is, and how its cells are formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Flag, auto
+from numbers import Integral
+from typing import Any, Literal
+
+from fer_bench.core import text
+from fer_bench.core.text import UNKNOWN
+from fer_bench.evaluation.metrics import METRICS
+
+Values = Mapping[str, Any]  # a row of the leaderboard's frame, by column
+Group = Literal["row", "setup", "score", "cost", "data", "text"]
+Kind = Literal[
+    "text", "count", "score", "number", "interval", "amount", "operations", "bytes", "duration", "milliseconds", "rate"
+]
+
+TIED = "≈"  # before the rank of a row that is tied with the best
+FORMATS: dict[str, Callable[[float], str]] = {
+    "count": text.mean_count,
+    "score": text.percent,
+    "number": text.decimal,
+    "amount": text.millions,
+    "operations": text.operations,
+    "bytes": text.megabytes,
+    "duration": text.duration,
+    "milliseconds": text.milliseconds,
+    "rate": text.rate,
+}
+WITH_SPREAD = {"score": text.percent, "number": text.decimal}
+
+
+class View(Flag):
+    """Where a column is shown; leaderboard.csv has all of them."""
+
+    SUMMARY = auto()  # leaderboard.md: the first table of a section
+    SCORES = auto()  # leaderboard.md: the full table of scores
+    COSTS = auto()  # leaderboard.md: the full table of costs
+    TERMINAL = auto()
+    LATEX = auto()
+    PAGE = auto()  # leaderboard.html, at once
+    PAGE_ALL = auto()  # leaderboard.html, with "all columns"
+
+
+CSV_ONLY = View(0)
+TABLES = View.SCORES | View.COSTS  # both full tables of leaderboard.md
+EVERYWHERE = View.SUMMARY | View.SCORES | View.TERMINAL | View.LATEX | View.PAGE
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the leaderboard.
+
+    Attributes:
+        key: Its name in leaderboard.csv and in the frame.
+        title: Its header in tables.
+        kind: How its values are formatted; text is aligned to the left, everything else to the right.
+        help: What it means, in one sentence.
+        views: The tables that show it.
+        group: What it describes. Scores, costs and data are float64.
+        spread: Whether `<key>_sd` is the standard deviation of the mean.
+        higher_is_better: Whether a high value is a good one.
+        optional: Whether a table omits it if none of its rows has a value.
+        optional_in_csv: Whether leaderboard.csv omits it, too, if no row at all has a value.
+        short_title: Its header in the terminal, which breaks the line at a line break if there is little space.
+        priority: The terminal drops the columns of lowest priority first; it never drops those of priority 0.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    help: str = ""
+    views: View = CSV_ONLY
+    group: Group = "text"
+    spread: bool = False
+    higher_is_better: bool = False
+    optional: bool = False
+    optional_in_csv: bool = False
+    short_title: str = ""
+    priority: int = 0
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns of the frame that it shows."""
+        if self.kind == "interval":
+            metric = self.key.removesuffix("interval").rstrip("_") or "accuracy"
+            return [f"{metric}_low", f"{metric}_high"]
+        return [self.key, f"{self.key}_sd"] if self.spread else [self.key]
+
+    @property
+    def align(self) -> Literal["left", "right"]:
+        return "left" if self.kind == "text" else "right"
+
+    def cell(self, row: Values) -> str:
+        """Return a row's value as text."""
+        if self.key in SPECIAL_CELLS:
+            return SPECIAL_CELLS[self.key](row)
+        if self.kind == "text":
+            return str(row[self.key])
+        if self.kind == "interval":
+            low, high = (row[key] for key in self.keys)
+            return (text.interval if METRICS[self.keys[0].removesuffix("_low")].percent else text.decimal_interval)(
+                low, high
+            )
+        if self.spread and self.kind in WITH_SPREAD:
+            return WITH_SPREAD[self.kind](row[self.key], row[f"{self.key}_sd"])
+        return FORMATS[self.kind](row[self.key])
+
+    def without_spread(self) -> Column:
+        """Return the column without the standard deviation."""
+        return replace(self, spread=False)
+
+
+def format_rank(row: Values) -> str:
+    """Return `≈ 2` for the second of its table that is tied with the first of its section."""
+    if not isinstance(row["rank"], Integral):
+        return UNKNOWN
+    rank = row.get("group_rank", row["rank"])
+    return f"{TIED} {rank}" if row["tied"] is True and row["rank"] > 1 else str(rank)
+
+
+def _format_recipe(row: Values) -> str:
+    return f"{row['short_recipe']} ({row['variant']})" if row["variant"] else row["short_recipe"]
+
+
+SPECIAL_CELLS: dict[str, Callable[[Values], str]] = {"rank": format_rank, "recipe": _format_recipe}

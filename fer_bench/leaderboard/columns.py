@@ -1,0 +1,289 @@
+"""The one table of the leaderboard's columns, COLUMNS: name, title, format, explanation, and the views that show each.
+
+leaderboard.csv, the terminal, Markdown, LaTeX and the HTML page read the table; its order is the order in all of them.
+
+A new metric is one function with one row of `fer_bench.evaluation.metrics.METRICS`, and one row here. A new cost is one
+field of `fer_bench.records.schema.Costs`, and one row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from fer_bench.evaluation.metrics import METRICS
+from fer_bench.leaderboard.column import EVERYWHERE, TABLES, TIED, Column, Kind, View
+
+
+def _score(key: str, title: str, help: str, views: View, **options: Any) -> Column:
+    return Column(key, title, "score", help, views, "score", spread=True, higher_is_better=True, **options)
+
+
+def _metric(key: str, help: str, views: View = View.SCORES | View.PAGE_ALL, **options: Any) -> Column:
+    """Return the column of one of METRICS, which has its title, its format and its direction."""
+    metric = METRICS[key]
+    kind: Kind = "score" if metric.percent else "number"
+    better = not metric.lower_is_better
+    return Column(key, metric.title, kind, help, views, "score", spread=True, higher_is_better=better, **options)
+
+
+def _cost(
+    key: str, title: str, kind: Kind, help: str, views: View = View.COSTS | View.PAGE_ALL, **options: Any
+) -> Column:
+    return Column(key, title, kind, help, views, "cost", **options)
+
+
+EQUAL_CLASSES, BY_SHARE = "with equal weight for each class", "with each class weighted by its test images"
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "rank",
+        "rank",
+        "count",
+        f"Rank within the table; {TIED} marks rows that are tied with the best one.",
+        View.SUMMARY | TABLES | View.TERMINAL | View.PAGE,
+        "row",
+        short_title="#",
+    ),
+    Column("tied", "tied", "text"),
+    Column("label", "model", "text", "Architecture and recipe.", View.LATEX | View.PAGE, "row"),
+    Column("model", "model", "text", "Architecture.", View.SUMMARY | TABLES | View.TERMINAL, "row"),
+    *(Column(key, key, "text") for key in ("dataset", "protocol", "fingerprint")),
+    Column(
+        "recipe",
+        "recipe",
+        "text",
+        "Named recipe, with the number of settings that differ from it.",
+        View.SUMMARY | TABLES | View.TERMINAL,
+        "row",
+    ),
+    *(Column(key, key.replace("_", " "), "text") for key in ("short_recipe", "recipe_changes", "variant")),
+    Column(
+        "weights",
+        "weights",
+        "text",
+        "Initial weights: imagenet or random.",
+        TABLES | View.TERMINAL | View.PAGE,
+        "setup",
+        priority=7,
+    ),
+    Column("backend", "backend", "text", "Keras backend that trained and predicted.", View.PAGE_ALL, "setup"),
+    Column("precision", "precision", "text", "Floating-point precision of training.", View.PAGE_ALL, "setup"),
+    Column("tta", "test views", "text", "Views of each test image that are averaged.", View.PAGE_ALL, "setup"),
+    Column(
+        "seeds",
+        "seeds",
+        "count",
+        "Finished repeats with different random seeds.",
+        View.SCORES | View.TERMINAL | View.PAGE,
+        "setup",
+        higher_is_better=True,
+        priority=8,
+    ),
+    Column("folds", "folds", "count"),
+    Column(
+        "failed",
+        "failed",
+        "count",
+        "Trials that failed or diverged.",
+        View.SCORES | View.PAGE,
+        "setup",
+        higher_is_better=True,
+    ),
+    *(Column(key, key, "text") for key in ("status", "reason")),
+    _metric(
+        "accuracy", "Fraction of correct test images: mean over seeds ± standard deviation over seeds.", EVERYWHERE
+    ),
+    Column(
+        "interval",
+        "95 % interval",
+        "interval",
+        "Bootstrap interval of the metric that ranks the table, over the draw of the test images.",
+        EVERYWHERE,
+        "score",
+        higher_is_better=True,
+        short_title="95 %\ninterval",
+        priority=2,
+    ),
+    _score(
+        "dedup_accuracy",
+        "dedup accuracy",
+        "Accuracy on the test images without a pixel-identical duplicate in another split.",
+        View.SCORES | View.TERMINAL | View.PAGE,
+        optional=True,
+        optional_in_csv=True,
+        short_title="dedup\naccuracy",
+        priority=10,
+    ),
+    _score(
+        "fold_accuracy",
+        "mean of folds",
+        "Mean accuracy of the folds ± standard deviation over folds; all other scores are of the pooled folds.",
+        View.SCORES | View.TERMINAL | View.PAGE,
+        optional=True,
+        optional_in_csv=True,
+        priority=1,
+    ),
+    _score(
+        "validation_accuracy",
+        "validation accuracy",
+        "Accuracy on the images that selected the epoch.",
+        View.SCORES | View.PAGE_ALL,
+    ),
+    _metric("macro_precision", f"Fraction of correct images among those predicted as a class, {EQUAL_CLASSES}."),
+    _metric("macro_recall", f"Fraction of correct images among those of a class, {EQUAL_CLASSES}."),
+    _metric(
+        "macro_f1",
+        f"Harmonic mean of precision and recall, {EQUAL_CLASSES}.",
+        EVERYWHERE,
+        short_title="macro\nF1",
+        priority=9,
+    ),
+    _metric("weighted_precision", f"Precision, {BY_SHARE}."),
+    _metric("weighted_recall", f"Recall, {BY_SHARE}."),
+    _metric(
+        "weighted_f1",
+        f"F1, {BY_SHARE}.",
+        View.SCORES | View.TERMINAL | View.PAGE_ALL,
+        short_title="wtd.\nF1",
+        priority=3,
+    ),
+    _metric("balanced_accuracy", "Mean recall of the classes that have test images.", View.PAGE_ALL),
+    _metric(
+        "macro_auc",
+        f"Area under the ROC curve of a class against the rest, {EQUAL_CLASSES}.",
+        EVERYWHERE,
+        short_title="AUC",
+        priority=5,
+    ),
+    _metric("weighted_auc", f"Area under the ROC curve of a class against the rest, {BY_SHARE}.", View.PAGE_ALL),
+    _metric("top2_accuracy", "Fraction of test images whose class is one of the two most probable ones."),
+    _metric("kappa", "Cohen's kappa: agreement with the labels beyond chance, from −1 to 1."),
+    _metric("log_loss", "Mean negative logarithm of the true class's probability, in nats."),
+    _metric("ece", "Expected calibration error: mean distance of confidence and accuracy over 15 bins."),
+    Column(
+        "average_rank",
+        "average rank",
+        "number",
+        "Mean rank by accuracy over the datasets that the model was tested on.",
+        View.PAGE_ALL,
+        "score",
+        optional=True,
+    ),
+    _cost(
+        "corruption_accuracy",
+        "under corruptions",
+        "score",
+        "Mean accuracy on corrupted test images; the notes of the section have the details.",
+        higher_is_better=True,
+        optional=True,
+        optional_in_csv=True,
+    ),
+    _cost(
+        "parameters",
+        "parameters",
+        "amount",
+        "Number of the model's parameters.",
+        View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE,
+        short_title="params",
+        priority=4,
+    ),
+    _cost(
+        "flops",
+        "FLOPs",
+        "operations",
+        "Floating-point operations per image or sequence.",
+        View.COSTS | View.PAGE,
+        optional=True,
+    ),
+    _cost("model_bytes", "model size", "bytes", "Size of the saved model without the optimizer.", optional=True),
+    _cost(
+        "training_seconds",
+        "training time",
+        "duration",
+        "Wall-clock time of training and validation over all epochs, without building, compiling or predicting.",
+        View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE,
+        short_title="time",
+        priority=11,
+    ),
+    _cost(
+        "seconds_to_60",
+        "time to 60 %",
+        "duration",
+        "Training time until the validation accuracy was first 60 %; – if a trial never reached it.",
+        optional=True,
+    ),
+    _cost(
+        "images_per_second",
+        "images/s",
+        "rate",
+        "Training throughput.",
+        View.COSTS | View.TERMINAL | View.PAGE,
+        higher_is_better=True,
+        priority=6,
+    ),
+    _cost("latency_p50_seconds", "latency p50", "milliseconds", "Median time to predict one image.", optional=True),
+    _cost(
+        "latency_p95_seconds",
+        "latency p95",
+        "milliseconds",
+        "Time that 95 % of the predictions of one image do not exceed.",
+        optional=True,
+    ),
+    _cost(
+        "predict_images_per_second",
+        "predicted images/s",
+        "rate",
+        "Throughput of prediction in batches.",
+        higher_is_better=True,
+        optional=True,
+    ),
+    _cost("predict_batch_size", "prediction batch", "count", "Images per batch in that measurement.", optional=True),
+    _cost("peak_memory_bytes", "peak memory", "bytes", "Peak memory of the process during the trial.", optional=True),
+    _cost("epochs", "epochs", "count", "Number of epochs trained."),
+    _cost("best_epoch", "best epoch", "count", "Epoch with the best validation accuracy, which was tested."),
+    Column("test_images", "test images", "count", "Number of test images.", View.PAGE_ALL, "data"),
+    Column("dedup_test_images", "dedup test images", "count", group="data", optional_in_csv=True),
+    Column(
+        "test_groups",
+        "test groups",
+        "count",
+        "Subjects or sequences that the bootstrap draws as a whole; – if it draws images.",
+        View.PAGE_ALL,
+        "data",
+    ),
+    Column("absent_classes", "absent classes", "text"),
+    Column("split_notes", "split notes", "text"),
+    Column("badges", "badges", "text", "Protocol, initial weights, test views, seeds, selection.", View.SCORES),
+    Column("machine", "machine", "text"),
+)
+BY_KEY = {column.key: column for column in COLUMNS}
+
+
+def columns_in(view: View) -> list[Column]:
+    """Return the columns that a view shows, in order."""
+    return [column for column in COLUMNS if column.views & view]
+
+
+def drop_empty(columns: Iterable[Column], known: Iterable[str]) -> list[Column]:
+    """Return the columns without the optional ones that have no value; `known`: columns of the frame that have one."""
+    known = set(known)
+    return [column for column in columns if not column.optional or column.key in known]
+
+
+def ranking_columns(metric: str, known: Iterable[str]) -> list[Column]:
+    """Return the column of a metric that ranks instead of the accuracy, and that of its interval if it has one."""
+    if metric == "accuracy":
+        return []
+    interval = replace(BY_KEY["interval"], key=f"{metric}_interval")
+    return [BY_KEY[metric], interval] if f"{metric}_low" in set(known) else [BY_KEY[metric]]
+
+
+def move_to_front(columns: Iterable[Column], first: Iterable[Column]) -> list[Column]:
+    """Return the columns with `first` before the accuracy; a column with the title of one of them is omitted."""
+    columns, first = list(columns), list(first)
+    titles = {column.title for column in first}
+    rest = [column for column in columns if column.title not in titles]
+    start = next(i for i, column in enumerate(rest) if column.key == "accuracy")
+    return [*rest[:start], *first, *rest[start:]]
