@@ -1,242 +1,321 @@
-"""The main job: plan, say what will be done, do it, write the leaderboard.
+"""Plan, run, report: the whole benchmark in one call.
 
-It stands above `sweep` and `report`, so that neither knows of the other.
+This module stands above `sweep` and `report`, so that neither knows the other.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from contextlib import ExitStack
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from fer_bench import records
-from fer_bench.config.experiment import Experiment, save
-from fer_bench.datasets import DataConfig
-from fer_bench.leaderboard.leaderboard import plural
-from fer_bench.report.markdown import to_terminal
-from fer_bench.report.write import not_drawn, read_board, write_board
+from fer_bench.config import experiment as experiments
+from fer_bench.config.combinations import resolve_combinations
+from fer_bench.config.experiment import Experiment
+from fer_bench.core.backend import choose_backend, import_keras
+from fer_bench.core.text import plural
+from fer_bench.datasets import DataConfig, default_dataset
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
+from fer_bench.records.schema import Record
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.report.terminal import to_terminal
+from fer_bench.report.write import missing_figures_note, write_leaderboard
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.calibrate import calibrate
-from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.options import Ground, Manner, in_turn, processes_of, survey
-from fer_bench.sweep.pending import Todo, clear_checkpoints, damaged, open_results, todo
-from fer_bench.sweep.plan import Plan, PlannedTrial, make_plan
-from fer_bench.sweep.progress import View, duration
-from fer_bench.sweep.queue import LOGS
-from fer_bench.sweep.run import Ended, SweepWatcher, Ways, run
-from fer_bench.sweep.status_file import Journal
-from fer_bench.sweep.tracking.tracker import Tracking, tracker
+from fer_bench.sweep.options import SweepOptions
+from fer_bench.sweep.pending import PendingTrials, clear_checkpoints, find_corrupt, find_pending, open_results
+from fer_bench.sweep.plan import Plan, make_plan
+from fer_bench.sweep.plan_view import budget_lines, plan_lines, plan_table
+from fer_bench.sweep.progress import ProgressDisplay
+from fer_bench.sweep.queue import LOGS_DIR
+from fer_bench.sweep.run import StopReason, run
+from fer_bench.sweep.schedule import ExecutionContext, make_process_executor, probe_machine, schedule_trials
+from fer_bench.sweep.status_file import SweepStatusWriter
+from fer_bench.sweep.tracking.tracker import TrackerCallback, create_tracker
 from fer_bench.training.weights import weights_folder
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def sweep_and_report(
+STOP_MESSAGES: dict[StopReason, str] = {
+    "first_failure": "Stopped at the first failure, as --fail-fast asks. The same command resumes.",
+    "budget_exhausted": "The budget is used up. The same command resumes.",
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What `run_benchmark` returns.
+
+    Attributes:
+        leaderboard: One row per model, recipe, dataset and protocol of the experiment, with the columns of
+            leaderboard.csv.
+        records: The records of the experiment's trials.
+        failed: Those of them that failed or diverged.
+    """
+
+    leaderboard: pd.DataFrame
+    records: list[Record]
+
+    @property
+    def failed(self) -> list[Record]:
+        return [record for record in self.records if record.status != "finished"]
+
+
+def run_benchmark(
+    models: Sequence[str] | str | None = None,
+    datasets: Sequence[str] | str | None = None,
+    protocols: Sequence[str] | str | None = None,
+    recipes: Sequence[str] | str | None = None,
+    seeds: Sequence[int] | int | None = None,
+    *,
+    experiment: str | Path | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    results_dir: str | Path = "results",
+    weights_dir: str | Path | None = None,
+    extra_architectures: Sequence[str | Path] = (),
+    skip_invalid: bool = False,
+    backend: str | None = None,
+    console: Console | None = None,
+    **options: Any,
+) -> BenchmarkResult:
+    """Train models under fixed protocols and compare them.
+
+    Trials that are recorded in the results folder do not run again, so that a stopped call resumes. The leaderboard,
+    its page and its figures are written to the results folder.
+
+    Args:
+        models: Names or patterns such as "vgg*", or "all"; default: those of the experiment.
+        datasets: Names of datasets; default: FER2013 if it is found, else drawn faces.
+        protocols: Names of protocols; default: "official".
+        recipes: Names of recipes, or YAML files; default: each model's own recipe.
+        seeds: Seeds, or their number.
+        experiment: A bundled experiment or a YAML file; the other arguments override it.
+        recipe: Recipe fields that override every recipe, such as {"epochs": 5, "optimizer.learning_rate": 3e-4}.
+        data_dir: Folder of the datasets; default: data.
+        results_dir: Folder for records and leaderboards.
+        weights_dir: Folder of initial weights, <name>_notop.weights.h5.
+        extra_architectures: Files or folders with more architectures.
+        skip_invalid: Skip rows and images that cannot be read.
+        backend: Keras backend; default: KERAS_BACKEND, or else TensorFlow.
+        console: Where progress is shown; default: standard output.
+        **options: Fields of `fer_bench.sweep.options.SweepOptions`, such as `jobs=2` or `keep_models=True`.
+
+    Returns:
+        The leaderboard, the records, and the failed records.
+
+    Raises:
+        UserError: Something in the request is wrong; raised before any training.
+
+    Example:
+        >>> result = fer_bench.run_benchmark(models=["cnn_small", "mobilenet"], datasets=["jaffe"], seeds=3)
+        >>> result.leaderboard[["label", "accuracy", "accuracy_sd"]]
+    """
+    for path in extra_architectures:
+        ARCHITECTURES.scan(Path(path))
+    data_config = DataConfig(Path(data_dir or "data"), skip_invalid=skip_invalid)
+    request = make_experiment(
+        experiment,
+        recipe or {},
+        data_dir,
+        models=models,
+        datasets=datasets,
+        protocols=protocols,
+        recipes=recipes,
+        seeds=seeds,
+    )
+    sweep_options = SweepOptions(backend=choose_backend(backend), **options)
+    return run_experiment(
+        request,
+        data_config,
+        Path(weights_dir) if weights_dir else None,
+        Path(results_dir),
+        sweep_options,
+        console or Console(),
+    )
+
+
+def make_experiment(
+    name_or_path: str | Path | None, recipe: Mapping[str, Any], data_dir: str | Path | None, **fields: Any
+) -> Experiment:
+    """Return the experiment that is named, or else the bundled one for the data, with overrides.
+
+    Args:
+        name_or_path: A bundled experiment or a YAML file.
+        recipe: Recipe fields that override every recipe.
+        data_dir: Folder of the datasets.
+        **fields: Fields of the experiment; None keeps a field.
+
+    Raises:
+        UserError: A name is unknown or a field is invalid. No dataset is read for this.
+    """
+    if name_or_path is None:
+        datasets = fields.get("datasets") or default_dataset(Path(data_dir) if data_dir else None)
+        bundled = experiments.bundled_experiment(datasets)
+    else:
+        bundled = experiments.read(str(name_or_path))
+    request = bundled.with_overrides(recipe, **fields)
+    resolve_combinations(request)
+    return request
+
+
+def run_experiment(
     experiment: Experiment,
-    places: DataConfig,
+    data_config: DataConfig,
     weights_dir: Path | None,
     results: Path,
+    options: SweepOptions,
     console: Console,
-    manner: Manner,
-    import_keras: Callable[[], None],
-) -> int:
-    """Run what is missing of an experiment and write its leaderboard; how many of its trials have failed.
-
-    `import_keras` is called where trials run in this process; the backend is the manner's.
-    UserError, before any training, for whatever is wrong with the request.
-    """
-    open_results(results)
-    plan = make_plan(experiment, places, weights_folder(weights_dir), manner.backend)
-    save(_resolved(plan), results / "experiments")
-    left, ground = _left(plan, results, manner, import_keras)
-    _announce(plan, left, ground and ground.estimator, results, console)
-    if manner.keep_models and left.without_model:
-        console.print(
-            f"{plural(left.without_model, 'trial')} recorded already without a model, which --keep-models leaves so; "
-            "with --overwrite they are trained again and it is kept.",
-            soft_wrap=True,
-            highlight=False,
-        )
-    ended: Ended = "all had their turn"
-    if ground:
-        ended = _run(plan, left, results, manner, ground, places, console)
-    if ended == "all had their turn":
-        _run_damaged(plan, results, manner, places, console, import_keras)
-    if not any((results / records.store.FOLDER).glob("*/record.json")):
-        return 0  # there was no time for any
-    return _report(plan, results, console)
-
-
-def _run_damaged(
-    plan: Plan,
-    results: Path,
-    manner: Manner,
-    places: DataConfig,
-    console: Console,
-    import_keras: Callable[[], None],
-) -> None:
-    """Run again what a damaged disk, or a copy that was cut short, has made useless."""
-    again = damaged(plan, records.load(results))
-    if again.missing:
-        count = plural(len(again.missing), "trial")
-        console.print(f"The predictions of {count} cannot be read: run again.", highlight=False)
-        _run(plan, again, results, manner, survey(again.missing, (), manner, import_keras), places, console)
-
-
-def _run(
-    plan: Plan,
-    left: Todo,
-    results: Path,
-    manner: Manner,
-    ground: Ground,
-    places: DataConfig,
-    console: Console,
-) -> Ended:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
-    keepers = [tracker(name, results, plan.experiment.name) for name in manner.track]
-    estimator = ground.estimator
-    lineup = in_turn(left.missing, manner, ground, places.cache_dir, say)
-    missing, budget = lineup.trials, Budget(manner.ends, estimator, lineup.at_a_time, lineup.slowdown)
-    if manner.ends is not None:
-        single = lineup.executor if manner.executor == "in-process" else processes_of(1, manner, ground)
-        calibrate(missing, estimator, ground.machine, places.cache_dir, say, single)
-        missing, left_out = budget.divide(missing)
-        _tell_budget(missing, left_out, estimator, budget, say)
-    ways = Ways(lineup.executor, manner.keep_models, manner.fail_fast, left.replaced, budget)
-    with ExitStack() as stack:
-        view = stack.enter_context(View(console, missing, estimator, lineup.at_a_time, lineup.slowdown, budget))
-        watcher: SweepWatcher = view
-        for keeper in keepers:
-            watcher = stack.enter_context(Tracking(keeper, watcher))
-        journal = Journal(results, plan.experiment.name, plan.trials, watcher, view.seconds_left)
-        ended = run(missing, results, stack.enter_context(journal), ways)
-    if ended == "at a failure":
-        say("Stopped at the first failure, as --fail-fast asks; the same command goes on from there.")
-    if ended == "in time":
-        say("The budget is spent; the same command goes on from there.")
-    return ended
-
-
-def _tell_budget(
-    kept: list[PlannedTrial],
-    left_out: list[PlannedTrial],
-    estimator: Estimator,
-    budget: Budget,
-    say: Callable[[str], None],
-) -> None:
-    """What fits and what does not, each model with how many of its trials."""
-    say(
-        f"{plural(len(kept), 'trial')} of {len(kept) + len(left_out)} fit into the {duration(budget.left or 0)} "
-        f"that are left of the budget: about {duration(budget.seconds(kept))}."
-    )
-    if left_out:
-        each = {planned.trial.architecture: duration(estimator.seconds(planned) or 0.0) for planned in left_out}
-        count = Counter(planned.trial.architecture for planned in left_out)
-        say(f"Left out: {', '.join(f'{name} ({count[name]} × {each[name]})' for name in count)}.")
-
-
-def _left(plan: Plan, results: Path, manner: Manner, import_keras: Callable[[], None]) -> tuple[Todo, Ground | None]:
-    """What is still to be run, and where anything is, on what ground.
-
-    The records that tell it are let go: kept while the trials run, each trial's garbage collection would go through
-    all of them.
-    """
+) -> BenchmarkResult:
+    """Run the trials of an experiment that are not recorded yet, and write its leaderboard; see `run_benchmark`."""
+    sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
+    experiments.save(_resolved(sweep.plan), results / "experiments")
+    pending, context = sweep.find_pending()
+    sweep.announce(pending, context)
+    stop_reason: StopReason = "completed"
+    if context:
+        stop_reason = sweep.run(pending, context)
     known = records.load(results)
-    left = todo(plan, known, manner.overwrite, manner.retry_failed)
-    clear_checkpoints(results, known, left.missing)
-    if not left.missing:
-        return left, None
-    return left, survey(left.missing, (stored.record for stored in known), manner, import_keras)
+    if stop_reason == "completed":
+        corrupt = find_corrupt(sweep.plan, known)
+        if corrupt.trials:
+            sweep.echo(f"The predictions of {plural(len(corrupt.trials), 'trial')} cannot be read: run again.")
+            sweep.run(corrupt, probe_machine(corrupt.trials, (), options, sweep.import_keras))
+            known = records.load(results)
+    return _report(sweep.plan, known, results, console)
+
+
+def print_plan(
+    experiment: Experiment,
+    data_config: DataConfig,
+    weights_dir: Path | None,
+    results: Path,
+    options: SweepOptions,
+    console: Console,
+) -> None:
+    """Print what `run_experiment` would run, how long that would take, and what would be skipped."""
+    sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
+    pending, context = sweep.find_pending()
+    sweep.announce(pending, context)
+    if context is None:
+        return
+    context.close()
+    trials = pending.trials
+    if sweep.deadline is not None:
+        budget = Budget(sweep.deadline, context.estimator)
+        trials, skipped = budget.split(trials)
+        for line in budget_lines(trials, skipped, context.estimator, budget):
+            sweep.echo(line)
+    console.print(plan_table(trials, context.estimator))
+
+
+class _Sweep:
+    """The plan of an experiment, and what its steps have in common."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        data_config: DataConfig,
+        weights_dir: Path | None,
+        results: Path,
+        options: SweepOptions,
+        console: Console,
+    ) -> None:
+        self.deadline = None if options.budget is None else time.monotonic() + options.budget
+        open_results(results)
+        self.plan = make_plan(experiment, data_config, weights_folder(weights_dir), options.backend)
+        self._data_config, self._results, self._options, self._console = data_config, results, options, console
+
+    def echo(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def import_keras(self) -> None:
+        import_keras(self._options.backend)
+
+    def find_pending(self) -> tuple[PendingTrials, ExecutionContext | None]:
+        """Find the trials to run, and what they run on if there are any.
+
+        The records are not kept: the garbage collection of every trial would visit them.
+        """
+        known = records.load(self._results)
+        pending = find_pending(self.plan, known, self._options)
+        clear_checkpoints(self._results, known, pending.trials)
+        if not pending.trials:
+            return pending, None
+        return pending, probe_machine(pending.trials, (s.record for s in known), self._options, self.import_keras)
+
+    def announce(self, pending: PendingTrials, context: ExecutionContext | None) -> None:
+        estimator = context.estimator if context else None
+        for line in plan_lines(self.plan, pending, estimator, self._results, self._options.keep_models):
+            self.echo(line)
+
+    def run(self, pending: PendingTrials, context: ExecutionContext) -> StopReason:
+        """Run trials; each is recorded as it ends."""
+        options, estimator, name = self._options, context.estimator, self.plan.experiment.name
+        trackers = [create_tracker(tracker, self._results, name) for tracker in options.trackers]
+        cache_dir = self._data_config.cache_dir
+        schedule = schedule_trials(pending.trials, options, context, cache_dir, self.echo)
+        trials, budget = schedule.trials, None
+        if self.deadline is not None:
+            budget = Budget(self.deadline, estimator, schedule.concurrency, schedule.slowdown)
+            in_process = options.executor == "in-process"
+            single = schedule.executor if in_process else make_process_executor(1, options, context)
+            calibrate(trials, estimator, context.machine, cache_dir, self.echo, single)
+            trials, skipped = budget.split(trials)
+            for line in budget_lines(trials, skipped, estimator, budget):
+                self.echo(line)
+        progress = ProgressDisplay(self._console, trials, estimator, schedule.concurrency, schedule.slowdown, budget)
+        callbacks = [
+            progress,
+            *(TrackerCallback(tracker) for tracker in trackers),
+            SweepStatusWriter(self._results, name, self.plan.trials, progress.seconds_left),
+        ]
+        stop_reason = run(trials, self._results, callbacks, options, schedule.executor, pending.superseded, budget)
+        if message := STOP_MESSAGES.get(stop_reason):
+            self.echo(message)
+        return stop_reason
 
 
 def _resolved(plan: Plan) -> Experiment:
-    """The experiment with the models that its patterns stand for today; run again, it leaves out the same pairs."""
-    models = list(dict.fromkeys(pair.architecture.name for pair in plan.pairs.pairs))
+    """Return the experiment with the models that its patterns match today; if run again, it skips the same pairs."""
+    combinations = plan.combinations
     return plan.experiment.model_copy(
         update={
-            "models": models,
-            "skip_incompatible": plan.experiment.skip_incompatible or bool(plan.pairs.skipped),
+            "models": list(dict.fromkeys(pair.architecture.name for pair in combinations.pairs)),
+            "skip_incompatible": plan.experiment.skip_incompatible or bool(combinations.skipped),
         }
     )
 
 
-def _announce(plan: Plan, left: Todo, estimator: Estimator | None, results: Path, console: Console) -> None:
-    datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
-    console.print(f"[bold]{plan.experiment.name}[/]: {_size(plan, datasets)}", highlight=False, soft_wrap=True)
-    if "synthetic" in datasets:
-        console.print(
-            "synthetic: drawn faces, not a benchmark. For the real thing, put fer2013.csv below data/ or name its "
-            "folder with --data-dir (see data/README.md).",
-            soft_wrap=True,
-            highlight=False,
-        )
-    for note in plan.notes:
-        console.print(f"[yellow]note[/]: {note}", soft_wrap=True, highlight=False)
-    if left.finished or left.failed:
-        failed = f" ({left.failed} of them failed; --retry-failed runs those again)" if left.failed else ""
-        console.print(f"{left.finished + left.failed} recorded already{failed}.", highlight=False)
-    if left.broken:
-        console.print(f"{plural(left.broken, 'record')} cannot be read: run again.", highlight=False)
-    if estimator:
-        console.print(
-            f"{len(left.missing)} to run: {_expected(left, estimator)}. Records go to {results}/records.",
-            soft_wrap=True,
-            highlight=False,
-        )
+def _report(plan: Plan, known: records.Records, results: Path, console: Console) -> BenchmarkResult:
+    """Show the leaderboards that contain the experiment; write the files over all records of the folder."""
+    import pandas as pd
 
-
-def _size(plan: Plan, datasets: list[str]) -> str:
-    """Models × recipes × datasets × seeds = trials, and how many pairs are missing from that product."""
-    models = {pair.architecture.name for pair in plan.pairs.pairs}
-    recipes = list(dict.fromkeys(pair.recipe_name for pair in plan.pairs.pairs))
-    seeds = len(dict.fromkeys(plan.experiment.seeds))
-    folds: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for planned in plan.trials:
-        folds[planned.trial.protocol].add((planned.trial.dataset, planned.trial.fold))
-    protocols = ", ".join(name + (f" ({len(of)} folds)" if len(of) > 1 else "") for name, of in folds.items())
-    factors = [plural(len(models), "model"), ", ".join(recipes), ", ".join(datasets), plural(seeds, "seed")]
-    if list(folds) != ["official"]:
-        factors.insert(3, protocols)
-    left_out = len({(left.model, left.recipe) for left in plan.pairs.skipped if left.model in models})
-    less = f", {plural(left_out, 'impossible pair')} left out" if left_out else ""
-    return f"{' × '.join(factors)} = {plural(len(plan.trials), 'trial')}{less}"
-
-
-def _expected(left: Todo, estimator: Estimator) -> str:
-    seconds = [(planned.trial.architecture, estimator.seconds(planned)) for planned in left.missing]
-    unknown = list(dict.fromkeys(name for name, value in seconds if value is None))
-    known = sum(value for _, value in seconds if value is not None)
-    if not known:
-        return "how long is not known yet"
-    rest = f", and the time of {', '.join(unknown)}, not known yet" if unknown else ""
-    return f"about {duration(known)} on this machine{rest}"
-
-
-def _report(plan: Plan, results: Path, console: Console) -> int:
-    """Show the leaderboards that this experiment has a part in; write the files over all records of the folder."""
+    if not len(known):
+        return BenchmarkResult(pd.DataFrame(), [])  # the budget was too small for any trial
     keys = {planned.key for planned in plan.trials}
-    board = read_board(results)
-    ours = [record for row in board.rows.values() for record in row.records if record.trial.key in keys]
+    leaderboard = compute_leaderboard(known, known.skipped)
+    ours = [record for row in leaderboard.rows.values() for record in row.records if record.trial.key in keys]
     touched = {(record.trial.dataset, record.trial.protocol, record.trial.fingerprint) for record in ours}
-    shown = [identity for identity, row in board.rows.items() if row.section in touched]
-    to_terminal(board.frame.loc[shown], console, board.left_out)
-    written = write_board(board, results)
-    console.print(
-        f"Over all records there: {results}/leaderboard.md, leaderboard.csv, leaderboard.tex, leaderboard.html, "
-        f"{sum(path.suffix == '.png' for path in written)} figures in {results}/figures.",
-        soft_wrap=True,
-        highlight=False,
-    )
-    if note := not_drawn(board):
-        console.print(note, soft_wrap=True, highlight=False)
-    failed = sum(record.status != "finished" for record in ours)
-    if failed:
-        console.print(
-            f"{plural(failed, 'trial')} failed; {results}/{LOGS} tells more, and --retry-failed runs them again.",
-            soft_wrap=True,
-            highlight=False,
-        )
-    return failed
+    shown = leaderboard.frame.loc[[key for key, row in leaderboard.rows.items() if row.section in touched]]
+    to_terminal(shown, console, leaderboard.skipped)
+    written = write_leaderboard(leaderboard, results)
+    figures = sum(path.suffix == ".png" for path in written)
+    messages = [
+        f"All records of the folder: {results}/leaderboard.md, leaderboard.csv, leaderboard.tex, leaderboard.html, "
+        f"{figures} figures in {results}/figures.",
+        missing_figures_note(leaderboard),
+    ]
+    result = BenchmarkResult(shown, ours)
+    if result.failed:
+        count = plural(len(result.failed), "trial")
+        messages.append(f"{count} failed; {results}/{LOGS_DIR} has the details, and --retry-failed runs them again.")
+    for message in filter(None, messages):
+        console.print(message, soft_wrap=True, highlight=False)
+    return result

@@ -17,9 +17,12 @@ import pytest
 
 from fer_bench.config.recipe import resolve
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.records.schema import Epoch, Record, Trial
+from fer_bench.protocols.registry import folds
+from fer_bench.records.schema import Trial
 from fer_bench.registry.architectures import ARCHITECTURES, source_digest
 from fer_bench.training import weights
+from fer_bench.training.callback import Callback
+from fer_bench.training.planned_trial import PlannedTrial
 
 # Networks that train in a second, and networks that go wrong, each in a way of its own.
 TINY_ARCHITECTURES = '''
@@ -163,29 +166,43 @@ def trial_of() -> Callable[..., Trial]:
     return make
 
 
-class StubWatcher:
-    """Writes down what a sweep tells those who follow it."""
+@pytest.fixture
+def planned_of(trial_of, dataset) -> Callable[..., PlannedTrial]:
+    """A planned trial on the made dataset: `planned_of("tiny", seed=1, epochs=2)`."""
+
+    def make(architecture: str, seed: int = 0, **recipe) -> PlannedTrial:
+        trial = trial_of(architecture, seed, **recipe)
+        file = ARCHITECTURES.get(architecture).file
+        return PlannedTrial(trial, dataset, folds("official", dataset, seed=0)[0], file)
+
+    return make
+
+
+class RecordingCallback(Callback):
+    """Records the events of a sweep."""
 
     def __init__(self) -> None:
         self.events: list[tuple] = []
 
-    def trial_begins(self, planned, number: int, of: int) -> StubWatcher:
-        self.events.append(("trial begins", planned.trial.architecture, number, of))
-        return self
+    def on_sweep_end(self, stop_reason) -> None:
+        self.events.append(("sweep end", stop_reason))
 
-    def elsewhere(self, planned) -> None:
-        self.events.append(("elsewhere", planned.trial.architecture))
+    def on_trial_begin(self, planned) -> None:
+        self.events.append(("trial begin", planned.trial.architecture, planned.number, planned.total))
 
-    def on_step_end(self, step: int, steps: int, loss: float) -> None:
+    def on_trial_delegated(self, planned) -> None:
+        self.events.append(("trial delegated", planned.trial.architecture))
+
+    def on_step_end(self, planned, step, steps, loss) -> None:
         self.events.append(("step", step, steps))
 
-    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
-        self.events.append(("epoch", epoch.epoch, epochs))
+    def on_epoch_end(self, planned, epoch) -> None:
+        self.events.append(("epoch", epoch.epoch, planned.trial.recipe["epochs"]))
 
-    def on_trial_end(self, record: Record) -> None:
-        self.events.append(("trial ends", record.status))
+    def on_trial_end(self, planned, record) -> None:
+        self.events.append(("trial end", record.status))
 
 
 @pytest.fixture
-def watcher() -> StubWatcher:
-    return StubWatcher()
+def callback() -> RecordingCallback:
+    return RecordingCallback()

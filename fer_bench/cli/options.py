@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_bench.config.bundled import trackers
+from fer_bench.core.backend import BACKENDS
 from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from fer_bench.datasets import DataConfig
 
-BACKENDS = ("tensorflow", "jax", "torch")
 
 Command = Callable[..., Any]
 
@@ -90,8 +89,12 @@ TRAIN_OPTIONS = [
         help="Trials at a time, each on its share of the machine.  [default: one for each GPU; without, several of "
         "those that this machine was measured to train faster so]",
     ),
-    click.option("--budget", callback=parse_duration, metavar="TIME", help="Run what fits into so much time, such as 2h."),
-    click.option("--trial-timeout", callback=parse_duration, metavar="TIME", help="End a trial that takes longer, as 2h."),
+    click.option(
+        "--budget", callback=parse_duration, metavar="TIME", help="Run what fits into so much time, such as 2h."
+    ),
+    click.option(
+        "--trial-timeout", callback=parse_duration, metavar="TIME", help="End a trial that takes longer, as 2h."
+    ),
     click.option(
         "--stall-timeout",
         callback=parse_duration,
@@ -164,34 +167,6 @@ def _value(setting: str, text: str) -> Any:
     return value
 
 
-def choose_backend(backend: str | None) -> str:
-    """Settle the backend for whatever imports Keras later: the one asked for, else KERAS_BACKEND, else TensorFlow.
-
-    UserError for a KERAS_BACKEND that is none of ours.
-    """
-    import logging
-
-    chosen = backend or os.environ.get("KERAS_BACKEND", BACKENDS[0])
-    if chosen not in BACKENDS:
-        raise UserError(f"KERAS_BACKEND is '{chosen}': it must be one of {', '.join(BACKENDS)}.")
-    os.environ["KERAS_BACKEND"] = chosen
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return chosen
-
-
-def import_keras(backend: str | None) -> None:
-    """Import Keras on the chosen backend, without TensorFlow's start-up log unless the import fails."""
-    from fer_bench.core.stderr import suppress_stderr
-
-    chosen = choose_backend(backend)
-    try:
-        with suppress_stderr():
-            import keras  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"Keras cannot start on the backend '{chosen}': {error}.") from None
-
-
 def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
     """Where datasets lie: --data-dir, else data/; and how their files are read."""
     from fer_bench.cli.progress import ProgressBar
@@ -201,10 +176,10 @@ def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh:
 
 
 def default_dataset_name(data_dir: Path | None) -> str:
-    """FER2013 where it is found, else synthetic. Who names a data folder is not given drawn faces instead."""
-    from fer_bench.datasets import available
+    """Return the dataset of a command that names none."""
+    from fer_bench.datasets import default_dataset
 
-    return "fer2013" if data_dir or available("fer2013", make_data_config(data_dir)) else "synthetic"
+    return default_dataset(data_dir)
 
 
 def add_extra_architectures(paths: tuple[Path, ...]) -> None:

@@ -1,13 +1,12 @@
-"""Commands that train: the sweep, and a sweep of one."""
+"""Commands that train: `sweep` for many models, `train` for one."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import click
+import rich_click as click
 
 from fer_bench.cli.options import (
     ARCHITECTURE_OPTIONS,
@@ -16,140 +15,74 @@ from fer_bench.cli.options import (
     SKIP_INVALID_OPTION,
     TRAIN_OPTIONS,
     add_extra_architectures,
-    choose_backend,
     console,
-    default_dataset_name,
-    import_keras,
     make_data_config,
     options,
     recipe_overrides,
 )
+from fer_bench.core.backend import choose_backend
 from fer_bench.core.errors import UserError
 
-if TYPE_CHECKING:
-    from fer_bench.config.experiment import Experiment
+EXPERIMENT_FIELDS = ("models", "datasets", "protocols", "recipes", "seeds")
+SHARED = (TRAIN_OPTIONS, ARCHITECTURE_OPTIONS, DATA_OPTIONS, SKIP_INVALID_OPTION, RESULTS_OPTIONS)
 
 
 @click.command()
 @options(
     [
         click.option("--models", help="Names or patterns, separated by commas; or all."),
-        click.option("--datasets", help="Names, separated by commas; default: FER2013 if found, else synthetic."),
+        click.option("--datasets", help="Names, separated by commas.  [default: fer2013 if found, else synthetic]"),
         click.option("--protocols", help="Names, separated by commas, such as kfold,'cross:fer2013->jaffe'."),
-        click.option("--experiment", help="A shipped experiment or a YAML file; flags override it."),
-        click.option("--seeds", type=click.IntRange(1), help="How many seeds each trial runs with."),
+        click.option("--experiment", help="A bundled experiment or a YAML file; flags override it."),
+        click.option("--seeds", type=click.IntRange(1), help="Number of seeds per trial."),
     ],
-    TRAIN_OPTIONS,
-    ARCHITECTURE_OPTIONS,
-    DATA_OPTIONS,
-    SKIP_INVALID_OPTION,
-    RESULTS_OPTIONS,
+    *SHARED,
 )
 def sweep(**flags: Any) -> None:
     """Train models and write the leaderboard (the default command)."""
-    _sweep(**flags)
+    _sweep(flags)
 
 
 @click.command()
 @options(
     [
-        click.option("--model", "models", required=True, help="One architecture of `list`."),
-        click.option("--dataset", "datasets", help="Default: FER2013 if found, else synthetic."),
-        click.option("--protocol", "protocols", help="One of `list`, 'cross:TRAIN->TEST' or file:PATH."),
-        click.option("--seeds", type=click.IntRange(1), help="How many seeds to train it with."),
+        click.option("--model", "models", required=True, help="An architecture of `list`."),
+        click.option("--dataset", "datasets", help="A dataset.  [default: fer2013 if found, else synthetic]"),
+        click.option("--protocol", "protocols", help="A protocol of `list`, 'cross:TRAIN->TEST' or file:PATH."),
+        click.option("--seeds", type=click.IntRange(1), help="Number of seeds."),
     ],
-    TRAIN_OPTIONS,
-    ARCHITECTURE_OPTIONS,
-    DATA_OPTIONS,
-    SKIP_INVALID_OPTION,
-    RESULTS_OPTIONS,
+    *SHARED,
 )
 def train(**flags: Any) -> None:
     """Train one model: a sweep of one."""
-    _sweep(**flags, experiment=None)
+    _sweep(flags | {"experiment": None})
 
 
-def _sweep(
-    models: str | None,
-    datasets: str | None,
-    protocols: str | None,
-    experiment: str | None,
-    seeds: int | None,
-    recipes: str | None,
-    settings: tuple[str, ...],
-    epochs: int | None,
-    batch_size: int | None,
-    weights: str | None,
-    weights_dir: Path | None,
-    backend: str | None,
-    overwrite: bool,
-    retry_failed: bool,
-    jobs: int | None,
-    budget: float | None,
-    trial_timeout: float | None,
-    stall_timeout: float | None,
-    fail_fast: bool,
-    executor: Literal["processes", "in-process", "ray"],
-    ray_address: str | None,
-    cpus_per_trial: int | None,
-    devices_per_trial: int,
-    trackers: tuple[str, ...],
-    exclusive: bool,
-    keep_models: bool,
-    extra_architectures: tuple[Path, ...],
-    data_dir: Path | None,
-    skip_invalid: bool,
-    results_dir: Path,
-    dry_run: bool,
-) -> None:
-    if dry_run:
-        raise UserError("--dry-run is not implemented yet.")
-    if exclusive and jobs not in (None, 1):
-        raise UserError(f"--exclusive runs one trial at a time, and --jobs asks for {jobs}.")
-    add_extra_architectures(extra_architectures)
-    places = make_data_config(data_dir, skip_invalid)
-    request = _experiment(experiment, datasets or default_dataset_name(data_dir)).with_overrides(
-        recipe_overrides(epochs, batch_size, weights, settings),
-        models=models,
-        recipes=recipes,
-        datasets=datasets,
-        protocols=protocols,
-        seeds=seeds,
+def _sweep(flags: dict[str, Any]) -> None:
+    if flags.pop("exclusive"):
+        if flags["jobs"] not in (None, 1):
+            raise UserError(f"--exclusive runs one trial at a time, but --jobs asks for {flags['jobs']}.")
+        flags["jobs"] = 1
+    add_extra_architectures(flags["extra_architectures"])
+    flags["backend"] = choose_backend(flags["backend"])
+    from fer_bench.runner import make_experiment, print_plan, run_experiment
+    from fer_bench.sweep.options import SweepOptions
+
+    experiment = make_experiment(
+        flags["experiment"],
+        recipe_overrides(flags["epochs"], flags["batch_size"], flags["weights"], flags["settings"]),
+        flags["data_dir"],
+        **{name: flags[name] for name in EXPERIMENT_FIELDS},
     )
-    from fer_bench.config.combinations import resolve_combinations
-
-    resolve_combinations(request)  # what is misspelt is said before data are read
-    chosen = choose_backend(backend)
-    from fer_bench.runner import sweep_and_report
-    from fer_bench.sweep.executors.worker_handle import Limits
-    from fer_bench.sweep.options import Manner
-
-    manner = Manner(
-        backend=chosen,
-        overwrite=overwrite,
-        retry_failed=retry_failed,
-        keep_models=keep_models,
-        fail_fast=fail_fast,
-        executor=executor,
-        ray_address=ray_address,
-        cpus_per_trial=cpus_per_trial,
-        jobs=1 if exclusive else jobs,
-        devices_per_trial=devices_per_trial,
-        ends=budget and time.monotonic() + budget,
-        track=trackers,
-        limits=Limits(trial_timeout, stall_timeout),
+    request = (
+        experiment,
+        make_data_config(flags["data_dir"], flags["skip_invalid"]),
+        flags["weights_dir"],
+        flags["results_dir"],
+        SweepOptions(**{field.name: flags[field.name] for field in dataclasses.fields(SweepOptions)}),
+        console(),
     )
-    failed = sweep_and_report(
-        request, places, weights_dir, results_dir, console(), manner, lambda: import_keras(backend)
-    )
-    sys.exit(1 if failed else 0)
-
-
-def _experiment(name_or_path: str | None, datasets: str) -> Experiment:
-    """The experiment that was asked for; else the one shipped for the data."""
-    from fer_bench.config import experiment
-    from fer_bench.config.bundled import experiments
-
-    if name_or_path or datasets in experiments():
-        return experiment.read(name_or_path or datasets)
-    return experiment.validate({"name": "custom", "datasets": datasets}, "the flags")
+    if flags["dry_run"]:
+        print_plan(*request)
+    else:
+        sys.exit(1 if run_experiment(*request).failed else 0)

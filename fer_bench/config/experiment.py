@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
 from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError, write_error
-from fer_bench.protocols.registry import CROSS
+from fer_bench.protocols.registry import CROSS_PREFIX
 
 
 class Experiment(BaseModel):
@@ -44,7 +44,7 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _require_data(self) -> Experiment:
-        if not self.datasets and not all(name.startswith(CROSS) for name in self.protocols):
+        if not self.datasets and not all(name.startswith(CROSS_PREFIX) for name in self.protocols):
             raise ValueError("name datasets, or nothing but protocols such as cross:fer2013->jaffe")
         return self
 
@@ -78,6 +78,14 @@ def read(name_or_path: str) -> Experiment:
     if "recipes" in content:
         content = content | {"recipes": resolve_relative(content["recipes"], path.parent)}
     return validate({"name": path.stem, **content}, str(path))
+
+
+def bundled_experiment(datasets: str | Sequence[str]) -> Experiment:
+    """Return the bundled experiment that has the name of the dataset, or else one with all models on the datasets."""
+    name = datasets if isinstance(datasets, str) else ",".join(datasets)
+    if name in experiments():
+        return read(name)
+    return validate({"name": "custom", "datasets": datasets}, "the flags")
 
 
 def validate(content: Mapping[str, Any], source: str) -> Experiment:

@@ -55,6 +55,15 @@ def load(name: str, places: DataConfig) -> Dataset:
     return DATASETS.function(name)(places)
 
 
+def default_dataset(data_dir: Path | None = None) -> str:
+    """Return the dataset of a sweep that names none: "fer2013" if it is found or `data_dir` is named, else "synthetic".
+
+    A user who names a data folder is never given drawn faces instead.
+    """
+    config = DataConfig() if data_dir is None else DataConfig(data_dir)
+    return "fer2013" if data_dir or available("fer2013", config) else "synthetic"
+
+
 def needs_files(name: str) -> bool:
     """Whether a dataset is read from files; others are made by the program. UserError for an unknown name."""
     options = DATASETS.get(name).options

@@ -1,79 +1,111 @@
-"""How fast kinds of trials train on this machine, from a few steps of each."""
+"""Measure how fast trials train on this machine, with a few steps of each kind, and remember it in the cache."""
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fer_bench.records.schema import Epoch, Record
-from fer_bench.sweep.estimate import Estimator, speed_key
-from fer_bench.sweep.executors.executor import Executor, Follower
-from fer_bench.sweep.measurement_cache import Remembered
-from fer_bench.sweep.plan import PlannedTrial
-from fer_bench.sweep.queue import Turns
+from fer_bench.core.files import write_atomically
+from fer_bench.sweep.estimate import SAME_MACHINE_FIELDS, Estimator, speed_key
+from fer_bench.sweep.executors.executor import Executor
+from fer_bench.sweep.queue import TrialQueue, number_trials
+from fer_bench.training.callback import Callback
+from fer_bench.training.planned_trial import PlannedTrial
 
-STEPS = 24  # of a trial that measures
+NUM_STEPS = 24  # of a trial that is only measured
 FILE = "speeds.json"
 
 
+class MeasurementCache:
+    """Measured numbers by key, in a file of the cache folder. A file that cannot be read counts as empty.
+
+    Args:
+        file: The file, shared by all machines that use the cache folder.
+        machine: The machine that the numbers hold for, as `describe_machine` returns it.
+        *conditions: What else they depend on.
+    """
+
+    def __init__(self, file: Path, machine: Mapping[str, Any], *conditions: Any) -> None:
+        self._file = file
+        self._section = json.dumps([*(machine.get(field) for field in SAME_MACHINE_FIELDS), *conditions])
+
+    def read(self) -> dict[str, float]:
+        """Return the numbers."""
+        return self._read_all().get(self._section, {})
+
+    def update(self, numbers: Mapping[str, float]) -> None:
+        """Add numbers. If the file cannot be written, they are measured again next time."""
+        content = self._read_all()
+        content[self._section] = content.get(self._section, {}) | dict(numbers)
+        with suppress(OSError):
+            write_atomically(self._file, json.dumps(content, indent=1))
+
+    def _read_all(self) -> dict[str, dict[str, float]]:
+        try:
+            content = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
 def calibrate(
-    missing: list[PlannedTrial],
+    trials: Sequence[PlannedTrial],
     estimator: Estimator,
-    machine: Mapping,
+    machine: Mapping[str, Any],
     cache_dir: Path,
-    say: Callable[[str], None],
+    echo: Callable[[str], None],
     executor: Executor,
 ) -> None:
-    """Let the estimator know the speed of each kind of trial that this machine has no record of.
+    """Give the estimator the speed of each kind of trial that this machine has no record of.
 
-    Measured with a few steps of real trials, and remembered in the cache for this machine.
+    Args:
+        trials: The trials of a sweep.
+        estimator: Learns the speeds.
+        machine: The machine, as `describe_machine` returns it.
+        cache_dir: Folder in which the speeds are remembered.
+        echo: Prints a line for the user.
+        executor: Runs one trial at a time.
     """
-    remembered = Remembered(cache_dir / FILE, machine)
-    speeds = remembered.read()
-    kinds = {str(speed_key(p.trial.architecture, p.trial.recipe)): p for p in missing if not estimator.has_seen(p)}
+    cache = MeasurementCache(cache_dir / FILE, machine)
+    speeds = cache.read()
+    kinds = {str(speed_key(p.trial.architecture, p.trial.recipe)): p for p in trials if not estimator.has_measured(p)}
     unknown = {key: planned for key, planned in kinds.items() if key not in speeds}
     if unknown:
         names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in unknown.values()))
-        say(f"Measuring a few steps of {names}.")
+        echo(f"Measuring a few training steps of {names}.")
         for key, planned in unknown.items():
-            speeds[key] = images_per_second(executor, [short(planned)])
-        remembered.write({key: speed for key, speed in speeds.items() if speed})
+            speeds[key] = images_per_second(executor, [shortened(planned)])
+        cache.update({key: speed for key, speed in speeds.items() if speed})
     for key, planned in kinds.items():
         if speeds[key]:
             estimator.learn(planned, speeds[key])
 
 
-def images_per_second(executor: Executor, trials: list[PlannedTrial]) -> float:
-    """Of all together; 0 where one fails, which the sweep itself will tell."""
+def images_per_second(executor: Executor, trials: Sequence[PlannedTrial]) -> float:
+    """Return the throughput of all trials together; 0 if one fails, which the sweep itself will report."""
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
-        records = [outcome.record for outcome in executor(Turns(trials, Path(folder)), lambda _: _Nobody())]
-    costs = [record.costs for record in records]
-    return sum(of.images_per_second for of in costs if of) if all(costs) else 0.0
+        queue = TrialQueue(number_trials(trials, Path(folder)))
+        costs = [result.record.costs for result in executor(queue, Callback())]
+    speeds = [cost.images_per_second for cost in costs if cost]
+    return sum(speeds) if len(speeds) == len(costs) else 0.0
 
 
-def short(planned: PlannedTrial) -> PlannedTrial:
-    """A trial like another, of a few steps."""
+def shortened(planned: PlannedTrial) -> PlannedTrial:
+    """Return the trial with a few training steps only."""
     batch = planned.trial.recipe["batch_size"]
     recipe = planned.trial.recipe | {"epochs": 1, "patience": None}
-    if isinstance(recipe["backbone"]["trainable_blocks"], list):  # stages need their epochs
+    if isinstance(recipe["backbone"]["trainable_blocks"], list):  # stages of unfreezing need more epochs
         recipe["backbone"] = recipe["backbone"] | {"trainable_blocks": "all"}
     fold = replace(
         planned.fold,
-        training=planned.fold.training[: STEPS * batch],
+        training=planned.fold.training[: NUM_STEPS * batch],
         validation=planned.fold.validation[:batch],
         test=planned.fold.test[:batch],
-        clean=None,
+        no_duplicate=None,
     )
     return replace(planned, trial=planned.trial.model_copy(update={"recipe": recipe}), fold=fold)
-
-
-class _Nobody(Follower):
-    """Follows a trial that measures, and tells nobody."""
-
-    def on_step_end(self, step: int, steps: int, loss: float) -> None: ...
-
-    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None: ...
-
-    def on_trial_end(self, record: Record) -> None: ...

@@ -1,30 +1,32 @@
-"""How long a plan will take, before it starts: from earlier records of this machine, else from a reference machine."""
+"""Estimate how long a trial will take, from earlier records of this machine or else from a reference machine."""
 
 from __future__ import annotations
 
 import json
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
 from fer_bench.records.schema import Record
 from fer_bench.registry.architectures import describe
-from fer_bench.sweep.plan import PlannedTrial
+from fer_bench.training.planned_trial import PlannedTrial
 
-# The machine on which the registry's `reference_speed` figures were measured: two cores of an AMD EPYC
-# (family 25, model 17), TensorFlow 2.21, float32, batch 64. This is its float32 matrix product rate.
+# The machine on which the registry's `reference_images_per_second` were measured: two cores of an AMD EPYC
+# (family 25, model 17), TensorFlow 2.21, float32, batch 64. This is the rate of its float32 matrix product.
 REFERENCE_GFLOPS = 205.0
+SAME_MACHINE_FIELDS = ("processor", "cores", "accelerator")  # what decides how fast a machine is
 OVERHEAD_SECONDS = 12.0  # building and tracing a model
-VALIDATION_SPEED = 3.5  # images/s in prediction over images/s in training
-FROZEN_COST, PARTLY_COST = 0.35, 0.65  # of a training step whose backbone is frozen, or trained in its last blocks
-VIEWS = {"1": 1, "flip": 2, "ten-crop": 10}
+PREDICTION_SPEEDUP = 3.5  # images/s in prediction over images/s in training
+FROZEN_COST, PARTLY_COST = 0.35, 0.65  # of a training step with a frozen backbone, or with its last blocks trained
+NUM_VIEWS = {"1": 1, "flip": 2, "ten-crop": 10}
 
 
 def matrix_product_gflops(side: int = 1024, repeats: int = 5) -> float:
-    """This machine's float32 matrix product rate in GFLOP/s: the best of a few."""
+    """Return the rate of this machine's float32 matrix product in GFLOP/s: the best of a few repeats."""
     a = np.ones((side, side), np.float32)
     best = float("inf")
     for _ in range(repeats):
@@ -35,28 +37,33 @@ def matrix_product_gflops(side: int = 1024, repeats: int = 5) -> float:
 
 
 class Estimator:
-    """Seconds that a trial will take on this machine; None where nothing is known of its architecture."""
+    """Estimates seconds per trial on this machine.
 
-    def __init__(self, records: Iterable[Record], machine: dict) -> None:
-        speeds: dict[tuple, list[float]] = {}
+    Args:
+        records: Records from which speeds are learned, if they are of the same kind of machine.
+        machine: This machine, as `describe_machine` returns it.
+    """
+
+    def __init__(self, records: Iterable[Record], machine: Mapping[str, Any]) -> None:
+        speeds: dict[tuple[Any, ...], list[float]] = {}
         for record in records:
-            # Beside others a trial has a share of the cores: its machine is another.
+            # A trial with a share of the cores records that as the number of cores: it is another kind of machine.
             if record.costs and _same_machine(record.machine, machine):
                 key = speed_key(record.trial.architecture, record.trial.recipe)
                 speeds.setdefault(key, []).append(record.costs.images_per_second)
         self._measured = {key: statistics.median(values) for key, values in speeds.items()}
         self._scale = matrix_product_gflops() / REFERENCE_GFLOPS
 
-    def has_seen(self, planned: PlannedTrial) -> bool:
-        """Whether this machine has trained trials of that kind."""
+    def has_measured(self, planned: PlannedTrial) -> bool:
+        """Whether this machine has trained trials of this kind."""
         return speed_key(planned.trial.architecture, planned.trial.recipe) in self._measured
 
     def learn(self, planned: PlannedTrial, speed: float) -> None:
-        """Trials of that kind train so many images a second here."""
+        """Set the training speed of this kind of trial in images per second."""
         self._measured[speed_key(planned.trial.architecture, planned.trial.recipe)] = speed
 
     def seconds(self, planned: PlannedTrial) -> float | None:
-        """Expected wall-clock of all epochs, tracing and prediction."""
+        """Return the expected seconds of all epochs, tracing and prediction; None if nothing is known."""
         recipe = planned.trial.recipe
         speed = self._measured.get(speed_key(planned.trial.architecture, recipe))
         if speed is None:
@@ -64,22 +71,22 @@ class Estimator:
             if reference is None:
                 return None
             speed = reference * self._scale * (48 / recipe["input_size"]) ** 2 / _relative_cost(recipe)
-        fold, views = planned.fold, VIEWS[recipe["tta"]]
-        images = len(fold.training) + len(fold.validation) / VALIDATION_SPEED
+        fold, views = planned.fold, NUM_VIEWS[recipe["tta"]]
+        images = len(fold.training) + len(fold.validation) / PREDICTION_SPEEDUP
         tested = views * len(fold.test) + (views > 1) * views * len(fold.validation)
-        return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / VALIDATION_SPEED / speed
+        return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / PREDICTION_SPEEDUP / speed
 
 
-def speed_key(architecture: str, recipe: dict) -> tuple:
-    """What decides the speed of a trial, but for the machine and the batch size."""
-    trained = json.dumps(recipe.get("backbone", {}).get("trainable_blocks", "all"))  # absent in older records
-    return architecture, recipe["input_size"], recipe["precision"], trained
+def speed_key(architecture: str, recipe: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what decides the speed of a trial, apart from the machine and the batch size."""
+    trainable = json.dumps(recipe.get("backbone", {}).get("trainable_blocks", "all"))  # absent in older records
+    return architecture, recipe["input_size"], recipe["precision"], trainable
 
 
-def _relative_cost(recipe: dict) -> float:
-    """Cost of a training step over one that trains everything, as the mean over the run's epochs.
+def _relative_cost(recipe: Mapping[str, Any]) -> float:
+    """Return the cost of a training step relative to one that trains all layers, as the mean over all epochs.
 
-    Where features of a frozen backbone are computed once, the epochs after those that compute them cost nothing.
+    If the features of a frozen backbone are cached, the epochs after those that compute them cost nothing.
     """
     stages = Recipe.model_validate(recipe).backbone.stages(recipe["epochs"])
     starts = [*stages, recipe["epochs"] + 1]
@@ -94,5 +101,5 @@ def _relative_cost(recipe: dict) -> float:
     return total / recipe["epochs"]
 
 
-def _same_machine(one: dict, other: dict) -> bool:
-    return all(one.get(field) == other.get(field) for field in ("processor", "cores", "accelerator"))
+def _same_machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one.get(field) == other.get(field) for field in SAME_MACHINE_FIELDS)

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, and SIGTERM that is heard as it is."""
+"""Ctrl-C and SIGTERM that no library can swallow."""
 
 from __future__ import annotations
 
@@ -8,51 +8,55 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, of which all that holds for Ctrl-C holds but the exit status."""
+    """SIGTERM: handled like Ctrl-C, with another exit status."""
 
     exit_status = 128 + signal.SIGTERM
 
 
 @contextmanager
-def noticed() -> Iterator[Callable[[], None]]:
-    """Yields a check that raises KeyboardInterrupt once Ctrl-C was pressed, and Terminated once SIGTERM came.
+def deferred_interrupts() -> Iterator[Callable[[], None]]:
+    """Yield a check that raises KeyboardInterrupt after a Ctrl-C, and Terminated after a SIGTERM.
 
-    Python raises them by itself, wherever the program is just then. Within a finaliser, which a collection of garbage
-    may start at any time, they are lost: the check, made after each step, raises them again. Of the loss nothing is
-    printed. A second signal ends the program at once; its processes notice that they are alone.
+    Python raises them by itself, wherever the program is at that moment. In a finalizer, which a garbage collection
+    may start at any time, they are lost. The check, called after each step, raises them again; the message about the
+    lost exception is not printed. A second signal ends the program at once; its worker processes end with it.
     """
-    pressed: list[type[KeyboardInterrupt]] = []
+    received: list[type[KeyboardInterrupt]] = []
 
-    def handle(signum, frame):
-        if pressed:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if received:
             os._exit(128 + signum)
-        pressed.append(Terminated if signum == signal.SIGTERM else KeyboardInterrupt)
-        raise pressed[0]
+        received.append(Terminated if signum == signal.SIGTERM else KeyboardInterrupt)
+        raise received[0]
 
     def check() -> None:
-        if pressed:
-            raise pressed[0]
+        if received:
+            raise received[0]
 
-    def report(lost) -> None:
+    hook = sys.unraisablehook
+
+    def report(lost: sys.UnraisableHookArgs) -> None:
         if not issubclass(lost.exc_type, KeyboardInterrupt):
             hook(lost)
 
-    # A shell's background job ignores Ctrl-C, and another program's handler is its own; threads cannot set one.
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    main = threading.current_thread() is threading.main_thread()
-    ours = [number for number, before in usual.items() if main and signal.getsignal(number) is before]
-    hook = sys.unraisablehook
-    for number in ours:
+    # A background job of a shell ignores Ctrl-C, and another program may have its own handler: both stay as they are.
+    # Only the main thread can set handlers.
+    defaults: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    main_thread = threading.current_thread() is threading.main_thread()
+    replaced = [number for number, default in defaults.items() if main_thread and signal.getsignal(number) is default]
+    for number in replaced:
         signal.signal(number, handle)
-    if ours:
+    if replaced:
         sys.unraisablehook = report
     try:
         yield check
     finally:
-        for number in ours:
-            signal.signal(number, usual[number])
-        if ours:
+        for number in replaced:
+            signal.signal(number, defaults[number])
+        if replaced:
             sys.unraisablehook = hook

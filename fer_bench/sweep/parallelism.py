@@ -1,98 +1,105 @@
-"""Which trials of a plan run several at a time: those that this machine was measured to train faster so.
+"""Decide which trials run concurrently: the kinds that this machine was measured to train faster that way.
 
-A small network does not fill several cores: two trials on a core each may take less time than one after the other on
-both. Large ones fill them, and only get into each other's way.
+A small network does not keep several cores busy: two trials on one core each may take less time than one after the
+other on both. Large networks keep all cores busy, and only slow each other down.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from fer_bench.sweep.calibrate import images_per_second, short
+from fer_bench.sweep.calibrate import MeasurementCache, images_per_second, shortened
 from fer_bench.sweep.estimate import Estimator, speed_key
-from fer_bench.sweep.executors.executor import Executor, Follow, Outcome
-from fer_bench.sweep.measurement_cache import Remembered
-from fer_bench.sweep.plan import PlannedTrial
-from fer_bench.sweep.queue import Turns
+from fer_bench.sweep.executors.executor import Executor, TrialResult
+from fer_bench.sweep.queue import TrialQueue
+from fer_bench.training.callback import Callback
+from fer_bench.training.planned_trial import PlannedTrial
 
-WORTH_SECONDS = 600.0  # of training, below which measuring costs more than it can bring
-FILE = "side_by_side.json"
+MIN_SECONDS = 600.0  # of training per kind of trial; for less, measuring costs more than it can save
+FILE = "speedups.json"
 
-Gains = dict[str, float]  # by `_key`: images a second of all at a time over images a second of one on all cores
+# Throughput of concurrent trials over that of one trial on all cores, by kind of trial; see `_kind`.
+Speedups = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Split:
-    """An executor: the first `together` trials by one that runs several at a time, then the others by another."""
+class ParallelThenSerial:
+    """An executor that runs the first trials concurrently and the others one after the other; see `Executor`."""
 
-    together: int
-    several: Executor
-    single: Executor
+    num_parallel: int
+    parallel: Executor
+    serial: Executor
 
-    def __call__(self, turns: Turns, follow: Follow) -> Iterator[Outcome]:
-        yield from self.several(turns.part(range(1, self.together + 1)), follow)
-        yield from self.single(turns, follow)
-
-
-def in_order(missing: list[PlannedTrial], gains: Mapping[str, float]) -> tuple[list[PlannedTrial], int]:
-    """The trials that gain by running together before the others, and how many those are."""
-    together = [planned for planned in missing if gains.get(_key(planned), 0.0) > 1]
-    if len(together) < 2:
-        return missing, 0
-    chosen = {id(planned) for planned in together}
-    return together + [planned for planned in missing if id(planned) not in chosen], len(together)
+    def __call__(self, queue: TrialQueue, callback: Callback) -> Generator[TrialResult, None, None]:
+        yield from self.parallel(queue.subset(range(1, self.num_parallel + 1)), callback)
+        yield from self.serial(queue, callback)
 
 
-def measured_gains(
-    missing: list[PlannedTrial],
-    count: int,
-    machine: Mapping,
+def order_by_speedup(trials: Sequence[PlannedTrial], speedups: Mapping[str, float]) -> tuple[list[PlannedTrial], int]:
+    """Put the trials that gain from running concurrently first; return the order and their number."""
+    parallel = [planned for planned in trials if speedups.get(_kind(planned), 0.0) > 1]
+    if len(parallel) < 2:
+        return list(trials), 0
+    chosen = {id(planned) for planned in parallel}
+    return parallel + [planned for planned in trials if id(planned) not in chosen], len(parallel)
+
+
+def measure_speedups(
+    trials: Sequence[PlannedTrial],
+    concurrency: int,
+    machine: Mapping[str, Any],
     estimator: Estimator,
     cache_dir: Path,
-    say: Callable[[str], None],
-    processes: Callable[[int], Executor],
-) -> Gains:
-    """What running `count` trials at a time brings, for each kind of trial where that is known or worth measuring.
+    echo: Callable[[str], None],
+    make_executor: Callable[[int], Executor],
+) -> Speedups:
+    """Return the speed-up of each kind of trial for which it is known or worth measuring.
 
-    `processes` makes what runs so many at a time. Measured with a few steps of real trials, and remembered in the
-    cache for this machine.
+    Args:
+        trials: The trials of a sweep.
+        concurrency: Number of concurrent trials.
+        machine: The machine, as `describe_machine` returns it.
+        estimator: Expected seconds per trial.
+        cache_dir: Folder in which speed-ups are remembered.
+        echo: Prints a line for the user.
+        make_executor: Returns an executor for a number of concurrent trials.
     """
-    remembered = Remembered(cache_dir / FILE, machine, count)
-    gains: Gains = remembered.read()
-    unknown = [kind for kind in _worth_measuring(missing, estimator) if _key(kind) not in gains]
+    cache = MeasurementCache(cache_dir / FILE, machine, concurrency)
+    speedups: Speedups = cache.read()
+    unknown = [planned for planned in _worth_measuring(trials, estimator) if _kind(planned) not in speedups]
     if unknown:
         names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in unknown))
-        say(f"Measuring whether {count} trials at a time train faster than one: {names}.")
+        echo(f"Measuring whether {concurrency} concurrent trials train faster than one: {names}.")
         for planned in unknown:
-            gains[_key(planned)] = _gain(planned, count, processes)
-        remembered.write(gains)
-    return gains
+            speedups[_kind(planned)] = _measure(shortened(planned), concurrency, make_executor)
+        cache.update(speedups)
+    return speedups
 
 
-def _worth_measuring(missing: Iterable[PlannedTrial], estimator: Estimator) -> list[PlannedTrial]:
-    """One trial of each kind of which there are several, and which take long enough."""
+def _worth_measuring(trials: Iterable[PlannedTrial], estimator: Estimator) -> list[PlannedTrial]:
+    """Return one trial of each kind that has several trials which take long enough together."""
     kinds: dict[str, list[PlannedTrial]] = defaultdict(list)
-    for planned in missing:
-        if not isinstance(planned.trial.recipe["backbone"]["trainable_blocks"], list):  # stages need their epochs
-            kinds[_key(planned)].append(planned)
+    for planned in trials:
+        if not isinstance(planned.trial.recipe["backbone"]["trainable_blocks"], list):  # stages need more epochs
+            kinds[_kind(planned)].append(planned)
     return [
         same[0]
         for same in kinds.values()
-        if len(same) > 1 and sum(estimator.seconds(planned) or 0.0 for planned in same) > WORTH_SECONDS
+        if len(same) > 1 and sum(estimator.seconds(planned) or 0.0 for planned in same) > MIN_SECONDS
     ]
 
 
-def _gain(planned: PlannedTrial, count: int, processes: Callable[[int], Executor]) -> float:
-    planned = short(planned)
-    alone = images_per_second(processes(1), [planned])
-    beside = images_per_second(processes(count), [planned] * count)
-    return beside / alone if alone else 0.0
+def _measure(planned: PlannedTrial, concurrency: int, make_executor: Callable[[int], Executor]) -> float:
+    alone = images_per_second(make_executor(1), [planned])
+    concurrent = images_per_second(make_executor(concurrency), [planned] * concurrency)
+    return concurrent / alone if alone else 0.0
 
 
-def _key(planned: PlannedTrial) -> str:
+def _kind(planned: PlannedTrial) -> str:
     recipe = planned.trial.recipe
     return json.dumps([*speed_key(planned.trial.architecture, recipe), recipe["batch_size"], planned.trial.backend])

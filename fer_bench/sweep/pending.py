@@ -1,96 +1,115 @@
-"""What of a plan is still to be run. Without Keras: where nothing is, nobody waits for its import."""
+"""Which trials of a plan still have to run. Imports no Keras, so that a finished sweep answers at once."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
-from fer_bench.records.store import FOLDER, TEMPORARY, folder_of
-from fer_bench.records.writing import mend
-from fer_bench.sweep.plan import Plan, PlannedTrial
-from fer_bench.sweep.queue import CHECKPOINTS
+from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX, record_dir
+from fer_bench.records.writing import recover_interrupted_writes
+from fer_bench.sweep.options import SweepOptions
+from fer_bench.sweep.plan import Plan
+from fer_bench.sweep.queue import CHECKPOINTS_DIR
+from fer_bench.training.planned_trial import PlannedTrial
 
-STALE_SECONDS = 24 * 3600  # a half-written record of that age has no living writer
+STALE_SECONDS = 24 * 3600  # after which the writer of a half-written record is taken to have ended
 
 
 @dataclass(frozen=True)
-class Todo:
-    """What of a plan is still to be run, and how many of its trials are done or failed before.
+class PendingTrials:
+    """The trials of a plan that have to run, and how many are recorded already.
 
-    without_model: how many of those that are done were recorded without their trained model. broken: how many of the
-    missing have a record that cannot be read. replaced: of the missing
-    ones that have a record, to be replaced or damaged, by key, when they began: a later one is another sweep's.
+    Attributes:
+        trials: The trials to run.
+        num_finished: Number of trials that are recorded as finished.
+        num_failed: Number of trials that are recorded as failed or diverged.
+        without_saved_model: Number of finished trials without a saved model.
+        unreadable: Number of trials to run whose record cannot be read.
+        superseded: Start times of the records that trials replace, by key. A record with a later start time was
+            written by another sweep in the meantime.
     """
 
-    missing: list[PlannedTrial]
-    finished: int
-    failed: int
-    without_model: int = 0
-    broken: int = 0
-    replaced: dict[str, str] = field(default_factory=dict)
+    trials: list[PlannedTrial]
+    num_finished: int = 0
+    num_failed: int = 0
+    without_saved_model: int = 0
+    unreadable: int = 0
+    superseded: dict[str, str] = field(default_factory=dict)
 
 
 def open_results(results: Path) -> None:
-    """Make the results folder and see that it can be written. UserError where it cannot."""
+    """Create the results folder and check that it is writable. Raises UserError if it is not."""
     try:
-        (results / FOLDER).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=results / FOLDER):
+        (results / RECORDS_DIR).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / RECORDS_DIR):
             pass
     except OSError as error:
         raise write_error(f"The results folder {results}", error, "Name another with --results-dir.") from None
-    mend(results)
-    for remains in (results / FOLDER).glob(f"{TEMPORARY}*"):
-        with suppress(FileNotFoundError):  # its writer has just finished
-            if time.time() - remains.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(remains, ignore_errors=True)
+    recover_interrupted_writes(results)
+    for temporary in (results / RECORDS_DIR).glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):  # its writer has finished at this moment
+            if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
-def clear_checkpoints(results: Path, known: records.Records, missing: list[PlannedTrial]) -> None:
-    """Remove those of trials that have finished: whoever ran them was killed before it could."""
-    there = {folder.name: folder for folder in (results / CHECKPOINTS).glob("*")}
-    if not there:
+def clear_checkpoints(results: Path, known: records.Records, pending: Sequence[PlannedTrial]) -> None:
+    """Remove the checkpoints of finished trials: a sweep that was killed could not do so."""
+    folders = {folder.name: folder for folder in (results / CHECKPOINTS_DIR).glob("*")}
+    if not folders:
         return
     finished = {stored.path.name for stored in known if stored.record.status == "finished"}
-    wanted = {folder_of(results, planned.trial).name for planned in missing}
-    for name in there.keys() & finished - wanted:
-        shutil.rmtree(there[name], ignore_errors=True)
+    needed = {record_dir(results, planned.trial).name for planned in pending}
+    for name in folders.keys() & finished - needed:
+        shutil.rmtree(folders[name], ignore_errors=True)
 
 
-def todo(plan: Plan, known: records.Records, overwrite: bool = False, retry_failed: bool = False) -> Todo:
-    """Which trials are missing. Failed ones count as done unless they are to be tried again.
+def find_pending(plan: Plan, known: records.Records, options: SweepOptions | None = None) -> PendingTrials:
+    """Find the trials that have to run.
 
-    So do those whose model was not kept: to train for hours what is known already is for the user to ask.
+    Failed trials run again only with `retry_failed`, and finished ones only with `overwrite`, also if `keep_models`
+    asks for a model that was not saved.
+
+    Args:
+        plan: The plan.
+        known: The records of the results folder.
+        options: `overwrite` and `retry_failed` count here.
     """
-    status = {key: stored.record.status for key, stored in known.stored.items()}
-    missing, done = [], Counter()
-    for planned in plan.trials:
-        found = None if overwrite else status.get(planned.key)
-        if found is None or (found != "finished" and retry_failed):
-            missing.append(planned)
-        else:
-            done["finished" if found == "finished" else "failed"] += 1
-            done["without model"] += found == "finished" and known.stored[planned.key].model_file is None
-    replaced = {planned.key: known.stored[planned.key].record.started for planned in missing if planned.key in status}
-    broken = {path.name: path.parent.parent for path, _ in known.left_out}
-    for planned in missing:
-        if results := broken.get(folder_of(Path(), planned.trial).name):
-            done["broken"] += 1
-            if began := records.started(results, planned.trial):
-                replaced[planned.key] = began
-    return Todo(missing, done["finished"], done["failed"], done["without model"], done["broken"], replaced)
+    options = options or SweepOptions()
+    recorded = {} if options.overwrite else known.stored
+    status = {planned.key: recorded[planned.key].record.status for planned in plan.trials if planned.key in recorded}
+    finished = [key for key, value in status.items() if value == "finished"]
+    done = status.keys() if not options.retry_failed else finished
+    pending = [planned for planned in plan.trials if planned.key not in done]
+    superseded = {p.key: known.stored[p.key].record.started for p in pending if p.key in known.stored}
+    unreadable_folders = {path.name: path.parent.parent for path, _ in known.skipped}
+    unreadable = 0
+    for planned in pending:
+        if results := unreadable_folders.get(record_dir(Path(), planned.trial).name):
+            unreadable += 1
+            if started := records.start_time(results, planned.trial):
+                superseded[planned.key] = started
+    return PendingTrials(
+        trials=pending,
+        num_finished=len(finished),
+        num_failed=len(done) - len(finished),
+        without_saved_model=sum(known.stored[key].model_file is None for key in finished),
+        unreadable=unreadable,
+        superseded=superseded,
+    )
 
 
-def damaged(plan: Plan, known: records.Records) -> Todo:
-    """The trials whose predictions cannot be read, to be run again.
+def find_corrupt(plan: Plan, known: records.Records) -> PendingTrials:
+    """Find the trials whose predictions cannot be read, to run them again.
 
-    To find them all predictions are read, which takes as long as all else together: where there is time for it.
+    This reads all predictions, so it is called only when all else is done.
     """
-    found = [planned for planned in plan.trials if (one := known.stored.get(planned.key)) and one.damaged]
-    return Todo(found, 0, 0, replaced={planned.key: known.stored[planned.key].record.started for planned in found})
+    stored = {p.key: known.stored[p.key] for p in plan.trials if p.key in known.stored}
+    corrupt = [planned for planned in plan.trials if planned.key in stored and stored[planned.key].corrupt]
+    return PendingTrials(corrupt, superseded={p.key: stored[p.key].record.started for p in corrupt})

@@ -1,183 +1,183 @@
-"""What a user sees while a sweep runs: a live view in a terminal, a line an epoch in a log."""
+"""The progress of a sweep on screen: bars in a terminal or a notebook, one line per epoch in a log."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from statistics import fmean
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from fer_bench.core.text import duration
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.estimate import Estimator
-from fer_bench.sweep.plan import PlannedTrial
+from fer_bench.training.callback import Callback
+from fer_bench.training.planned_trial import PlannedTrial
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 05 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+class ProgressDisplay(Callback):
+    """Shows the progress of a sweep.
 
-
-class View:
-    """Follows a sweep. A context manager; `live` is off where the output is not a terminal.
-
-    side_by_side, slowdown: how many trials run at a time, and how much longer each is taken to last so than alone.
+    Args:
+        console: The terminal, notebook or log.
+        trials: The trials, in the order in which they start.
+        estimator: Expected seconds per trial.
+        concurrency: Number of concurrent trials.
+        slowdown: How much longer each trial takes than alone.
+        budget: The time that the sweep may take.
     """
 
     def __init__(
         self,
         console: Console,
-        missing: list[PlannedTrial],
+        trials: Sequence[PlannedTrial],
         estimator: Estimator,
-        side_by_side: int = 1,
+        concurrency: int = 1,
         slowdown: float = 1.0,
         budget: Budget | None = None,
     ) -> None:
-        self._budget = budget
-        self._numbers = {planned.key: number for number, planned in enumerate(missing, start=1)}
-        self._elsewhere: set[int] = set()  # numbers of trials that another sweep runs, or has run
-        self._slowdown = slowdown
-        self.live = console.is_terminal
-        self.side_by_side = side_by_side
-        self._console = console
-        self._expected = [estimator.seconds(planned) for planned in missing]
-        self._running: dict[int, TrialView] = {}  # by number
-        self._spent: dict[int, float] = {}  # seconds of the trials that are done
-        self.progress = Progress(
+        self._console, self._budget = console, budget
+        self._live = console.is_terminal or console.is_jupyter
+        self._concurrency, self._slowdown = concurrency, slowdown
+        self._expected = {planned.key: estimator.seconds(planned) for planned in trials}
+        self._delegated: set[str] = set()  # keys of trials that another sweep runs or has run
+        self._running: dict[str, _TrialProgress] = {}
+        self._spent: dict[str, float] = {}  # seconds of the trials that have ended
+        self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[state]}"),
             console=console,
             transient=True,
-            disable=not self.live,
+            disable=not self._live,
             refresh_per_second=4,
         )
-        self._sweep: TaskID = self.progress.add_task("sweep", total=len(missing), state="")
+        self._sweep_task: TaskID = self._progress.add_task("sweep", total=len(trials), state="")
 
-    def __enter__(self) -> View:
-        self.progress.start()
-        return self
+    def on_sweep_begin(self, trials: Sequence[PlannedTrial]) -> None:
+        self._progress.start()
 
-    def __exit__(self, *_) -> None:
-        self.progress.stop()
+    def on_sweep_end(self, stop_reason: str) -> None:
+        self._progress.stop()
 
-    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> TrialView:
+    def on_trial_begin(self, planned: PlannedTrial) -> None:
         trial = planned.trial
         weights = trial.initial_weights.partition(":")[0]
-        self.say(
-            f"[bold]trial {number} of {of}[/] · {trial} · {trial.recipe_name} · {weights} weights"
-            f" · {len(planned.fold.training):,} images"
+        self._print(
+            f"[bold]trial {planned.number} of {planned.total}[/] · {trial} · {escape(trial.recipe_name)} · "
+            f"{weights} weights · {len(planned.fold.training):,} images"
         )
-        self._elsewhere.discard(number)
-        self._running[number] = TrialView(self, planned, number)
-        self.show_sweep()
-        return self._running[number]
+        self._delegated.discard(planned.key)
+        task = self._progress.add_task("", total=None, state="preparing")
+        self._running[planned.key] = _TrialProgress(planned, task)
+        self._update_sweep()
 
-    def elsewhere(self, planned: PlannedTrial) -> None:
-        if not self._elsewhere:
-            self.say("Another sweep works on this folder, too: its trials are left to it.")
-        self._elsewhere.add(self._numbers[planned.key])
+    def on_trial_delegated(self, planned: PlannedTrial) -> None:
+        if not self._delegated:
+            self._print("Another sweep runs on this folder: each of the two leaves the other's trials to it.")
+        self._delegated.add(planned.key)
 
-    def trial_ended(self, number: int, seconds: float) -> None:
-        del self._running[number]
-        self._spent[number] = seconds
-        total = len(self._expected) - len(self._elsewhere)
-        self.progress.update(self._sweep, completed=len(self._spent), total=total)
+    def on_step_end(self, planned: PlannedTrial, step: int, steps: int, loss: float) -> None:
+        if self._live:
+            running = self._running[planned.key]
+            description, state = running.describe_step(step, steps, loss)
+            self._progress.update(running.task, description=description, completed=step, total=steps, state=state)
 
-    def show_sweep(self) -> None:
-        left, numbers = self.seconds_left(), sorted(self._running)
-        which = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {', '.join(map(str, numbers))}"
-        about = f" · about {duration(left)} left" if left is not None else ""
-        if self._budget and self._budget.left is not None:
-            about += f" · {duration(self._budget.left)} of the budget"
-        self.progress.update(self._sweep, state=f"{which} of {len(self._expected)}{about}" if numbers else "")
+    def on_epoch_end(self, planned: PlannedTrial, epoch: Epoch) -> None:
+        self._running[planned.key].add_epoch(epoch)
+        if not self._live:
+            prefix = f"{planned.number}, {planned.trial.architecture} " if self._concurrency > 1 else ""
+            self._print(
+                f"  {prefix}epoch {epoch.epoch}/{planned.trial.recipe['epochs']}: loss {epoch.loss:.3f}, "
+                f"accuracy {epoch.accuracy:.1%}, validation {epoch.validation_accuracy:.1%}, "
+                f"{epoch.train_seconds + epoch.validation_seconds:.0f} s"
+            )
+        self._update_sweep()
 
-    def say(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+    def on_trial_end(self, planned: PlannedTrial, record: Record) -> None:
+        running = self._running.pop(planned.key)
+        if record.status == "finished":
+            best = record.history[(record.best_epoch or 1) - 1]
+            result = f"[green]validation {best.validation_accuracy:.2%}[/] at epoch {best.epoch}"
+        else:
+            result = f"[red]{record.status}[/]: {escape(record.reason.splitlines()[0])}"
+        prefix = f"{planned.number}, " if self._concurrency > 1 else ""
+        took = duration(running.seconds, approximate=True)
+        self._print(f"  {prefix}{record.trial.architecture}: {result}, {took} in total")
+        self._progress.remove_task(running.task)
+        self._spent[planned.key] = running.seconds
+        total = len(self._expected) - len(self._delegated)
+        self._progress.update(self._sweep_task, completed=len(self._spent), total=total)
 
     def seconds_left(self) -> float | None:
-        """Seconds to the end of the sweep; None while too little is known.
+        """Return the expected seconds to the end of the sweep; None while too little is known.
 
-        Estimates are corrected by how the trials so far compared with theirs; a trial without an estimate counts as
-        the mean of those that are done.
+        Estimates are corrected by how the trials so far compared with theirs. A trial without an estimate counts as
+        the mean of the trials that have ended.
         """
-        expected = dict(enumerate(self._expected, start=1))
-        known = [(took, e) for number, took in self._spent.items() if (e := expected[number])]
-        pace = sum(took for took, _ in known) / sum(e for _, e in known) if known else self._slowdown
-        usual = fmean(self._spent.values()) if self._spent else None
+        known = [(spent, e) for key, spent in self._spent.items() if (e := self._expected.get(key))]
+        pace = sum(spent for spent, _ in known) / sum(e for _, e in known) if known else self._slowdown
+        mean = fmean(self._spent.values()) if self._spent else None
         left = 0.0
-        for number in expected.keys() - self._spent.keys() - self._elsewhere:
-            seconds = usual if expected[number] is None else pace * expected[number]
+        for key in self._expected.keys() - self._spent.keys() - self._delegated:
+            expected = self._expected[key]
+            seconds = mean if expected is None else pace * expected
             if seconds is None:
                 return None
-            gone = self._running[number].seconds if number in self._running else 0.0
-            left += max(0.0, seconds - gone)
-        return left / self.side_by_side
+            elapsed = self._running[key].seconds if key in self._running else 0.0
+            left += max(0.0, seconds - elapsed)
+        return left / self._concurrency
+
+    def _update_sweep(self) -> None:
+        numbers = sorted(running.planned.number for running in self._running.values())
+        if not numbers:
+            return
+        state = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {', '.join(map(str, numbers))}"
+        state += f" of {len(self._expected)}"
+        if (left := self.seconds_left()) is not None:
+            state += f" · about {duration(left, approximate=True)} left"
+        if self._budget and self._budget.seconds_left is not None:
+            state += f" · {duration(self._budget.seconds_left, approximate=True)} of the budget"
+        self._progress.update(self._sweep_task, state=state)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
 
 
-class TrialView:
-    """Follows one trial of a sweep."""
+class _TrialProgress:
+    """The state of one running trial."""
 
-    def __init__(self, sweep: View, planned: PlannedTrial, number: int) -> None:
-        self._sweep, self._planned, self._number = sweep, planned, number
-        self._began = time.monotonic()
-        self._first_step: float | None = None
+    def __init__(self, planned: PlannedTrial, task: TaskID) -> None:
+        self.planned, self.task = planned, task
+        self._started = time.monotonic()
+        self._first_step: tuple[float, int] | None = None  # when, and which of the whole trial
         self._last: Epoch | None = None
         self._best = 0.0
-        self._epochs: TaskID = sweep.progress.add_task("", total=None, state="preparing")
 
     @property
     def seconds(self) -> float:
-        """Since the trial began."""
-        return time.monotonic() - self._began
+        """Seconds since the trial started."""
+        return time.monotonic() - self._started
 
-    def on_step_end(self, step: int, steps: int, loss: float) -> None:
-        if not self._sweep.live:
-            return
-        now = time.monotonic()
-        if self._first_step is None:
-            self._first_step, self._first_done = now, step
-        epochs = self._planned.trial.recipe["epochs"]
+    def add_epoch(self, epoch: Epoch) -> None:
+        self._last = epoch
+        self._best = max(self._best, epoch.validation_accuracy)
+
+    def describe_step(self, step: int, steps: int, loss: float) -> tuple[str, str]:
+        """Return the description and the state of the trial's bar."""
+        epochs = self.planned.trial.recipe["epochs"]
         epoch = (self._last.epoch if self._last else 0) + 1
+        done = (epoch - 1) * steps + step
+        if self._first_step is None:
+            self._first_step = time.monotonic(), done
         state = f"loss {loss:.3f}"
         if self._last:
             state += f" · validation {self._last.validation_accuracy:.1%} (best {self._best:.1%})"
-        done = (epoch - 1) * steps + step
-        if done > self._first_done + 1:  # the first step is traced: it says nothing about the pace
-            left = (now - self._first_step) / (done - self._first_done) * (epochs * steps - done)
-            state += f" · {duration(left)} left"
-        self._sweep.progress.update(
-            self._epochs,
-            description=f"{self._planned.trial.architecture} epoch {epoch}/{epochs}",
-            completed=step,
-            total=steps,
-            state=state,
-        )
-
-    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
-        self._last = epoch
-        self._best = max(self._best, epoch.validation_accuracy)
-        if not self._sweep.live:
-            whose = f"{self._number}, {self._planned.trial.architecture} " if self._sweep.side_by_side > 1 else ""
-            self._sweep.say(
-                f"  {whose}epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.3f}, accuracy {epoch.accuracy:.1%},"
-                f" validation {epoch.validation_accuracy:.1%}, {epoch.train_seconds + epoch.validation_seconds:.0f} s"
-            )
-        self._sweep.show_sweep()
-
-    def on_trial_end(self, record: Record) -> None:
-        took = self.seconds
-        if record.status == "finished":
-            best = record.history[(record.best_epoch or 1) - 1]
-            outcome = f"[green]validation {best.validation_accuracy:.2%}[/] at epoch {best.epoch}"
-        else:
-            outcome = f"[red]{record.status}[/]: {escape(record.reason.splitlines()[0])}"
-        whose = f"{self._number}, " if self._sweep.side_by_side > 1 else ""
-        self._sweep.say(f"  {whose}{record.trial.architecture}: {outcome}, {duration(took)} in all")
-        self._sweep.progress.remove_task(self._epochs)
-        self._sweep.trial_ended(self._number, took)
+        started, first = self._first_step
+        if done > first + 1:  # the first step includes tracing and says nothing about the pace
+            left = (time.monotonic() - started) / (done - first) * (epochs * steps - done)
+            state += f" · {duration(left, approximate=True)} left"
+        return f"{self.planned.trial.architecture} epoch {epoch}/{epochs}", state

@@ -1,91 +1,85 @@
-"""The trials of a sweep that are still to be run, handed out one at a time to whoever runs them."""
+"""The trials of a sweep that have not started, handed out one at a time to whatever runs them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fer_bench.records.store import folder_of
-from fer_bench.sweep.plan import PlannedTrial
+from fer_bench.records.store import record_dir
+from fer_bench.training.planned_trial import PlannedTrial
 
-CHECKPOINTS, LOGS = "checkpoints", "logs"
-HALVES = 2  # parts of a batch whose gradients are accumulated where the whole does not fit into memory
+CHECKPOINTS_DIR, LOGS_DIR = "checkpoints", "logs"
+NUM_HALVES = 2  # parts of a batch whose gradients are accumulated if a whole batch does not fit into memory
 
-
-@dataclass(frozen=True)
-class Turn:
-    """A trial that may begin: its number from 1, of how many, and where its files go."""
-
-    number: int
-    of: int
-    planned: PlannedTrial
-    log: Path
-    checkpoint: Path
-    model_file: Path | None = None  # where its trained model is to be kept
-    accumulate: int = 1  # parts of a batch, one after the other, whose gradients make one step
-
-    @property
-    def in_halves(self) -> Turn:
-        return replace(self, accumulate=HALVES)
+# Whether a trial may start now, may start later, or need not start at all.
+Admission = Literal["start", "defer", "skip"]
+AdmissionCheck = Callable[[PlannedTrial], Admission]
 
 
-# Whether a trial may begin now, perhaps later, or need not: another sweep has recorded it.
-Gate = Callable[[PlannedTrial], Literal["now", "later", "never"]]
+def number_trials(trials: Iterable[PlannedTrial], results: Path, models_dir: Path | None = None) -> list[PlannedTrial]:
+    """Give each trial its number and its files.
+
+    Args:
+        trials: Trials in the order in which they run.
+        results: The results folder, for logs and checkpoints.
+        models_dir: Folder for trained models; None if they are not kept.
+    """
+    trials = list(trials)
+    return [
+        replace(
+            planned,
+            number=number,
+            total=len(trials),
+            log_file=results / LOGS_DIR / f"{record_dir(results, planned.trial).name}.log",
+            checkpoint_dir=results / CHECKPOINTS_DIR / record_dir(results, planned.trial).name,
+            model_file=None if models_dir is None else models_dir / f"{number}.keras",
+        )
+        for number, planned in enumerate(trials, start=1)
+    ]
 
 
-class Turns:
-    """Turns to take; true while any is left, be it for later.
+def with_half_batches(planned: PlannedTrial) -> PlannedTrial:
+    """Return the trial with batches computed in two parts."""
+    return replace(planned, accumulate=NUM_HALVES)
 
-    `check` raises where the sweep is to end: who runs trials calls it every second or so.
+
+class TrialQueue:
+    """A queue of trials. A trial that may not start yet goes to its end.
+
+    Args:
+        trials: Numbered trials; see `number_trials`.
+        admit: Decides whether a trial may start.
     """
 
-    def __init__(
-        self,
-        missing: Iterable[PlannedTrial],
-        results: Path,
-        models: Path | None = None,
-        gate: Gate = lambda planned: "now",
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        trials = list(missing)
-        self.check = check
-        self._gate = gate
-        self._numbers: Container[int] = range(1, len(trials) + 1)
-        self._waiting = deque(
-            Turn(
-                number,
-                len(trials),
-                planned,
-                results / LOGS / f"{folder_of(results, planned.trial).name}.log",
-                results / CHECKPOINTS / folder_of(results, planned.trial).name,
-                None if models is None else models / f"{number}.keras",
-            )
-            for number, planned in enumerate(trials, start=1)
-        )
+    def __init__(self, trials: Iterable[PlannedTrial], admit: AdmissionCheck = lambda planned: "start") -> None:
+        self._trials = deque(trials)
+        self._admit = admit
+        self._numbers: Container[int] = range(1, len(self._trials) + 1)
 
-    def __bool__(self) -> bool:
-        return any(turn.number in self._numbers for turn in self._waiting)
+    def has_pending(self) -> bool:
+        """Whether any trial is left, now or later."""
+        return any(planned.number in self._numbers for planned in self._trials)
 
-    def take(self) -> Turn | None:
-        """The next trial that may begin now, if any may."""
-        for _ in range(len(self._waiting)):
-            turn = self._waiting.popleft()
-            when = self._gate(turn.planned) if turn.number in self._numbers else "later"
-            if when == "now":
-                return turn
-            if when == "later":
-                self._waiting.append(turn)
+    def pop_ready(self) -> PlannedTrial | None:
+        """Remove and return the next trial that may start now; None if none may."""
+        for _ in range(len(self._trials)):
+            planned = self._trials.popleft()
+            admission = self._admit(planned) if planned.number in self._numbers else "defer"
+            if admission == "start":
+                return planned
+            if admission == "defer":
+                self._trials.append(planned)
         return None
 
-    def again(self, turn: Turn) -> None:
-        """Put a trial before all others."""
-        self._waiting.appendleft(turn)
+    def requeue(self, planned: PlannedTrial) -> None:
+        """Put a trial first."""
+        self._trials.appendleft(planned)
 
-    def part(self, numbers: Container[int]) -> Turns:
-        """Those of some numbers; what is taken there is taken here."""
-        part = Turns((), Path(), gate=self._gate, check=self.check)
-        part._numbers, part._waiting = numbers, self._waiting
-        return part
+    def subset(self, numbers: Container[int]) -> TrialQueue:
+        """Return a view of the trials with these numbers; a trial popped there is popped here."""
+        view = TrialQueue((), self._admit)
+        view._numbers, view._trials = numbers, self._trials
+        return view

@@ -1,165 +1,177 @@
-"""Run what is to be run: each trial is recorded as it ends."""
+"""Run trials and write the record of each as it ends."""
 
 from __future__ import annotations
 
+import re
 import shutil
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
 from fer_bench.records.schema import Epoch, Record
-from fer_bench.records.store import FOLDER, TEMPORARY
+from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX
 from fer_bench.sweep.budget import Budget, BudgetSpent
 from fer_bench.sweep.claims import Claims
-from fer_bench.sweep.executors.executor import Executor, Follower, Outcome
-from fer_bench.sweep.executors.in_process import here
-from fer_bench.sweep.interrupt import noticed
-from fer_bench.sweep.memory import fits_in_halves
-from fer_bench.sweep.plan import PlannedTrial
-from fer_bench.sweep.queue import Turn, Turns
+from fer_bench.sweep.executors.executor import Executor, TrialResult
+from fer_bench.sweep.executors.in_process import run_in_process
+from fer_bench.sweep.interrupt import deferred_interrupts
+from fer_bench.sweep.options import SweepOptions
+from fer_bench.sweep.queue import Admission, TrialQueue, number_trials, with_half_batches
+from fer_bench.training.callback import Callback, CallbackList
+from fer_bench.training.planned_trial import PlannedTrial
+
+StopReason = Literal["completed", "first_failure", "budget_exhausted"]
+
+# The words of TensorFlow, JAX, Torch and Python, and those for a process that the system has killed.
+OUT_OF_MEMORY = re.compile(
+    r"^(ResourceExhaustedError|MemoryError|\w*OutOfMemoryError)\b"
+    r"|RESOURCE_EXHAUSTED|[Oo]ut of memory|was ended by SIGKILL"
+)
 
 
-class SweepWatcher(Protocol):
-    """Whoever wants to follow a sweep."""
+def run(
+    trials: Sequence[PlannedTrial],
+    results: Path,
+    callbacks: Iterable[Callback] = (),
+    options: SweepOptions | None = None,
+    executor: Executor = run_in_process,
+    superseded: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+) -> StopReason:
+    """Run trials and write the record and the predictions of each as it ends.
 
-    def trial_begins(self, planned: PlannedTrial, number: int, of: int) -> Follower: ...
+    A failure is a record like any other. Trials that another sweep on the folder runs are left to it and waited for.
 
-    def elsewhere(self, planned: PlannedTrial) -> None:
-        """A trial that another sweep runs, or has recorded, is met."""
+    Args:
+        trials: The trials, in the order in which they start.
+        results: The results folder.
+        callbacks: What follows the sweep, in this order.
+        options: `keep_models` and `fail_fast` count here; the executor already has the others.
+        executor: Runs the trials.
+        superseded: Start times of the records that trials replace, by key. A record with another start time was
+            written by another sweep in the meantime, and its trial is not run.
+        budget: Stops the sweep at its deadline.
 
-
-@dataclass(frozen=True)
-class Ways:
-    """How trials are run; nothing of it has a bearing on any outcome.
-
-    replaced: see `Todo`. budget: None: there is all the time it takes.
+    Returns:
+        Why the sweep ended.
     """
-
-    executor: Executor = here
-    keep_models: bool = False
-    fail_fast: bool = False
-    replaced: Mapping[str, str] = field(default_factory=dict)
-    budget: Budget | None = None
-
-
-# How a run ended.
-Ended = Literal["all had their turn", "at a failure", "in time"]
-
-
-def run(missing: list[PlannedTrial], results: Path, watcher: SweepWatcher, ways: Ways | None = None) -> Ended:
-    """Run trials and write each one's record and predictions as it ends.
-
-    A failure is a record like another; with `fail_fast` it is the last. With `keep_models` the trained model of each
-    that finishes lies beside its record. Trials that another sweep on the folder runs are left to it, and waited for.
-    """
-    ways = ways or Ways()
-    models = results / FOLDER / f"{TEMPORARY}{uuid.uuid4().hex}" if ways.keep_models else None
-    with noticed() as interrupted, Claims(results) as claims:
-
-        def check() -> None:
-            interrupted()
-            if ways.budget:
-                ways.budget.check()
-
-        def follow(turn: Turn) -> Follower:
-            return _Stoppable(watcher.trial_begins(turn.planned, turn.number, turn.of), check)
-
-        gate = _Gate(results, claims, watcher, ways)
-        turns = Turns(missing, results, models, gate, check)
+    options = options or SweepOptions()
+    models_dir = results / RECORDS_DIR / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}" if options.keep_models else None
+    stop_reason: str = "error"
+    with deferred_interrupts() as check_interrupts, Claims(results) as claims:
+        following = [*callbacks, *([budget] if budget else []), _InterruptCheck(check_interrupts)]
+        callback = CallbackList(following)
+        admission = _Admission(results, claims, callback, superseded or {}, budget)
+        queue = TrialQueue(number_trials(trials, results, models_dir), admission)
+        callback.on_sweep_begin(trials)
         try:
-            with closing(ways.executor(turns, follow)) as outcomes:
-                for outcome in outcomes:
-                    planned = outcome.turn.planned
-                    if outcome.record.status != "finished":
-                        interrupted()  # a library that was interrupted may have made an error of its own of it
-                    if fits_in_halves(outcome.turn, outcome.record):
-                        outcome.follower.on_trial_end(outcome.record)
-                        turns.again(outcome.turn.in_halves)
+            with closing(executor(queue, callback)) as trial_results:
+                for result in trial_results:
+                    planned, record, _ = result
+                    if record.status != "finished":
+                        check_interrupts()  # an interrupted library may have raised an error of its own
+                    if should_retry_with_half_batches(planned, record):
+                        callback.on_trial_end(planned, record)
+                        queue.requeue(with_half_batches(planned))
                         continue
-                    if claims.holds(planned.key):  # else another sweep took it over while this one was asleep
-                        _write(results, outcome)
-                    claims.let_go(planned.key)
-                    outcome.follower.on_trial_end(outcome.record)
-                    gate.ended(planned)
-                    check()
-                    if ways.fail_fast and outcome.record.status != "finished":
-                        return "at a failure"
+                    if claims.owns(planned.key):  # else another sweep took it over while this process was suspended
+                        _write(results, result)
+                    claims.release(planned.key)
+                    callback.on_trial_end(planned, record)
+                    callback.on_poll()
+                    if options.fail_fast and record.status != "finished":
+                        stop_reason = "first_failure"
+                        return "first_failure"
+            stop_reason = "budget_exhausted" if admission.num_over_budget else "completed"
         except BudgetSpent:
-            return "in time"
+            stop_reason = "budget_exhausted"
+        except KeyboardInterrupt:
+            stop_reason = "interrupted"
+            raise
         finally:
-            if models is not None:
-                shutil.rmtree(models, ignore_errors=True)
-    return "in time" if gate.left_out else "all had their turn"
+            callback.on_sweep_end(stop_reason)
+            if models_dir is not None:
+                shutil.rmtree(models_dir, ignore_errors=True)
+    return "completed" if stop_reason == "completed" else "budget_exhausted"
 
 
-class _Gate:
-    """Whether a trial may begin; see `Gate`."""
+class _Admission:
+    """Decides whether a trial may start; see `AdmissionCheck`."""
 
-    def __init__(self, results: Path, claims: Claims, watcher: SweepWatcher, ways: Ways) -> None:
-        self._results, self._claims, self._watcher, self._ways = results, claims, watcher, ways
-        self._elsewhere: set[str] = set()
-        self._began: dict[str, float] = {}
-        self.left_out = 0  # trials for which there was no time
+    def __init__(
+        self,
+        results: Path,
+        claims: Claims,
+        callback: Callback,
+        superseded: Mapping[str, str],
+        budget: Budget | None,
+    ) -> None:
+        self._results, self._claims, self._callback = results, claims, callback
+        self._superseded, self._budget = superseded, budget
+        self._started: set[str] = set()
+        self._delegated: set[str] = set()
+        self.num_over_budget = 0
 
-    def __call__(self, planned: PlannedTrial) -> Literal["now", "later", "never"]:
-        key, budget = planned.key, self._ways.budget
-        if key in self._began:  # once more, with half batches
-            return "now"
+    def __call__(self, planned: PlannedTrial) -> Admission:
+        key = planned.key
+        if key in self._started:  # it starts once more, with half batches
+            return "start"
         if not self._claims.claim(key):
-            self._tell(planned)
-            return "later"
-        if records.started(self._results, planned.trial) != self._ways.replaced.get(key):
-            self._claims.let_go(key)
-            self._tell(planned)
-            return "never"
-        if budget and not budget.fits(planned):
-            self._claims.let_go(key)
-            self.left_out += 1
-            return "never"
-        self._began[key] = time.monotonic()
-        return "now"
+            self._delegate(planned)
+            return "defer"
+        if records.start_time(self._results, planned.trial) != self._superseded.get(key):
+            self._claims.release(key)
+            self._delegate(planned)
+            return "skip"
+        if self._budget and not self._budget.can_finish(planned):
+            self._claims.release(key)
+            self.num_over_budget += 1
+            return "skip"
+        self._started.add(key)
+        return "start"
 
-    def ended(self, planned: PlannedTrial) -> None:
-        if self._ways.budget:
-            self._ways.budget.ended(planned, time.monotonic() - self._began[planned.key])
-
-    def _tell(self, planned: PlannedTrial) -> None:
-        if planned.key not in self._elsewhere:
-            self._elsewhere.add(planned.key)
-            self._watcher.elsewhere(planned)
+    def _delegate(self, planned: PlannedTrial) -> None:
+        if planned.key not in self._delegated:
+            self._delegated.add(planned.key)
+            self._callback.on_trial_delegated(planned)
 
 
-def _write(results: Path, outcome: Outcome) -> None:
-    record, model_file = outcome.record, outcome.turn.model_file
-    kept = model_file is not None and model_file.is_file()  # not of a failed trial, nor of a model that cannot be saved
+class _InterruptCheck(Callback):
+    """Raises an interrupt again that a library swallowed."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def on_poll(self) -> None:
+        self._check()
+
+    def on_step_end(self, planned: PlannedTrial, step: int, steps: int, loss: float) -> None:
+        self._check()
+
+    def on_epoch_end(self, planned: PlannedTrial, epoch: Epoch) -> None:
+        self._check()
+
+
+def should_retry_with_half_batches(planned: PlannedTrial, record: Record) -> bool:
+    """Whether a trial ran out of memory and its recipe allows a second run with half batches."""
+    recipe = planned.trial.recipe
+    allowed = recipe.get("out_of_memory") == "halve" and recipe["batch_size"] > 1 and planned.accumulate == 1
+    return allowed and record.status == "failed" and OUT_OF_MEMORY.search(record.reason) is not None
+
+
+def _write(results: Path, result: TrialResult) -> None:
+    planned, record, predictions = result
+    model_file = planned.model_file
+    if model_file is not None and not model_file.is_file():  # the trial failed, or the model cannot be saved
+        model_file = None
     try:
-        records.write(results, record, outcome.predictions, model_file if kept else None)
+        records.write(results, record, predictions, model_file)
     except OSError as error:
-        advice = "What was recorded before is unharmed; once there is room, the same command goes on from there."
+        advice = "Earlier records are unharmed. Free some space; the same command then resumes."
         raise write_error(f"The record of {record.trial} in {results}", error, advice) from None
-    if record.status != "failed":  # what crashed or took too long goes on from there, if it is tried again
-        shutil.rmtree(outcome.turn.checkpoint, ignore_errors=True)
-
-
-class _Stoppable:
-    """A follower after whose events a Ctrl-C that was lost is raised again."""
-
-    def __init__(self, follower: Follower, check: Callable[[], None]) -> None:
-        self._follower, self._check = follower, check
-
-    def on_step_end(self, step: int, steps: int, loss: float) -> None:
-        self._follower.on_step_end(step, steps, loss)
-        self._check()
-
-    def on_epoch_end(self, epoch: Epoch, epochs: int) -> None:
-        self._follower.on_epoch_end(epoch, epochs)
-        self._check()
-
-    def on_trial_end(self, record: Record) -> None:
-        self._follower.on_trial_end(record)
+    if record.status != "failed" and planned.checkpoint_dir:  # a retry of a failed trial resumes from its checkpoint
+        shutil.rmtree(planned.checkpoint_dir, ignore_errors=True)

@@ -23,7 +23,7 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets import default_cache_dir
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import Subset
-from fer_bench.protocols.stratified import groups_of
+from fer_bench.protocols.stratified import get_groups
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training import compiled_model_cache, devices, loop, machine
@@ -213,7 +213,7 @@ def _training_loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitte
 
 
 def _predictions(dataset: Dataset, indices: np.ndarray, probabilities: np.ndarray) -> Predictions:
-    groups = groups_of(dataset)
+    groups = get_groups(dataset)
     return Predictions(
         np.asarray(dataset.ids[indices]),
         dataset.labels[indices].astype(np.int64),

@@ -1,4 +1,4 @@
-"""What the tests of the sweep share."""
+"""Fixtures of the sweep's tests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from fer_bench.sweep.plan import Plan, make_plan
 
 @pytest.fixture
 def made(dataset: Dataset, tiny_architectures: Path) -> Iterator[None]:
-    """The made dataset and the tiny architectures under their names in the registries."""
-
+    """Register the made dataset beside the tiny architectures."""
     with DATASETS.temporary():
 
         @DATASETS.register("made", title="made images", source="the tests")
-        def load_made(places: DataConfig) -> Dataset:
+        def load_made(data_config: DataConfig) -> Dataset:
             """Three classes of made images."""
             return dataset
 

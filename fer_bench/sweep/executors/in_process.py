@@ -1,33 +1,24 @@
-"""One trial after the other in this process: for debuggers, since whatever kills one kills the sweep."""
+"""An executor for debuggers: one trial after the other in this process, which a crash would end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
-from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Outcome
-from fer_bench.sweep.queue import Turns
+from fer_bench.sweep.executors.executor import POLL_SECONDS, TrialResult
+from fer_bench.sweep.queue import TrialQueue
+from fer_bench.training.callback import Callback
 
 
-def here(turns: Turns, follow: Follow) -> Iterator[Outcome]:
-    """See `Executor`."""
+def run_in_process(queue: TrialQueue, callback: Callback) -> Generator[TrialResult, None, None]:
+    """Run the trials of a queue; see `Executor`."""
     from fer_bench.training.train import run_trial  # imports Keras
 
-    while turns:
-        turn = turns.take()
-        if turn is None:
-            turns.check()
+    while queue.has_pending():
+        planned = queue.pop_ready()
+        if planned is None:
+            callback.on_poll()
             time.sleep(POLL_SECONDS)
             continue
-        follower, planned = follow(turn), turn.planned
-        record, predictions = run_trial(
-            planned.trial,
-            planned.dataset,
-            planned.fold,
-            planned.weights_file,
-            follower,
-            turn.model_file,
-            turn.checkpoint,
-            turn.accumulate,
-        )
-        yield Outcome(turn, record, predictions, follower)
+        callback.on_trial_begin(planned)
+        yield TrialResult(planned, *run_trial(planned, callback))

@@ -1,91 +1,88 @@
-"""Trials in processes of this machine, one or several at a time, each on cores of its own; none takes another down.
+"""An executor that runs trials in processes of this machine, one or several at a time, each on cores of its own.
 
-Processes are used again while they are well, so that Keras is imported once in each. Images are not sent: each process
-maps the same file.
+A process that crashes ends alone. Processes are reused while they are healthy, so that each imports Keras once. Images
+are not copied: every process maps the same file.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.records.schema import Record
-from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Outcome
-from fer_bench.sweep.executors.memmap import on_disk
-from fer_bench.sweep.executors.resources import Share
-from fer_bench.sweep.executors.worker_handle import Handle, Limits, end
-from fer_bench.sweep.queue import Turns
+from fer_bench.sweep.executors.executor import POLL_SECONDS, TimeLimits, TrialResult, with_concurrency
+from fer_bench.sweep.executors.memmap import ensure_memmap
+from fer_bench.sweep.executors.resources import ResourceSlot
+from fer_bench.sweep.executors.worker_handle import WorkerHandle, stop_workers
+from fer_bench.sweep.queue import TrialQueue
+from fer_bench.training.callback import Callback
 
 
-class Processes:
-    """An executor; see `Executor`. As many trials at a time as there are shares; `idle` runs those of its own."""
+class ProcessExecutor:
+    """Runs as many trials at a time as there are slots; see `Executor`.
 
-    def __init__(self, shares: Sequence[Share], limits: Limits | None = None, idle: Handle | None = None) -> None:
-        self._shares = shares
-        self._limits = limits or Limits()
-        self._handles: dict[int, Handle] = {}  # by place
-        if idle and idle.share in shares and idle.process.is_alive():
-            self._handles[shares.index(idle.share)] = idle
+    Args:
+        slots: The share of the machine that each concurrent trial gets.
+        limits: Time limits per trial.
+        idle: A worker that has started already; it is used if its slot is one of `slots`.
+    """
+
+    def __init__(
+        self, slots: Sequence[ResourceSlot], limits: TimeLimits | None = None, idle: WorkerHandle | None = None
+    ) -> None:
+        self._slots = slots
+        self._limits = limits or TimeLimits()
+        self._workers: dict[int, WorkerHandle] = {}  # by index of the slot
+        if idle and idle.slot in slots and idle.process.is_alive():
+            self._workers[slots.index(idle.slot)] = idle
 
     def stop(self) -> None:
         """End the processes."""
-        end(self._handles.values())
-        self._handles.clear()
+        stop_workers(self._workers.values())
+        self._workers.clear()
 
-    def __call__(self, turns: Turns, follow: Follow) -> Iterator[Outcome]:
+    def __call__(self, queue: TrialQueue, callback: Callback) -> Generator[TrialResult, None, None]:
         with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
-            datasets = _Datasets(Path(folder))
+            shared = _SharedDatasets(Path(folder))
             try:
-                while turns or self._busy():
-                    for place in range(len(self._shares)):
-                        if not self._free(place) or (turn := turns.take()) is None:
-                            continue
-                        number, dataset = datasets.numbered(turn.planned.dataset)
-                        self._handle(place).give(turn, follow(turn), number, dataset)
-                    ends = [of for handle in self._busy() for of in (handle.connection, handle.process.sentinel)]
-                    wait(ends, POLL_SECONDS)
-                    turns.check()
-                    for handle in self._busy():
-                        turn, follower = handle.turn, handle.follower
-                        if told := handle.hear(self._limits):
-                            record, predictions = told
-                            yield Outcome(turn, self._marked(record), predictions, follower)
+                while queue.has_pending() or self._busy():
+                    for index in range(len(self._slots)):
+                        if self._is_free(index) and (planned := queue.pop_ready()):
+                            callback.on_trial_begin(planned)
+                            self._worker(index).submit(replace(planned, dataset=shared.get(planned.dataset)))
+                    wait([x for w in self._busy() for x in (w.connection, w.process.sentinel)], POLL_SECONDS)
+                    callback.on_poll()
+                    for worker in self._busy():
+                        if result := worker.poll(self._limits, callback):
+                            yield result._replace(record=with_concurrency(result.record, len(self._slots)))
             finally:
                 self.stop()
 
-    def _busy(self) -> list[Handle]:
-        return [handle for handle in self._handles.values() if handle.turn]
+    def _busy(self) -> list[WorkerHandle]:
+        return [worker for worker in self._workers.values() if worker.planned]
 
-    def _free(self, place: int) -> bool:
-        return place not in self._handles or self._handles[place].turn is None
+    def _is_free(self, index: int) -> bool:
+        return index not in self._workers or self._workers[index].planned is None
 
-    def _handle(self, place: int) -> Handle:
-        """The process of a place, which may have died idle, too."""
-        if place not in self._handles or not self._handles[place].process.is_alive():
-            self._handles[place] = Handle(self._shares[place])
-        return self._handles[place]
-
-    def _marked(self, record: Record) -> Record:
-        if record.costs is None or len(self._shares) == 1:
-            return record
-        costs = record.costs.model_copy(update={"concurrent_trials": len(self._shares)})
-        return record.model_copy(update={"costs": costs})
+    def _worker(self, index: int) -> WorkerHandle:
+        """Return the worker of a slot; a new one if it has died while idle."""
+        if index not in self._workers or not self._workers[index].process.is_alive():
+            self._workers[index] = WorkerHandle(self._slots[index])
+        return self._workers[index]
 
 
-class _Datasets:
-    """Datasets in a form that processes share, each under a number."""
+class _SharedDatasets:
+    """Datasets whose images every process can map."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: list[tuple[Dataset, Dataset]] = []  # as it came, and as it is shared
+        self._shared: dict[int, tuple[Dataset, Dataset]] = {}  # by identity; the original is held so that it stays
 
-    def numbered(self, dataset: Dataset) -> tuple[int, Dataset]:
-        for number, (known, shared) in enumerate(self._known):
-            if known is dataset:
-                return number, shared
-        number = len(self._known)
-        self._known.append((dataset, on_disk(dataset, self._folder / f"{number}.npy")))
-        return number, self._known[number][1]
+    def get(self, dataset: Dataset) -> Dataset:
+        if id(dataset) not in self._shared:
+            file = self._folder / f"{len(self._shared)}.npy"
+            self._shared[id(dataset)] = dataset, ensure_memmap(dataset, file)
+        return self._shared[id(dataset)][1]

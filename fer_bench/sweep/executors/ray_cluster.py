@@ -1,8 +1,8 @@
-"""Trials on a Ray cluster: the same plan on as many machines as there are, with the records here.
+"""An executor that runs trials on a Ray cluster; the records stay on this machine.
 
-The code travels with the sweep, the images once to each node, weights with the trials that begin from them, and
-trained models and checkpoints back. A trial asks Ray for its cores and GPUs. One whose process crashes has failed; one
-whose node is lost goes on from its checkpoint on another.
+The code is sent with the sweep, images once to each node, initial weights with the trials that need them; trained
+models and checkpoints come back. Each trial asks Ray for its cores and GPUs. A trial whose process crashes has failed;
+a trial whose node is lost resumes from its checkpoint on another node.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,66 +23,75 @@ from typing import Any
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.dataset import Dataset
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.executors import ray_nodes
-from fer_bench.sweep.executors.executor import POLL_SECONDS, Follow, Follower, Outcome, failed
-from fer_bench.sweep.executors.ray_worker import environment, stream_trial
-from fer_bench.sweep.executors.worker import Event, Job, epoch_line
-from fer_bench.sweep.executors.worker_handle import STALLED, Limits
-from fer_bench.sweep.queue import Turn, Turns
+from fer_bench.sweep.executors.executor import (
+    POLL_SECONDS,
+    STALLED,
+    TimeLimits,
+    TrialResult,
+    failed_record,
+    with_concurrency,
+)
+from fer_bench.sweep.executors.ray_worker import FileContents, environment, stream_trial
+from fer_bench.sweep.executors.worker import Event, format_epoch
+from fer_bench.sweep.queue import TrialQueue
+from fer_bench.training.callback import Callback
 from fer_bench.training.checkpoint import packed, unpack
 from fer_bench.training.machine import describe_machine
+from fer_bench.training.planned_trial import PlannedTrial
 
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout, or site-packages
 CODE = ("fer_bench", "architectures", "experiments")
-MOST_LOSSES = 3  # nodes that a trial may lose: it may be what takes them down
+MAX_NODE_LOSSES = 3  # per trial: it may be what ends them
 HEAD_SECONDS = 30.0  # for the head node to accept a connection
-ADVICE = "What is recorded stays; once the cluster is there, the same command goes on."
+ADVICE = "Records are kept. Once the cluster is back, the same command resumes."
 
 
 @dataclass
 class _Task:
-    """A trial that Ray has been given, and what it has told."""
+    """A trial that was submitted to Ray, and what is known of it."""
 
-    turn: Turn
-    follower: Follower
-    stream: Any  # of references to events
-    started: str
-    node: str | None = None  # where it runs, once it does
-    ready: bool = False  # once Keras has started there
-    began: float = 0.0
-    heard: float = 0.0
+    planned: PlannedTrial
+    stream: Any  # yields references to events
+    started_at: str
+    node: str | None = None  # None until it starts there
+    ready: bool = False  # whether Keras has started there
+    started: float = 0.0
+    last_event: float = 0.0
     machine: dict[str, Any] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
 
 
-class Cluster:
-    """An executor; see `Executor`.
+class RayExecutor:
+    """Runs trials on a Ray cluster; see `Executor`.
 
-    address: of the cluster, as `ray.init` takes it; None: one is started, on this machine alone. cores, devices: what
-    each trial gets; None: of a node without GPUs all cores of the smallest, of one with GPUs its share.
+    Args:
+        address: Address of the cluster, as `ray.init` takes it; None starts a cluster on this machine.
+        cores: Cores per trial; see `ray_nodes.resources_per_trial`.
+        devices: GPUs per trial.
+        limits: Time limits per trial.
     """
 
-    def __init__(self, address: str | None, cores: int | None, devices: int, limits: Limits) -> None:
+    def __init__(self, address: str | None, cores: int | None, devices: int, limits: TimeLimits) -> None:
         self._address, self._cores, self._devices, self._limits = address, cores, devices, limits
-        self._losses: dict[str, int] = {}  # by key
-        self._shared: dict[Any, Any] = {}  # references to what was put into the object store
+        self._node_losses: Counter[str] = Counter()  # by key
+        self._stored: dict[Any, Any] = {}  # references to objects in Ray's object store
 
     def start(self) -> None:
-        """Connect to the cluster. UserError where there is none."""
+        """Connect to the cluster. Raises UserError if that fails."""
         if self._address and self._address.startswith("ray://"):
-            raise UserError("--ray-address is that of a cluster; run the sweep on one of its nodes, with 'auto'.")
-        if self._address and ":" in self._address and not ray_nodes.accepts(self._address):
+            raise UserError("--ray-address does not take ray:// addresses. Run the sweep on a node, with 'auto'.")
+        if self._address and ":" in self._address and not ray_nodes.is_listening(self._address):
             raise UserError(f"No Ray cluster answers at {self._address}.")  # Ray would try for minutes
         if self._address is None:
-            # Ray takes a loopback address for itself only so, and listens on no other then.
+            # Without this, Ray replaces the loopback address and listens on all addresses of the machine.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         try:
             import ray
         except ImportError:
             raise UserError("--executor ray needs Ray: pip install 'fer-bench[ray]'.") from None
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         where = {"address": self._address} if self._address else {"address": "local", "_node_ip_address": "127.0.0.1"}
         with tempfile.TemporaryDirectory(prefix="fer-bench-") as code:
             for name in CODE:
@@ -96,194 +106,192 @@ class Cluster:
                 )
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(f"No Ray cluster answers at {self._address or 'this machine'}: {error}") from None
-        for number, handler in before.items():  # Ray has put its own there
-            with suppress(ValueError, TypeError):  # not in a thread, where Ray has put none either
+        for number, handler in handlers.items():  # Ray has replaced them
+            with suppress(ValueError, TypeError):  # not in the main thread, where Ray replaces none either
                 signal.signal(number, handler)
         self._ray = ray
         self._head = ray.get_runtime_context().gcs_address
-        self._each = ray_nodes.share(ray_nodes.alive(ray), self._cores, self._devices)
-        if self._devices > 1 and not self._each[1]:
-            raise UserError(f"--devices-per-trial {self._devices}: no node of the cluster has so many GPUs.")
-        if not self.room:
-            raise UserError(f"No node of the cluster has the {self._each[0]} cores that --cpus-per-trial asks for.")
+        self._per_trial = ray_nodes.resources_per_trial(ray_nodes.alive_nodes(ray), self._cores, self._devices)
+        if self._devices > 1 and not self._per_trial[1]:
+            raise UserError(f"--devices-per-trial {self._devices}: no node of the cluster has that many GPUs.")
+        if not self.capacity:
+            raise UserError(f"--cpus-per-trial {self._per_trial[0]}: no node of the cluster has that many cores.")
 
     def stop(self) -> None:
-        self._shared.clear()
+        """Disconnect from the cluster."""
+        self._stored.clear()
         self._ray.shutdown()
 
-    def __call__(self, turns: Turns, follow: Follow) -> Iterator[Outcome]:
+    def __call__(self, queue: TrialQueue, callback: Callback) -> Generator[TrialResult, None, None]:
         tasks: list[_Task] = []
         try:
-            stream = self._remote()
-            while turns or tasks:
-                self._wait_for_head(turns)
-                while len(tasks) < self.room and (turn := turns.take()) is not None:
-                    tasks.append(self._begun(stream, turn, follow))
+            remote = self._remote_function()
+            while queue.has_pending() or tasks:
+                self._wait_for_head(callback)
+                while len(tasks) < self.capacity and (planned := queue.pop_ready()) is not None:
+                    tasks.append(self._submit(remote, planned))
+                    callback.on_trial_begin(planned)
                 if tasks:
                     self._ray.wait([task.stream for task in tasks], num_returns=1, timeout=POLL_SECONDS)
                 else:
                     time.sleep(POLL_SECONDS)
-                turns.check()
+                callback.on_poll()
                 for task in list(tasks):
                     try:
-                        ended = self._hear(task)
+                        result = self._poll(task, callback)
                     except _NodeLost as lost:
                         tasks.remove(task)
-                        task.follower.on_trial_end(self._failed(task, str(lost)))
-                        turns.again(task.turn)
+                        callback.on_trial_end(task.planned, self._failed_record(task, str(lost)))
+                        queue.requeue(task.planned)
                         continue
-                    if ended is not None:
+                    if result is not None:
                         tasks.remove(task)
-                        yield ended
+                        yield result
         except (self._ray.exceptions.RayError, ConnectionError) as error:
-            told = str(error).partition("\n")[0]
-            raise UserError(f"The Ray cluster no longer answers: {told}. {ADVICE}") from None
+            message = str(error).partition("\n")[0]
+            raise UserError(f"The Ray cluster no longer answers: {message}. {ADVICE}") from None
         finally:
             for task in tasks:
                 with suppress(Exception):
                     self._ray.cancel(task.stream, force=True)
             self.stop()
 
-    def _remote(self):
-        """The function that runs a trial on a node."""
-        cores, devices = self._each
+    @property
+    def capacity(self) -> int:
+        """Number of concurrent trials on the nodes that are alive now."""
+        return sum(ray_nodes.trials_per_node(node, *self._per_trial) for node in ray_nodes.alive_nodes(self._ray))
+
+    @property
+    def trials_per_node(self) -> int:
+        """Number of concurrent trials that share the cores of one node; 1 if each trial has GPUs of its own."""
+        if self._per_trial[1]:
+            return 1
+        nodes = ray_nodes.alive_nodes(self._ray)
+        return max((ray_nodes.trials_per_node(node, *self._per_trial) for node in nodes), default=1)
+
+    def _remote_function(self) -> Any:
+        cores, devices = self._per_trial
         variables = {"env_vars": environment(cores)}
         return self._ray.remote(num_cpus=cores, num_gpus=devices, max_retries=0, runtime_env=variables)(stream_trial)
 
-    def _wait_for_head(self, turns: Turns) -> None:
-        """UserError where the head node accepts nothing any more: a minute later Ray would end this program."""
+    def _wait_for_head(self, callback: Callback) -> None:
+        """Raise UserError if the head node accepts no connection; a minute later Ray would end this program."""
         deadline = time.monotonic() + HEAD_SECONDS
-        while not ray_nodes.accepts(self._head):
+        while not ray_nodes.is_listening(self._head):
             if time.monotonic() > deadline:
                 raise UserError(f"The head node of the Ray cluster, {self._head}, no longer answers. {ADVICE}")
-            turns.check()
+            callback.on_poll()
             time.sleep(POLL_SECONDS)
 
-    @property
-    def room(self) -> int:
-        """How many trials there is room for on the nodes that are there now."""
-        return sum(ray_nodes.fit(node, *self._each) for node in ray_nodes.alive(self._ray))
-
-    @property
-    def beside(self) -> int:
-        """How many trials share the cores of one node; those on GPUs of their own share none."""
-        _, devices = self._each
-        return (
-            1 if devices else max((ray_nodes.fit(node, *self._each) for node in ray_nodes.alive(self._ray)), default=1)
+    def _submit(self, remote: Any, planned: PlannedTrial) -> _Task:
+        # Other nodes cannot read the files of this machine, so their contents are sent.
+        dataset, weights_file = planned.dataset, planned.weights_file
+        images = self._store(id(dataset), lambda: np.asarray(dataset.images))  # shared by the processes of a node
+        weights = self._store(weights_file, weights_file.read_bytes) if weights_file else None
+        files = FileContents(
+            source=None if planned.source_file.is_relative_to(ROOT) else planned.source_file.read_bytes(),
+            checkpoint=packed(planned.checkpoint_dir) if planned.checkpoint_dir else None,
         )
-
-    def _begun(self, stream, turn: Turn, follow: Follow) -> _Task:
-        planned, job = turn.planned, Job.of(turn)
-        # Other nodes do not see the files of this one: what is in them is sent.
-        dataset = self._put(id(planned.dataset), lambda: _in_memory(planned.dataset))
-        weights = None
-        if planned.weights_file is not None:
-            weights = self._put(planned.weights_file, planned.weights_file.read_bytes)
-        source = None if job.source.is_relative_to(ROOT) else job.source.read_bytes()
-        saved = packed(turn.checkpoint)
+        started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        _log(planned, f"{started_at} {planned.trial}, {planned.trial.recipe_name}")
+        without_images = replace(planned, dataset=replace(dataset, images=dataset.images[:0]))
+        stream = remote.remote(without_images, images, weights, files, self._per_trial[1] > 1)
         now = time.monotonic()
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        _log(turn, f"{started} {planned.trial}, {planned.trial.recipe_name}")
-        running = stream.remote(job, dataset, source, weights, saved and self._ray.put(saved), self._each[1] > 1)
-        return _Task(turn, follow(turn), running, started, began=now, heard=now)
+        return _Task(planned, stream, started_at, started=now, last_event=now)
 
-    def _put(self, key: Any, made) -> Any:
-        """A reference to what lies in the object store once, whoever asks for it."""
-        if key not in self._shared:
-            self._shared[key] = self._ray.put(made())
-        return self._shared[key]
+    def _store(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return a reference to an object that is put into the object store once."""
+        if key not in self._stored:
+            self._stored[key] = self._ray.put(make())
+        return self._stored[key]
 
-    def _hear(self, task: _Task) -> Outcome | None:
-        """Passes on what a trial tells; its outcome, if it has ended. Raises _NodeLost."""
+    def _poll(self, task: _Task, callback: Callback) -> TrialResult | None:
+        """Pass the events of a trial on. Return its result if it has ended. Raises _NodeLost."""
         ray = self._ray
         while ray.wait([task.stream], timeout=0)[0]:
             try:
                 event: Event = ray.get(next(task.stream))
             except (ray.exceptions.RayError, StopIteration) as error:
-                return self._ended(task, error)
-            task.heard = time.monotonic()
+                return self._on_stream_error(task, error)
+            task.last_event = time.monotonic()
             match event.kind:
                 case "node":
-                    task.node, task.began = event.told[0], task.heard
+                    (task.node,), task.started = event.payload, task.last_event
                 case "machine":
-                    task.machine = event.told[0]
-                    task.ready, task.began = True, task.heard
+                    (task.machine,) = event.payload
+                    task.ready, task.started = True, task.last_event
                 case "log":
-                    _log(task.turn, event.told[0])
+                    _log(task.planned, event.payload[0])
                 case "checkpoint":
-                    unpack(event.told[0], task.turn.checkpoint)
+                    if task.planned.checkpoint_dir:
+                        unpack(event.payload[0], task.planned.checkpoint_dir)
                 case "step":
-                    task.follower.on_step_end(*event.told)
+                    callback.on_step_end(task.planned, *event.payload)
                 case "epoch":
-                    epoch, epochs = event.told
+                    (epoch,) = event.payload
                     task.history.append(epoch)
-                    _log(task.turn, epoch_line(epoch, epochs))
-                    task.follower.on_epoch_end(epoch, epochs)
+                    _log(task.planned, format_epoch(epoch, task.planned))
+                    callback.on_epoch_end(task.planned, epoch)
                 case "end":
-                    record, predictions, model = event.told
-                    if model is not None and task.turn.model_file is not None:
-                        task.turn.model_file.parent.mkdir(parents=True, exist_ok=True)
-                        task.turn.model_file.write_bytes(model)
-                    _log(task.turn, f"{record.status} {record.reason}".rstrip())
-                    return Outcome(task.turn, self._marked(record, task.node), predictions, task.follower)
+                    return self._finish(task, *event.payload)
         if task.node is None:  # it waits for its cores
             return None
-        reason = self._limits.passed(task.ready, task.began, task.heard)
+        reason = self._limits.exceeded(task.ready, task.started, task.last_event)
         if reason is None:
             return None
-        lost = reason.startswith(STALLED) and not ray_nodes.answers(ray, task.node)
+        node_lost = reason.startswith(STALLED) and not ray_nodes.is_responsive(ray, task.node)
         ray.cancel(task.stream, force=True)
-        return self._lost(task) if lost else self._over(task, reason)
+        return self._on_node_lost(task) if node_lost else self._fail(task, reason)
 
-    def _ended(self, task: _Task, error: Exception) -> Outcome:
-        """Of a trial that ended without its record: an outcome, or _NodeLost."""
+    def _finish(self, task: _Task, record: Record, predictions: dict, model: bytes | None) -> TrialResult:
+        planned = task.planned
+        if model is not None and planned.model_file is not None:
+            planned.model_file.parent.mkdir(parents=True, exist_ok=True)
+            planned.model_file.write_bytes(model)
+        _log(planned, f"{record.status} {record.reason}".rstrip())
+        nodes = {node["NodeID"]: node["Resources"] for node in self._ray.nodes()}
+        resources = nodes.get(task.node, {})
+        concurrency = ray_nodes.trials_per_node(resources, *self._per_trial) if resources.get("CPU") else 1
+        return TrialResult(planned, with_concurrency(record, concurrency), predictions)
+
+    def _on_stream_error(self, task: _Task, error: Exception) -> TrialResult:
+        """Handle a trial that ended without a record. Raises _NodeLost."""
         ray = self._ray
         if isinstance(error, ray.exceptions.RayTaskError):
             reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error).splitlines()[-1]
         elif isinstance(error, ray.exceptions.OutOfMemoryError):
-            reason = "its process was ended by Ray, since its node ran out of memory: Out of memory"
-        elif task.node is not None and ray_nodes.answers(ray, task.node):
+            reason = "its process was ended by Ray because its node ran out of memory: Out of memory"
+        elif task.node is not None and ray_nodes.is_responsive(ray, task.node):
             reason = "its process has crashed"
         else:
-            return self._lost(task)
-        return self._over(task, reason)
+            return self._on_node_lost(task)
+        return self._fail(task, reason)
 
-    def _lost(self, task: _Task) -> Outcome:
-        """Of a trial whose node is gone: raises _NodeLost, unless that was one node too many."""
-        key = task.turn.planned.key
-        self._losses[key] = self._losses.get(key, 0) + 1
-        if self._losses[key] <= MOST_LOSSES:
-            raise _NodeLost("its node was lost; it goes on elsewhere")
-        return self._over(task, f"{self._losses[key]} nodes were lost while they ran it")
+    def _on_node_lost(self, task: _Task) -> TrialResult:
+        """Raise _NodeLost, unless the trial has lost too many nodes."""
+        self._node_losses[task.planned.key] += 1
+        losses = self._node_losses[task.planned.key]
+        if losses <= MAX_NODE_LOSSES:
+            raise _NodeLost("its node was lost; it resumes on another")
+        return self._fail(task, f"{losses} nodes were lost while they ran it")
 
-    def _over(self, task: _Task, reason: str) -> Outcome:
-        _log(task.turn, reason)
-        return Outcome(task.turn, self._failed(task, reason), {}, task.follower)
+    def _fail(self, task: _Task, reason: str) -> TrialResult:
+        _log(task.planned, reason)
+        return TrialResult(task.planned, self._failed_record(task, reason), {})
 
-    def _marked(self, record: Record, node: str | None) -> Record:
-        """With how many trials its node has room for, which may have run beside it."""
-        known = {one["NodeID"]: one["Resources"] for one in self._ray.nodes()}
-        beside = ray_nodes.fit(known[node], *self._each) if known.get(node, {}).get("CPU") else 1
-        if record.costs is None or beside == 1:
-            return record
-        return record.model_copy(update={"costs": record.costs.model_copy(update={"concurrent_trials": beside})})
-
-    def _failed(self, task: _Task, reason: str) -> Record:
+    def _failed_record(self, task: _Task, reason: str) -> Record:
         machine = task.machine or describe_machine("none")
-        return failed(task.turn, reason, task.started, machine, task.history)
+        return failed_record(task.planned, reason, task.started_at, machine, task.history)
 
 
 class _NodeLost(Exception):
-    """The machine that ran a trial is gone, which says nothing of the trial."""
+    """The node of a trial is lost, which is no fault of the trial."""
 
 
-def _in_memory(dataset: Dataset) -> Dataset:
-    """With images as a plain array, which the object store shares between the processes of a node."""
-    return replace(dataset, images=np.asarray(dataset.images))
-
-
-def _log(turn: Turn, line: str) -> None:
-    with suppress(OSError):  # a full disk ends the sweep where a record cannot be written, not here
-        turn.log.parent.mkdir(parents=True, exist_ok=True)
-        with turn.log.open("a") as file:
+def _log(planned: PlannedTrial, line: str) -> None:
+    if planned.log_file is None:
+        return
+    with suppress(OSError):  # a full disk ends the sweep when a record cannot be written, not here
+        planned.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with planned.log_file.open("a") as file:
             file.write(f"{line}\n")

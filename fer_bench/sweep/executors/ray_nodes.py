@@ -1,9 +1,10 @@
-"""The nodes of a Ray cluster: which are there, and how many trials each has room for."""
+"""The nodes of a Ray cluster: which are alive, and for how many trials each has capacity."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Resources = Mapping[str, float]
 
@@ -11,13 +12,20 @@ PROBE_SECONDS = 60.0  # for a node to answer
 CONNECT_SECONDS = 5.0
 
 
-def alive(ray) -> list[Resources]:
-    """The resources of each node that is there."""
+def alive_nodes(ray: Any) -> list[Resources]:
+    """Return the resources of each node that is alive."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
 
-def share(nodes: Sequence[Resources], cores: int | None, devices: int) -> tuple[int, int]:
-    """Cores and GPUs of a trial; nodes with GPUs decide where there are any."""
+def resources_per_trial(nodes: Sequence[Resources], cores: int | None, devices: int) -> tuple[int, int]:
+    """Return the cores and GPUs that each trial gets.
+
+    Args:
+        nodes: Resources of each node.
+        cores: Requested cores per trial. None: a proportional share of a node with GPUs, or all cores of the smallest
+            node if no node has GPUs.
+        devices: Requested GPUs per trial.
+    """
     with_devices = [node for node in nodes if node.get("GPU", 0) >= devices]
     if cores is None and with_devices:
         cores = min(int(node["CPU"] * devices / node["GPU"]) for node in with_devices)
@@ -26,14 +34,14 @@ def share(nodes: Sequence[Resources], cores: int | None, devices: int) -> tuple[
     return max(1, cores), devices if with_devices else 0
 
 
-def fit(node: Resources, cores: int, devices: int) -> int:
-    """How many trials a node has room for."""
+def trials_per_node(node: Resources, cores: int, devices: int) -> int:
+    """Return for how many concurrent trials a node has capacity."""
     by_cores = int(node["CPU"] // cores)
     return min(by_cores, int(node.get("GPU", 0) // devices)) if devices else by_cores
 
 
-def accepts(address: str) -> bool:
-    """Whether somebody listens at an address, host:port."""
+def is_listening(address: str) -> bool:
+    """Whether an address, host:port, accepts connections."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS):
@@ -42,13 +50,13 @@ def accepts(address: str) -> bool:
         return False
 
 
-def answers(ray, node: str) -> bool:
-    """Whether a node still does what it is asked."""
+def is_responsive(ray: Any, node: str) -> bool:
+    """Whether a node still runs tasks."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    asked = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(lambda: True).remote()
+    on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+    reply = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=on_node)(lambda: True).remote()
     try:
-        return bool(ray.get(asked, timeout=PROBE_SECONDS))
+        return bool(ray.get(reply, timeout=PROBE_SECONDS))
     except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
         return False

@@ -1,4 +1,4 @@
-"""What a node of a Ray cluster does: a trial, telling of it as it goes."""
+"""What runs on a node of a Ray cluster: one trial, as a stream of its events."""
 
 from __future__ import annotations
 
@@ -8,33 +8,47 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_bench.datasets.dataset import Dataset
-from fer_bench.sweep.executors.worker import Event, Job, run
-from fer_bench.training import checkpoint
+import numpy as np
 
-SENT_SECONDS = "120"  # of training between two checkpoints, which travel
-# Variables that a node takes over from the sweep, and those that say how many threads there are to be.
+from fer_bench.sweep.executors.worker import Event, run_in_worker
+from fer_bench.training import checkpoint
+from fer_bench.training.planned_trial import PlannedTrial
+
+CHECKPOINT_SECONDS = "120"  # of training between two checkpoints, which are sent over the network
+# Variables that a node takes over from the sweep, and those that set the number of threads.
 PASSED_ON = ("KERAS_BACKEND", checkpoint.SECONDS, "JAX_PLATFORMS", "XLA_FLAGS")
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+@dataclass(frozen=True)
+class FileContents:
+    """The content of a trial's files, which other nodes cannot read; None for files that they have or do not need."""
+
+    source: bytes | None = None
+    checkpoint: bytes | None = None
+
+
 def environment(cores: int) -> dict[str, str]:
-    """Variables of a process that runs trials on a node, which gives it so many cores."""
+    """Return the environment variables of a process that runs trials on so many cores of a node."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    given = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
-    return {checkpoint.SECONDS: SENT_SECONDS} | passed_on | given
+    threads = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
+    return {checkpoint.SECONDS: CHECKPOINT_SECONDS} | passed_on | threads
 
 
 def stream_trial(
-    job: Job, dataset: Dataset, source: bytes | None, weights: bytes | None, saved: bytes | None, share: bool
+    planned: PlannedTrial, images: np.ndarray, weights: bytes | None, files: FileContents, share_devices: bool
 ) -> Iterator[Event]:
-    """On a node: the events of a trial, which runs in a thread beside; with `share` on all GPUs that it was given.
+    """Run a trial in a thread and yield its events.
 
-    source, weights, saved: what the node may not have of the job's files, which are the architecture's, initial
-    weights, and the checkpoint that it goes on from.
+    Args:
+        planned: The trial, without its images.
+        images: The images of its dataset, from the object store.
+        weights: Content of the initial weights, from the object store.
+        files: Content of its other files.
+        share_devices: Whether all GPUs of the task share the batches.
     """
     import ray
 
@@ -42,24 +56,24 @@ def stream_trial(
     events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
 
     def work(folder: Path) -> None:
-        handler = _Sending(events.put)
+        handler = _LogSender(events.put)
         logging.getLogger("fer_bench").addHandler(handler)
         try:
-            file = folder / "model.keras" if job.model_file else None
-            taken = replace(
-                job,
-                source=_put(source, job.source, folder),
-                weights_file=_put(weights, job.weights_file, folder),
-                model_file=file,
-                checkpoint=folder,
+            local = replace(
+                planned,
+                dataset=replace(planned.dataset, images=images),
+                source_file=_write(files.source, planned.source_file, folder) or planned.source_file,
+                weights_file=_write(weights, planned.weights_file, folder),
+                model_file=folder / "model.keras" if planned.model_file else None,
+                checkpoint_dir=folder,
             )
-            if share:
+            if share_devices:
                 from fer_bench.training import devices
 
                 devices.share_batches()
-            record, predictions = run(taken, dataset, events.put)
-            model = file.read_bytes() if file is not None and file.is_file() else None
-            events.put(Event("end", (record, predictions, model)))
+            record, predictions = run_in_worker(local, events.put)
+            model = local.model_file
+            events.put(Event("end", (record, predictions, model.read_bytes() if model and model.is_file() else None)))
         except BaseException as error:
             events.put(error)
         finally:
@@ -67,8 +81,8 @@ def stream_trial(
 
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as name:
         folder = Path(name)
-        if saved is not None:
-            checkpoint.unpack(saved, folder)
+        if files.checkpoint is not None:
+            checkpoint.unpack(files.checkpoint, folder)
         sent = checkpoint.written(folder)
         threading.Thread(target=work, args=(folder,), daemon=True).start()
         while True:
@@ -76,17 +90,17 @@ def stream_trial(
             if isinstance(event, BaseException):
                 raise event
             yield event
-            if event.kind == "epoch" and (now := checkpoint.written(folder)) != sent:
-                sent = now
+            if event.kind == "epoch" and (modified := checkpoint.written(folder)) != sent:
+                sent = modified
                 yield Event("checkpoint", (checkpoint.packed(folder),))
             if event.kind == "end":
                 return
 
 
-class _Sending(logging.Handler):
-    """Sends what is logged to where the log of the trial is kept."""
+class _LogSender(logging.Handler):
+    """Sends log messages to the node that keeps the trial's log."""
 
-    def __init__(self, send: Callable[[Event], None]) -> None:
+    def __init__(self, send: Callable[[Event], object]) -> None:
         super().__init__()
         self._send = send
 
@@ -94,10 +108,10 @@ class _Sending(logging.Handler):
         self._send(Event("log", (self.format(record),)))
 
 
-def _put(content: bytes | None, known_as: Path | None, folder: Path) -> Path | None:
-    """A file under its own name in a folder of the node; where nothing was sent, the file as it is known."""
-    if content is None or known_as is None:
-        return known_as
-    file = folder / known_as.name
+def _write(content: bytes | None, original: Path | None, folder: Path) -> Path | None:
+    """Write a file that was sent into a folder of the node; without content, return the original path."""
+    if content is None or original is None:
+        return original
+    file = folder / original.name
     file.write_bytes(content)
     return file

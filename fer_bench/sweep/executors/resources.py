@@ -1,4 +1,4 @@
-"""What of a machine each of several trials at a time gets."""
+"""The share of a machine that each of several concurrent trials gets."""
 
 from __future__ import annotations
 
@@ -8,43 +8,55 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Share:
-    """Cores, and accelerators by the names that CUDA_VISIBLE_DEVICES takes; none named: all there are."""
+class ResourceSlot:
+    """Cores, and accelerators as CUDA_VISIBLE_DEVICES names them; without names, all accelerators."""
 
     cores: frozenset[int]
     devices: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of a process that is to see no more."""
+        """Environment variables that restrict a process to the slot's accelerators."""
         return {"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {}
 
 
 def available_cores() -> list[int]:
-    """Numbers of the cores that this process may use."""
+    """Return the numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def visible_devices(accelerator: str) -> list[str]:
-    """Accelerators by the names that CUDA_VISIBLE_DEVICES takes, of a machine as `describe_machine` tells of it."""
+    """Return the accelerators of a machine as CUDA_VISIBLE_DEVICES names them.
+
+    Args:
+        accelerator: The machine's accelerators as `describe_machine` describes them: "none", or names with commas.
+    """
     if accelerator == "none":
         return []
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(number) for number in range(accelerator.count(",") + 1)]
 
 
-def shares_of(cores: Sequence[int], count: int, devices: Sequence[str] = (), each: int = 1) -> list[Share]:
-    """Equal shares, one for each of `count` trials at a time; of more trials than cores, or devices, some share one.
+def split_resources(
+    cores: Sequence[int], count: int, devices: Sequence[str] = (), devices_per_slot: int = 1
+) -> list[ResourceSlot]:
+    """Divide a machine into equal slots. With more slots than cores or devices, several slots share one.
 
-    With devices every share has `each` of them.
+    Args:
+        cores: Numbers of the cores.
+        count: Number of slots.
+        devices: Names of the accelerators.
+        devices_per_slot: Number of accelerators per slot.
     """
     width = max(1, len(cores) // count)
     return [
-        Share(
-            frozenset(cores[(place * width + i) % len(cores)] for i in range(width)),
-            tuple(devices[(place * each + i) % len(devices)] for i in range(each)) if devices else (),
+        ResourceSlot(
+            frozenset(cores[(index * width + i) % len(cores)] for i in range(width)),
+            tuple(devices[(index * devices_per_slot + i) % len(devices)] for i in range(devices_per_slot))
+            if devices
+            else (),
         )
-        for place in range(count)
+        for index in range(count)
     ]

@@ -1,1 +1,1 @@
-"""Where people already look: each trial's record and curves, told to TensorBoard or MLflow as it runs."""
+"""Trackers to which trials are logged as they run."""

@@ -1,6 +1,6 @@
-"""`--tracker mlflow`: a run for each trial, at MLFLOW_TRACKING_URI or in RESULTS/mlflow.db.
+"""`--tracker mlflow`: one run per trial, at MLFLOW_TRACKING_URI or in RESULTS/mlflow.db.
 
-`mlflow ui --backend-store-uri sqlite:///RESULTS/mlflow.db` shows the latter.
+`mlflow ui --backend-store-uri sqlite:///RESULTS/mlflow.db` shows that file.
 """
 
 from __future__ import annotations
@@ -13,48 +13,58 @@ from pathlib import Path
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
+from fer_bench.core.text import flatten
 from fer_bench.records.schema import Epoch, Record, Trial
-from fer_bench.sweep.tracking.tracker import CURVES, flat
+from fer_bench.sweep.tracking.tracker import CURVES
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table that it makes
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs each table that it creates
 FILE, FOLDER = "mlflow.db", "mlflow"
-LONGEST = 500  # characters of a parameter
+MAX_PARAMETER_LENGTH = 500  # characters
 
 
-def make(results: Path, experiment: str) -> Server:
+def create(results: Path, experiment: str) -> MlflowTracker:
+    """Return the tracker of an experiment; see `create_tracker`."""
     if address := os.environ.get("MLFLOW_TRACKING_URI"):
-        return Server(address, experiment)
+        return MlflowTracker(address, experiment)
     results = results.resolve()
-    return Server(f"sqlite:///{results / FILE}", experiment, (results / FOLDER).as_uri())
+    return MlflowTracker(f"sqlite:///{results / FILE}", experiment, (results / FOLDER).as_uri())
 
 
-class Server:
-    """An experiment of MLflow, made where it is not there; its files lie at `files`, None: where the server says."""
+class MlflowTracker:
+    """An experiment of MLflow, which is created if it does not exist.
 
-    def __init__(self, address: str, experiment: str, files: str | None = None) -> None:
+    Args:
+        address: Tracking URI of the server or the database.
+        experiment: Name of the experiment.
+        artifacts: URI of the folder for files; None leaves the choice to the server.
+    """
+
+    def __init__(self, address: str, experiment: str, artifacts: str | None = None) -> None:
         self._client = MlflowClient(tracking_uri=address)
         found = self._client.get_experiment_by_name(experiment)
-        self._experiment = found.experiment_id if found else self._client.create_experiment(experiment, files)
+        self._experiment = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
 
-    def begins(self, trial: Trial) -> Run:
-        return Run(self._client, self._experiment, trial)
+    def start_run(self, trial: Trial) -> MlflowRun:
+        return MlflowRun(self._client, self._experiment, trial)
 
 
-class Run:
-    """A run of MLflow."""
+class MlflowRun:
+    """A run of MLflow: one trial."""
 
     def __init__(self, client: MlflowClient, experiment: str, trial: Trial) -> None:
         self._client = client
         self._id = client.create_run(experiment, run_name=str(trial), tags={"key": trial.key}).info.run_id
-        told = trial.model_dump(exclude={"recipe"}) | flat(trial.recipe, "recipe.")
-        client.log_batch(self._id, params=[Param(key, str(value)[:LONGEST]) for key, value in told.items()])
+        parameters = trial.model_dump(exclude={"recipe"}) | flatten(trial.recipe, "recipe.")
+        client.log_batch(
+            self._id, params=[Param(key, str(value)[:MAX_PARAMETER_LENGTH]) for key, value in parameters.items()]
+        )
 
-    def on_epoch_end(self, epoch: Epoch) -> None:
+    def log_epoch(self, epoch: Epoch) -> None:
         now = int(time.time() * 1000)
         metrics = [Metric(name, getattr(epoch, name), now, epoch.epoch) for name in CURVES]
         self._client.log_batch(self._id, metrics=metrics)
 
-    def on_trial_end(self, record: Record | None) -> None:
+    def end(self, record: Record | None) -> None:
         if record is None:
             self._client.set_terminated(self._id, "KILLED")
             return

@@ -1,4 +1,4 @@
-"""`--tracker tensorboard`: `tensorboard --logdir RESULTS/tensorboard` shows the trials beside each other."""
+"""`--tracker tensorboard`: event files, one folder per trial; `tensorboard --logdir RESULTS/tensorboard` shows them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from fer_bench.core.stderr import suppress_stderr
+from fer_bench.core.text import flatten
 from fer_bench.records.schema import Epoch, Record, Trial
-from fer_bench.records.store import folder_of
-from fer_bench.sweep.tracking.tracker import CURVES, flat
+from fer_bench.records.store import record_dir
+from fer_bench.sweep.tracking.tracker import CURVES
 
-with suppress_stderr():  # it imports TensorFlow where that is installed, which has much to say
+with suppress_stderr():  # it imports TensorFlow if that is installed, which logs its start-up
     from tensorboard.compat import tf
 
-    assert tf.io  # it is imported now, and not when it is first needed
+    assert tf.io  # imports it now, not when it is first needed
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -29,38 +30,38 @@ FOLDER = "tensorboard"
 IDENTITY = ("architecture", "dataset", "protocol", "fold", "recipe_name", "initial_weights", "seed", "backend")
 
 
-def make(results: Path, experiment: str) -> Board:
-    return Board(results)
+def create(results: Path, experiment: str) -> TensorBoardTracker:
+    """Return the tracker of a results folder; see `create_tracker`."""
+    return TensorBoardTracker(results)
 
 
-class Board:
-    """A folder of event files for each trial, named as its record's."""
+class TensorBoardTracker:
+    """Writes one folder of event files per trial, with the name of its record."""
 
     def __init__(self, results: Path) -> None:
         self._results = results
 
-    def begins(self, trial: Trial) -> Run:
-        return Run(self._results / FOLDER / folder_of(self._results, trial).name, trial)
+    def start_run(self, trial: Trial) -> TensorBoardRun:
+        return TensorBoardRun(self._results / FOLDER / record_dir(self._results, trial).name, trial)
 
 
-class Run:
+class TensorBoardRun:
     """The event file of one trial."""
 
     def __init__(self, folder: Path, trial: Trial) -> None:
-        for before in folder.glob("events.*"):  # of the same trial, which begins again
+        for before in folder.glob("events.*"):  # of an earlier run of the same trial
             before.unlink()
         self._writer = EventFileWriter(str(folder))
-        told = {name: getattr(trial, name) for name in IDENTITY} | flat(trial.recipe)
-        simple = {
-            key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in told.items()
-        }
+        settings = {name: getattr(trial, name) for name in IDENTITY} | flatten(trial.recipe)
+        scalars = (bool, int, float, str)
+        simple = {key: value if isinstance(value, scalars) else str(value) for key, value in settings.items()}
         self._add(session_start_pb(simple))
 
-    def on_epoch_end(self, epoch: Epoch) -> None:
+    def log_epoch(self, epoch: Epoch) -> None:
         values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in CURVES]
         self._add(Summary(value=values), epoch.epoch)
 
-    def on_trial_end(self, record: Record | None) -> None:
+    def end(self, record: Record | None) -> None:
         if record is not None:
             text = "    " + record.model_dump_json(indent=1, exclude={"history"}).replace("\n", "\n    ")
             shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
@@ -72,6 +73,7 @@ class Run:
         self._writer.close()
 
     def _add(self, summary: Any, step: int = 0) -> None:
-        ours = Summary.FromString(summary.SerializeToString())  # where TensorFlow is, a plugin's are of its class
+        # With TensorFlow installed, a plugin's summaries are of TensorFlow's class.
+        ours = Summary.FromString(summary.SerializeToString())
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=ours))
         self._writer.flush()

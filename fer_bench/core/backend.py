@@ -1,0 +1,42 @@
+"""The Keras backend: chosen before Keras is imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from fer_bench.core.errors import UserError
+from fer_bench.core.stderr import suppress_stderr
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def choose_backend(backend: str | None = None) -> str:
+    """Set the backend for every later import of Keras, in this process and in its workers.
+
+    Args:
+        backend: The backend; None takes KERAS_BACKEND, or else TensorFlow.
+
+    Returns:
+        The backend.
+
+    Raises:
+        UserError: KERAS_BACKEND names an unknown backend.
+    """
+    chosen = backend or os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if chosen not in BACKENDS:
+        raise UserError(f"Unknown Keras backend '{chosen}'. Choose from: {', '.join(BACKENDS)}.")
+    os.environ["KERAS_BACKEND"] = chosen
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return chosen
+
+
+def import_keras(backend: str | None = None) -> None:
+    """Import Keras on a backend, without TensorFlow's start-up log. Raises UserError if the import fails."""
+    chosen = choose_backend(backend)
+    try:
+        with suppress_stderr():
+            import keras  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"Keras cannot start on the backend '{chosen}': {error}.") from None
