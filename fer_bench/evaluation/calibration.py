@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it is sure: reliability of the top probability, in bins."""
+"""Calibration: whether a model is correct as often as its top probability says, in bins."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import numpy as np
 
 from fer_bench.evaluation.checks import validated_predictions
 
-NUM_BINS = 15  # as Guo et al. have it, and most who report the error since
+NUM_BINS = 15  # as in Guo et al. and most papers since
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Samples in equal-width bins of the top probability, from 0 to 1; a bin holds its upper edge.
+    """Samples in equal-width bins of the top probability, from 0 to 1; a bin includes its upper edge.
 
-    confidence: mean top probability, (bins,), NaN in an empty bin; accuracy: share of right ones, (bins,), the same;
-    count: samples, (bins,) int.
+    Attributes:
+        confidence: Mean top probability, (bins,) float; NaN in an empty bin.
+        accuracy: Fraction of correct samples, (bins,) float; NaN in an empty bin.
+        count: Number of samples, (bins,) int.
     """
 
     confidence: np.ndarray
@@ -29,23 +31,30 @@ class Reliability:
         return float(np.nansum(self.count * np.abs(self.accuracy - self.confidence)) / self.count.sum())
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = NUM_BINS) -> Reliability:
-    """Confidence, accuracy and count in `bins` equal-width bins of the top probability.
+def reliability(labels: np.ndarray, probabilities: np.ndarray, num_bins: int = NUM_BINS) -> Reliability:
+    """Return confidence, accuracy and count in equal-width bins of the top probability.
 
-    labels: (samples,) int; probabilities: (samples, classes) float. ValueError as for `checked`.
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+
+    Args:
+        labels: (samples,) int.
+        probabilities: (samples, classes) float.
+        num_bins: Number of bins.
+
+    Raises:
+        ValueError: As `validated_predictions`.
     """
     labels, probabilities = validated_predictions(labels, probabilities)
-    return bin_by_confidence(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+    return bin_by_confidence(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, num_bins)
 
 
-def bin_by_confidence(confidence: np.ndarray, correct: np.ndarray, bins: int = NUM_BINS) -> Reliability:
-    """As `reliability`, of top probabilities (samples,) and whether their class was the true one (samples,) bool."""
-    bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
-    count = np.bincount(bin_of, minlength=bins)
-    some = np.where(count, count, np.nan)
+def bin_by_confidence(confidence: np.ndarray, correct: np.ndarray, num_bins: int = NUM_BINS) -> Reliability:
+    """Return the bins of top probabilities (samples,) and whether their class is the true one, (samples,) bool."""
+    bin_numbers = np.searchsorted(np.linspace(0, 1, num_bins + 1)[1:-1], confidence)
+    count = np.bincount(bin_numbers, minlength=num_bins)
+    divisor = np.where(count, count, np.nan)
     return Reliability(
-        confidence=np.bincount(bin_of, weights=confidence, minlength=bins) / some,
-        accuracy=np.bincount(bin_of, weights=correct, minlength=bins) / some,
+        confidence=np.bincount(bin_numbers, weights=confidence, minlength=num_bins) / divisor,
+        accuracy=np.bincount(bin_numbers, weights=correct, minlength=num_bins) / divisor,
         count=count,
     )

@@ -1,7 +1,7 @@
-"""Bootstrap intervals over the draw of the test samples; whole subjects are drawn where there are subjects.
+"""Bootstrap intervals over the draw of the test samples; if subjects are known, whole subjects are drawn.
 
-Rows of one test set share one matrix of weights: the draws are then the same for all of them, so that differences
-between rows are paired, and all rows' means are one matrix product.
+All rows of one test set share one matrix of weights. So differences between rows are paired, and the means of all rows
+are one matrix product.
 """
 
 from __future__ import annotations
@@ -11,51 +11,61 @@ from scipy.special import ndtr, stdtrit
 
 from fer_bench.evaluation.metrics import ConfusionMetric, Metric, MetricResults, SampleMetric
 
-REPEATS = 2000
-LEVEL = 0.95
-EXACT = 2**24  # below it float32 holds every whole number
+NUM_RESAMPLES = 2000
+CONFIDENCE_LEVEL = 0.95
+MAX_EXACT_FLOAT32 = 2**24  # float32 represents every integer below it
 
 
-def bootstrap_weights(samples: int | np.ndarray, repeats: int = REPEATS, seed: int = 0) -> np.ndarray:
-    """How often each draw with replacement holds each sample: counts (repeats, samples) float64.
+def bootstrap_weights(samples: int | np.ndarray, n_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Count how often each sample occurs in each draw with replacement.
 
-    samples: their number, or the group of each (samples,), such as its subject: then whole groups are drawn, as many
-    as there are. The same arguments give the same draws. ValueError where there are none.
     Efron & Tibshirani, An Introduction to the Bootstrap, 1993; for groups: Davison & Hinkley, 1997, section 3.8.
+
+    Args:
+        samples: The number of samples, or the group (such as the subject) of each sample, (samples,). With groups,
+            whole groups are drawn, as many as there are.
+        n_resamples: Number of draws.
+        seed: Equal arguments give equal draws.
+
+    Returns:
+        Counts, (n_resamples, samples) float64.
+
+    Raises:
+        ValueError: There is nothing to draw.
     """
     if isinstance(samples, (int, np.integer)):
-        number, member = int(samples), None
+        n_units, group_index = int(samples), None
     else:
-        names, member = np.unique(np.asarray(samples), return_inverse=True)
-        number = len(names)
-    if number < 1 or repeats < 1:
+        names, group_index = np.unique(np.asarray(samples), return_inverse=True)
+        n_units = len(names)
+    if n_units < 1 or n_resamples < 1:
         raise ValueError("there is nothing to draw")
-    rng, counts = np.random.default_rng(seed), np.empty((repeats, number))
+    rng, counts = np.random.default_rng(seed), np.empty((n_resamples, n_units))
     for draw in counts:
-        draw[:] = np.bincount(rng.integers(0, number, number), minlength=number)
-    return counts if member is None else counts[:, member]
+        draw[:] = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
+    return counts if group_index is None else counts[:, group_index]
 
 
 def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean of each row's values in each draw: (rows, repeats), or (repeats,) for one row.
+    """Return the mean of each row's values in each draw: (rows, n_resamples), or (n_resamples,) for one row.
 
-    values: (rows, samples) or (samples,), such as correctness or its mean over seeds; weights: `bootstrap_weights`.
-    Many rows of whole numbers, such as how many seeds are right, take half the time.
+    values: (rows, samples) or (samples,); many rows of integers, such as the number of correct seeds, take half the
+    time. weights: From `bootstrap_weights`.
     """
-    values, drawn = np.asarray(values), weights.sum(axis=1)
-    if values.dtype.kind in "biu" and np.abs(values).max(initial=0) * drawn.max() < EXACT:
-        return (values.astype(np.float32) @ weights.astype(np.float32).T) / drawn
-    return (values.astype(np.float64) @ weights.T) / drawn
+    values, totals = np.asarray(values), weights.sum(axis=1)
+    if values.dtype.kind in "biu" and np.abs(values).max(initial=0) * totals.max() < MAX_EXACT_FLOAT32:
+        return (values.astype(np.float32) @ weights.astype(np.float32).T) / totals
+    return (values.astype(np.float64) @ weights.T) / totals
 
 
 def resampled_metric(metric: Metric, labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return a metric in each draw, as the mean over seeds: (repeats,).
+    """Return the mean over seeds of a metric in each draw: (n_resamples,) float64.
 
     Args:
         metric: A metric with `has_interval`.
         labels: (samples,) int64, from `validated_predictions`.
         probabilities: (seeds, samples, classes) float64, from `validated_predictions`.
-        weights: (repeats, samples), from `bootstrap_weights`.
+        weights: (n_resamples, samples), from `bootstrap_weights`.
 
     Raises:
         ValueError: The metric has no interval.
@@ -75,49 +85,64 @@ def resampled_metric(metric: Metric, labels: np.ndarray, probabilities: np.ndarr
 
 
 def sample_values(metric: SampleMetric, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return each sample's value of a metric, for each of several seeds: (seeds, samples) float or bool.
+    """Return each sample's value of a metric for each of several seeds: (seeds, samples) float or bool.
 
     labels: (samples,) int64; probabilities: (seeds, samples, classes) float64, both from `validated_predictions`.
     """
     return np.stack([metric.function(MetricResults(labels, one)) for one in probabilities])
 
 
-def percentile_interval(resampled: np.ndarray, n_units: int, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high end of the percentile interval: the shape of `resampled` (…, repeats) without its last axis.
+def percentile_interval(
+    resampled: np.ndarray, n_units: int, confidence_level: float = CONFIDENCE_LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the low and the high end of the expanded percentile interval.
 
-    units: the number of samples, or of groups, that were drawn. Percentiles are taken a little further out for few of
-    them, as Student's t is wider than the normal distribution and as the bootstrap's spread is too small by
-    √((n − 1)/n); from some hundred on that changes nothing. Hesterberg, What Teachers Should Know About the Bootstrap,
-    The American Statistician 69, 2015 (the expanded percentile interval). NaN where one group alone was drawn.
+    If few units were drawn, the percentiles are taken further out: Student's t is wider than the normal distribution,
+    and the bootstrap's spread is too small by √((n − 1)/n). With some hundred units the correction vanishes.
+    Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 69, 2015.
+
+    Args:
+        resampled: (…, n_resamples) float.
+        n_units: Number of samples, or of groups, in each draw.
+        confidence_level: Nominal coverage.
+
+    Returns:
+        Two arrays (…); NaN if there is only one group to draw.
     """
     if n_units < 2:
-        nothing = np.full(np.shape(resampled)[:-1], np.nan)
-        return nothing, nothing
-    tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - level) / 2))
+        undefined = np.full(np.shape(resampled)[:-1], np.nan)
+        return undefined, undefined
+    tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - confidence_level) / 2))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=-1)
     return low, high
 
 
-def interval(
+def bootstrap_interval(
     values: np.ndarray,
     groups: np.ndarray | None = None,
-    repeats: int = REPEATS,
+    n_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
+    confidence_level: float = CONFIDENCE_LEVEL,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high end of the bootstrap interval of the mean of per-sample values; 95 % unless told otherwise.
+    """Return the low and the high end of the bootstrap interval of a mean over samples.
 
-    values: (samples,), or (rows, samples) for an interval each: correctness as 0 or 1, or its mean over seeds; groups:
-    (samples,), such as subjects, which are then drawn whole. It covers the draw of the test samples, not the noise of
-    training. Where all values are equal (no error at all, say) the interval has no width, and where errors are few it
-    is too narrow; with few groups it holds the truth less often than it says: the tests measure how often.
+    The interval covers the draw of the test samples, not the noise of training. It has no width if all values are equal
+    (such as no error at all), and is too narrow if errors are rare or groups are few; the tests measure how much.
+
+    Args:
+        values: Correctness as 0 or 1, or its mean over seeds: (samples,), or (rows, samples) for one interval per row.
+        groups: (samples,), such as subjects, which are then drawn whole.
+        n_resamples: Number of draws.
+        seed: Equal arguments give equal draws.
+        confidence_level: Nominal coverage.
     """
-    weights = bootstrap_weights(np.shape(values)[-1] if groups is None else groups, repeats, seed)
+    samples = np.shape(values)[-1]
+    weights = bootstrap_weights(samples if groups is None else groups, n_resamples, seed)
     return percentile_interval(
-        resampled_means(values, weights), num_resampling_units(np.shape(values)[-1], groups), level
+        resampled_means(values, weights), num_resampling_units(samples, groups), confidence_level
     )
 
 
 def num_resampling_units(samples: int, groups: np.ndarray | None = None) -> int:
-    """What a draw is made of: the number of samples, or of groups where there are groups."""
+    """Return how many units a draw consists of: the number of groups if there are groups, else of samples."""
     return samples if groups is None else len(np.unique(groups))

@@ -19,10 +19,10 @@ from fer_bench.evaluation.resampling import (
     resampled_metric,
     sample_values,
 )
-from fer_bench.evaluation.significance import ALPHA, bootstrap_p, holm, mcnemar_pairs
+from fer_bench.evaluation.significance import ALPHA, bootstrap_p_values, holm, mcnemar_pairs
 from fer_bench.leaderboard.filter import nearest
-from fer_bench.leaderboard.leaderboard import SECTION, Board, in_order
-from fer_bench.leaderboard.rows import Row, SeedResult
+from fer_bench.leaderboard.leaderboard import SECTION, Leaderboard, sort_rows
+from fer_bench.leaderboard.rows import LeaderboardRow, SeedResult
 from fer_bench.records import Records
 from fer_bench.records.store import READ_ERRORS
 from fer_bench.report.columns import ALIKE, header
@@ -41,20 +41,20 @@ class _Drawn:
     right: np.ndarray | None  # (seeds, samples) bool, of a metric that counts right samples
 
 
-def ranked(board: Board, metric: str, records: Records) -> Board:
+def rank_by(board: Leaderboard, metric: str, records: Records) -> Leaderboard:
     """The leaderboard ranked by one of METRICS, from the records that it was computed from.
 
-    `rank` and `best_group` become the metric's; `<metric>_low` and `<metric>_high` are its 95 % bootstrap interval over
+    `rank` and `tied` become the metric's; `<metric>_low` and `<metric>_high` are its 95 % bootstrap interval over
     test samples, or whole subjects. A row is told from the best where the paired bootstrap rejects at 5 %, of the top-2
     accuracy McNemar's test too, Holm-corrected over all pairs of the section with the same test samples. AUC and
-    calibration error get neither: `best_group` is None. UserError for another name.
+    calibration error get neither: `tied` is None. UserError for another name.
     """
     if metric not in METRICS:
         raise UserError(f"There is no metric '{metric}' to rank by: {nearest(metric, METRICS)}")
     if metric == "accuracy":
         return board
-    frame = in_order(board.frame, metric)
-    best_group: dict[str, bool | None] = dict.fromkeys(frame.index)
+    frame = sort_rows(board.frame, metric)
+    tied: dict[str, bool | None] = dict.fromkeys(frame.index)
     intervals, notes = {}, {}
     for section, rows in frame.groupby(SECTION, sort=False):
         sets = (
@@ -67,34 +67,34 @@ def ranked(board: Board, metric: str, records: Records) -> Board:
             intervals |= {one.id: ends for one, *ends in zip(members, lows, highs, strict=True)}
         main = sets[0] if sets else []
         marks = _not_told_from_best(main, metric)
-        best_group |= marks
+        tied |= marks
         kept = [note for note in board.notes.get(section, []) if MCNEMAR not in note]
         notes[section] = [*kept, _said(metric, marks), *_caution(metric, main)]
-    frame["best_group"] = frame.index.map(best_group).astype(object)
+    frame["tied"] = frame.index.map(tied).astype(object)
     if METRICS[metric].has_interval:
         place = frame.columns.get_loc(f"{metric}_sd")
         for offset, end in enumerate(("low", "high")):
             values = [intervals[i][offset] if i in intervals else float("nan") for i in frame.index]
             frame.insert(place + 1 + offset, f"{metric}_{end}", values)
-    return replace(board, frame=frame, notes=notes, view=replace(board.view, metric=metric))
+    return replace(board, frame=frame, notes=notes, view=replace(board.options, metric=metric))
 
 
-def _on_equal_samples(rows: Iterable[Row], metric: str, records: Records) -> list[list[_Drawn]]:
+def _on_equal_samples(rows: Iterable[LeaderboardRow], metric: str, records: Records) -> list[list[_Drawn]]:
     """Rows with the same test samples, drawn alike, the samples of most rows first.
 
     Of a row's seeds those count that have the samples of most of them, as for the accuracy.
     """
-    chosen: dict[str, list[tuple[Row, list[SeedResult]]]] = defaultdict(list)
+    chosen: dict[str, list[tuple[LeaderboardRow, list[SeedResult]]]] = defaultdict(list)
     for row in rows:
         if row.seeds:
-            times = Counter(seed.samples for seed in row.seeds)
-            samples = max(row.seeds, key=lambda seed: (times[seed.samples], len(seed.correct))).samples
-            chosen[samples].append((row, [seed for seed in row.seeds if seed.samples == samples]))
+            times = Counter(seed.sample_digest for seed in row.seeds)
+            samples = max(row.seeds, key=lambda seed: (times[seed.sample_digest], len(seed.correct))).sample_digest
+            chosen[samples].append((row, [seed for seed in row.seeds if seed.sample_digest == samples]))
     ordered = sorted(chosen.values(), key=lambda members: (len(members), len(members[0][1][0].correct)), reverse=True)
     return [found for members in ordered if (found := list(_drawn(members, metric, records)))]
 
 
-def _drawn(members: list[tuple[Row, list[SeedResult]]], metric: str, records: Records) -> Iterable[_Drawn]:
+def _drawn(members: list[tuple[LeaderboardRow, list[SeedResult]]], metric: str, records: Records) -> Iterable[_Drawn]:
     groups = next((seed.groups for _, seeds in members for seed in seeds if seed.groups is not None), None)
     samples = len(members[0][1][0].correct)
     weights = bootstrap_weights(samples if groups is None else groups)
@@ -143,7 +143,7 @@ def _not_told_from_best(members: list[_Drawn], metric: str) -> dict[str, bool | 
     if len(members) < 2:
         return {}
     values, draws = np.array([one.value for one in members]), np.stack([one.draws for one in members])
-    p = bootstrap_p(values, draws, members[0].units)
+    p = bootstrap_p_values(values, draws, members[0].units)
     if METRICS[metric].counts_correct:
         p = np.maximum(p, mcnemar_pairs([one.right for one in members]))
     upper = np.triu_indices(len(members), 1)

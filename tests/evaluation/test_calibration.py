@@ -1,4 +1,4 @@
-"""Reliability in bins, by hand and against scikit-learn."""
+"""Calibration bins against hand-computed values and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from fer_bench.evaluation.calibration import reliability
 
 def test_reliability_by_hand():
     probabilities = np.array([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [1.0, 0.0], [0.5, 0.5]])
-    found = reliability(np.array([0, 1, 1, 0, 1]), probabilities, bins=5)
-    # (0.4, 0.6]: 0.6 right and 0.5 wrong; (0.6, 0.8]: 0.7 wrong and 0.8 right; (0.8, 1]: 1 right.
+    found = reliability(np.array([0, 1, 1, 0, 1]), probabilities, num_bins=5)
+    # (0.4, 0.6]: 0.6 correct and 0.5 wrong; (0.6, 0.8]: 0.7 wrong and 0.8 correct; (0.8, 1]: 1 correct.
     assert found.count.tolist() == [0, 0, 2, 2, 1]
     assert found.confidence == pytest.approx([np.nan, np.nan, 0.55, 0.75, 1], nan_ok=True)
     assert found.accuracy == pytest.approx([np.nan, np.nan, 0.5, 0.5, 1], nan_ok=True)
@@ -23,13 +23,13 @@ def test_reliability_agrees_with_scikit_learn():
     labels = rng.integers(0, 7, 500)
     found = reliability(labels, probabilities)
     accuracy, confidence = calibration_curve(probabilities.argmax(1) == labels, probabilities.max(1), n_bins=15)
-    some = found.count > 0
-    np.testing.assert_allclose(found.accuracy[some], accuracy, atol=1e-9)
-    np.testing.assert_allclose(found.confidence[some], confidence, atol=1e-9)
+    filled = found.count > 0
+    np.testing.assert_allclose(found.accuracy[filled], accuracy, atol=1e-9)
+    np.testing.assert_allclose(found.confidence[filled], confidence, atol=1e-9)
     assert found.count.sum() == 500
 
 
-def test_who_is_right_as_often_as_it_says_has_almost_no_error():
+def test_a_calibrated_model_has_almost_no_error():
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.ones(3), 100_000)
     labels = (rng.random((100_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=2)

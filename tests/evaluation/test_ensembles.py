@@ -1,10 +1,10 @@
-"""Ensembles: votes, weights and greedy selection on validation."""
+"""Ensembles: soft votes, weights and greedy selection on validation."""
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fer_bench.evaluation.ensembles import greedy, soft_vote, validation_weights
+from fer_bench.evaluation.ensembles import greedy_selection, soft_vote, validation_weights
 
 
 def members(skills: list[float], samples: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,61 +29,61 @@ def test_a_soft_vote_is_the_mean():
     assert soft_vote(two, [3, 1]) == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
 
 
-def test_a_vote_is_better_than_its_members():
+def test_a_soft_vote_is_more_accurate_than_its_members():
     labels, probabilities = members([1.5, 1.5, 1.5, 1.5])
     assert accuracy(labels, soft_vote(probabilities)) > max(accuracy(labels, one) for one in probabilities) + 0.03
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0]])
-def test_weights_that_make_no_mean_are_an_error(weights):
-    with pytest.raises(ValueError, match="2 members need as many weights"):
+def test_invalid_weights_are_an_error(weights):
+    with pytest.raises(ValueError, match="weights"):
         soft_vote(np.full((2, 3, 2), 0.5), weights)
 
 
-def test_validation_weights_have_the_least_log_loss():
+def test_validation_weights_have_the_lowest_log_loss():
     labels, probabilities = members([2.0, 1.0, 0.0])
     weights = validation_weights(labels, probabilities)
     assert weights.sum() == pytest.approx(1) and weights.min() >= 0
-    least = log_loss(labels, soft_vote(probabilities, weights))
+    lowest = log_loss(labels, soft_vote(probabilities, weights))
     for other in np.random.default_rng(0).dirichlet(np.ones(3), 300):
-        assert least <= log_loss(labels, soft_vote(probabilities, other)) + 1e-9
-    # At the least loss every member that counts gains alike: the mean of its share in the vote is 1.
-    voted = soft_vote(probabilities, weights)
+        assert lowest <= log_loss(labels, soft_vote(probabilities, other)) + 1e-9
+    # At the optimum, the mean of p_member / p_vote is 1 for every member with a weight.
+    vote = soft_vote(probabilities, weights)
     every = np.arange(len(labels))
-    gains = (probabilities[:, every, labels] / voted[every, labels]).mean(axis=1)
-    assert gains[weights > 1e-6] == pytest.approx(1, abs=1e-4) and gains.max() < 1 + 1e-4
+    ratios = (probabilities[:, every, labels] / vote[every, labels]).mean(axis=1)
+    assert ratios[weights > 1e-6] == pytest.approx(1, abs=1e-4) and ratios.max() < 1 + 1e-4
 
 
-def test_a_member_without_skill_gets_no_weight_and_twins_share_it():
+def test_a_member_without_skill_gets_no_weight_and_equal_members_share_it():
     labels, probabilities = members([3.0, 0.0])
     assert validation_weights(labels, probabilities)[1] < 0.05
     assert validation_weights(labels, probabilities[[0, 0]]) == pytest.approx([0.5, 0.5])
 
 
-def test_greedy_selection_takes_the_best_at_every_step():
+def test_greedy_selection_adds_the_best_member_at_every_step():
     labels, probabilities = members([1.0, 1.6, 0.2, 1.5])
-    chosen = greedy(labels, probabilities, 5)
-    assert len(chosen) == 5
-    for step, member in enumerate(chosen):
-        votes = [soft_vote(probabilities[[*chosen[:step], other]]) for other in range(4)]
+    selected = greedy_selection(labels, probabilities, 5)
+    assert len(selected) == 5
+    for step, member in enumerate(selected):
+        votes = [soft_vote(probabilities[[*selected[:step], other]]) for other in range(4)]
         assert accuracy(labels, votes[member]) == max(accuracy(labels, vote) for vote in votes)
-    assert accuracy(labels, soft_vote(probabilities[chosen])) > max(accuracy(labels, one) for one in probabilities)
+    assert accuracy(labels, soft_vote(probabilities[selected])) > max(accuracy(labels, one) for one in probabilities)
 
 
 def test_greedy_selection_by_hand():
-    # Alone, A and B are right on 3 of 4; with C, which repairs A's mistake, A is right on all.
+    # Alone, A and B are correct on 3 of 4. With C, which corrects A's error, A is correct on all.
     labels = np.array([0, 0, 0, 0])
     a, b, c = [0.9, 0.9, 0.9, 0.4], [0.6, 0.6, 0.6, 0.3], [0.45, 0.45, 0.45, 0.7]
     probabilities = np.stack([np.stack([np.array(p), 1 - np.array(p)], axis=1) for p in (a, b, c)])
-    assert greedy(labels, probabilities, 2) == [0, 2]
+    assert greedy_selection(labels, probabilities, 2) == [0, 2]
 
 
-def test_a_member_may_be_chosen_again():
+def test_a_member_may_be_selected_again():
     labels, probabilities = members([2.0])
-    assert greedy(labels, probabilities, 3) == [0, 0, 0]
+    assert greedy_selection(labels, probabilities, 3) == [0, 0, 0]
 
 
-def test_an_ensemble_of_none_is_an_error():
+def test_an_empty_ensemble_is_an_error():
     labels, probabilities = members([1.0])
-    with pytest.raises(ValueError, match="one member"):
-        greedy(labels, probabilities, 0)
+    with pytest.raises(ValueError, match="member"):
+        greedy_selection(labels, probabilities, 0)

@@ -22,19 +22,19 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     return evaluate(labels, probabilities).scores
 
 
-def certain(predicted: list[int], classes: int) -> np.ndarray:
+def one_hot(predicted: list[int], classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[predicted]
 
 
 # Four images of class 0, one of class 1, one of class 2.
-# Class 0: 3 of 4 found, 3 of 4 right: P = R = F1 = 3/4. Class 1: 1 of 1 found, 1 of 2 right: P 1/2, R 1, F1 2/3.
+# Class 0: 3 of 4 found, 3 of 4 correct: P = R = F1 = 3/4. Class 1: 1 of 1 found, 1 of 2 correct: P 1/2, R 1, F1 2/3.
 # Class 2: never predicted: P = R = F1 = 0.
 LABELS = np.array([0, 0, 0, 0, 1, 2])
 PREDICTED = [0, 0, 0, 1, 1, 0]
 
 
 def test_scores_by_hand_on_unequal_classes():
-    result = scores(LABELS, certain(PREDICTED, 3))
+    result = scores(LABELS, one_hot(PREDICTED, 3))
     assert result == pytest.approx(
         {
             "accuracy": 4 / 6,
@@ -45,12 +45,12 @@ def test_scores_by_hand_on_unequal_classes():
             "weighted_recall": 4 / 6,
             "weighted_f1": (4 * 3 / 4 + 2 / 3) / 6,
             "balanced_accuracy": (3 / 4 + 1 + 0) / 3,
-            # 4 of 6 agree, by chance (4·4 + 1·2 + 1·0) / 6 = 3 of 6 would.
+            # 4 of 6 agree; (4·4 + 1·2 + 1·0) / 6 = 3 of 6 would agree by chance.
             "kappa": (4 - 3) / (6 - 3),
-            # One-vs-rest with certain scores, (TPR + TNR) / 2: (3/4 + 1/2) / 2, (1 + 4/5) / 2, 1/2.
+            # One-vs-rest with one-hot scores, (TPR + TNR) / 2: (3/4 + 1/2) / 2, (1 + 4/5) / 2, 1/2.
             "macro_auc": (0.625 + 0.9 + 0.5) / 3,
             "weighted_auc": (4 * 0.625 + 0.9 + 0.5) / 6,
-            # Behind the predicted class all are equal and the last comes first: class 2, and for it class 1 and not 0.
+            # All classes but the predicted one are equal, and the last of equals comes first.
             "top2_accuracy": 5 / 6,
             "log_loss": 2 * -math.log(2.0**-52) / 6,
             "ece": 2 / 6,
@@ -60,12 +60,12 @@ def test_scores_by_hand_on_unequal_classes():
     assert list(result) == list(METRICS)
 
 
-def test_confusion_counts_true_classes_in_rows():
-    assert evaluate(LABELS, certain(PREDICTED, 3)).confusion.tolist() == [[3, 1, 0], [0, 1, 0], [1, 0, 0]]
+def test_rows_of_the_confusion_matrix_are_true_classes():
+    assert evaluate(LABELS, one_hot(PREDICTED, 3)).confusion.tolist() == [[3, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
-def test_confusion_keeps_classes_that_do_not_occur():
-    assert evaluate(np.array([1, 1]), certain([1, 2], 4)).confusion.shape == (4, 4)
+def test_the_confusion_matrix_includes_classes_that_do_not_occur():
+    assert evaluate(np.array([1, 1]), one_hot([1, 2], 4)).confusion.shape == (4, 4)
 
 
 def predictions(seed: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def test_scores_agree_with_scikit_learn(seed, kind):
     present = np.unique(labels)
     aucs = [sk.roc_auc_score(labels == c, exact[:, c]) for c in present] if len(present) > 1 else [float("nan")]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes in the predictions alone
+        warnings.simplefilter("ignore")  # some classes occur in the predictions only
         expected = {
             "accuracy": sk.accuracy_score(labels, predicted),
             "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
@@ -110,7 +110,7 @@ def test_scores_agree_with_scikit_learn(seed, kind):
     assert scores(labels, probabilities) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-def test_all_classes_together_agree_with_scikit_learns_own_average():
+def test_averaged_aucs_agree_with_scikit_learn():
     labels, probabilities = predictions(5, "softmax")
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
@@ -121,47 +121,47 @@ def test_all_classes_together_agree_with_scikit_learns_own_average():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["softmax", "ties", "absent class"]))
-def test_classes_agree_with_scikit_learn(seed, kind):
+def test_per_class_scores_agree_with_scikit_learn(seed, kind):
     labels, probabilities = predictions(seed, kind)
     classes = np.arange(probabilities.shape[1])
     exact = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
     expected = sk.precision_recall_fscore_support(labels, exact.argmax(axis=1), labels=classes, zero_division=0)
     found = evaluate(labels, probabilities).per_class
-    for values, right in zip((found.precision, found.recall, found.f1, found.support), expected, strict=True):
-        np.testing.assert_allclose(values, right, atol=1e-9)
+    for values, reference in zip((found.precision, found.recall, found.f1, found.support), expected, strict=True):
+        np.testing.assert_allclose(values, reference, atol=1e-9)
     for c in classes:
         auc = sk.roc_auc_score(labels == c, exact[:, c]) if c in labels else float("nan")
         assert found.auc[c] == pytest.approx(auc, abs=1e-9, nan_ok=True)
 
 
-def test_many_confusion_matrices_are_scored_at_once_as_one_by_one():
+def test_many_confusion_matrices_at_once_have_the_same_scores_as_one_by_one():
     counts = np.random.default_rng(0).integers(0, 9, (3, 2, 5, 5))
-    counts[0, 0, 2], counts[0, 1, :, 3] = 0, 0  # a class without samples, one never predicted
+    counts[0, 0, 2], counts[0, 1, :, 3] = 0, 0  # a class without samples, and a class never predicted
     for metric in METRICS.values():
         if isinstance(metric, ConfusionMetric):
             alone = [[float(metric.function(matrix)) for matrix in row] for row in counts]
             np.testing.assert_allclose(metric.function(counts), alone)
 
 
-def test_auc_is_the_mean_over_the_classes_present():
+def test_macro_auc_is_the_mean_over_the_classes_present():
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.6, 0.2, 0.2], [0.3, 0.4, 0.3], [0.4, 0.5, 0.1], [0.1, 0.3, 0.6]])
     # Class 0: 3 of the 4 pairs in order; class 1: 0.5 over both, 0.3 over 0.2 only: 3 of 4.
     assert scores(labels, probabilities)["macro_auc"] == pytest.approx(0.75)
 
 
-def test_auc_of_a_single_class_is_not_a_number():
-    result = scores(np.array([1, 1]), certain([1, 0], 3))
+def test_auc_of_a_single_class_is_nan():
+    result = scores(np.array([1, 1]), one_hot([1, 0], 3))
     assert math.isnan(result["macro_auc"]) and math.isnan(result["weighted_auc"])
     assert result["accuracy"] == 0.5
 
 
-def test_kappa_of_one_class_alone_is_not_a_number():
-    assert math.isnan(scores(np.array([1, 1]), certain([1, 1], 3))["kappa"])
+def test_kappa_of_a_single_class_is_nan():
+    assert math.isnan(scores(np.array([1, 1]), one_hot([1, 1], 3))["kappa"])
 
 
-def test_rows_that_miss_one_in_float32_are_scored():
-    probabilities = certain([0, 1, 2], 3) * np.float32(0.9999)
+def test_rows_whose_sum_is_not_exactly_one_are_scored():
+    probabilities = one_hot([0, 1, 2], 3) * np.float32(0.9999)
     assert scores(np.array([0, 1, 2]), probabilities)["macro_auc"] == 1
 
 
@@ -175,27 +175,27 @@ def test_only_losses_and_errors_are_better_when_lower():
 
 
 @pytest.mark.parametrize(
-    ("labels", "probabilities", "message"),
+    ("labels", "probabilities", "word"),
     [
-        ([], np.zeros((0, 3)), "no samples"),
-        ([0, 1], np.full((3, 3), 1 / 3), "do not fit"),
-        ([0, 3], np.full((2, 3), 1 / 3), "label is outside"),
-        ([0, -1], np.full((2, 3), 1 / 3), "label is outside"),
-        ([0, 1], np.array([[np.nan, 1], [0, 1]]), "not finite"),
-        ([0, 1], np.array([[np.inf, -np.inf], [0, 1]]), "not finite"),
-        ([0, 1], np.array([[0.0, 0], [0, 1]]), "not a distribution"),
-        ([0, 1], np.array([[-0.5, 1.5], [0, 1]]), "not a distribution"),
+        ([], np.zeros((0, 3)), "samples"),
+        ([0, 1], np.full((3, 3), 1 / 3), "shapes"),
+        ([0, 3], np.full((2, 3), 1 / 3), "label"),
+        ([0, -1], np.full((2, 3), 1 / 3), "label"),
+        ([0, 1], np.array([[np.nan, 1], [0, 1]]), "finite"),
+        ([0, 1], np.array([[np.inf, -np.inf], [0, 1]]), "finite"),
+        ([0, 1], np.array([[0.0, 0], [0, 1]]), "distribution"),
+        ([0, 1], np.array([[-0.5, 1.5], [0, 1]]), "distribution"),
     ],
 )
-def test_what_cannot_be_scored_is_an_error(labels, probabilities, message):
-    with pytest.raises(ValueError, match=message):
+def test_invalid_predictions_are_an_error(labels, probabilities, word):
+    with pytest.raises(ValueError, match=word):
         scores(np.array(labels, dtype=int), probabilities)
 
 
-def test_labels_that_are_not_whole_numbers_are_an_error():
-    with pytest.raises(ValueError, match="whole numbers"):
-        scores(np.array([0.0, 1.0]), certain([0, 1], 2))
+def test_labels_that_are_not_integers_are_an_error():
+    with pytest.raises(ValueError, match="integers"):
+        scores(np.array([0.0, 1.0]), one_hot([0, 1], 2))
 
 
-def test_half_width_at_73_per_cent_of_fer2013():
+def test_half_width_at_73_percent_of_fer2013():
     assert accuracy_half_width(0.73, 3589) == pytest.approx(0.01452, abs=1e-5)

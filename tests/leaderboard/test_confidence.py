@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_up_records import exact
 
-from fer_bench.evaluation.resampling import interval
-from fer_bench.evaluation.significance import indistinguishable
-from fer_bench.leaderboard.leaderboard import board
+from fer_bench.evaluation.resampling import bootstrap_interval
+from fer_bench.evaluation.significance import compare_all_pairs, tied_with_best
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.records import load
 
 
@@ -29,7 +29,7 @@ def shuffled(predictions, seed: int = 0):
 
 
 def read(make):
-    return board(load(make.results))
+    return compute_leaderboard(load(make.results))
 
 
 def notes_of(found) -> str:
@@ -41,7 +41,7 @@ def test_the_interval_is_that_of_the_mean_over_seeds(make):
     make(seed=0, test=answers(first(300)))
     make(seed=1, test=answers(first(280)))
     row = read(make).frame.iloc[0]
-    low, high = interval(np.mean([first(300), first(280)], axis=0))
+    low, high = bootstrap_interval(np.mean([first(300), first(280)], axis=0))
     assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((low, high), abs=0.005)  # other draws
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
     assert np.isnan(row["test_groups"])
@@ -67,14 +67,14 @@ def test_the_group_of_the_best_is_marked_and_the_others_are_not(make):
     make("poor", test=answers(first(200)))
     make("broken", status="failed", reason="out of memory")
     found = read(make)
-    assert dict(zip(found.frame["model"], found.frame["best_group"], strict=True)) == {
+    assert dict(zip(found.frame["model"], found.frame["tied"], strict=True)) == {
         "best": True,
         "near": True,
         "poor": False,
         "broken": None,
     }
-    expected = indistinguishable([first(300), first(298), first(200)])
-    assert found.frame["best_group"].tolist()[:3] == expected.tolist()
+    expected = tied_with_best(compare_all_pairs([first(300), first(298), first(200)]))
+    assert found.frame["tied"].tolist()[:3] == expected.tolist()
     assert "1 of 2 other rows can be told from the best" in notes_of(found)
     assert "Holm-corrected over 3 pairs" in notes_of(found)
     assert "≈ marks those that cannot" in notes_of(found)
@@ -83,7 +83,7 @@ def test_the_group_of_the_best_is_marked_and_the_others_are_not(make):
 def test_a_row_alone_is_compared_with_nobody(make):
     make(test=answers(first(300)))
     found = read(make)
-    assert found.frame["best_group"].tolist() == [None]
+    assert found.frame["tied"].tolist() == [None]
     assert "told from" not in notes_of(found)
 
 
@@ -92,8 +92,8 @@ def test_the_order_of_samples_does_not_matter(make):
     make("poor", seed=0, test=shuffled(answers(first(200)), 2))
     make("poor", seed=1, test=answers(first(200)))
     found = read(make)
-    assert found.frame["best_group"].tolist() == [True, False]
-    assert found.frame["accuracy_low"].iloc[1] == pytest.approx(float(interval(first(200))[0]), abs=0.01)
+    assert found.frame["tied"].tolist() == [True, False]
+    assert found.frame["accuracy_low"].iloc[1] == pytest.approx(float(bootstrap_interval(first(200))[0]), abs=0.01)
 
 
 def test_rows_with_other_samples_are_not_compared_and_that_is_said(make):
@@ -103,7 +103,7 @@ def test_rows_with_other_samples_are_not_compared_and_that_is_said(make):
     columns = {name: getattr(fewer, name)[:350] for name in ("ids", "labels", "probabilities")}
     make("other", test=replace(fewer, **columns))
     found = read(make)
-    marks = dict(zip(found.frame["model"], found.frame["best_group"], strict=True))
+    marks = dict(zip(found.frame["model"], found.frame["tied"], strict=True))
     assert marks == {"best": True, "near": True, "other": None}
     assert found.frame["accuracy_low"].notna().all()
     assert "best of the 2 with the same test images" in notes_of(found)
@@ -114,7 +114,7 @@ def test_other_labels_of_the_same_images_are_other_samples(make):
     make("one", test=answers(first(300)))
     changed = answers(first(300))
     make("two", test=replace(changed, labels=(changed.labels + 1) % 3))
-    assert read(make).frame["best_group"].tolist() == [None, None]
+    assert read(make).frame["tied"].tolist() == [None, None]
 
 
 def test_a_seed_with_other_samples_does_not_count_for_the_interval(make):

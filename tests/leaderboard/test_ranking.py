@@ -8,9 +8,9 @@ from made_up_records import exact, made_up
 
 from fer_bench.core.errors import UserError
 from fer_bench.evaluation.metrics import METRICS, SampleMetric, evaluate
-from fer_bench.evaluation.resampling import interval, sample_values
-from fer_bench.leaderboard.leaderboard import board
-from fer_bench.leaderboard.ranking import ranked
+from fer_bench.evaluation.resampling import bootstrap_interval, sample_values
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
+from fer_bench.leaderboard.ranking import rank_by
 from fer_bench.records import load
 from fer_bench.records.schema import Predictions
 from fer_bench.report.markdown import to_markdown
@@ -18,7 +18,7 @@ from fer_bench.report.markdown import to_markdown
 
 def by(make, metric):
     records = load(make.results)
-    return ranked(board(records), metric, records)
+    return rank_by(compute_leaderboard(records), metric, records)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_less_is_better_of_a_loss(unequal):
 def test_marks_are_of_the_metric(unequal):
     # Equally often right but for 15 of 300 images, and far apart in the recall of the rare class.
     board_of = by(unequal, "balanced_accuracy")
-    assert board_of.frame["best_group"].tolist() == [True, False, None]
+    assert board_of.frame["tied"].tolist() == [True, False, None]
     (notes,) = board_of.notes.values()
     assert notes[-1].endswith("go by the images (or subjects) of the rarest: 30.")
     assert notes[-2] == (
@@ -67,7 +67,7 @@ def test_the_order_in_which_samples_were_recorded_does_not_count(make, metric):
     frame = by(make, metric).frame.set_index("model")
     ends = frame[[f"{metric}_low", f"{metric}_high"]]
     assert np.allclose(ends.loc["a"], ends.loc["b"], atol=1e-12)
-    assert frame["best_group"].to_dict() == {"a": True, "b": True, "poor": False}
+    assert frame["tied"].to_dict() == {"a": True, "b": True, "poor": False}
 
 
 def test_the_interval_of_a_loss_is_that_of_its_mean_over_samples_and_seeds(make):
@@ -77,7 +77,7 @@ def test_the_interval_of_a_loss_is_that_of_its_mean_over_samples_and_seeds(make)
     losses = np.mean([-np.log(t.probabilities[np.arange(300), t.labels].astype(float)) for t in tests], axis=0)
     order = np.lexsort((tests[0].labels, tests[0].ids))
     row = by(make, "log_loss").frame.iloc[0]
-    assert (row["log_loss_low"], row["log_loss_high"]) == pytest.approx(interval(losses[order]), abs=1e-6)
+    assert (row["log_loss_low"], row["log_loss_high"]) == pytest.approx(bootstrap_interval(losses[order]), abs=1e-6)
     assert row["log_loss"] == pytest.approx(losses.mean(), abs=1e-6)
 
 
@@ -98,7 +98,7 @@ def test_five_images_that_only_one_model_knows_are_too_few_for_mcnemar(make):
     make("most", test=exact(labels, [1] * 5 + labels[5:]))  # class 2 ties with the true one, and comes first
     frame = by(make, "top2_accuracy").frame
     assert frame["top2_accuracy"].tolist() == pytest.approx([1, 295 / 300])
-    assert frame["best_group"].tolist() == [True, True]
+    assert frame["tied"].tolist() == [True, True]
 
 
 def test_one_image_of_a_class_decides_nothing(make):
@@ -107,7 +107,7 @@ def test_one_image_of_a_class_decides_nothing(make):
     make("wrong", test=exact(labels, [0] * 300, 2))
     frame = by(make, "balanced_accuracy").frame
     assert frame["balanced_accuracy"].tolist() == [1, 0.5]
-    assert frame["best_group"].tolist() == [True, True] and frame["balanced_accuracy_low"].isna().all()
+    assert frame["tied"].tolist() == [True, True] and frame["balanced_accuracy_low"].isna().all()
 
 
 def test_rows_with_other_test_images_are_not_compared(make):
@@ -115,14 +115,14 @@ def test_rows_with_other_test_images_are_not_compared(make):
         make(model)
     make("other", test=made_up(200, 0.6, seed=3))
     frame = by(make, "macro_f1").frame.set_index("model")
-    assert frame["best_group"].isna().to_dict() == {"a": False, "b": False, "other": True}
+    assert frame["tied"].isna().to_dict() == {"a": False, "b": False, "other": True}
     assert frame["macro_f1_low"].notna().all()
 
 
 @pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.has_interval])
 def test_areas_and_calibration_rank_without_marks_and_say_so(unequal, metric):
     found = by(unequal, metric)
-    assert found.frame["best_group"].isna().all() and f"{metric}_low" not in found.frame
+    assert found.frame["tied"].isna().all() and f"{metric}_low" not in found.frame
     assert "neither interval nor test is computed" in to_markdown(found)
 
 
