@@ -7,35 +7,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = [
+    "BenchmarkResult",
+    "UserError",
+    "__version__",
+    "list_architectures",
+    "list_datasets",
+    "load_dataset",
+    "load_records",
+    "register_architecture",
+    "run_benchmark",
+]
 
 if TYPE_CHECKING:
-    from fer_bench.core.errors import UserError as UserError
+    from fer_bench.api import list_architectures, list_datasets, load_dataset
+    from fer_bench.core.errors import UserError
     from fer_bench.records.store import load as load_records
-    from fer_bench.registry.architectures import list_architectures as list_architectures
-    from fer_bench.registry.architectures import register_architecture as register_architecture
-    from fer_bench.runner import BenchmarkResult as BenchmarkResult
-    from fer_bench.runner import run_benchmark as run_benchmark
+    from fer_bench.registry.architectures import register_architecture
+    from fer_bench.runner import BenchmarkResult, run_benchmark
 
-# Public name → module and the name there.
-_EXPORTS = {
-    "BenchmarkResult": ("fer_bench.runner", "BenchmarkResult"),
-    "UserError": ("fer_bench.core.errors", "UserError"),
-    "list_architectures": ("fer_bench.registry.architectures", "list_architectures"),
-    "list_datasets": ("fer_bench.datasets.registry", "list_datasets"),
-    "load_dataset": ("fer_bench.datasets.registry", "load_dataset"),
-    "load_records": ("fer_bench.records.store", "load"),
-    "register_architecture": ("fer_bench.registry.architectures", "register_architecture"),
-    "run_benchmark": ("fer_bench.runner", "run_benchmark"),
+_MODULES = {
+    "BenchmarkResult": "fer_bench.runner",
+    "UserError": "fer_bench.core.errors",
+    "list_architectures": "fer_bench.api",
+    "list_datasets": "fer_bench.api",
+    "load_dataset": "fer_bench.api",
+    "load_records": "fer_bench.records.store",
+    "register_architecture": "fer_bench.registry.architectures",
+    "run_benchmark": "fer_bench.runner",
 }
-
-__all__ = ["__version__", *_EXPORTS]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'fer_bench' has no attribute '{name}'")
-    module, attribute = _EXPORTS[name]
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(_MODULES[name]), "load" if name == "load_records" else name)
 
 
 def __dir__() -> list[str]:

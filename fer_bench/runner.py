@@ -174,6 +174,7 @@ def run_experiment(
     console: Console,
 ) -> BenchmarkResult:
     """Run the trials of an experiment that are not recorded yet, and write its leaderboard; see `run_benchmark`."""
+    open_results(results)
     sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
     experiments.save(_resolved(sweep.plan), results / "experiments")
     pending, context = sweep.find_pending()
@@ -201,7 +202,7 @@ def print_plan(
 ) -> None:
     """Print what `run_experiment` would run, how long that would take, and what would be skipped."""
     sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
-    pending, context = sweep.find_pending()
+    pending, context = sweep.find_pending(clean=False)
     sweep.announce(pending, context)
     if context is None:
         return
@@ -228,7 +229,6 @@ class _Sweep:
         console: Console,
     ) -> None:
         self.deadline = None if options.budget is None else time.monotonic() + options.budget
-        open_results(results)
         self.plan = make_plan(experiment, data_config, weights_folder(weights_dir), options.backend)
         self._data_config, self._results, self._options, self._console = data_config, results, options, console
 
@@ -238,14 +238,15 @@ class _Sweep:
     def import_keras(self) -> None:
         import_keras(self._options.backend)
 
-    def find_pending(self) -> tuple[PendingTrials, ExecutionContext | None]:
-        """Find the trials to run, and what they run on if there are any.
+    def find_pending(self, clean: bool = True) -> tuple[PendingTrials, ExecutionContext | None]:
+        """Find the trials to run, and what they run on if there are any; `clean` removes useless checkpoints.
 
         The records are not kept: the garbage collection of every trial would visit them.
         """
         known = records.load(self._results)
         pending = find_pending(self.plan, known, self._options)
-        clear_checkpoints(self._results, known, pending.trials)
+        if clean:
+            clear_checkpoints(self._results, known, pending.trials)
         if not pending.trials:
             return pending, None
         return pending, probe_machine(pending.trials, (s.record for s in known), self._options, self.import_keras)

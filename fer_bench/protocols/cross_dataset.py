@@ -12,7 +12,7 @@ from fer_bench.datasets.emotions import canonical
 from fer_bench.datasets.face_crop import load as preparation
 from fer_bench.datasets.faces import opencv
 from fer_bench.protocols.fold import ProtocolNotApplicable
-from fer_bench.protocols.registry import ARROW, sources
+from fer_bench.protocols.registry import ARROW, source_datasets
 
 TEST = SPLITS.index("test")
 VERSION = 1  # raised when the pooling changes; part of the fingerprint
@@ -20,7 +20,7 @@ VERSION = 1  # raised when the pooling changes; part of the fingerprint
 
 def load(data: str, places: DataConfig) -> Dataset:
     """The dataset of that name, or for TRAIN->TEST the two as one. UserError as in `preparation.load`."""
-    loaded = [preparation.load(name, places) for name in sources(data)]
+    loaded = [preparation.load(name, places) for name in source_datasets(data)]
     return loaded[0] if len(loaded) == 1 else concatenate(*loaded)
 
 

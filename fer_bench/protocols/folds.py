@@ -9,7 +9,7 @@ import numpy as np
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import register_protocol
-from fer_bench.protocols.stratified import NUM_FOLDS, assign_folds, groups_of, split_off_validation
+from fer_bench.protocols.stratified import NUM_FOLDS, assign_folds, get_groups, split_off_validation
 
 
 @register_protocol("holdout-80-10-10", version=1)
@@ -44,7 +44,7 @@ def image_kfold(dataset: Dataset, seed: int) -> Iterator[Fold]:
     Each person's images of a class are dealt out over the folds, so that all of CK+'s test images have their person in
     training; drawn blindly, all but a few do.
     """
-    if groups_of(dataset) is None:
+    if get_groups(dataset) is None:
         raise ProtocolNotApplicable(
             f"The protocol 'image-kfold' tears subjects apart, and those of '{dataset.name}' are not known: take kfold."
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_bench.datasets.dataset import SPLITS, Dataset
-from fer_bench.protocols.duplicates import identical, not_duplicated
+from fer_bench.protocols.duplicates import group_identical, not_duplicated
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, register_protocol
 from fer_bench.protocols.stratified import split_off_validation
@@ -24,7 +24,7 @@ def official(dataset: Dataset, seed: int) -> Iterator[Fold]:
     where they are known, and a badge says so.
     """
     fold = _parts(dataset, seed)
-    yield replace(fold, clean=not_duplicated(identical(dataset.images), fold.test, _others(dataset, fold)))
+    yield replace(fold, no_duplicate=not_duplicated(group_identical(dataset.images), fold.test, _others(dataset, fold)))
 
 
 @register_protocol("official-dedup", version=1)
@@ -35,7 +35,7 @@ def official_dedup(dataset: Dataset, seed: int) -> Iterator[Fold]:
     leaves training, since it would favour the epochs that know it by heart. The test stays whole, so that figures
     compare; its images without a twin outside it are scored on their own too. Twins within a part stay.
     """
-    fold, groups = _parts(dataset, seed), identical(dataset.images)
+    fold, groups = _parts(dataset, seed), group_identical(dataset.images)
     clean = not_duplicated(groups, fold.test, _others(dataset, fold))
     validation = fold.validation[not_duplicated(groups, fold.validation, fold.test)]
     later = np.concatenate([fold.validation, fold.test])
@@ -57,7 +57,7 @@ def cross(dataset: Dataset, seed: int) -> Iterator[Fold]:
     if ARROW not in dataset.name:
         raise ProtocolNotApplicable(f"The protocol 'cross' takes two datasets, as in 'cross:{dataset.name}->jaffe'.")
     fold = _parts(dataset, seed)
-    yield replace(fold, clean=not_duplicated(identical(dataset.images), fold.test, _others(dataset, fold)))
+    yield replace(fold, no_duplicate=not_duplicated(group_identical(dataset.images), fold.test, _others(dataset, fold)))
 
 
 def _parts(dataset: Dataset, seed: int) -> Fold:

@@ -14,36 +14,36 @@ import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import Subset
-from fer_bench.protocols.duplicates import digests
+from fer_bench.protocols.duplicates import image_digests
 from fer_bench.protocols.fold import ProtocolNotApplicable
 
 NUM_FOLDS = 10
-PRECISION = 10**12  # of the weights of classes, which are integers
+WEIGHT_SCALE = 10**12  # of the weights of classes, which are integers
 
 
-def groups_of(dataset: Dataset) -> np.ndarray | None:
+def get_groups(dataset: Dataset) -> np.ndarray | None:
     """What must not be torn apart: (samples,) subjects, else sequences; None where each sample stands alone."""
     return dataset.subjects if dataset.subjects is not None else dataset.sequences
 
 
-def assign_folds(dataset: Dataset, samples: np.ndarray, parts: int, seed: int, images: bool = False) -> np.ndarray:
+def assign_folds(dataset: Dataset, samples: np.ndarray, num_folds: int, seed: int, by_image: bool = False) -> np.ndarray:
     """Cut some samples of a dataset into parts 0 … parts-1: (len(samples),) int64, in the order of `samples`.
 
     Without groups each class is spread within one sample; groups (see `groups_of`) stay whole, unless `images` deals
     them out over the parts, and each class is spread as well as they allow. DoesNotFit where there are fewer than
     `parts` of them.
     """
-    labels, groups = dataset.labels[samples], groups_of(dataset)
+    labels, groups = dataset.labels[samples], get_groups(dataset)
     groups = dataset.ids[samples] if groups is None else groups[samples]
-    whole = not images and len(np.unique(groups)) < len(samples)
+    whole = not by_image and len(np.unique(groups)) < len(samples)
     units = len(np.unique(groups)) if whole else len(samples)
-    if units < parts:
+    if units < num_folds:
         kind = "images" if not whole else "subjects" if dataset.subjects is not None else "sequences"
-        raise ProtocolNotApplicable(f"'{dataset.name}' has {units} {kind} to cut into {parts} parts: too few.")
+        raise ProtocolNotApplicable(f"'{dataset.name}' has {units} {kind} to cut into {num_folds} parts: too few.")
     if whole:
-        return grouped(labels, groups, parts, seed)
+        return assign_groups(labels, groups, num_folds, seed)
     contents = _contents(dataset, samples)
-    return stratified(labels, contents, groups if images else contents, parts, seed)
+    return assign_samples(labels, contents, groups if by_image else contents, num_folds, seed)
 
 
 def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,13 +51,13 @@ def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tu
 
     Where there are fewer than ten groups, one of them does. DoesNotFit where there are not two.
     """
-    groups = groups_of(dataset)
+    groups = get_groups(dataset)
     units = len(samples) if groups is None else len(np.unique(groups[samples]))
     validates = assign_folds(dataset, samples, min(NUM_FOLDS, max(units, 2)), seed) == 0
     return samples[~validates], samples[validates]
 
 
-def stratified(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
+def assign_samples(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
     """Each class, and all of them, spread over the parts within one sample: (samples,) int64 part numbers.
 
     names: (samples,) str, unique, of which chance is made. Within a class each group is dealt out in turn, so that
@@ -69,7 +69,7 @@ def stratified(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, parts:
     return result
 
 
-def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
+def assign_groups(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
     """Whole groups to parts, none of which stays empty: (samples,) int64 part numbers.
 
     The greatest group first, each to the part where its classes are scarcest, as in scikit-learn's StratifiedGroupKFold
@@ -80,7 +80,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
     counts = np.zeros((len(names), classes + 1), np.int64)
     np.add.at(counts, (members, labels), 1)
     counts[:, classes] = counts.sum(axis=1)  # the size counts like a class of its own
-    weights = PRECISION // np.maximum(counts.sum(axis=0), 1)
+    weights = WEIGHT_SCALE // np.maximum(counts.sum(axis=0), 1)
     held = np.zeros((parts, classes + 1), np.int64)
     chosen = np.empty(len(names), np.int64)
     for done, group in enumerate(np.lexsort((names, hash_order(names, seed), -counts[:, classes]))):
@@ -97,7 +97,7 @@ def grouped(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np
 
 def _contents(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
     """A name for each sample of its pixels and label, with a number where several agree in them: (samples,) str."""
-    pixels, labels = list(digests(Subset(dataset.images, samples))), dataset.labels[samples]
+    pixels, labels = list(image_digests(Subset(dataset.images, samples))), dataset.labels[samples]
     names, seen = [""] * len(samples), Counter()
     for i in np.argsort(dataset.ids[samples], kind="stable"):
         name = f"{pixels[i].hex()}:{labels[i]}"

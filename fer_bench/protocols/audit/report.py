@@ -13,8 +13,8 @@ from tabulate import tabulate
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.faces import opencv
-from fer_bench.protocols.audit.findings import NOWHERE, TEST, Findings, parts_of
-from fer_bench.protocols.audit.near_duplicates import CORRELATION, DISTANCE
+from fer_bench.protocols.audit.findings import NO_SPLIT, TEST, Findings, split_numbers
+from fer_bench.protocols.audit.near_duplicates import MAX_HASH_DISTANCE, MIN_CORRELATION
 from fer_bench.protocols.fold import SPLITS, Fold
 from fer_bench.protocols.registry import ARROW
 
@@ -59,7 +59,7 @@ def verdict(found: Findings) -> str:
     return f"{head}.{details}{unknown}"
 
 
-def lists(found: Findings) -> str:
+def details(found: Findings) -> str:
     """The identifiers of what is wrong, the first of each kind. Markdown."""
     ids, names = found.dataset.ids, found.dataset.classes
     labels = found.dataset.labels
@@ -68,9 +68,9 @@ def lists(found: Findings) -> str:
         told = [f"{ids[i]} ({names[labels[i]]})" for i in group[:LISTED]]
         return ", ".join(told) + (f" and {len(group) - LISTED:,} more" if len(group) > LISTED else "")
 
-    tested = np.unique(np.concatenate([fold.twin_tests for fold in found.folds]))
-    across = [group for group in found.twins if np.isin(group, tested).any()]
-    conflicting = [group for group in found.twins if len(np.unique(labels[group])) > 1]
+    tested = np.unique(np.concatenate([fold.test_duplicates for fold in found.folds]))
+    across = [group for group in found.duplicates if np.isin(group, tested).any()]
+    conflicting = [group for group in found.duplicates if len(np.unique(labels[group])) > 1]
     return "\n\n".join(
         [
             *_listed("Identical images, of which one is tested and another one is not", map(named, across)),
@@ -80,26 +80,26 @@ def lists(found: Findings) -> str:
     )
 
 
-def twins_csv(found: Findings, folds: list[Fold]) -> str:
+def duplicates_csv(found: Findings, folds: list[Fold]) -> str:
     """Every group of identical images and every nearly identical pair: a line for each image, its part in each fold."""
     text, data = StringIO(), found.dataset
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["kind", "group", "id", "class", *(f"fold {number}" for number in range(len(folds)))])
-    parts = [parts_of(data, fold) for fold in folds]
-    for kind, groups in (("identical", found.twins), ("near", found.near)):
+    parts = [split_numbers(data, fold) for fold in folds]
+    for kind, groups in (("identical", found.duplicates), ("near", found.near_duplicates)):
         for number, group in enumerate(groups):
             for i in group:
-                where = ["" if part[i] == NOWHERE else SPLITS[part[i]] for part in parts]
+                where = ["" if part[i] == NO_SPLIT else SPLITS[part[i]] for part in parts]
                 table.writerow([kind, number, data.ids[i], data.classes[data.labels[i]], *where])
     return text.getvalue()
 
 
-def sheet(found: Findings, path: Path) -> None:
+def write_contact_sheet(found: Findings, path: Path) -> None:
     """Draw groups of twins, those with a test image first, as a PNG. UserError where there are none or it cannot."""
-    if not len(found.twins) and not len(found.near):
+    if not len(found.duplicates) and not len(found.near_duplicates):
         raise UserError(f"'{found.dataset.name}' has no twins to draw.")
-    tested = np.unique(np.concatenate([np.r_[fold.twin_tests, fold.near_tests] for fold in found.folds]))
-    groups = [*found.twins, *found.near]
+    tested = np.unique(np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in found.folds]))
+    groups = [*found.duplicates, *found.near_duplicates]
     groups.sort(key=lambda group: not np.isin(group, tested).any())
     rows = [_row(found.dataset, group) for group in groups[:MANY]]
     width = max(row.shape[1] for row in rows)
@@ -118,19 +118,19 @@ def write(path: Path, content: bytes) -> None:
 
 
 def _badges(found: Findings) -> list[str]:
-    return [f"badge: {remark}" for remark in found.remarks]
+    return [f"badge: {remark}" for remark in found.notes]
 
 
 def _duplicates(found: Findings) -> list[str]:
-    tested, spanning = found.total("tested"), _range([fold.spanning for fold in found.folds])
+    tested, spanning = found.total("tested"), _range([fold.groups_across_splits for fold in found.folds])
     validated = sum(int(fold.counts[SPLITS.index("validation")].sum()) for fold in found.folds)
     return [
-        f"{len(found.twins):,} groups of pixel-identical images ({found.surplus:,} surplus), "
-        f"{spanning} of them across parts, {found.conflicting:,} with conflicting labels",
+        f"{len(found.duplicates):,} groups of pixel-identical images ({found.num_redundant:,} surplus), "
+        f"{spanning} of them across parts, {found.num_conflicting:,} with conflicting labels",
         f"test images with a twin in training or validation: {_of(found.total('twin_tests'), tested)}",
         f"validation images with a twin in training: {_of(found.total('twin_validations'), validated)}",
-        f"{len(found.near):,} pairs of nearly identical images (perceptual hashes within {DISTANCE} of 64 bits, pixels "
-        f"correlated by {CORRELATION} or more, which two persons in the same pose can reach)",
+        f"{len(found.near_duplicates):,} pairs of nearly identical images (perceptual hashes within {MAX_HASH_DISTANCE} of 64 bits, pixels "
+        f"correlated by {MIN_CORRELATION} or more, which two persons in the same pose can reach)",
         f"test images without a twin, but with a nearly identical image in training or validation: "
         f"{_of(found.total('near_tests'), tested)}",
         f"{len(found.constant):,} images of a single grey level",
@@ -144,7 +144,7 @@ def _shared(found: Findings) -> Iterator[str]:
         if names is None:
             yield f"{kind} are not known"
             continue
-        trained = sum(fold.trained[kind] for fold in found.folds)
+        trained = sum(fold.subjects_in_training[kind] for fold in found.folds)
         each = ", one for each image of whom nothing is known" if ARROW in found.dataset.name else ""
         yield (
             f"{len(np.unique(names)):,} {kind}{each}; test images whose {word} is in training or validation: "
@@ -166,13 +166,13 @@ def _classes(found: Findings) -> str:
     present = present[present > 0]
     ratio = f"The most frequent class has {present.max() / present.min():.1f} × the test images of the rarest."
     folds = f"{len(found.folds)} folds: from the least to the most. " if len(found.folds) > 1 else ""
-    left_out = [fold.left_out for fold in found.folds]
+    left_out = [fold.num_unassigned for fold in found.folds]
     without = f" Left out of all parts: {_range(left_out)}." if any(left_out) else ""
     return f"{table}\n\n{folds}{ratio}{without}"
 
 
 def _seen(found: Findings, kind: str) -> int:
-    return sum(fold.seen.get(kind, 0) for fold in found.folds)
+    return sum(fold.subjects_seen.get(kind, 0) for fold in found.folds)
 
 
 def _share(count: int, total: int) -> str:
