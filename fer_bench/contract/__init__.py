@@ -1,5 +1,5 @@
-"""What every architecture of the registry promises, as checks that say what is wrong and what to do.
+"""The contract that every architecture must pass.
 
-`checks` holds them, `run` runs them: in this process, or on another backend in one of its own. The command `check`
-and the test suite's table over the whole registry are the same checks.
+`checks` defines the checks and `run` runs them, in this process or in a subprocess on another backend. The command
+`check` and the tests over the whole registry use the same checks.
 """

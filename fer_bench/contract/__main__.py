@@ -1,4 +1,7 @@
-"""`python -m fer_bench.contract NAME… [--extra-architectures PATH]`: a line of JSON for each outcome, on KERAS_BACKEND."""
+"""Run the contract on the backend KERAS_BACKEND and print one line of JSON per result.
+
+python -m fer_bench.contract NAME… [--extra-architectures PATH]
+"""
 
 import json
 from dataclasses import asdict
@@ -6,21 +9,21 @@ from pathlib import Path
 
 import click
 
-from fer_bench.contract.run import DONE, OUTCOME, check
+from fer_bench.contract.run import DONE_PREFIX, RESULT_PREFIX, run_checks
 from fer_bench.registry.architectures import ARCHITECTURES
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--extra-architectures", "outside", type=click.Path(path_type=Path), multiple=True)
-def main(names: tuple[str, ...], outside: tuple[Path, ...]) -> None:
-    """Check architectures for a parent process that has another backend."""
-    for path in outside:
+@click.option("--extra-architectures", type=click.Path(path_type=Path), multiple=True)
+def main(names: tuple[str, ...], extra_architectures: tuple[Path, ...]) -> None:
+    """Check architectures for a parent process that uses another backend."""
+    for path in extra_architectures:
         ARCHITECTURES.scan(path)
     for name in names:
-        for outcome in check(name):
-            print(OUTCOME + json.dumps(asdict(outcome)), flush=True)
-        print(DONE + name, flush=True)
+        for result in run_checks(name):
+            print(RESULT_PREFIX + json.dumps(asdict(result)), flush=True)
+        print(DONE_PREFIX + name, flush=True)
 
 
 if __name__ == "__main__":

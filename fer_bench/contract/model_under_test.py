@@ -1,4 +1,4 @@
-"""An architecture under check: its models, and what they are shown."""
+"""The models of an architecture that the checks share, and the batch that they predict."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import keras
 import numpy as np
 
 from fer_bench.config.recipe import Recipe, resolve
-from fer_bench.contract.steps import Steps, two_steps
+from fer_bench.contract.steps import StepResult, train_two_steps
 from fer_bench.registry.architectures import Architecture, describe
 from fer_bench.training.train import build_model
 
-IMAGE_SIZE = 48  # pixels of the images, whatever size the model works at inside
-NUM_FRAMES = 4  # frames of a sequence
+IMAGE_SIZE = 48  # height and width of the images; the model resizes them to its input size
+NUM_FRAMES = 4  # of a sequence
 BATCH_SIZE = 4
-CLASSES = 7
-OTHER_CLASSES = 5  # a number of classes is the recipe's to say
-# No check downloads weights, and none depends on luck: neither freezing nor dropout.
-PLAIN = {
+NUM_CLASSES = 7
+OTHER_NUM_CLASSES = 5  # a second value, to find models that ignore recipe.classes
+# No check downloads weights, freezes layers or depends on random masks.
+RECIPE_OVERRIDES = {
     "initial_weights": "random",
     "backbone": {"trainable_blocks": "all"},
     "crop": None,
@@ -29,7 +29,7 @@ PLAIN = {
 
 
 class ModelUnderTest:
-    """An architecture under check. Its models have random weights and are built when they are first asked for."""
+    """An architecture with its models, which have random weights and are built when first used."""
 
     def __init__(self, name: str, quick: bool = False) -> None:
         self.name = name
@@ -41,27 +41,27 @@ class ModelUnderTest:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return resolve(self.architecture.recipe, PLAIN, source=f"the recipe of {self.name}")
+        return resolve(self.architecture.recipe, RECIPE_OVERRIDES, source=f"the recipe of {self.name}")
 
     @property
     def sizes(self) -> list[int]:
-        """Input sizes to build it at: its default one, and all that it names, or only the smallest if quick."""
-        named = self.architecture.input_sizes
-        return sorted({*(named[:1] if self.quick else named), self.recipe.input_size})
+        """The default input size and the declared ones (only the smallest if `quick`), in increasing order."""
+        declared = self.architecture.input_sizes
+        return sorted({*(declared[:1] if self.quick else declared), self.recipe.input_size})
 
     def build(
-        self, size: int | None = None, classes: int = CLASSES, seed: int = 0, precision: str = "float32"
+        self, size: int | None = None, classes: int = NUM_CLASSES, seed: int = 0, precision: str = "float32"
     ) -> keras.Model:
-        """A new model, at the default recipe's input size where none is given."""
+        """Build a new model, by default at the input size of the architecture's default recipe."""
         frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
         recipe = self.recipe.model_copy(update={"input_size": size or self.recipe.input_size, "precision": precision})
-        before = keras.config.dtype_policy()
+        previous_policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
         try:
             return build_model(self.name, recipe, (*frames, IMAGE_SIZE, IMAGE_SIZE), classes)
         finally:
-            keras.config.set_dtype_policy(before)
+            keras.config.set_dtype_policy(previous_policy)
 
     @cached_property
     def model(self) -> keras.Model:
@@ -70,35 +70,35 @@ class ModelUnderTest:
 
     @cached_property
     def same_seed_model(self) -> keras.Model:
-        """Built once more with the same seed; the one to train, after its weights have been compared."""
+        """A second model with the same seed. It is trained after its initial weights have been compared."""
         return self.build()
 
     @cached_property
-    def steps(self) -> Steps:
-        """What two steps of training do. Below 48 pixels, deep networks have nothing left to attend to."""
+    def steps(self) -> StepResult:
+        """The result of two training steps, at 48 pixels or more: below, feature maps of deep networks are 1×1."""
         model = self.same_seed_model if self.recipe.input_size >= IMAGE_SIZE else self.build(IMAGE_SIZE)
-        return two_steps(model, self.pixels, np.arange(BATCH_SIZE) % CLASSES)
+        return train_two_steps(model, self.pixels, np.arange(BATCH_SIZE) % NUM_CLASSES)
 
     @cached_property
     def other_seed_model(self) -> keras.Model:
-        """At its smallest size, with another seed, other classes, and layers that compute in bfloat16."""
-        return self.build(self.sizes[0], OTHER_CLASSES, seed=1, precision="mixed_bfloat16")
+        """A model with another seed, the smallest input size, another number of classes, and bfloat16 layers."""
+        return self.build(self.sizes[0], OTHER_NUM_CLASSES, seed=1, precision="mixed_bfloat16")
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """Coarse patterns, each image its own: (batch, [time,] height, width, 1) uint8."""
+        """A batch of different coarse random patterns, uint8, (batch, [time,] height, width, 1)."""
         frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
         coarse = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *frames, 6, 6, 1), dtype=np.uint8)
         return coarse.repeat(IMAGE_SIZE // 6, axis=-3).repeat(IMAGE_SIZE // 6, axis=-2)
 
     @cached_property
     def logits(self) -> np.ndarray:
-        """What the untrained model makes of the pixels."""
+        """The logits of the untrained model for `pixels`, (batch, classes)."""
         return predict(self.model, self.pixels)
 
 
 def predict(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """The logits of a batch, by the way that costs a single batch the least on each backend."""
+    """Return the logits of one batch, with the call that is fastest for a single batch on each backend."""
     if keras.backend.backend() == "jax":
-        return np.asarray(model.predict_on_batch(pixels))  # each operation alone would be compiled alone
-    return keras.ops.convert_to_numpy(model(pixels, training=False))  # tracing a graph takes longer than four images
+        return np.asarray(model.predict_on_batch(pixels))  # a direct call compiles each operation separately
+    return keras.ops.convert_to_numpy(model(pixels, training=False))  # predict() traces a graph first

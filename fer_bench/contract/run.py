@@ -1,4 +1,4 @@
-"""Running the contract: on the backend of this process, or on any in a process of its own."""
+"""Run the contract on the backend of this process, or on any backend in a subprocess."""
 
 from __future__ import annotations
 
@@ -17,103 +17,135 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from fer_bench.core.backend import BACKENDS
 from fer_bench.core.errors import UserError
 from fer_bench.registry.architectures import ARCHITECTURES
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BACKENDS = ("tensorflow", "jax", "torch")
-OUTCOME, DONE = "outcome ", "done "  # how lines begin by which a process reports to its parent
+ROOT = Path(__file__).resolve().parents[2]
+RESULT_PREFIX, DONE_PREFIX = "result ", "done "  # of the lines that a subprocess prints for its parent
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One check of one architecture. `complaint` says what is wrong and what to do; None where nothing is."""
+class CheckResult:
+    """The result of one check of one architecture.
+
+    Attributes:
+        architecture: Name of the architecture.
+        check: Name of the check.
+        problem: What is wrong and what to do; None if the check passed or was skipped.
+        seconds: How long the check took.
+        skipped: Whether the check needs a model and none could be built.
+    """
 
     architecture: str
     check: str
-    complaint: str | None
+    problem: str | None
     seconds: float
-    skipped: bool = False  # it needs a model, and none could be built
+    skipped: bool = False
 
 
 def installed_backends() -> list[str]:
-    """The backends of Keras that can be imported here."""
+    """Return the Keras backends that are installed."""
     return [backend for backend in BACKENDS if importlib.util.find_spec(backend)]
 
 
-def check(name: str, only: Sequence[str] | None = None, quick: bool = False) -> Iterator[Outcome]:
-    """Hold an architecture against the contract, or some checks of it, on the backend of this process.
+def run_checks(name: str, only: Sequence[str] | None = None, quick: bool = False) -> Iterator[CheckResult]:
+    """Check an architecture against the contract, on the backend of this process.
 
-    `quick` builds it at the smallest of its input sizes and at its default one alone.
+    Args:
+        name: Name of a registered architecture.
+        only: Names of the checks to run; None runs all.
+        quick: Whether to build the model only at its smallest and its default input size.
+
+    Yields:
+        The result of each check.
+
+    Raises:
+        UserError: No architecture has this name.
     """
     import keras
 
-    from fer_bench.contract.checks import CHECKS, described
+    from fer_bench.contract.checks import CHECKS, format_exception
     from fer_bench.contract.model_under_test import ModelUnderTest
 
-    ARCHITECTURES.get(name)  # UserError for one that there is not
-    subject = ModelUnderTest(name, quick)
-    unbuilt = False
-    for title, function in CHECKS.items():
-        if only is not None and title not in only:
+    ARCHITECTURES.get(name)
+    tested = ModelUnderTest(name, quick)
+    skip_rest = False
+    for check, function in CHECKS.items():
+        if only is not None and check not in only:
             continue
-        if unbuilt:
-            yield Outcome(name, title, None, 0.0, skipped=True)
+        if skip_rest:
+            yield CheckResult(name, check, None, 0.0, skipped=True)
             continue
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            with warnings.catch_warnings():  # what a warning says, such as a missing gradient, a check says better
+            with warnings.catch_warnings():  # the checks report what Keras warns about, such as a missing gradient
                 warnings.simplefilter("ignore")
-                complaint = function(subject)
-        except Exception as error:  # an author's mistake may raise anything
-            complaint = described(error)
-        unbuilt = title == "builds" and complaint is not None
-        yield Outcome(name, title, complaint, time.perf_counter() - began)
-    del subject
+                problem = function(tested)
+        except Exception as error:  # the code under test may raise anything
+            problem = format_exception(error)
+        skip_rest = check == "builds" and problem is not None
+        yield CheckResult(name, check, problem, time.perf_counter() - start)
+    del tested
     keras.backend.clear_session()
     gc.collect()
 
 
-def check_on(backend: str, names: Sequence[str], outside: Sequence[Path] = ()) -> Iterator[Outcome]:
-    """The same on any backend, in a process of its own.
+def run_checks_on_backend(
+    backend: str, names: Sequence[str], extra_architectures: Sequence[Path] = ()
+) -> Iterator[CheckResult]:
+    """Check architectures against the contract in a subprocess on a backend.
 
-    An architecture that brings the process down has a complaint that says so, and the next one gets a new process.
-    UserError where the process cannot work at all.
+    An architecture that crashes the subprocess fails the check "survives"; the next one runs in a new subprocess.
+
+    Args:
+        backend: "tensorflow", "jax" or "torch".
+        names: Names of registered architectures.
+        extra_architectures: Files or folders with further architectures.
+
+    Yields:
+        The result of each check.
+
+    Raises:
+        UserError: The subprocess fails for a reason other than an architecture, such as a broken backend.
     """
-    left = list(names)
-    while left:
+    pending = list(names)
+    while pending:
         with tempfile.TemporaryFile("w+") as log:
-            status = yield from _process(backend, left, outside, log)
-            if left and status >= 0:
+            status = yield from _run_process(backend, pending, extra_architectures, log)
+            if pending and status >= 0:
                 log.seek(0)
-                words = (log.read().strip().splitlines() or [f"status {status}"])[-1]
-                raise UserError(f"The checks on the backend '{backend}' cannot go on: {words}")
-            if left:
-                yield Outcome(left.pop(0), "survives", _fault(backend, status), 0.0)
+                reason = (log.read().strip().splitlines() or [f"exit status {status}"])[-1]
+                raise UserError(f"The checks on the backend '{backend}' stopped: {reason}")
+            if pending:
+                yield CheckResult(pending.pop(0), "survives", _crash_message(backend, status), 0.0)
 
 
-def _process(backend: str, left: list[str], outside: Sequence[Path], log: IO[str]) -> Generator[Outcome, None, int]:
-    """Outcomes of a new process, which takes the names that it is done with from the list. Its exit status."""
-    command = [sys.executable, "-m", "fer_bench.contract", *left, *(f"--extra-architectures={path}" for path in outside)]
+def _run_process(
+    backend: str, pending: list[str], extra_architectures: Sequence[Path], log: IO[str]
+) -> Generator[CheckResult, None, int]:
+    """Yield the results of a new subprocess, remove completed names from `pending`, and return the exit status."""
+    extra = [f"--extra-architectures={path}" for path in extra_architectures]
+    command = [sys.executable, "-m", "fer_bench.contract", *pending, *extra]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
-            for line in process.stdout:
-                if line.startswith(DONE):
-                    left.remove(line.removeprefix(DONE).strip())
-                elif line.startswith(OUTCOME):  # an architecture may print
-                    yield Outcome(**json.loads(line.removeprefix(OUTCOME)))
+            for line in process.stdout:  # an architecture may print other lines
+                if line.startswith(DONE_PREFIX):
+                    pending.remove(line.removeprefix(DONE_PREFIX).strip())
+                elif line.startswith(RESULT_PREFIX):
+                    yield CheckResult(**json.loads(line.removeprefix(RESULT_PREFIX)))
         except GeneratorExit:
             process.kill()
             raise
     return process.returncode
 
 
-def _fault(backend: str, status: int) -> str:
+def _crash_message(backend: str, status: int) -> str:
     name = signal.Signals(-status).name
     return (
-        f"it brings the process down ({name}, in native code of the backend '{backend}' or for want of memory): "
-        "find the layer that does and build it in another way"
+        f"it crashes the process ({name}, from native code of the backend '{backend}' or from too little memory): "
+        "find the layer that crashes and replace it"
     )

@@ -1,4 +1,4 @@
-"""What `check` shows: a line for each architecture while it runs, a table and every complaint at the end."""
+"""What the command `check` prints: a line per architecture while it runs, then a table and all problems."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_bench.contract.run import Outcome
+from fer_bench.contract.run import CheckResult
 
-Board = dict[str, list[Outcome]]  # architecture → outcomes, in the order of the checks
+Results = dict[str, list[CheckResult]]  # per architecture, in the order of the checks
 
 
-def follow(outcomes: Iterable[Outcome], backend: str, total: int, console: Console) -> Board:
-    """Take all outcomes of a backend, saying how far they are."""
-    board: Board = {}
+def collect_results(stream: Iterable[CheckResult], backend: str, total: int, console: Console) -> Results:
+    """Collect the results of a backend and print progress.
+
+    Args:
+        stream: The results, grouped by architecture.
+        backend: Name of the backend.
+        total: Number of architectures.
+        console: Where to print.
+    """
+    results: Results = {}
     with console.status(f"{backend}: starting") as status:
-        for outcome in outcomes:
-            if outcome.architecture not in board and board:
-                _say_done(board, backend, total, console)
-            board.setdefault(outcome.architecture, []).append(outcome)
-            status.update(f"{backend} {len(board)}/{total} {outcome.architecture}: {outcome.check}")
-    if board:
-        _say_done(board, backend, total, console)
-    return board
+        for result in stream:
+            if result.architecture not in results and results:
+                _print_latest(results, backend, total, console)
+            results.setdefault(result.architecture, []).append(result)
+            status.update(f"{backend} {len(results)}/{total} {result.architecture}: {result.check}")
+    if results:
+        _print_latest(results, backend, total, console)
+    return results
 
 
-def show(board: Board, backend: str, console: Console) -> int:
-    """Print the table of a backend and the complaints below it; how many architectures have one."""
-    checks = list(dict.fromkeys(o.check for outcomes in board.values() for o in outcomes))
+def print_results(results: Results, backend: str, console: Console) -> int:
+    """Print the table of a backend and the problems below it. Return the number of architectures with a problem."""
+    checks = list(dict.fromkeys(result.check for group in results.values() for result in group))
     table = Table(
         title=f"\nContract on {backend}", title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
     )
@@ -37,30 +44,29 @@ def show(board: Board, backend: str, console: Console) -> int:
     for check in checks:
         table.add_column(check, header_style="dim", justify="center")
     table.add_column("time", header_style="dim", justify="right", no_wrap=True)
-    for name, outcomes in board.items():
-        marks = {o.check: _mark(o) for o in outcomes}
-        table.add_row(name, *(marks.get(check, "") for check in checks), f"{sum(o.seconds for o in outcomes):.1f} s")
+    for name, group in results.items():
+        marks = {result.check: _mark(result) for result in group}
+        table.add_row(name, *(marks.get(check, "") for check in checks), f"{sum(r.seconds for r in group):.1f} s")
     console.print(table)
-    wrong = {name: [o for o in outcomes if o.complaint] for name, outcomes in board.items()}
-    wrong = {name: outcomes for name, outcomes in wrong.items() if outcomes}
-    for name, outcomes in wrong.items():
+    failed = {name: problems for name, group in results.items() if (problems := [r for r in group if r.problem])}
+    for name, problems in failed.items():
         console.print(f"\n[bold]{name}[/] on {backend}", highlight=False)
-        for outcome in outcomes:
-            console.print(
-                f"  [red]{outcome.check}[/]: {escape(str(outcome.complaint))}", highlight=False, soft_wrap=True
-            )
-    return len(wrong)
+        for result in problems:
+            text = f"  [red]{result.check}[/]: {escape(str(result.problem))}"
+            console.print(text, highlight=False, soft_wrap=True)
+    return len(failed)
 
 
-def _mark(outcome: Outcome) -> str:
-    if outcome.skipped:
+def _mark(result: CheckResult) -> str:
+    if result.skipped:
         return "[dim]–[/]"
-    return "[bold red]✗[/]" if outcome.complaint else "[green]✓[/]"
+    return "[bold red]✗[/]" if result.problem else "[green]✓[/]"
 
 
-def _say_done(board: Board, backend: str, total: int, console: Console) -> None:
-    name, outcomes = list(board.items())[-1]
-    failed = [o.check for o in outcomes if o.complaint]
-    result = f"[red]fails {', '.join(failed)}[/]" if failed else "[green]passes[/]"
-    seconds = sum(o.seconds for o in outcomes)
-    console.print(f"{backend} {len(board)}/{total} {name}: {result}, {seconds:.1f} s", highlight=False, soft_wrap=True)
+def _print_latest(results: Results, backend: str, total: int, console: Console) -> None:
+    name, group = list(results.items())[-1]
+    failed = [result.check for result in group if result.problem]
+    verdict = f"[red]fails {', '.join(failed)}[/]" if failed else "[green]passes[/]"
+    seconds = sum(result.seconds for result in group)
+    text = f"{backend} {len(results)}/{total} {name}: {verdict}, {seconds:.1f} s"
+    console.print(text, highlight=False, soft_wrap=True)

@@ -1,7 +1,7 @@
-"""One table over the whole registry: what every architecture promises, by the contract that `check` holds it to."""
+"""Every registered architecture passes the contract."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,77 +10,71 @@ import pytest
 
 from fer_bench.config.recipe import resolve
 from fer_bench.contract.checks import CHECKS
-from fer_bench.contract.run import Outcome, check, check_on
+from fer_bench.contract.run import CheckResult, run_checks, run_checks_on_backend
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.training.train import build_model
 
-# At 32 pixels some feature maps have a single position, over which there is nothing to attend to.
+# At 32 pixels some feature maps have a single position.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 
 NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
-# For `make test-long`: large ones, and such of which another has all that they have.
-LONG = (
+# Run by `make test-long`: large networks, and networks whose blocks another one covers.
+SLOW = (
     *("convnext_tiny", "densenet121", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention"),
     *("vgg19", "vgg_fer"),
 )
-SMALL = ("cnn_lstm_attention",)  # for JAX, which compiles for as long as it runs
-JAX = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
-
-
-def quickly(name: str) -> list[Outcome]:
-    """The contract at two input sizes, on the backend of this process."""
-    return list(check(name, quick=True))
+JAX_SAMPLE = ("cnn_lstm_attention",)  # compiling on JAX takes too long for all
+needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES],
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES],
 )
-def outcomes(request) -> Callable[[str], Outcome]:
-    """What the checks of an architecture came to; it is built once for all of them."""
-    found = cache(lambda: {outcome.check: outcome for outcome in quickly(request.param)})
-    return lambda title: found()[title]
+def get_result(request) -> Callable[[str], CheckResult]:
+    """Return a function from a check's name to its result. All checks share the models of an architecture."""
+    results = cache(lambda: {result.check: result for result in run_checks(request.param, quick=True)})
+    return lambda check: results()[check]
 
 
-@pytest.mark.parametrize("title", CHECKS)
-def test_the_contract_is_kept(outcomes, title):
-    assert outcomes(title).complaint is None
-    assert not outcomes(title).skipped
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_architecture_passes_every_check(get_result, check):
+    assert get_result(check).problem is None
+    assert not get_result(check).skipped
 
 
-@JAX
-def test_small_ones_keep_the_contract_on_jax():
-    _nothing_wrong(check_on("jax", SMALL), of=len(SMALL))
+@needs_jax
+def test_an_architecture_passes_on_jax():
+    _assert_all_pass(run_checks_on_backend("jax", JAX_SAMPLE), len(JAX_SAMPLE))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=JAX)])
-def test_all_keep_the_whole_contract(backend):
-    _nothing_wrong(check_on(backend, NAMES), of=len(NAMES))
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=needs_jax)])
+def test_every_architecture_passes_at_every_size_on_every_backend(backend):
+    _assert_all_pass(run_checks_on_backend(backend, NAMES), len(NAMES))
 
 
-def _nothing_wrong(outcomes, of: int) -> None:
-    outcomes = list(outcomes)
-    wrong = [f"{o.architecture} {o.check}: {o.complaint}" for o in outcomes if o.complaint or o.skipped]
-    assert wrong == []
-    assert len(outcomes) == of * len(CHECKS)
+def _assert_all_pass(results: Iterable[CheckResult], num_architectures: int) -> None:
+    results = list(results)
+    assert [result for result in results if result.problem or result.skipped] == []
+    assert len(results) == num_architectures * len(CHECKS)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_default_recipe_trains_at_full_precision(name):
-    recipe = resolve(describe(name).recipe, where=f"the recipe of {name}")
+def test_a_default_recipe_trains_several_epochs_in_float32(name):
+    recipe = resolve(describe(name).recipe, source=f"the recipe of {name}")
     assert recipe.precision == "float32" and recipe.epochs > 1
 
 
-def test_a_family_stands_in_one_file():
+def test_a_family_is_one_file():
     files: dict[str, set[Path]] = {}
     for name in NAMES:
         files.setdefault(describe(name).family, set()).add(ARCHITECTURES.get(name).file)
-    assert {family: len(places) for family, places in files.items() if len(places) > 1} == {}
+    assert {family: len(paths) for family, paths in files.items() if len(paths) > 1} == {}
 
 
-def test_images_of_another_size_are_resized_inside_the_model():
+def test_the_model_resizes_images_of_another_size():
     recipe = resolve({"input_size": 40})
     keras.utils.set_random_seed(0)
     model = build_model("cnn", recipe, (32, 32), 5)

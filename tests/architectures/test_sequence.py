@@ -1,4 +1,4 @@
-"""Sequence models apply one network to every frame and heed the order of time."""
+"""Sequence models apply one network to every frame and depend on the order of the frames."""
 
 import keras
 import numpy as np
@@ -6,37 +6,37 @@ import pytest
 
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 
-SIDE = 32
+SIZE = 32
 NAMES = ["sequence_lstm", "sequence_gru", "sequence_lstm_attention"]
 
 
 @pytest.fixture
 def frames():
-    return np.random.default_rng(0).integers(0, 256, (2, 4, SIDE, SIDE, 1)).astype(np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (2, 4, SIZE, SIZE, 1)).astype(np.uint8)
 
 
 def frame_features(model):
-    """(batch, time, features): what the recurrent layer reads."""
+    """Return a model of the recurrent layer's input, (batch, time, features)."""
     recurrent = next(layer for layer in model.layers if type(layer).__name__ in ("LSTM", "GRU"))
     return keras.Model(model.input, recurrent.input)
 
 
-def test_only_they_take_sequences():
+def test_no_other_architecture_takes_sequences():
     assert [entry.name for entry in ARCHITECTURES if describe(entry.name).input_kind == "sequences"] == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_frame_goes_through_the_same_network(name, build, frames):
-    features = frame_features(build(name, SIDE))
-    found = np.asarray(features(frames))
-    assert found.shape[:2] == (2, 4)
-    np.testing.assert_allclose(features(frames[:, ::-1]), found[:, ::-1], rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(features(frames[::-1]), found[::-1], rtol=1e-3, atol=1e-5)
+    features = frame_features(build(name, SIZE))
+    forwards = np.asarray(features(frames))
+    assert forwards.shape[:2] == (2, 4)
+    np.testing.assert_allclose(features(frames[:, ::-1]), forwards[:, ::-1], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features(frames[::-1]), forwards[::-1], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_time_matters(name, build, frames):
-    model = build(name, SIDE)
-    assert model.input_shape == (None, 4, SIDE, SIDE, 1)
+def test_the_order_of_frames_matters(name, build, frames):
+    model = build(name, SIZE)
+    assert model.input_shape == (None, 4, SIZE, SIZE, 1)
     forwards, backwards = np.asarray(model(frames)), np.asarray(model(frames[:, ::-1]))
     assert forwards.shape == (2, 7) and np.abs(forwards - backwards).max() > 1e-3

@@ -45,7 +45,7 @@ def test_check_marks_every_check_and_says_what_is_wrong(nets):
 
 def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
     outcome = run.CheckResult("zoo_good", "docs", None, 0.1)
-    monkeypatch.setattr(run, "check_on", lambda backend, names, outside: iter([outcome]))
+    monkeypatch.setattr(run, "run_checks_on_backend", lambda backend, names, extra_architectures: iter([outcome]))
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow", "jax"])
     result = CliRunner().invoke(cli, ["check", "zoo_good", "--extra-architectures", str(nets)], catch_exceptions=False)
     assert result.exit_code == 0
@@ -55,7 +55,7 @@ def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["vgg91"], "did you mean vgg19"),
+        (["vgg91"], "Did you mean 'vgg19'"),
         ([], "or --all"),
         (["cnn", "--all"], "or --all"),
         (["cnn", "--backend", "torch"], "'torch' is not installed"),
@@ -63,7 +63,7 @@ def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
 )
 def test_what_cannot_be_checked_is_said_at_once(arguments, said, monkeypatch):
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow"])
-    monkeypatch.setattr(run, "check_on", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(run, "run_checks_on_backend", lambda *_: pytest.fail("it began"))
     with pytest.raises(UserError, match=said):
         CliRunner().invoke(cli, ["check", *arguments], catch_exceptions=False)
 
@@ -72,7 +72,7 @@ def test_a_backend_that_cannot_start_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setattr(run, "ROOT", run.ROOT / "nowhere")
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(UserError, match="The checks on the backend 'jax' cannot go on"):
+    with pytest.raises(UserError, match="backend .jax. stopped"):
         list(run.run_checks_on_backend("jax", ["cnn"]))
 
 
@@ -80,5 +80,5 @@ def test_list_takes_names():
     result = CliRunner().invoke(cli, ["list", "vgg1?", "cnn"], catch_exceptions=False)
     assert result.exit_code == 0
     assert "VGG16 without" in result.output and "VGG19 without" in result.output and "resnet50" not in result.output
-    with pytest.raises(UserError, match="did you mean vgg19"):
+    with pytest.raises(UserError, match="Did you mean 'vgg19'"):
         CliRunner().invoke(cli, ["list", "vgg91"], catch_exceptions=False)
