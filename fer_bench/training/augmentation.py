@@ -9,12 +9,12 @@ import numpy as np
 
 from fer_bench.config.recipe import Augmentation
 
-ASPECT = 4 / 3  # a resized crop is at most so much wider than high, or higher than wide
-ERASED_AREA = (0.02, 0.2)
-ERASED_ASPECT = 0.3  # height over width: from this to its inverse
+CROP_ASPECT = 4 / 3  # a resized crop is at most so much wider than high, or higher than wide
+ERASING_AREA = (0.02, 0.2)
+ERASING_ASPECT = 0.3  # height over width: from this to its inverse
 
 
-def augmented(
+def augment(
     images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, crop: int | None = None
 ) -> np.ndarray:
     """Images (batch, [time,] height, width) uint8, each changed in its own way; all frames of a sequence in one way.
@@ -23,15 +23,19 @@ def augmented(
     """
     sequences = images if images.ndim == 4 else images[:, None]
     if augmentation.imgaug:
-        from fer_bench.training.imgaug_policies import transformed
+        from fer_bench.training.imgaug_policies import apply_policy
 
-        out = _cut(transformed(sequences, augmentation.imgaug, rng), _corners(sequences, crop, rng), crop)
+        out = _crop(apply_policy(sequences, augmentation.imgaug, rng), _crop_corners(sequences, crop, rng), crop)
     else:
-        out = erased(relit(_moved(sequences, augmentation, rng, crop), augmentation, rng), augmentation, rng)
+        out = random_erasing(
+            adjust_brightness_contrast(_affine_transform(sequences, augmentation, rng, crop), augmentation, rng),
+            augmentation,
+            rng,
+        )
     return out if images.ndim == 4 else out[:, 0]
 
 
-def affine_maps(
+def affine_matrices(
     count: int, size: tuple[int, int], augmentation: Augmentation, rng: Any, xp: ModuleType = np
 ) -> np.ndarray:
     """Random 2×3 maps, (count, 2, 3) float64, in pixels: a resized crop, then the others about the image's centre.
@@ -48,13 +52,13 @@ def affine_maps(
     centre = xp.array([(width - 1) / 2, (height - 1) / 2])
     if not augmentation.resized_crop:
         return xp.concatenate([linear, (centre + shift - linear @ centre)[..., None]], axis=2)
-    enlarged, middle = _resized_crops(count, size, augmentation.resized_crop, rng, xp)
+    enlarged, middle = _random_resized_crops(count, size, augmentation.resized_crop, rng, xp)
     linear = linear * enlarged[:, None, :]
     moved = centre + shift - (linear @ middle[..., None])[..., 0]
     return xp.concatenate([linear, moved[..., None]], axis=2)
 
 
-def relit(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+def adjust_brightness_contrast(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
     """Images (batch, time, height, width) uint8 under another brightness and contrast."""
     if not (augmentation.brightness or augmentation.contrast):
         return images
@@ -67,14 +71,14 @@ def relit(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generat
     return out.astype(np.uint8)
 
 
-def erased(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+def random_erasing(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
     """Images (batch, time, height, width) uint8, some with a rectangle of noise; Zhong et al., AAAI 2020."""
     if not augmentation.random_erasing:
         return images
     chosen = np.flatnonzero(rng.random(len(images)) < augmentation.random_erasing)
     size = np.array(images.shape[2:])
-    area = rng.uniform(*ERASED_AREA, len(chosen)) * size.prod()
-    aspect = np.exp(rng.uniform(-1, 1, len(chosen)) * np.log(ERASED_ASPECT))
+    area = rng.uniform(*ERASING_AREA, len(chosen)) * size.prod()
+    aspect = np.exp(rng.uniform(-1, 1, len(chosen)) * np.log(ERASING_ASPECT))
     sides = np.sqrt(np.stack([area * aspect, area / aspect], 1))
     sides = np.clip(np.rint(sides), 1, size).astype(int)
     corners = rng.integers(0, size - sides + 1)
@@ -85,22 +89,24 @@ def erased(images: np.ndarray, augmentation: Augmentation, rng: np.random.Genera
     return out
 
 
-def _moved(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, crop: int | None) -> np.ndarray:
+def _affine_transform(
+    images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, crop: int | None
+) -> np.ndarray:
     if not (augmentation.rotation or augmentation.shift or augmentation.zoom or augmentation.resized_crop):
-        return _cut(_flipped(images, augmentation.flip, rng), _corners(images, crop, rng), crop)
-    maps = affine_maps(len(images), (images.shape[2], images.shape[3]), augmentation, rng)
-    maps[:, :, 2] -= _corners(images, crop, rng)[:, ::-1]
-    return _warped(images, maps, crop)
+        return _crop(_random_flip(images, augmentation.flip, rng), _crop_corners(images, crop, rng), crop)
+    maps = affine_matrices(len(images), (images.shape[2], images.shape[3]), augmentation, rng)
+    maps[:, :, 2] -= _crop_corners(images, crop, rng)[:, ::-1]
+    return _warp(images, maps, crop)
 
 
-def _flipped(images: np.ndarray, probability: float, rng: np.random.Generator) -> np.ndarray:
+def _random_flip(images: np.ndarray, probability: float, rng: np.random.Generator) -> np.ndarray:
     if not probability:
         return images
     mirrored = rng.random(len(images)) < probability
     return np.where(mirrored[:, None, None, None], images[..., ::-1], images)
 
 
-def _warped(images: np.ndarray, maps: np.ndarray, crop: int | None) -> np.ndarray:
+def _warp(images: np.ndarray, maps: np.ndarray, crop: int | None) -> np.ndarray:
     """Images (batch, time, height, width) under a map each, edges repeated; of the result the upper left `crop`²."""
     import cv2
 
@@ -113,7 +119,7 @@ def _warped(images: np.ndarray, maps: np.ndarray, crop: int | None) -> np.ndarra
     return out.reshape(count, time, *out.shape[1:])
 
 
-def _resized_crops(
+def _random_resized_crops(
     count: int, size: tuple[int, int], most: float, rng: Any, xp: ModuleType
 ) -> tuple[np.ndarray, np.ndarray]:
     """Enlargement (count, 2) and middle in pixels (count, 2) of random parts, x before y; Szegedy et al., CVPR 2015.
@@ -121,20 +127,20 @@ def _resized_crops(
     The aspect ratio is relative to the image's own, and narrowed for large parts so that all of them fit.
     """
     area = rng.uniform(1 - most, 1, (count,))
-    aspect = xp.exp(rng.uniform(-1, 1, (count,)) * xp.minimum(xp.log(ASPECT), -xp.log(area)))
+    aspect = xp.exp(rng.uniform(-1, 1, (count,)) * xp.minimum(xp.log(CROP_ASPECT), -xp.log(area)))
     part = xp.sqrt(xp.stack([area * aspect, area / aspect], 1))
     corner = rng.random((count, 2)) * (1 - part)
     return 1 / part, (corner + part / 2) * xp.array([size[1], size[0]]) - 0.5
 
 
-def _corners(images: np.ndarray, crop: int | None, rng: np.random.Generator) -> np.ndarray:
+def _crop_corners(images: np.ndarray, crop: int | None, rng: np.random.Generator) -> np.ndarray:
     """Row and column of the upper left corner of a random crop of each, (batch, 2)."""
     if crop is None:
         return np.zeros((len(images), 2), int)
     return rng.integers(0, np.array(images.shape[2:]) - crop + 1, (len(images), 2))
 
 
-def _cut(images: np.ndarray, corners: np.ndarray, crop: int | None) -> np.ndarray:
+def _crop(images: np.ndarray, corners: np.ndarray, crop: int | None) -> np.ndarray:
     if crop is None:
         return images
     pairs = zip(images, corners, strict=True)

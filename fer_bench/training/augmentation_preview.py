@@ -10,22 +10,22 @@ import numpy as np
 
 from fer_bench.config.recipe import Augmentation
 from fer_bench.core.errors import write_error
-from fer_bench.training.augmentation import augmented
+from fer_bench.training.augmentation import augment
 from fer_bench.training.imgaug_policies import PIPELINES
-from fer_bench.training.mixing import mixed
+from fer_bench.training.mixing import mix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_ROWS = 8
+MAX_ROWS = 8
 EPOCHS = 8
 INCHES = 1.0  # a side of a face
 GAP = 0.06  # between faces, of a side
 WRITTEN = 0.34  # room for the targets below a face, of a side
-SIGNED = ("rotation", "shift", "zoom", "brightness", "contrast")  # uniform in ±
+SYMMETRIC = ("rotation", "shift", "zoom", "brightness", "contrast")  # uniform in ±
 
 
-def show_augmentation(
+def plot_augmentation(
     augmentation: Augmentation,
     title: str,
     images: np.ndarray,
@@ -40,16 +40,14 @@ def show_augmentation(
     per cent. UserError where the file cannot be written.
     """
     rng = np.random.default_rng(seed)
-    shown = np.unique(labels)[:MOST_ROWS]
+    shown = np.unique(labels)[:MAX_ROWS]
     originals = images[[rng.choice(np.flatnonzero(labels == label)) for label in shown]]
     targets = np.eye(len(classes), dtype=np.float32)[shown]
-    epochs = [
-        mixed(augmented(originals, augmentation, epoch), targets, augmentation, epoch) for epoch in rng.spawn(EPOCHS)
-    ]
+    epochs = [mix(augment(originals, augmentation, epoch), targets, augmentation, epoch) for epoch in rng.spawn(EPOCHS)]
     columns = np.stack([originals, *(faces for faces, _ in epochs)], axis=1)
     mixes = bool(augmentation.mixup or augmentation.cutmix)
-    texts = [[_said(target, classes) for target in row] for row in zip(*(t for _, t in epochs), strict=True)]
-    png = _png(columns, [classes[c] for c in shown], texts if mixes else None, title, numbers(augmentation))
+    texts = [[_format_target(target, classes) for target in row] for row in zip(*(t for _, t in epochs), strict=True)]
+    png = _png(columns, [classes[c] for c in shown], texts if mixes else None, title, describe(augmentation))
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,18 +57,18 @@ def show_augmentation(
     return path
 
 
-def numbers(augmentation: Augmentation) -> str:
+def describe(augmentation: Augmentation) -> str:
     """All that is not zero: "flip 0.5, rotation ±10"; the unit of each is in the recipe's file."""
     fields = augmentation.model_dump(exclude={"imgaug"})
     said = []
     if augmentation.imgaug:
         said.append(f"{PIPELINES[augmentation.imgaug].__doc__}".rstrip("."))
         fields = {name: fields[name] for name in ("mixup", "cutmix")}  # the others count for nothing
-    said += [f"{name} {'±' if name in SIGNED else ''}{value:g}" for name, value in fields.items() if value]
+    said += [f"{name} {'±' if name in SYMMETRIC else ''}{value:g}" for name, value in fields.items() if value]
     return ", ".join(said) or "nothing is changed"
 
 
-def _said(target: np.ndarray, classes: tuple[str, ...]) -> str:
+def _format_target(target: np.ndarray, classes: tuple[str, ...]) -> str:
     """ "happy 70\\nsad 30": the two classes of a target in per cent, the larger one first."""
     most = np.argsort(-target, kind="stable")[:2]
     return "\n".join(f"{classes[c]} {100 * target[c]:.0f}" for c in most if target[c] >= 0.005)

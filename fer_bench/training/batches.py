@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
-from fer_bench.training.augmentation import augmented
-from fer_bench.training.mixing import mixed
+from fer_bench.training.augmentation import augment
+from fer_bench.training.mixing import mix
 
-PREDICTION_BATCH = 256
+PREDICTION_BATCH_SIZE = 256
 
 
 class Batch(NamedTuple):
@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     targets: np.ndarray
 
 
-def batches(
+def training_batches(
     images: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int, epoch: int, labels: np.ndarray
 ) -> Iterator[Batch]:
     """One epoch of images (samples, [time,] height, width) uint8: sampled, augmented, cropped, mixed with targets.
@@ -31,29 +31,29 @@ def batches(
     Every batch is full: the images left over differ from epoch to epoch. Seed and epoch decide all of it,
     whatever the threads do. labels (samples,) say what balanced sampling balances.
     """
-    steps = samples_of_steps(labels, recipe, seed, epoch)
+    steps = batch_indices(labels, recipe, seed, epoch)
 
     def make(step: int) -> Batch:
         chosen = steps[step]
         rng = np.random.default_rng([seed, epoch, step])
-        x = augmented(images[chosen], recipe.augmentation, rng, recipe.crop)
-        x, y = mixed(x, targets[chosen], recipe.augmentation, rng)
+        x = augment(images[chosen], recipe.augmentation, rng, recipe.crop)
+        x, y = mix(x, targets[chosen], recipe.augmentation, rng)
         return Batch(x[..., None], y)
 
-    yield from ahead(make, len(steps))
+    yield from prefetch(make, len(steps))
 
 
-def samples_of_steps(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
+def batch_indices(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
     """The samples of each of an epoch's steps, all steps with as many.
 
     Sorted: a memory map is read in one direction. The order within a batch has no effect on its gradient.
     """
-    order = sampled(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
+    order = epoch_order(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
     batch_size = min(recipe.batch_size, len(order))
     return [np.sort(order[end - batch_size : end]) for end in range(batch_size, len(order) + 1, batch_size)]
 
 
-def sampled(labels: np.ndarray, sampling: Literal["shuffled", "balanced"], rng: np.random.Generator) -> np.ndarray:
+def epoch_order(labels: np.ndarray, sampling: Literal["shuffled", "balanced"], rng: np.random.Generator) -> np.ndarray:
     """An epoch's order of samples, as many as there are labels: each once, or of each class the same number, up to one.
 
     Balanced, a class's samples come again only once all of them have come.
@@ -82,10 +82,10 @@ def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.nda
         real = len(part)
         return np.resize(part, (batch_size, *part.shape[1:]))[..., None], real
 
-    yield from ahead(make, math.ceil(len(images) / batch_size))
+    yield from prefetch(make, math.ceil(len(images) / batch_size))
 
 
-def cut_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
+def test_time_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
     """The views of a batch (batch, [time,] height, width, 1) that are predicted in its place, each contiguous.
 
     1: the centre. flip: the centre and its mirror. ten-crop: the four corners and the centre, then their mirrors;
@@ -102,7 +102,7 @@ def cut_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: 
     return [np.ascontiguousarray(cut) for cut in cuts]
 
 
-def ahead(make: Callable[[int], Any], steps: int) -> Iterator[Any]:
+def prefetch(make: Callable[[int], Any], steps: int) -> Iterator[Any]:
     """make(0), make(1), …, each begun while the consumer works on the one before."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, 0) if steps else None

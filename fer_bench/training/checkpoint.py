@@ -19,19 +19,19 @@ from typing import Any, BinaryIO
 import numpy as np
 
 # Of training, at least, between two checkpoints, which each take a part of a second.
-SECONDS = "FER_BENCH_CHECKPOINT_SECONDS"
-EVERY_SECONDS = float(os.environ.get(SECONDS, "30"))
+INTERVAL_VARIABLE = "FER_BENCH_CHECKPOINT_SECONDS"
+INTERVAL_SECONDS = float(os.environ.get(INTERVAL_VARIABLE, "30"))
 FILE = "state.npz"
-FACTS = "facts"
+METADATA = "facts"
 
 Arrays = Mapping[str, list[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class State:
+class CheckpointState:
     """Facts that JSON can hold, and lists of arrays by name."""
 
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     arrays: Arrays
 
 
@@ -43,33 +43,35 @@ class Checkpoint:
         self._identity = identity
         self._saved = time.monotonic()
 
-    def load(self) -> State | None:
+    def load(self) -> CheckpointState | None:
         """What was saved; None where nothing was, or it is damaged, or of another trial or other versions."""
         try:
             with np.load(self._file, allow_pickle=False) as file:
-                facts = json.loads(str(file[FACTS]))
+                facts = json.loads(str(file[METADATA]))
                 if facts.pop("identity") != self._identity:
                     return None
                 counts = facts.pop("counts")
-                return State(facts, {name: [file[f"{name}_{i}"] for i in range(n)] for name, n in counts.items()})
+                return CheckpointState(
+                    facts, {name: [file[f"{name}_{i}"] for i in range(n)] for name, n in counts.items()}
+                )
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError):
             return None
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time for another."""
-        return time.monotonic() - self._saved >= EVERY_SECONDS
+        return time.monotonic() - self._saved >= INTERVAL_SECONDS
 
-    def save(self, state: State) -> None:
+    def save(self, state: CheckpointState) -> None:
         """Replace what was saved before. Where that is impossible it stays, and the trial goes on."""
         counts = {name: len(arrays) for name, arrays in state.arrays.items()}
-        facts = json.dumps(state.facts | {"identity": self._identity, "counts": counts})
+        facts = json.dumps(state.metadata | {"identity": self._identity, "counts": counts})
         named = {f"{name}_{i}": array for name, arrays in state.arrays.items() for i, array in enumerate(arrays)}
-        _replace(self._file, lambda file: np.savez(file, **{FACTS: np.array(facts)}, **named))
+        _replace(self._file, lambda file: np.savez(file, **{METADATA: np.array(facts)}, **named))
         self._saved = time.monotonic()
 
 
-def written(folder: Path) -> int | None:
+def modified_at(folder: Path) -> int | None:
     """When the checkpoint in a folder was written, in nanoseconds; None where there is none."""
     try:
         return (folder / FILE).stat().st_mtime_ns
@@ -77,7 +79,7 @@ def written(folder: Path) -> int | None:
         return None
 
 
-def packed(folder: Path) -> bytes | None:
+def to_bytes(folder: Path) -> bytes | None:
     """The checkpoint in a folder, to be sent elsewhere; None where there is none."""
     try:
         return (folder / FILE).read_bytes()
@@ -85,7 +87,7 @@ def packed(folder: Path) -> bytes | None:
         return None
 
 
-def unpack(content: bytes, folder: Path) -> None:
+def from_bytes(content: bytes, folder: Path) -> None:
     """Put what `packed` gave in place of the checkpoint in a folder; as `Checkpoint.save`."""
     _replace(folder / FILE, lambda file: file.write(content))
 

@@ -15,26 +15,26 @@ import numpy as np
 
 
 @dataclass
-class _Kept:
+class _CachedModel:
     key: str
     model: keras.Model
     optimizer: list[np.ndarray] | None = None  # its variables before the first step, once it is compiled
 
 
-_last: list[_Kept] = []  # one at most
+_last: list[_CachedModel] = []  # one at most
 
 
-def prepared(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
+def get_model(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
     """A model as `build` makes it, with its initial weights and random states; traced already where the key is known.
 
     key: all that decides what is traced: architecture and its source, recipe, shapes, classes. None: nothing is kept.
     """
     if key is None or keras.backend.backend() != "tensorflow":
-        forget()
+        clear()
         return build()
     if not _last or _last[0].key != key:
-        forget()
-        _last.append(_Kept(key, build()))
+        clear()
+        _last.append(_CachedModel(key, build()))
         return _last[0].model
     model = _last[0].model
     for ours, new in zip(model.variables, build().variables, strict=True):
@@ -42,9 +42,9 @@ def prepared(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
     return model
 
 
-def begun_again(model: keras.Model) -> bool:
+def restore_optimizer(model: keras.Model) -> bool:
     """Whether the model was compiled by an earlier trial; its optimizer is then as it was before the first step."""
-    kept = _kept(model)
+    kept = _find(model)
     if kept is None or kept.optimizer is None:
         return False
     for variable, value in zip(model.optimizer.variables, kept.optimizer, strict=True):
@@ -52,18 +52,18 @@ def begun_again(model: keras.Model) -> bool:
     return True
 
 
-def compiled(model: keras.Model) -> None:
+def store_optimizer(model: keras.Model) -> None:
     """Remember how the optimizer of a model that has just been compiled begins."""
-    if kept := _kept(model):
+    if kept := _find(model):
         model.optimizer.build(model.trainable_variables)
         kept.optimizer = [variable.numpy() for variable in model.optimizer.variables]
 
 
-def forget() -> None:
+def clear() -> None:
     """Keep no model: the next trial's memory is its own."""
     _last.clear()
     gc.collect()
 
 
-def _kept(model: keras.Model) -> _Kept | None:
+def _find(model: keras.Model) -> _CachedModel | None:
     return _last[0] if _last and _last[0].model is model else None

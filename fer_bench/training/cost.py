@@ -19,9 +19,9 @@ import numpy as np
 
 from fer_bench.training.flops import count_flops
 
-WARM_UP = 3  # calls; the first of them is traced and compiled
-MOST_CALLS, FEWEST_CALLS = 100, 20
-USUAL_SECONDS, MOST_SECONDS = 1.0, 5.0  # after the first, a large model makes do with the fewest calls
+NUM_WARMUP_CALLS = 3  # calls; the first of them is traced and compiled
+MAX_CALLS, MIN_CALLS = 100, 20
+TARGET_SECONDS, MAX_SECONDS = 1.0, 5.0  # after the first, a large model makes do with the fewest calls
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Latency:
     p95_seconds: float | None
 
 
-def costs_of_use(model: keras.Model, model_file: Path | None = None) -> dict[str, Any]:
+def measure_inference_costs(model: keras.Model, model_file: Path | None = None) -> dict[str, Any]:
     """The fields flops, model_bytes, latency_p50_seconds and latency_p95_seconds of `Costs`, None where one fails.
 
     The model is kept as `model_file` where one is named; that it cannot be saved is a warning.
@@ -40,7 +40,7 @@ def costs_of_use(model: keras.Model, model_file: Path | None = None) -> dict[str
     latency = _or_none(measure_latency, model)
     return {
         "flops": _or_none(count_flops, model),
-        "model_bytes": _or_none(_saved_bytes, model) if model_file is None else _kept(model, model_file),
+        "model_bytes": _or_none(_saved_bytes, model) if model_file is None else _save_or_warn(model, model_file),
         "latency_p50_seconds": latency and latency.p50_seconds,
         "latency_p95_seconds": latency and latency.p95_seconds,
     }
@@ -49,18 +49,18 @@ def costs_of_use(model: keras.Model, model_file: Path | None = None) -> dict[str
 def measure_latency(model: keras.Model) -> Latency:
     """Latency of `predict_on_batch` on one image of random pixels, warmed up, on Keras' default device."""
     pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape[1:]), dtype=np.uint8)
-    for _ in range(WARM_UP):
+    for _ in range(NUM_WARMUP_CALLS):
         model.predict_on_batch(pixels)
     seconds: list[float] = []
     began = time.perf_counter()
-    while len(seconds) < MOST_CALLS:
+    while len(seconds) < MAX_CALLS:
         called = time.perf_counter()
         model.predict_on_batch(pixels)
         ended = time.perf_counter()
         seconds.append(ended - called)
-        if ended - began > (USUAL_SECONDS if len(seconds) >= FEWEST_CALLS else MOST_SECONDS):
+        if ended - began > (TARGET_SECONDS if len(seconds) >= MIN_CALLS else MAX_SECONDS):
             break
-    enough = len(seconds) >= FEWEST_CALLS
+    enough = len(seconds) >= MIN_CALLS
     return Latency(float(np.median(seconds)), float(np.percentile(seconds, 95)) if enough else None)
 
 
@@ -79,7 +79,7 @@ def _saved_bytes(model: keras.Model) -> int:
         return save_model(model, Path(folder) / "model.keras")
 
 
-def _kept(model: keras.Model, file: Path) -> int | None:
+def _save_or_warn(model: keras.Model, file: Path) -> int | None:
     try:
         return save_model(model, file)
     except Exception as error:  # whatever a layer of its own gets wrong, or the disk

@@ -14,7 +14,7 @@ from keras import layers
 Shape = tuple[int, ...]
 
 
-class Uncountable(Exception):
+class UnsupportedOperation(Exception):
     """A part of a model that no formula here is for; the message names it."""
 
 
@@ -26,21 +26,23 @@ class Call:
     inputs: dict[str | int, Any]  # by position or name
     output: Any
 
-    def given(self, position: int, name: str) -> Any:
+    def argument(self, position: int, name: str) -> Any:
         """An input, however it was passed."""
         return self.inputs[name] if name in self.inputs else self.inputs[position]
 
     def shape(self, position: int, name: str) -> Shape:
-        return _shape(self.given(position, name))
+        return _shape(self.argument(position, name))
 
 
 @dataclass
-class Tally:
+class FlopCounter:
     """What has been met so far."""
 
     multiply_adds: int = 0
-    known: set[int] = field(default_factory=set)  # ids of the weights whose use is counted, or known to be free
-    inside: bool = False  # a layer whose formula holds for all that it calls
+    counted_weights: set[int] = field(
+        default_factory=set
+    )  # ids of the weights whose use is counted, or known to be free
+    in_opaque_layer: bool = False  # a layer whose formula holds for all that it calls
 
 
 def count_flops(model: keras.Model) -> int:
@@ -54,7 +56,7 @@ def count_flops(model: keras.Model) -> int:
     return 2 * _multiply_adds(model, (1, *model.input_shape[1:]))
 
 
-class _Whole(layers.Layer):
+class _ModelLayer(layers.Layer):
     """A model as a layer that cannot tell its output's shape: to find it, Keras calls all layers without computing."""
 
     def __init__(self, model: layers.Layer) -> None:
@@ -66,31 +68,33 @@ class _Whole(layers.Layer):
 
 
 def _multiply_adds(layer: layers.Layer, shape: Shape) -> int:
-    tally = Tally()
-    with _counted(tally):
-        _Whole(layer).compute_output_spec(keras.KerasTensor(shape, dtype="float32"))
-    unknown = [w.path for w in layer.weights if id(w) not in tally.known and sum(size > 1 for size in w.shape) > 1]
+    tally = FlopCounter()
+    with _count_calls(tally):
+        _ModelLayer(layer).compute_output_spec(keras.KerasTensor(shape, dtype="float32"))
+    unknown = [
+        w.path for w in layer.weights if id(w) not in tally.counted_weights and sum(size > 1 for size in w.shape) > 1
+    ]
     if unknown:
-        raise Uncountable(f"no formula is for the weights {', '.join(unknown)}")
+        raise UnsupportedOperation(f"no formula is for the weights {', '.join(unknown)}")
     return tally.multiply_adds
 
 
 @contextmanager
-def _counted(tally: Tally) -> Iterator[None]:
+def _count_calls(tally: FlopCounter) -> Iterator[None]:
     """Within it, every layer and operation that is called, however deeply nested, is added to the tally."""
     plain = keras.Operation.__call__
 
     def counting(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        formula = None if tally.inside else _formula(operation)
+        formula = None if tally.in_opaque_layer else _formula(operation)
         if formula is None:
             return plain(operation, *args, **kwargs)
-        tally.inside = formula in WHOLE
+        tally.in_opaque_layer = formula in OPAQUE_LAYERS
         try:
             output = plain(operation, *args, **kwargs)
             tally.multiply_adds += formula(Call(operation, dict(enumerate(args)) | kwargs, output))
         finally:
-            tally.inside = False
-        tally.known |= {id(weight) for weight in getattr(operation, "weights", ())}
+            tally.in_opaque_layer = False
+        tally.counted_weights |= {id(weight) for weight in getattr(operation, "weights", ())}
         return output
 
     keras.Operation.__call__ = counting
@@ -110,7 +114,7 @@ def _separable(call: Call) -> int:
 
 
 def _transposed(call: Call) -> int:
-    return _positions(call.operation, call.given(0, "inputs")) * _size(call.operation.kernel)
+    return _positions(call.operation, call.argument(0, "inputs")) * _size(call.operation.kernel)
 
 
 def _dense(call: Call) -> int:
@@ -134,7 +138,7 @@ def _cell(cell: Any) -> int:
         return sum(_cell(one) for one in cell.cells)
     if isinstance(cell, (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)):
         return _size(cell.kernel) + _size(cell.recurrent_kernel)
-    raise Uncountable(f"no formula is for the cell {type(cell).__name__}")
+    raise UnsupportedOperation(f"no formula is for the cell {type(cell).__name__}")
 
 
 def _distributed(call: Call) -> int:
@@ -158,7 +162,7 @@ def _matmul(call: Call) -> int:
 def _einsum(call: Call) -> int:
     operands = call.operation.subscripts.partition("->")[0].split(",")
     if "." in call.operation.subscripts or len(operands) != 2:
-        raise Uncountable(f"no formula is for the einsum {call.operation.subscripts}")
+        raise UnsupportedOperation(f"no formula is for the einsum {call.operation.subscripts}")
     sizes = {}
     for place, labels in enumerate(operands):
         sizes |= dict(zip(labels.strip(), _shape(call.inputs[place]), strict=True))
@@ -170,11 +174,11 @@ def _free(call: Call) -> int:
 
 
 def _unknown(call: Call) -> int:
-    raise Uncountable(f"no formula is for {type(call.operation).__name__}")
+    raise UnsupportedOperation(f"no formula is for {type(call.operation).__name__}")
 
 
 # The first that fits; what nothing fits is looked into, and so free where it calls nothing that is counted.
-LAYERS: tuple[tuple[tuple[type, ...], Callable[[Call], int]], ...] = (
+LAYER_FORMULAS: tuple[tuple[tuple[type, ...], Callable[[Call], int]], ...] = (
     ((layers.SeparableConv1D, layers.SeparableConv2D), _separable),
     ((layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose), _transposed),
     (
@@ -190,15 +194,15 @@ LAYERS: tuple[tuple[tuple[type, ...], Callable[[Call], int]], ...] = (
     ((layers.Attention, layers.GroupQueryAttention, layers.Dot), _unknown),
 )
 # Operations of keras.ops in a model's graph, which have no public classes, by their names.
-PRODUCTS = ("Dot", "Tensordot", "Inner", "Outer", "Vdot", "DotProductAttention", "Conv", "DepthwiseConv")
-OPERATIONS = {"Matmul": _matmul, "Einsum": _einsum, **dict.fromkeys(PRODUCTS, _unknown)}
-WHOLE = (_recurrent, _distributed)
+UNSUPPORTED_OPERATIONS = ("Dot", "Tensordot", "Inner", "Outer", "Vdot", "DotProductAttention", "Conv", "DepthwiseConv")
+OPERATION_FORMULAS = {"Matmul": _matmul, "Einsum": _einsum, **dict.fromkeys(UNSUPPORTED_OPERATIONS, _unknown)}
+OPAQUE_LAYERS = (_recurrent, _distributed)
 
 
 def _formula(operation: Any) -> Callable[[Call], int] | None:
     if isinstance(operation, layers.Layer):
-        return next((formula for kinds, formula in LAYERS if isinstance(operation, kinds)), None)
-    return OPERATIONS.get(type(operation).__name__)
+        return next((formula for kinds, formula in LAYER_FORMULAS if isinstance(operation, kinds)), None)
+    return OPERATION_FORMULAS.get(type(operation).__name__)
 
 
 def _positions(layer: Any, tensor: Any) -> int:
@@ -210,7 +214,7 @@ def _positions(layer: Any, tensor: Any) -> int:
 def _shape(tensor: Any) -> Shape:
     shape = tuple(tensor.shape)
     if None in shape:
-        raise Uncountable(f"a shape of {shape} is not known beforehand")
+        raise UnsupportedOperation(f"a shape of {shape} is not known beforehand")
     return shape
 
 

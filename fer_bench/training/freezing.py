@@ -16,7 +16,7 @@ BACKBONE = "backbone"  # the name of the nested model of pretrained layers, in e
 BLOCK = re.compile(r"^(?:block_?\d+|[cC]onv_?\d+|conv_dw_\d+|stem|top)|_(?:stem|stage_\d+)")
 
 
-def backbone_of(model: keras.Model) -> keras.Model:
+def get_backbone(model: keras.Model) -> keras.Model:
     """The nested model of pretrained layers. ValueError where the architecture has none."""
     for layer in model.layers:
         if layer.name == BACKBONE and isinstance(layer, keras.Model):
@@ -24,7 +24,7 @@ def backbone_of(model: keras.Model) -> keras.Model:
     raise ValueError(f"'{model.name}' has no pretrained backbone: it has no blocks to freeze and no rate of their own")
 
 
-def blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:
+def split_into_blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:
     """The layers of a backbone in blocks, from input to output; what stands before the first belongs to it."""
     found: list[list[keras.layers.Layer]] = [[]]
     current = None
@@ -38,30 +38,30 @@ def blocks(network: keras.Model) -> list[list[keras.layers.Layer]]:
     return found
 
 
-def train_blocks(model: keras.Model, count: Blocks) -> None:
+def set_trainable_blocks(model: keras.Model, count: Blocks) -> None:
     """Train the last `count` blocks of the backbone and freeze those before; more than there are is all.
 
     What is not Keras' own, such as attention put between pretrained layers, has nothing pretrained to keep, and is
     always trained. A frozen BatchNormalization uses and keeps its statistics. The model must be compiled afterwards.
     ValueError for a model without a backbone.
     """
-    found = blocks(backbone_of(model))
+    found = split_into_blocks(get_backbone(model))
     frozen = 0 if count == "all" else max(0, len(found) - count)
     for number, block in enumerate(found):
         for layer in block:
-            layer.trainable = number >= frozen or not _of_keras(layer)
+            layer.trainable = number >= frozen or not _is_keras_layer(layer)
 
 
 def pretrained_variables(model: keras.Model) -> list[keras.Variable]:
     """All weights of the backbone that are Keras' own, trained or not. ValueError for a model without a backbone."""
-    return [variable for layer in backbone_of(model).layers if _of_keras(layer) for variable in layer.variables]
+    return [variable for layer in get_backbone(model).layers if _is_keras_layer(layer) for variable in layer.variables]
 
 
-def _of_keras(layer: keras.layers.Layer) -> bool:
+def _is_keras_layer(layer: keras.layers.Layer) -> bool:
     return type(layer).__module__.partition(".")[0] == "keras"
 
 
-def weights_of(model: keras.Model) -> list[keras.Variable]:
+def model_variables(model: keras.Model) -> list[keras.Variable]:
     """All that training changes in a model, with the states of its random generators; freezing keeps the order."""
     metrics = {id(variable) for variable in model.metrics_variables}
     return [variable for variable in model.variables if id(variable) not in metrics]

@@ -17,7 +17,7 @@ class Diverged(Exception):
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """The best epoch has the highest validation accuracy, then the lowest validation loss.
 
     probabilities: (samples, classes) float32, of the validation images in the best epoch. since: the epoch that
@@ -25,39 +25,50 @@ class Course:
     """
 
     history: list[Epoch] = field(default_factory=list)
-    merit: tuple[float, float] | None = None  # of the best epoch, the greater the better
+    best_score: tuple[float, float] | None = None  # of the best epoch, the greater the better
     best_epoch: int = 0
     probabilities: np.ndarray | None = None
-    since: int = 0
+    patience_start: int = 0
 
-    def rates(self, recipe: Recipe, number: int, steps: int) -> list[float]:
+    def learning_rates(self, recipe: Recipe, number: int, steps: int) -> list[float]:
         """Learning rates of an epoch's steps."""
         reached = [epoch.validation_accuracy for epoch in self.history]
         return [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
 
-    def improves(self, number: int, accuracy: float, loss: float, probabilities: np.ndarray) -> bool:
+    def update_best(self, number: int, accuracy: float, loss: float, probabilities: np.ndarray) -> bool:
         """Whether an epoch is the best so far, as which it is kept then."""
-        if self.merit is not None and (accuracy, -loss) <= self.merit:
+        if self.best_score is not None and (accuracy, -loss) <= self.best_score:
             return False
-        self.merit, self.best_epoch, self.since, self.probabilities = (accuracy, -loss), number, number, probabilities
+        self.best_score, self.best_epoch, self.patience_start, self.probabilities = (
+            (accuracy, -loss),
+            number,
+            number,
+            probabilities,
+        )
         return True
 
     def out_of_patience(self, recipe: Recipe, number: int, last_stage: int) -> bool:
         """Whether patience ends it before an epoch; it waits for the last stage of unfreezing."""
-        return recipe.patience is not None and number - 1 - self.since >= recipe.patience and number > last_stage
+        return (
+            recipe.patience is not None and number - 1 - self.patience_start >= recipe.patience and number > last_stage
+        )
 
-    def facts(self) -> dict[str, Any]:
+    def to_metadata(self) -> dict[str, Any]:
         """All but the probabilities, as JSON can hold it."""
         return {
             "history": [epoch.model_dump() for epoch in self.history],
-            "merit": self.merit,
+            "merit": self.best_score,
             "best_epoch": self.best_epoch,
-            "since": self.since,
+            "since": self.patience_start,
         }
 
-    def restore(self, facts: dict[str, Any], probabilities: np.ndarray) -> None:
+    def restore(self, metadata: dict[str, Any], probabilities: np.ndarray) -> None:
         """Become what `facts` told of; other facts beside them are left alone."""
-        accuracy, minus_loss = facts["merit"]
-        self.history = [Epoch.model_validate(epoch) for epoch in facts["history"]]
-        self.merit, self.best_epoch, self.since = (accuracy, minus_loss), facts["best_epoch"], facts["since"]
+        accuracy, minus_loss = metadata["merit"]
+        self.history = [Epoch.model_validate(epoch) for epoch in metadata["history"]]
+        self.best_score, self.best_epoch, self.patience_start = (
+            (accuracy, minus_loss),
+            metadata["best_epoch"],
+            metadata["since"],
+        )
         self.probabilities = probabilities

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def transformed(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
+def apply_policy(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
     """Images (batch, time, height, width) uint8 under a policy of PIPELINES; all frames of a sequence alike."""
     import imgaug.augmenters as library  # takes more than a second
 

@@ -19,7 +19,7 @@ def make_deterministic() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
 
 
-def keep_programs(folder: Path) -> None:
+def enable_compilation_cache(folder: Path) -> None:
     """Keep what is compiled for a GPU or TPU in a folder, and read it from there in other trials and processes.
 
     Not on CPUs: JAX warns there that what one processor compiled may fail on another that reads the same folder.
@@ -30,7 +30,7 @@ def keep_programs(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-def recur_without_cudnn(model: keras.Model) -> None:
+def disable_cudnn_rnn(model: keras.Model) -> None:
     """Have recurrent layers run as plain JAX on GPUs too.
 
     cuDNN's recurrence, as Keras 3.15 calls it, takes neither bfloat16 nor several seeds at once.

@@ -19,12 +19,12 @@ import numpy as np
 from fer_bench.config.recipe import Recipe
 from fer_bench.records.schema import Epoch
 from fer_bench.training import checkpoint as checkpoints
-from fer_bench.training.batches import PREDICTION_BATCH, samples_of_steps
+from fer_bench.training.batches import PREDICTION_BATCH_SIZE, batch_indices
 from fer_bench.training.checkpoint import Checkpoint
-from fer_bench.training.freezing import weights_of
-from fer_bench.training.history import Course, Diverged
+from fer_bench.training.freezing import model_variables
+from fer_bench.training.history import Diverged, TrainingHistory
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state
-from fer_bench.training.loop import Fitted, begin_stage
+from fer_bench.training.loop import FitResult, begin_stage
 from fer_bench.training.loss import class_weights, make_targets
 from fer_bench.training.predict import log_loss, predict, softmax
 
@@ -40,16 +40,16 @@ def fit(
     recipe: Recipe,
     seed: int,
     soft_labels: np.ndarray | None = None,
-    on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step_end: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    on_epoch_end: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
-) -> Fitted:
+) -> FitResult:
     """As `loop.fit`, on the device; `on_step` is called as an epoch ends."""
     steps = _steps(recipe, labels)
 
     def tell(_: int, epoch: Epoch) -> None:
-        on_step(steps, steps, epoch.loss)
-        on_epoch(epoch)
+        on_step_end(steps, steps, epoch.loss)
+        on_epoch_end(epoch)
 
     data = (images, labels, validation_images, validation_labels)
     (fitted,) = fit_together([model], *data, recipe, [seed], soft_labels, tell, checkpoint)
@@ -67,9 +67,9 @@ def fit_together(
     recipe: Recipe,
     seeds: Sequence[int],
     soft_labels: np.ndarray | None = None,
-    on_epoch: Callable[[int, Epoch], None] = lambda index, epoch: None,
+    on_epoch_end: Callable[[int, Epoch], None] = lambda index, epoch: None,
     checkpoint: Checkpoint | None = None,
-) -> list[Fitted | Diverged]:
+) -> list[FitResult | Diverged]:
     """Train models of one architecture at once, each built with its own seed; each is left with its best weights.
 
     What is returned, in the models' order, is what each would have returned alone, to rounding; seconds are each
@@ -86,13 +86,13 @@ def fit_together(
     compile_seconds = 0.0
     first = 1
     if saved := checkpoint.load() if checkpoint else None:
-        first = saved.facts["epoch"] + 1
+        first = saved.metadata["epoch"] + 1
         weights, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in ("weights", "best"))
         for index, run in enumerate(runs):
-            run.restore(saved.facts["runs"][index], saved.arrays["probabilities"][index])
+            run.restore(saved.metadata["runs"][index], saved.arrays["probabilities"][index])
             run.over = run.out_of_patience(recipe, first, run.last_stage)
             for epoch in run.history:
-                on_epoch(index, epoch)
+                on_epoch_end(index, epoch)
 
     for number in range(first, recipe.epochs + 1):
         if all(run.over for run in runs):
@@ -107,11 +107,11 @@ def fit_together(
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
             compile_seconds += time.perf_counter() - began
             for run in runs:
-                run.since = number - 1 if number == stage else run.since
+                run.patience_start = number - 1 if number == stage else run.patience_start
 
         began = time.perf_counter()
-        rates = np.array([run.rates(recipe, number, steps) for run in runs], np.float32)
-        order = np.stack([samples_of_steps(labels, recipe, run.seed, number) for run in runs]).astype(np.int32)
+        rates = np.array([run.learning_rates(recipe, number, steps) for run in runs], np.float32)
+        order = np.stack([batch_indices(labels, recipe, run.seed, number) for run in runs]).astype(np.int32)
         keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), number) for run in runs])
         state, trained = program.train(state, order, rates, keys, data.images, data.targets)
         losses, accuracies = map(np.asarray, _waited_for(trained))
@@ -130,16 +130,16 @@ def fit_together(
             run.end(
                 number, float(rates[index, -1]), losses[index], accuracies[index], train_seconds, validation_seconds
             )
-        if checkpoint and checkpoint.due and not any(run.diverged for run in runs):
+        if checkpoint and checkpoint.is_due and not any(run.diverged for run in runs):
             checkpoint.save(_saved(number, runs, state, best))
         for index, run in going:
             if run.diverged is None:
-                on_epoch(index, run.history[-1])
+                on_epoch_end(index, run.history[-1])
         weights = state.weights
 
     assert best is not None
     for index, of in enumerate(models):
-        for variable, values in zip(weights_of(of), best, strict=True):
+        for variable, values in zip(model_variables(of), best, strict=True):
             variable.assign(values[index])
     seen = steps * min(recipe.batch_size, len(labels))
     return [
@@ -149,7 +149,7 @@ def fit_together(
 
 
 @dataclass(kw_only=True)
-class _Run(Course):
+class _Run(TrainingHistory):
     """The course of one seed, and whether it is over."""
 
     recipe: Recipe
@@ -164,7 +164,7 @@ class _Run(Course):
         accuracy = float(np.mean(probabilities.argmax(1) == labels))
         loss = log_loss(probabilities, labels)
         self._reached = accuracy, loss
-        return not self.over and math.isfinite(loss) and self.improves(number, accuracy, loss, probabilities)
+        return not self.over and math.isfinite(loss) and self.update_best(number, accuracy, loss, probabilities)
 
     def end(
         self, number: int, rate: float, losses: np.ndarray, accuracies: np.ndarray, trained: float, validated: float
@@ -193,7 +193,7 @@ class _Run(Course):
         )
         self.over = self.out_of_patience(self.recipe, number + 1, self.last_stage)
 
-    def fitted(self, model: keras.Model, images: np.ndarray, compile_seconds: float, seen: int) -> Fitted | Diverged:
+    def fitted(self, model: keras.Model, images: np.ndarray, compile_seconds: float, seen: int) -> FitResult | Diverged:
         """`seen`: training images an epoch."""
         if self.diverged:
             return self.diverged
@@ -202,13 +202,13 @@ class _Run(Course):
         if self.recipe.tta != "1":  # as the test will be predicted; no epoch's time, as the test's is none
             probabilities = predict(model, images, self.recipe.tta, self.recipe.crop).probabilities
         rate = seen / float(np.median([epoch.train_seconds for epoch in self.history]))
-        return Fitted(self.history, self.best_epoch, probabilities, compile_seconds, rate)
+        return FitResult(self.history, self.best_epoch, probabilities, compile_seconds, rate)
 
 
-def _saved(number: int, runs: list[_Run], state: State, best: list[jax.Array]) -> checkpoints.State:
+def _saved(number: int, runs: list[_Run], state: State, best: list[jax.Array]) -> checkpoints.CheckpointState:
     arrays = {"weights": state.weights, "optimizer": state.optimizer, "best": best}
-    return checkpoints.State(
-        {"epoch": number, "runs": [run.facts() for run in runs]},
+    return checkpoints.CheckpointState(
+        {"epoch": number, "runs": [run.to_metadata() for run in runs]},
         {name: [np.asarray(a) for a in of] for name, of in arrays.items()}
         | {"probabilities": [run.probabilities for run in runs]},
     )
@@ -220,7 +220,7 @@ def _steps(recipe: Recipe, labels: np.ndarray) -> int:
 
 def _full_batches(images: np.ndarray) -> np.ndarray:
     """Images (batches, batch, …), filled up by repeats."""
-    batch = min(PREDICTION_BATCH, len(images))
+    batch = min(PREDICTION_BATCH_SIZE, len(images))
     count = math.ceil(len(images) / batch)
     return np.resize(images, (count * batch, *images.shape[1:])).reshape(count, batch, *images.shape[1:])
 

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
-from fer_bench.training.freezing import weights_of
-from fer_bench.training.jax_augmentation import augmented, mixed
-from fer_bench.training.optimizer import beneath_scaling
+from fer_bench.training.freezing import model_variables
+from fer_bench.training.jax_augmentation import augment, mix
+from fer_bench.training.optimizer import unwrap_loss_scaling
 
 
 class State(NamedTuple):
@@ -51,7 +51,7 @@ class Program:
 
 def initial_state(models: Sequence[keras.Model]) -> list[jax.Array]:
     """The weights of models built alike, each array (models, …)."""
-    return [jnp.stack([v.value for v in same]) for same in zip(*map(weights_of, models), strict=True)]
+    return [jnp.stack([v.value for v in same]) for same in zip(*map(model_variables, models), strict=True)]
 
 
 def compile_program(
@@ -108,15 +108,15 @@ def _epoch(
 ) -> tuple[State, tuple[jax.Array, jax.Array]]:
     optimizer = model.optimizer
     parts = _Parts(model)
-    rate_at = _index(optimizer.variables, beneath_scaling(optimizer).learning_rate)
+    rate_at = _index(optimizer.variables, unwrap_loss_scaling(optimizer).learning_rate)
     metrics = [variable.value for variable in model.metrics_variables]  # unused: the loss is read from each step
     gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
 
     def step(state: State, given: tuple[jax.Array, jax.Array, jax.Array]):
         chosen, rate, key = given
         changed, paired = jax.random.split(key)
-        x = augmented(images[chosen], recipe.augmentation, changed, recipe.crop)
-        x, y = mixed(x, targets[chosen], recipe.augmentation, paired)
+        x = augment(images[chosen], recipe.augmentation, changed, recipe.crop)
+        x, y = mix(x, targets[chosen], recipe.augmentation, paired)
         weighed = None if class_weights is None else y @ class_weights
         trainable, non_trainable = parts.split(state.weights)
         variables = [*state.optimizer]
@@ -133,7 +133,7 @@ def _epoch(
 
 def _averaged(model: keras.Model, state: State) -> list[jax.Array]:
     """The weights, or their moving averages once there are any: see `optimizer.averaged_weights`."""
-    optimizer = beneath_scaling(model.optimizer)
+    optimizer = unwrap_loss_scaling(model.optimizer)
     if not optimizer.use_ema:
         return state.weights
     parts = _Parts(model)
@@ -168,7 +168,7 @@ class _Parts:
     """Weights in the model's order ↔ those that are trained now and those that are not."""
 
     def __init__(self, model: keras.Model) -> None:
-        places = {id(variable): place for place, variable in enumerate(weights_of(model))}
+        places = {id(variable): place for place, variable in enumerate(model_variables(model))}
         self._trainable = [places[id(variable)] for variable in model.trainable_variables]
         self._others = [places[id(variable)] for variable in model.non_trainable_variables]
 

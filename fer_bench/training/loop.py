@@ -17,18 +17,18 @@ import numpy as np
 from fer_bench.config.recipe import Backbone, Blocks, Recipe
 from fer_bench.records.schema import Epoch
 from fer_bench.training import compiled_model_cache
-from fer_bench.training.batches import Batch, batches
-from fer_bench.training.checkpoint import Checkpoint, State
-from fer_bench.training.features import Cache, cached_batches, make_cache, recall
-from fer_bench.training.freezing import pretrained_variables, train_blocks, weights_of
-from fer_bench.training.history import Course, Diverged
-from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
+from fer_bench.training.batches import Batch, training_batches
+from fer_bench.training.checkpoint import Checkpoint, CheckpointState
+from fer_bench.training.features import FeatureCache, cached_batches, make_feature_cache, refill_cache
+from fer_bench.training.freezing import model_variables, pretrained_variables, set_trainable_blocks
+from fer_bench.training.history import Diverged, TrainingHistory
+from fer_bench.training.loss import add_kernel_regularizers, class_weights, make_loss, make_targets
 from fer_bench.training.optimizer import averaged_weights, make_optimizer
-from fer_bench.training.predict import log_loss, predict, predict_features, traced_seconds
+from fer_bench.training.predict import compile_overhead, log_loss, predict, predict_features
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """What training leaves behind, apart from the model, which holds the best weights.
 
     validation_probabilities: (samples, classes) float32, of the best epoch, over the recipe's test views.
@@ -48,7 +48,7 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> No
 
     XLA stays off on TensorFlow: on CPUs it is slower for every architecture measured. JAX is nothing without it.
     """
-    penalise(model, recipe)
+    add_kernel_regularizers(model, recipe)
     factor = recipe.backbone.learning_rate_factor
     slow = pretrained_variables(model) if factor != 1 else []
     model.compile(
@@ -65,11 +65,11 @@ def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, ac
     The optimizer's moments and moving averages start anew with the stage; the learning-rate schedule goes on.
     """
     if recipe.backbone.freezes:  # what is traced changes from stage to stage
-        train_blocks(model, trainable_blocks)
+        set_trainable_blocks(model, trainable_blocks)
         compile_model(model, recipe, accumulate)
-    elif not compiled_model_cache.begun_again(model):
+    elif not compiled_model_cache.restore_optimizer(model):
         compile_model(model, recipe, accumulate)
-        compiled_model_cache.compiled(model)
+        compiled_model_cache.store_optimizer(model)
 
 
 def _begin_head(head: keras.Model, recipe: Recipe, accumulate: int) -> keras.Model:
@@ -87,11 +87,11 @@ def fit(
     recipe: Recipe,
     seed: int,
     soft_labels: np.ndarray | None = None,
-    on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step_end: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    on_epoch_end: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
     accumulate: int = 1,
-) -> Fitted:
+) -> FitResult:
     """Train on images (samples, [time,] height, width) uint8; the model is left with the best epoch's weights.
 
     The best epoch has the highest validation accuracy, then the lowest validation loss. `soft_labels` (samples,
@@ -113,10 +113,10 @@ def fit(
     run = _Run.restored(saved) if saved else _Run()
     first = len(run.history) + 1
     if saved:
-        _assign(weights_of(model), saved.arrays["variables"])
+        _assign(model_variables(model), saved.arrays["variables"])
         for epoch in run.history:
-            on_epoch(epoch)
-    cache: Cache | None = None
+            on_epoch_end(epoch)
+    cache: FeatureCache | None = None
     network = model  # what is trained: the model, or its head on cached features
     computed = 0.0
 
@@ -127,23 +127,23 @@ def fit(
             began = time.perf_counter()
             stage = max(start for start in stages if start <= number)
             begin_stage(model, recipe, stages[stage], accumulate)
-            cache = make_cache(model, images, validation_images, recipe) if stage == 1 else None
+            cache = make_feature_cache(model, images, validation_images, recipe) if stage == 1 else None
             network = _begin_head(cache.head, recipe, accumulate) if cache else model
             if number > stage:
                 network.optimizer.build(network.trainable_variables)
                 _assign(network.optimizer.variables, saved.arrays["optimizer"])
             else:
-                run.since = number - 1
-            computed = sum(cache.call_seconds) - traced_seconds(cache.call_seconds) if cache else 0.0
+                run.patience_start = number - 1
+            computed = sum(cache.call_seconds) - compile_overhead(cache.call_seconds) if cache else 0.0
             run.compile_seconds += time.perf_counter() - began - computed
             if cache:
-                recall(cache, number, images, targets, recipe, seed, labels)
+                refill_cache(cache, number, images, targets, recipe, seed, labels)
 
-        rates = run.rates(recipe, number, steps)
+        rates = run.learning_rates(recipe, number, steps)
         taken = (images, targets, recipe, seed, number, labels)
-        made = cached_batches(cache, *taken) if cache else batches(*taken)
-        trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step, accumulate)
-        traced = traced_seconds(trained.step_seconds) if begins else 0.0
+        made = cached_batches(cache, *taken) if cache else training_batches(*taken)
+        trained = _train_epoch(network, made, weights, rates, f"epoch {number}", on_step_end, accumulate)
+        traced = compile_overhead(trained.step_seconds) if begins else 0.0
         if cache:
             run.cached_seconds.append((trained.seconds - traced) / steps)
         else:
@@ -159,7 +159,7 @@ def fit(
             loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
                 raise Diverged(f"the validation loss became {loss} in epoch {number}")
-            if run.improves(number, accuracy, loss, predicted.probabilities):
+            if run.update_best(number, accuracy, loss, predicted.probabilities):
                 run.weights = model.get_weights()
         predict_traced = predicted.compile_seconds if begins else 0.0
         epoch = Epoch(
@@ -174,9 +174,9 @@ def fit(
         )
         run.compile_seconds += traced + predict_traced
         run.history.append(epoch)
-        if checkpoint and checkpoint.due:
+        if checkpoint and checkpoint.is_due:
             checkpoint.save(run.saved(model, network))
-        on_epoch(epoch)
+        on_epoch_end(epoch)
 
     assert run.probabilities is not None
     model.set_weights(run.weights)
@@ -184,11 +184,11 @@ def fit(
     if recipe.tta != "1":  # as the test will be predicted; no epoch's time, as the test's is none
         probabilities = predict(model, validation_images, recipe.tta, recipe.crop).probabilities
     rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_a_step(steps)))
-    return Fitted(run.history, run.best_epoch, probabilities, run.compile_seconds, rate)
+    return FitResult(run.history, run.best_epoch, probabilities, run.compile_seconds, rate)
 
 
 @dataclass
-class _Run(Course):
+class _Run(TrainingHistory):
     """Beside its course the weights of its best epoch, and its seconds."""
 
     weights: list[np.ndarray] = field(default_factory=list)
@@ -202,24 +202,24 @@ class _Run(Course):
             return self.step_seconds
         return self.step_seconds + [float(np.mean(self.cached_seconds))] * (steps * len(self.cached_seconds))
 
-    def saved(self, model: keras.Model, network: keras.Model) -> State:
+    def saved(self, model: keras.Model, network: keras.Model) -> CheckpointState:
         arrays = {
-            "variables": [variable.numpy() for variable in weights_of(model)],
+            "variables": [variable.numpy() for variable in model_variables(model)],
             "optimizer": [variable.numpy() for variable in network.optimizer.variables],
             "best": self.weights,
             "probabilities": [self.probabilities],
             "seconds": [np.array(self.step_seconds), np.array(self.cached_seconds)],
         }
-        return State(self.facts() | {"compile_seconds": self.compile_seconds}, arrays)
+        return CheckpointState(self.to_metadata() | {"compile_seconds": self.compile_seconds}, arrays)
 
     @staticmethod
-    def restored(state: State) -> _Run:
+    def restored(state: CheckpointState) -> _Run:
         steps, cached = (seconds.tolist() for seconds in state.arrays["seconds"])
-        compile_seconds = state.facts["compile_seconds"]
+        compile_seconds = state.metadata["compile_seconds"]
         run = _Run(
             weights=state.arrays["best"], compile_seconds=compile_seconds, step_seconds=steps, cached_seconds=cached
         )
-        run.restore(state.facts, state.arrays["probabilities"][0])
+        run.restore(state.metadata, state.arrays["probabilities"][0])
         return run
 
 

@@ -41,7 +41,7 @@ def class_weights(recipe: Recipe, labels: np.ndarray, classes: int) -> np.ndarra
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def penalise(model: keras.Model, recipe: Recipe) -> None:
+def add_kernel_regularizers(model: keras.Model, recipe: Recipe) -> None:
     """Put the recipe's L1 and L2 penalties on all kernels, pretrained ones too.
 
     Keras counts a penalty only while its variable is trained: frozen kernels cost nothing.

@@ -7,7 +7,7 @@ import numpy as np
 from fer_bench.config.recipe import Augmentation
 
 
-def mixed(
+def mix(
     images: np.ndarray, targets: np.ndarray, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images (batch, [time,] height, width) uint8 and targets (batch, classes), each mixed with another of the batch.
@@ -20,15 +20,15 @@ def mixed(
     alpha = augmentation.cutmix if cut else augmentation.mixup
     share, partner = rng.beta(alpha, alpha), rng.permutation(len(images))
     if cut:
-        images, share = _cut_in(images, partner, share, rng)
+        images, share = _cutmix(images, partner, share, rng)
     else:
         share = max(share, 1 - share)  # every pair is as likely either way round: each image may be its own larger part
-        images = _blended(images, partner, share)
+        images = _mixup(images, partner, share)
     weight = np.float32(share)
     return images, weight * targets + (1 - weight) * targets[partner]
 
 
-def _blended(images: np.ndarray, partner: np.ndarray, share: float) -> np.ndarray:
+def _mixup(images: np.ndarray, partner: np.ndarray, share: float) -> np.ndarray:
     """`share` of each image and the rest of its partner, rounded; Zhang et al., ICLR 2018."""
     import cv2
 
@@ -36,7 +36,7 @@ def _blended(images: np.ndarray, partner: np.ndarray, share: float) -> np.ndarra
     return cv2.addWeighted(flat, share, flat[partner], 1 - share, 0).reshape(images.shape)
 
 
-def _cut_in(
+def _cutmix(
     images: np.ndarray, partner: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, float]:
     """Each image with a box of its partner, and the share of the area that is left; Yun et al., ICCV 2019.

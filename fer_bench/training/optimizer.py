@@ -13,28 +13,28 @@ from fer_bench.config.recipe import Optimizer
 
 
 def make_optimizer(
-    asked: Optimizer, slow: Sequence[keras.Variable] = (), factor: float = 1.0, accumulate: int = 1
+    config: Optimizer, slow_variables: Sequence[keras.Variable] = (), lr_factor: float = 1.0, accumulate: int = 1
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe at its peak learning rate; variables in `slow` learn and decay at `factor` of it.
 
     It takes a step each `accumulate` calls, with the mean of their gradients.
     """
-    kind = asked.name if factor == 1 else f"scaled_{asked.name}"
+    kind = config.name if lr_factor == 1 else f"scaled_{config.name}"
     optimizer = OPTIMIZERS[kind](
-        learning_rate=asked.learning_rate,
+        learning_rate=config.learning_rate,
         # AdamW takes no None for no decay; to the others it spares an idle step over every weight.
-        weight_decay=asked.weight_decay if asked.name == "adamw" else asked.weight_decay or None,
-        global_clipnorm=asked.clip_norm,
-        clipvalue=asked.clip_value,
-        use_ema=asked.ema is not None,
-        ema_momentum=(asked.ema or 0.0) ** (1 / accumulate),  # Keras averages in each call
+        weight_decay=config.weight_decay if config.name == "adamw" else config.weight_decay or None,
+        global_clipnorm=config.clip_norm,
+        clipvalue=config.clip_value,
+        use_ema=config.ema is not None,
+        ema_momentum=(config.ema or 0.0) ** (1 / accumulate),  # Keras averages in each call
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
-        **_momentum(asked),
+        **_momentum(config),
     )
-    if asked.weight_decay:
+    if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if isinstance(optimizer, _Scaled):
-        optimizer.scale(slow, factor)
+    if isinstance(optimizer, _ScaledLearningRate):
+        optimizer.set_lr_factor(slow_variables, lr_factor)
     return optimizer
 
 
@@ -45,7 +45,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Frozen weights have no average, and batch normalisation's statistics are what they are: those that the weights
     themselves have met, which the averaged weights, close by, meet as well.
     """
-    optimizer = beneath_scaling(model.optimizer)
+    optimizer = unwrap_loss_scaling(model.optimizer)
     # The averages are zeros until a first step was taken; a scaled loss that overflows takes none.
     if not optimizer.use_ema or int(optimizer.iterations.numpy()) == 0:
         yield
@@ -61,7 +61,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         _assign(variables, weights)
 
 
-def beneath_scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def unwrap_loss_scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """The optimizer itself, where mixed_float16 has put one that scales losses around it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
@@ -77,7 +77,7 @@ def _momentum(asked: Optimizer) -> dict[str, float | bool]:
     return {"momentum": asked.momentum, "nesterov": asked.nesterov and asked.momentum > 0}
 
 
-class _Scaled:
+class _ScaledLearningRate:
     """An optimizer in which some variables have a learning rate of their own.
 
     A gradient cannot be scaled instead: Adam would undo it. Keras calls these two methods on TensorFlow and JAX; on
@@ -87,7 +87,7 @@ class _Scaled:
     _var_key: Callable[[Any], Any]  # Keras' own; on TensorFlow the methods below get tf.Variables, it knows both
     weight_decay: float | None
 
-    def scale(self, variables: Sequence[keras.Variable], factor: float) -> None:
+    def set_lr_factor(self, variables: Sequence[keras.Variable], factor: float) -> None:
         if keras.backend.backend() == "torch":
             raise ValueError("backbone.learning_rate_factor is not possible on the Torch backend")
         self._factor = factor
@@ -110,15 +110,15 @@ class _Scaled:
         return self._factor if self._var_key(variable) in self._slow else 1.0
 
 
-class ScaledSGD(_Scaled, keras.optimizers.SGD):
+class ScaledSGD(_ScaledLearningRate, keras.optimizers.SGD):
     """SGD with a slower backbone."""
 
 
-class ScaledAdam(_Scaled, keras.optimizers.Adam):
+class ScaledAdam(_ScaledLearningRate, keras.optimizers.Adam):
     """Adam with a slower backbone."""
 
 
-class ScaledAdamW(_Scaled, keras.optimizers.AdamW):
+class ScaledAdamW(_ScaledLearningRate, keras.optimizers.AdamW):
     """AdamW with a slower backbone."""
 
 

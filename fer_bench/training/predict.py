@@ -10,12 +10,12 @@ from typing import Literal
 import keras
 import numpy as np
 
-from fer_bench.training.batches import PREDICTION_BATCH, cut_views, padded_batches
-from fer_bench.training.devices import divisible
+from fer_bench.training.batches import PREDICTION_BATCH_SIZE, padded_batches, test_time_views
+from fer_bench.training.devices import round_up_to_replicas
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionResult:
     """Probabilities (samples, classes) float32, averaged over the views, with the prediction's own costs."""
 
     probabilities: np.ndarray
@@ -24,21 +24,21 @@ class Predicted:
 
 
 def predict(
-    model: keras.Model, images: np.ndarray, views: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
-) -> Predicted:
+    model: keras.Model, images: np.ndarray, tta: Literal["1", "flip", "ten-crop"] = "1", crop: int | None = None
+) -> PredictionResult:
     """Probabilities of images (samples, [time,] height, width) uint8, in their order: the mean over their views."""
-    batch = divisible(min(PREDICTION_BATCH, len(images)))
-    made = ((cut_views(x, views, crop), real) for x, real in padded_batches(images, batch))
+    batch = round_up_to_replicas(min(PREDICTION_BATCH_SIZE, len(images)))
+    made = ((test_time_views(x, tta, crop), real) for x, real in padded_batches(images, batch))
     return _predicted(model, made, batch)
 
 
-def predict_features(head: keras.Model, features: np.ndarray) -> Predicted:
+def predict_features(head: keras.Model, features: np.ndarray) -> PredictionResult:
     """Probabilities from features (samples, …), in their order."""
-    batch = divisible(min(PREDICTION_BATCH, len(features)))
+    batch = round_up_to_replicas(min(PREDICTION_BATCH_SIZE, len(features)))
     return _predicted(head, (([x[..., 0]], real) for x, real in padded_batches(features, batch)), batch)
 
 
-def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]], batch: int) -> Predicted:
+def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]], batch: int) -> PredictionResult:
     probabilities: list[np.ndarray] = []
     seconds: list[float] = []
     for views, real in made:
@@ -50,7 +50,7 @@ def _predicted(model: keras.Model, made: Iterable[tuple[list[np.ndarray], int]],
             seen.append(softmax(logits[:real]))
         probabilities.append(np.stack(seen).mean(axis=0, dtype=np.float64).astype(np.float32))
     rate = batch / (len(seen) * float(np.median(seconds[1:]))) if len(seconds) > 1 else None
-    return Predicted(np.concatenate(probabilities), traced_seconds(seconds), rate)
+    return PredictionResult(np.concatenate(probabilities), compile_overhead(seconds), rate)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def traced_seconds(seconds: list[float]) -> float:
+def compile_overhead(seconds: list[float]) -> float:
     """What the first of some steps took beyond a usual one: it is traced and compiled, which is not training."""
     first, *others = seconds
     return max(0.0, first - float(np.median(others or [first])))

@@ -31,11 +31,11 @@ def _decay(schedule: Schedule, progress: float, epochs_done: int, accuracies: Se
     if schedule.name == "step":
         return schedule.factor ** (max(0, epochs_done - schedule.start) // schedule.every)
     if schedule.name == "plateau":
-        return max(schedule.final_lr_ratio, schedule.factor ** drops(accuracies, schedule.patience))
+        return max(schedule.final_lr_ratio, schedule.factor ** num_reductions(accuracies, schedule.patience))
     return 1.0
 
 
-def drops(accuracies: Sequence[float], patience: int) -> int:
+def num_reductions(accuracies: Sequence[float], patience: int) -> int:
     """How often `patience` epochs have passed without a better accuracy, each drop waiting anew."""
     best, waited, count = -math.inf, 0, 0
     for accuracy in accuracies:

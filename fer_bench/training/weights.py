@@ -64,13 +64,13 @@ class InitialWeights:
         return self.label.partition(":")[0]
 
 
-def find_initial_weights(architecture: Architecture, wanted: str, weights_dir: Path | None) -> InitialWeights:
+def find_initial_weights(architecture: Architecture, requested: str, weights_dir: Path | None) -> InitialWeights:
     """The initial weights that `auto`, `imagenet` or `random` stands for.
 
     `auto` falls back to random weights and says why in `note`; `imagenet` that cannot be had is a UserError naming
     the places looked at.
     """
-    if wanted == "random" or (wanted == "auto" and architecture.weights is None):
+    if requested == "random" or (requested == "auto" and architecture.weights is None):
         return InitialWeights("random")
     if architecture.weights is None:
         raise UserError(f"There are no ImageNet weights for '{architecture.name}': use random or auto.")
@@ -79,14 +79,14 @@ def find_initial_weights(architecture: Architecture, wanted: str, weights_dir: P
         return InitialWeights(f"imagenet:{_digest(file)}", file)
     places = "; ".join(looked) or "no place: they come from a folder given by --weights-dir or FER_BENCH_WEIGHTS"
     note = f"No ImageNet weights for {architecture.name}; looked at {places}."
-    if wanted == "imagenet":
+    if requested == "imagenet":
         raise UserError(note)
     return InitialWeights("random", note=note)
 
 
-def weights_folder(given: Path | None) -> Path | None:
+def resolve_weights_dir(weights_dir: Path | None) -> Path | None:
     """The weights folder: the given one, else FER_BENCH_WEIGHTS. UserError where it is not a folder."""
-    folder = given or (Path(os.environ["FER_BENCH_WEIGHTS"]) if os.environ.get("FER_BENCH_WEIGHTS") else None)
+    folder = weights_dir or (Path(os.environ["FER_BENCH_WEIGHTS"]) if os.environ.get("FER_BENCH_WEIGHTS") else None)
     if folder is not None and not folder.is_dir():
         raise UserError(f"The weights folder {folder} does not exist.")
     return folder

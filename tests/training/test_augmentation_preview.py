@@ -5,7 +5,7 @@ import pytest
 
 from fer_bench.config.recipe import IMGAUG_POLICIES, Augmentation
 from fer_bench.core.errors import UserError
-from fer_bench.training.augmentation_preview import numbers, show_augmentation
+from fer_bench.training.augmentation_preview import describe, plot_augmentation
 from fer_bench.training.imgaug_policies import PIPELINES
 
 CLASSES = ("angry", "happy", "sad")
@@ -13,7 +13,7 @@ CLASSES = ("angry", "happy", "sad")
 
 def show(policy, path, dataset, **options):
     augmentation = Augmentation.model_validate(policy)
-    return show_augmentation(
+    return plot_augmentation(
         augmentation, str(policy), dataset.images, dataset.labels, dataset.classes, path, **options
     )
 
@@ -51,9 +51,9 @@ def test_a_picture_that_cannot_be_written_is_the_users_to_mend(tmp_path, dataset
     ids=str,
 )
 def test_the_caption_holds_the_numbers_that_count(policy, said):
-    assert numbers(Augmentation.model_validate(policy)) == said
+    assert describe(Augmentation.model_validate(policy)) == said
 
 
 def test_every_policy_of_the_library_is_there_and_says_what_it_does():
     assert set(PIPELINES) == set(IMGAUG_POLICIES)
-    assert len({numbers(Augmentation(imgaug=policy)) for policy in IMGAUG_POLICIES}) == len(IMGAUG_POLICIES)
+    assert len({describe(Augmentation(imgaug=policy)) for policy in IMGAUG_POLICIES}) == len(IMGAUG_POLICIES)

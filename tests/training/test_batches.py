@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_bench.config.recipe import resolve
-from fer_bench.training.batches import batches, cut_views, padded_batches, sampled
+from fer_bench.training.batches import epoch_order, padded_batches, test_time_views, training_batches
 
 NONE = {"augmentation": "none"}
 STRONG = {"augmentation": {"flip": 0.5, "rotation": 30, "shift": 0.3, "zoom": 0.4}}
@@ -28,7 +28,7 @@ def epoch(images, labels, batch_size=8, seed=1, number=1, **recipe):
     """The batches of one epoch; the targets are one-hot."""
     resolved = resolve(STRONG, {"batch_size": batch_size}, recipe)
     targets = np.eye(labels.max() + 1, dtype=np.float32)[labels]
-    return list(batches(images, targets, resolved, seed, number, labels))
+    return list(training_batches(images, targets, resolved, seed, number, labels))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_targets_go_with_their_images(recipe):
 def test_soft_targets_stay_what_they_are():
     images, labels = numbered(20)
     votes = np.random.default_rng(0).dirichlet(np.ones(4), 20).astype(np.float32)
-    for x, y in batches(images, votes, resolve(NONE, {"batch_size": 5}), 0, 1, labels):
+    for x, y in training_batches(images, votes, resolve(NONE, {"batch_size": 5}), 0, 1, labels):
         np.testing.assert_array_equal(y, votes[x[:, 0, 0, 0]])
 
 
@@ -99,7 +99,7 @@ def test_mixed_targets_say_how_much_of_each_image_is_in_it():
 
 def test_balanced_sampling_draws_every_class_equally_often():
     labels = np.repeat([0, 1, 3], [70, 20, 6])  # class 2 has no image
-    order = sampled(labels, "balanced", np.random.default_rng(0))
+    order = epoch_order(labels, "balanced", np.random.default_rng(0))
     assert len(order) == 96
     assert (np.bincount(labels[order], minlength=4) == [32, 32, 0, 32]).all()
     times = np.bincount(order, minlength=96)
@@ -111,7 +111,7 @@ def test_balanced_sampling_draws_every_class_equally_often():
 def test_balanced_sampling_shares_out_what_is_left_over_at_random():
     labels = np.repeat([0, 1, 2], [4, 3, 3])
     counts = [
-        np.bincount(labels[sampled(labels, "balanced", np.random.default_rng(seed))]).tolist() for seed in range(30)
+        np.bincount(labels[epoch_order(labels, "balanced", np.random.default_rng(seed))]).tolist() for seed in range(30)
     ]
     assert {tuple(c) for c in counts} == {(4, 3, 3), (3, 4, 3), (3, 3, 4)}
 
@@ -161,12 +161,12 @@ def test_padded_batches_take_sequences():
 @pytest.mark.parametrize("lead", [(3,), (3, 2)], ids=["images", "sequences"])
 def test_the_views_are_the_centre_and_its_mirror(lead):
     batch = grid(*lead, 7, 7, 1)
-    (whole,) = cut_views(batch, "1", None)
+    (whole,) = test_time_views(batch, "1", None)
     np.testing.assert_array_equal(whole, batch)
-    (centre,) = cut_views(batch, "1", 4)
+    (centre,) = test_time_views(batch, "1", 4)
     np.testing.assert_array_equal(centre, batch[..., 1:5, 1:5, :])
     for crop, expected in ((None, batch), (4, centre)):
-        plain, mirror = cut_views(batch, "flip", crop)
+        plain, mirror = test_time_views(batch, "flip", crop)
         np.testing.assert_array_equal(plain, expected)
         np.testing.assert_array_equal(mirror, expected[..., ::-1, :])
         assert mirror.flags.c_contiguous
@@ -175,7 +175,7 @@ def test_the_views_are_the_centre_and_its_mirror(lead):
 @pytest.mark.parametrize("lead", [(3,), (3, 2)], ids=["images", "sequences"])
 def test_ten_crop_is_the_corners_and_the_centre_with_their_mirrors(lead):
     batch = grid(*lead, 8, 10, 1)
-    views = cut_views(batch, "ten-crop", 6)
+    views = test_time_views(batch, "ten-crop", 6)
     assert len(views) == 10 and all(view.flags.c_contiguous for view in views)
     for view, (top, left) in zip(views[:5], [(0, 0), (0, 4), (2, 0), (2, 4), (1, 2)], strict=True):
         np.testing.assert_array_equal(view, batch[..., top : top + 6, left : left + 6, :])
@@ -184,7 +184,7 @@ def test_ten_crop_is_the_corners_and_the_centre_with_their_mirrors(lead):
 
 
 def started(images, count, batch_size):
-    return batches(images, np.eye(count), resolve(NONE, {"batch_size": batch_size}), 0, 1, np.arange(count))
+    return training_batches(images, np.eye(count), resolve(NONE, {"batch_size": batch_size}), 0, 1, np.arange(count))
 
 
 class WatchedImages(np.ndarray):

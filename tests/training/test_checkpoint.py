@@ -8,9 +8,9 @@ from test_fit import placed
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training import checkpoint, loop
-from fer_bench.training.checkpoint import Checkpoint, State
+from fer_bench.training.checkpoint import Checkpoint, CheckpointState
 
-STATE = State(
+STATE = CheckpointState(
     {"epoch": 3, "merit": [0.5, -1.25]}, {"weights": [np.arange(6.0).reshape(2, 3), np.float32(7)], "none": []}
 )
 GRADUAL = {"backbone.trainable_blocks": [[0, 0], [3, 1], [5, "all"]], "epochs": 6}
@@ -75,15 +75,15 @@ def test_only_what_was_not_done_is_done_again(folder):
     resolved, steps = resolve(QUICK, {"epochs": 5, "batch_size": 8}), []
     taken = (IMAGES, LABELS, *VALIDATION, resolved, 1)
     with pytest.raises(KeyboardInterrupt):
-        loop.fit(placed(6, 6), *taken, checkpoint=Checkpoint(folder, "this"), on_epoch=stop_after(3))
-    loop.fit(placed(6, 6), *taken, checkpoint=Checkpoint(folder, "this"), on_step=lambda *step: steps.append(step))
+        loop.fit(placed(6, 6), *taken, checkpoint=Checkpoint(folder, "this"), on_epoch_end=stop_after(3))
+    loop.fit(placed(6, 6), *taken, checkpoint=Checkpoint(folder, "this"), on_step_end=lambda *step: steps.append(step))
     assert len(steps) == 2 * (len(LABELS) // 8)
 
 
 def test_what_is_saved_is_read_to_the_bit(folder):
     Checkpoint(folder, "this").save(STATE)
     read = Checkpoint(folder, "this").load()
-    assert read.facts == STATE.facts and read.arrays["none"] == []
+    assert read.metadata == STATE.metadata and read.arrays["none"] == []
     for ours, theirs in zip(read.arrays["weights"], STATE.arrays["weights"], strict=True):
         assert ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes()
     assert [file.name for file in folder.iterdir()] == [checkpoint.FILE]
@@ -107,9 +107,9 @@ def test_a_full_disk_costs_the_checkpoint_alone(folder, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.np, "savez", full)
-    Checkpoint(folder, "this").save(State({"epoch": 4}, {}))
+    Checkpoint(folder, "this").save(CheckpointState({"epoch": 4}, {}))
     assert "No checkpoint could be written: No space left on device" in caplog.text
-    assert Checkpoint(folder, "this").load().facts == STATE.facts
+    assert Checkpoint(folder, "this").load().metadata == STATE.metadata
     assert [file.name for file in folder.iterdir()] == [checkpoint.FILE]
 
 

@@ -16,9 +16,9 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    compiled_model_cache.forget()
+    compiled_model_cache.clear()
     yield
-    compiled_model_cache.forget()
+    compiled_model_cache.clear()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def compilations(monkeypatch):
 )
 def test_a_seed_after_another_gets_what_it_gets_alone(trained, compilations, recipe):
     _, alone = trained(seed=1, **recipe)
-    compiled_model_cache.forget()
+    compiled_model_cache.clear()
     first, _ = trained(seed=0, **recipe)
     second, after = trained(seed=1, **recipe)
     np.testing.assert_array_equal(after, alone)
@@ -74,7 +74,7 @@ def test_another_recipe_is_another_model(trained, compilations):
 
 def test_after_one_that_diverged_or_failed_all_is_well(trained, compilations, watcher, monkeypatch):
     _, expected = trained(seed=1)
-    compiled_model_cache.forget()
+    compiled_model_cache.clear()
     diverged, _ = trained(seed=0, optimizer={"name": "sgd", "learning_rate": 1e30, "clip_norm": None})
     assert diverged.status == "diverged"
     with monkeypatch.context() as patch:

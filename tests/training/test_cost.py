@@ -37,7 +37,7 @@ def test_latency_is_of_one_image_after_warming_up():
     stub = Sleeping([0.05, 0.05, 0.05, *[0.001] * 90, 0.02])  # the last ten calls take twenty times as long
     latency = cost.measure_latency(stub)
     assert set(stub.shapes) == {(1, 8, 8, 1)}
-    assert len(stub.shapes) == cost.WARM_UP + cost.MOST_CALLS
+    assert len(stub.shapes) == cost.NUM_WARMUP_CALLS + cost.MAX_CALLS
     assert 0.001 <= latency.p50_seconds < 0.01 <= latency.p95_seconds < 0.05
 
 
@@ -45,7 +45,7 @@ def test_a_slow_model_is_called_less_often(monkeypatch):
     monkeypatch.setattr(cost, "USUAL_SECONDS", 0.1)
     stub = Sleeping([0.01])
     assert cost.measure_latency(stub).p95_seconds >= 0.01
-    assert len(stub.shapes) == cost.WARM_UP + cost.FEWEST_CALLS
+    assert len(stub.shapes) == cost.NUM_WARMUP_CALLS + cost.MIN_CALLS
 
 
 def test_of_a_very_slow_model_no_95th_percentile_is_made_up(monkeypatch):
@@ -67,7 +67,7 @@ def test_a_saved_model_predicts_and_brings_no_optimizer(model, tmp_path):
 
 
 def test_all_costs_of_use_are_measured(model, tmp_path):
-    costs = cost.costs_of_use(model)
+    costs = cost.measure_inference_costs(model)
     assert costs["flops"] == 2 * 64 * 3
     assert 195 * 4 < costs["model_bytes"] < 100_000
     assert 0 < costs["latency_p50_seconds"] <= costs["latency_p95_seconds"]
@@ -80,8 +80,8 @@ def test_a_cost_that_cannot_be_had_is_none_and_the_others_stay(monkeypatch, tmp_
 
     monkeypatch.setattr(cost, "save_model", fails)
     monkeypatch.setattr(cost, "count_flops", fails)
-    costs = cost.costs_of_use(model)
+    costs = cost.measure_inference_costs(model)
     assert costs["flops"] is None and costs["model_bytes"] is None and costs["latency_p50_seconds"] > 0
     assert caplog.records == []
-    assert cost.costs_of_use(model, tmp_path / "model.keras")["model_bytes"] is None
+    assert cost.measure_inference_costs(model, tmp_path / "model.keras")["model_bytes"] is None
     assert "'small' cannot be kept: NotImplementedError: no get_config" in caplog.text

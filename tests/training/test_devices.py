@@ -23,7 +23,7 @@ if len(jax.devices()) < 2:
 
 @pytest.fixture
 def shared():
-    devices.share_batches()
+    devices.enable_data_parallel()
     yield
     keras.distribution.set_distribution(None)
 
@@ -32,9 +32,9 @@ def shared():
 def test_two_train_as_one_does(views, request):
     resolved = resolve(PLAIN, SGD, {"tta": views})
     alone = loop.fit(convolutions(5), *DATA, resolved, 3)
-    assert devices.sharing() == 1 and devices.divisible(21) == 21
+    assert devices.num_replicas() == 1 and devices.round_up_to_replicas(21) == 21
     request.getfixturevalue("shared")
-    assert devices.sharing() == 2 and devices.divisible(21) == 22
+    assert devices.num_replicas() == 2 and devices.round_up_to_replicas(21) == 22
     model = convolutions(5)
     together = loop.fit(model, *DATA, resolved, 3)
     agree(together, alone, 1e-4)

@@ -7,10 +7,10 @@ from keras import layers
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training import features
-from fer_bench.training.cost import costs_of_use
-from fer_bench.training.features import cached_batches, cut, make_cache
+from fer_bench.training.cost import measure_inference_costs
+from fer_bench.training.features import cached_batches, make_feature_cache, split_after_backbone
 from fer_bench.training.flops import count_flops
-from fer_bench.training.freezing import train_blocks
+from fer_bench.training.freezing import set_trainable_blocks
 from fer_bench.training.loop import fit
 from fer_bench.training.predict import predict
 
@@ -62,8 +62,8 @@ def trained(model: keras.Model, *recipe: dict, seed: int = 1, **events):
 
 def cache_of(*recipe: dict, model: keras.Model | None = None):
     model = model or network()
-    train_blocks(model, 0)
-    return make_cache(model, IMAGES, VALIDATION[0], resolve(QUICK, FROZEN, *recipe))
+    set_trainable_blocks(model, 0)
+    return make_feature_cache(model, IMAGES, VALIDATION[0], resolve(QUICK, FROZEN, *recipe))
 
 
 def views_of(cache, *recipe: dict, seed: int = 1, epochs: int = 4) -> list[list]:
@@ -77,7 +77,7 @@ def views_of(cache, *recipe: dict, seed: int = 1, epochs: int = 4) -> list[list]
 @pytest.fixture
 def computed(monkeypatch) -> list[int]:
     """How many images each call of the backbone alone was given that are real."""
-    counts, compute = [], features._computed
+    counts, compute = [], features._extract
 
     def counted(network, x, real):
         counts.append(real)
@@ -169,17 +169,17 @@ def test_augmented_views_differ_take_turns_and_come_from_the_seed():
 
 def test_features_are_those_of_the_model_for_crops_too():
     model = network(side=8)
-    train_blocks(model, 0)
+    set_trainable_blocks(model, 0)
     wide = np.random.default_rng(2).integers(0, 256, (COUNT, 10, 10), dtype=np.uint8)
     recipe = resolve(QUICK, FROZEN, {"crop": 8, "sampling": "balanced", "backbone.cached_augmentations": 2})
-    cache = make_cache(model, wide, wide[:5], recipe)
+    cache = make_feature_cache(model, wide, wide[:5], recipe)
     for epoch in (1, 2):
         list(cached_batches(cache, wide, np.eye(3)[LABELS], recipe, 0, epoch, LABELS))
-    expected = np.asarray(cut(model).features.predict_on_batch(wide[:5, 1:9, 1:9, None]))
+    expected = np.asarray(split_after_backbone(model).backbone.predict_on_batch(wide[:5, 1:9, 1:9, None]))
     np.testing.assert_allclose(cache.validation, expected, atol=1e-6)
     corners = [(y, x) for y in range(3) for x in range(3)]
     crops = np.stack([wide[:, y : y + 8, x : x + 8, None] for y, x in corners])
-    possible = np.stack([np.asarray(cut(model).features.predict_on_batch(crop)) for crop in crops])
+    possible = np.stack([np.asarray(split_after_backbone(model).backbone.predict_on_batch(crop)) for crop in crops])
     for view in cache.training:  # of every image, drawn or not
         assert (np.abs(possible - view).max(axis=(2, 3, 4)).min(axis=0) < 1e-5).all()
 
@@ -209,13 +209,13 @@ def test_the_plain_way_is_taken_where_features_are_not_the_whole_story(model, re
 
 def test_the_cut_is_behind_all_that_nothing_changes():
     model = network(tail=lambda x: layers.GlobalAveragePooling2D(keepdims=True)(layers.Rescaling(2.0)(x)))
-    train_blocks(model, 0)
-    parts = cut(model)
-    assert parts.features.output_shape == (None, 1, 1, 4)
+    set_trainable_blocks(model, 0)
+    parts = split_after_backbone(model)
+    assert parts.backbone.output_shape == (None, 1, 1, 4)
     x = IMAGES[:5, ..., None]
-    np.testing.assert_allclose(parts.head(parts.features(x)), model(x), rtol=1e-5)
-    train_blocks(model, 1)
-    assert cut(model) is None
+    np.testing.assert_allclose(parts.head(parts.backbone(x)), model(x), rtol=1e-5)
+    set_trainable_blocks(model, 1)
+    assert split_after_backbone(model) is None
 
 
 def test_fewer_views_and_then_none_where_memory_is_short(monkeypatch, computed):
@@ -232,7 +232,7 @@ def test_fewer_views_and_then_none_where_memory_is_short(monkeypatch, computed):
 
 def test_what_the_features_take_is_part_of_the_training(monkeypatch):
     """A backbone that takes a second a call, or so: in the first epoch, and in the throughput."""
-    clock, compute, perf_counter = [0.0], features._computed, features.time.perf_counter
+    clock, compute, perf_counter = [0.0], features._extract, features.time.perf_counter
 
     def slow(*arguments):
         clock[0] += 1
@@ -268,5 +268,5 @@ def test_the_costs_of_a_model_trained_from_its_cache_are_those_of_the_whole():
     whole, cached = network(), network()
     trained(cached)
     assert count_flops(cached) == count_flops(whole) > 2 * 6 * 6 * 9 * 4 * 4
-    used = costs_of_use(cached)
+    used = measure_inference_costs(cached)
     assert None not in used.values() and cached.count_params() == whole.count_params()

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from fer_bench.config.recipe import resolve
-from fer_bench.training.freezing import backbone_of, blocks, pretrained_variables, train_blocks
+from fer_bench.training.freezing import get_backbone, pretrained_variables, set_trainable_blocks, split_into_blocks
 from fer_bench.training.loop import fit
 
 QUICK = {"batch_size": 8, "augmentation": "none", "patience": None}
@@ -46,7 +46,7 @@ def network(count: int = 3) -> keras.Model:
 def state(model: keras.Model) -> dict[str, np.ndarray]:
     """The weights and statistics of each block, of the gate and of the head, each as one vector."""
     parts: dict[str, list] = {}
-    for layer in [*backbone_of(model).layers, model.get_layer("logits")]:
+    for layer in [*get_backbone(model).layers, model.get_layer("logits")]:
         parts.setdefault(layer.name.partition("_")[0], []).extend(np.array(v).ravel() for v in layer.variables)
     return {name: np.concatenate(values) for name, values in parts.items() if values}
 
@@ -103,7 +103,7 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_the_blocks_of_the_known_backbones(name):
     count, names = NAMES[name]
-    found = blocks(SimpleNamespace(layers=[SimpleNamespace(name=n) for n in names.split()]))
+    found = split_into_blocks(SimpleNamespace(layers=[SimpleNamespace(name=n) for n in names.split()]))
     assert [layer.name for block in found for layer in block] == names.split()
     assert len(found) == count
 
@@ -124,7 +124,7 @@ def test_the_blocks_of_the_known_backbones(name):
 )
 def test_keras_names_its_layers_as_we_think(application, name):
     build = getattr(keras.applications, application)
-    found = blocks(build(include_top=False, weights=None, input_shape=(32, 32, 3), name="backbone"))
+    found = split_into_blocks(build(include_top=False, weights=None, input_shape=(32, 32, 3), name="backbone"))
     assert len(found) == NAMES[name][0]
     assert all(any(layer.weights for layer in block) for block in found)
 
@@ -149,10 +149,10 @@ def test_what_is_frozen_stays_and_all_else_is_trained(count, expected):
 
 def test_frozen_batch_normalisation_uses_its_statistics():
     model = network()
-    train_blocks(model, 0)
+    set_trainable_blocks(model, 0)
     x = IMAGES[..., None].astype(np.float32)
     np.testing.assert_array_equal(model(x, training=True), model(x, training=False))
-    train_blocks(model, 1)
+    set_trainable_blocks(model, 1)
     assert not np.array_equal(model(x, training=True), model(x, training=False))
 
 

@@ -11,9 +11,9 @@ from fer_bench.training import augmentation as host
 from fer_bench.training import jax_augmentation, mixing
 
 QUICKLY = {"xla_backend_optimization_level": 0}  # most of the time goes into compiling
-STEP = jax.jit(jax_augmentation.augmented, static_argnames=("augmentation", "crop"), compiler_options=QUICKLY)
-MIX = jax.jit(jax.vmap(jax_augmentation.mixed, (None, None, None, 0)), static_argnums=2, compiler_options=QUICKLY)
-WARP = jax.jit(jax_augmentation.warped, static_argnames="crop")
+STEP = jax.jit(jax_augmentation.augment, static_argnames=("augmentation", "crop"), compiler_options=QUICKLY)
+MIX = jax.jit(jax.vmap(jax_augmentation.mix, (None, None, None, 0)), static_argnums=2, compiler_options=QUICKLY)
+WARP = jax.jit(jax_augmentation.warp, static_argnames="crop")
 
 
 def only(**fields) -> Augmentation:
@@ -50,7 +50,7 @@ def noise(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("augmentation", GEOMETRY.values(), ids=GEOMETRY)
 def test_the_same_draws_give_the_hosts_maps(augmentation):
     def maps(xp):
-        return host.affine_maps(50, (40, 60), augmentation, np.random.default_rng(3), xp)
+        return host.affine_matrices(50, (40, 60), augmentation, np.random.default_rng(3), xp)
 
     on_device = jax.jit(lambda: maps(jnp))()
     assert on_device.shape == (50, 2, 3) and on_device.dtype == np.float32
@@ -60,10 +60,10 @@ def test_the_same_draws_give_the_hosts_maps(augmentation):
 @pytest.mark.parametrize("crop", [None, 28])
 def test_a_warped_picture_is_that_of_opencv(crop):
     images = smooth(20, 40, 60, time=2)
-    maps = host.affine_maps(20, (40, 60), GEOMETRY["all"], np.random.default_rng(0))
+    maps = host.affine_matrices(20, (40, 60), GEOMETRY["all"], np.random.default_rng(0))
     maps[10:, :, 2] += 15  # far outside too edges are repeated
     ours = np.asarray(WARP(images, maps.astype(np.float32), crop=crop))
-    theirs = host._warped(images, maps, crop)
+    theirs = host._warp(images, maps, crop)
     assert ours.shape == theirs.shape and ours.dtype == np.uint8
     difference = ours.astype(int) - theirs  # OpenCV samples at steps of 1/32 of a pixel
     assert (np.abs(difference) > 2).mean() < 0.005
@@ -82,7 +82,7 @@ def test_chance_changes_pictures_as_on_the_host():
     images = np.repeat(smooth(1, 12, 16)[0], 1500, axis=0)
     augmentation = Augmentation.model_validate({"policy": "strong", "flip": 0.2, "zoom": 0.3, "rotation": 40})
     ours = changed(images, augmentation).astype(float)
-    theirs = host.augmented(images, augmentation, np.random.default_rng(0)).astype(float)
+    theirs = host.augment(images, augmentation, np.random.default_rng(0)).astype(float)
     error = np.hypot(ours.std(0), theirs.std(0)) / np.sqrt(len(images))
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 5 * error).all()
     np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.2)
@@ -233,7 +233,7 @@ def test_cutmix_puts_a_box_of_one_image_into_another(batch):
             middles.append((np.ptp(rows) / 2 + rows.min(), np.ptp(columns) / 2 + columns.min()))
     assert min(areas) < 0.05 and max(areas) > 0.8
     assert (np.min(middles, 0) < [3, 4]).all() and (np.max(middles, 0) > [16, 25]).all()
-    theirs = [mixing.mixed(*batch, only(cutmix=1.0), np.random.default_rng(seed))[1].trace() for seed in range(200)]
+    theirs = [mixing.mix(*batch, only(cutmix=1.0), np.random.default_rng(seed))[1].trace() for seed in range(200)]
     assert abs(y.trace(axis1=1, axis2=2).mean() - np.mean(theirs)) < 8 * 0.08
 
 
@@ -261,7 +261,7 @@ def test_seeds_may_be_a_batch_dimension_of_a_scan():
     images = noise(6, 1, 24, 24).repeat(3, axis=1)
 
     def epoch(keys):
-        return jax.lax.scan(lambda _, key: (None, jax_augmentation.augmented(images, STRONG, key)), None, keys)[1]
+        return jax.lax.scan(lambda _, key: (None, jax_augmentation.augment(images, STRONG, key)), None, keys)[1]
 
     keys = jax.random.split(jax.random.key(0), (3, 2))
     out = np.asarray(jax.jit(jax.vmap(epoch), compiler_options=QUICKLY)(keys)).astype(int)
@@ -273,7 +273,7 @@ def test_seeds_may_be_a_batch_dimension_of_a_scan():
 
 def test_without_augmentation_nothing_is_changed(batch):
     np.testing.assert_array_equal(changed(batch[0], only()), batch[0])
-    images, targets = jax_augmentation.mixed(*batch, only(), jax.random.key(0))
+    images, targets = jax_augmentation.mix(*batch, only(), jax.random.key(0))
     assert images is batch[0] and targets is batch[1]
 
 

@@ -18,7 +18,7 @@ from fer_bench.config.recipe import resolve
 from fer_bench.training import checkpoint, loop
 from fer_bench.training.history import Diverged
 from fer_bench.training.jax_loop import fit, fit_together
-from fer_bench.training.loop import Fitted
+from fer_bench.training.loop import FitResult
 from fer_bench.training.predict import log_loss, predict
 
 SGD = {"epochs": 4, "optimizer": {"name": "sgd", "learning_rate": 0.2}}
@@ -32,7 +32,7 @@ def convolutions(seed: int) -> keras.Model:
     return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
 
 
-def agree(ours: Fitted, theirs: Fitted, tolerance: float) -> None:
+def agree(ours: FitResult, theirs: FitResult, tolerance: float) -> None:
     assert ours.best_epoch == theirs.best_epoch and len(ours.history) == len(theirs.history)
     for a, b in zip(ours.history, theirs.history, strict=True):
         for name in ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"):
@@ -91,7 +91,7 @@ def test_seeds_together_get_what_each_gets_alone():
     recipe = resolve(PLAIN, SGD, {"patience": 2, "epochs": 6})
     told = []
     models = [convolutions(seed) for seed in seeds]
-    together = fit_together(models, *DATA, recipe, seeds, on_epoch=lambda index, epoch: told.append((index, epoch)))
+    together = fit_together(models, *DATA, recipe, seeds, on_epoch_end=lambda index, epoch: told.append((index, epoch)))
     for index, (model, seed) in enumerate(zip(models, seeds, strict=True)):
         alone = convolutions(seed)
         agree(together[index], fit(alone, *DATA, recipe, seed), 1e-4)

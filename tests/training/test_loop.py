@@ -9,7 +9,7 @@ from fer_bench.config.recipe import resolve
 from fer_bench.training import loop
 from fer_bench.training.history import Diverged
 from fer_bench.training.loop import fit
-from fer_bench.training.predict import Predicted, predict, softmax
+from fer_bench.training.predict import PredictionResult, predict, softmax
 
 PLAIN = {
     "augmentation": "none",
@@ -94,7 +94,7 @@ def scripted(monkeypatch):
             accuracy, loss = next(told)
             right = np.arange(len(images)) < round(accuracy * len(images))
             logits = np.where(right, 1.0, -1.0)[:, None] * np.array([loss, 0, 0])
-            return Predicted(softmax(logits), 0.0, None)
+            return PredictionResult(softmax(logits), 0.0, None)
 
         calls: list = []
         monkeypatch.setattr(loop, "predict", predicted)
@@ -166,7 +166,7 @@ def test_a_learning_rate_without_measure_diverges():
 
 def test_a_validation_loss_that_is_no_number_diverges(monkeypatch):
     monkeypatch.setattr(
-        loop, "predict", lambda model, x, crop: Predicted(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
+        loop, "predict", lambda model, x, crop: PredictionResult(np.full((len(x), 3), np.nan, np.float32), 0.0, None)
     )
     with pytest.raises(Diverged, match="the validation loss became nan in epoch 1"):
         trained(dense(), {"epochs": 2})

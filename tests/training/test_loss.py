@@ -7,7 +7,7 @@ from keras import layers
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training.loop import compile_model, fit
-from fer_bench.training.loss import class_weights, make_loss, make_targets, penalise
+from fer_bench.training.loss import add_kernel_regularizers, class_weights, make_loss, make_targets
 from fer_bench.training.predict import softmax
 
 RNG = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_penalties_are_on_kernels_alone_and_in_the_training_loss():
 
 def test_frozen_kernels_cost_nothing():
     model = dense()
-    penalise(model, resolve({"l2": 0.1}))
+    add_kernel_regularizers(model, resolve({"l2": 0.1}))
     model.layers[-1].trainable = False
     assert len(model.losses) == 1
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fer_bench.config.recipe import Augmentation
-from fer_bench.training.mixing import mixed
+from fer_bench.training.mixing import mix
 
 
 def mix(images, targets, seed=0, **alphas):
     augmentation = Augmentation.model_validate({"policy": "none", **alphas})
-    return mixed(images, targets, augmentation, np.random.default_rng(seed))
+    return mix(images, targets, augmentation, np.random.default_rng(seed))
 
 
 @pytest.fixture

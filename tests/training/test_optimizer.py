@@ -108,7 +108,7 @@ def test_every_step_has_the_learning_rate_of_its_schedule():
     fitted = fit(
         *(model, IMAGES, LABELS, IMAGES, LABELS, recipe),
         seed=0,
-        on_step=lambda *_: seen.append(float(np.array(model.optimizer.learning_rate))),
+        on_step_end=lambda *_: seen.append(float(np.array(model.optimizer.learning_rate))),
     )
     np.testing.assert_allclose(seen, np.repeat([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], 3), rtol=1e-5)
     np.testing.assert_allclose([e.learning_rate for e in fitted.history], seen[2::3], rtol=1e-5)
@@ -125,8 +125,8 @@ def test_the_average_of_the_weights_is_validated_and_kept(momentum):
     fitted = fit(
         *(model, IMAGES, LABELS, IMAGES, LABELS, resolve(STEADY, recipe)),
         seed=0,
-        on_step=lambda *_: steps.append(weights()),
-        on_epoch=lambda _: epochs.append(weights()),
+        on_step_end=lambda *_: steps.append(weights()),
+        on_epoch_end=lambda _: epochs.append(weights()),
     )
     for epoch, after in enumerate(epochs, start=1):  # training goes on with the weights themselves
         for one, other in zip(after, steps[3 * epoch - 1], strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_bench.config.recipe import resolve
-from fer_bench.training.schedule import drops, learning_rate
+from fer_bench.training.schedule import learning_rate, num_reductions
 
 
 def rates(recipe: dict, steps_per_epoch: int = 10, accuracies=()) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_steps_fall_every_so_many_epochs_after_the_start():
     ],
 )
 def test_drops_wait_for_a_better_accuracy(accuracies, expected):
-    assert drops(accuracies, patience=2) == expected
+    assert num_reductions(accuracies, patience=2) == expected
 
 
 def test_a_plateau_lowers_the_rate_down_to_its_end():

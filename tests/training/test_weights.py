@@ -7,7 +7,7 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.registry.architectures import Architecture
 from fer_bench.training import weights
-from fer_bench.training.weights import KERAS_FILES, find_initial_weights, weights_folder
+from fer_bench.training.weights import KERAS_FILES, find_initial_weights, resolve_weights_dir
 
 VGG16 = Architecture("vgg16", "A network.", "vgg", weights="imagenet")
 VGG19 = Architecture("vgg19", "A network.", "vgg", weights="imagenet")
@@ -152,10 +152,10 @@ def test_weights_that_keras_does_not_have_come_from_the_folder_alone(folder):
 
 
 def test_the_weights_folder_is_the_given_one_else_the_environments(folder, tmp_path, monkeypatch):
-    assert weights_folder(None) is None
+    assert resolve_weights_dir(None) is None
     monkeypatch.setenv("FER_BENCH_WEIGHTS", str(tmp_path))
-    assert weights_folder(None) == tmp_path
-    assert weights_folder(folder) == folder
+    assert resolve_weights_dir(None) == tmp_path
+    assert resolve_weights_dir(folder) == folder
     monkeypatch.setenv("FER_BENCH_WEIGHTS", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"The weights folder .*nowhere does not exist"):
-        weights_folder(None)
+        resolve_weights_dir(None)
