@@ -1,8 +1,7 @@
-"""What a user asks for: an experiment, from a YAML file, from flags, or from both."""
+"""An experiment: which sweep a user requests, from a YAML file, from flags, or from both."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,28 +13,30 @@ from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
 from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
+from fer_bench.core.text import did_you_mean
 from fer_bench.protocols.registry import CROSS_PREFIX
 
 
 class Experiment(BaseModel):
-    """A sweep as its user asks for it: every model × recipe × dataset × protocol × seed.
+    """A sweep over every model × recipe × dataset × protocol × seed.
 
-    A recipe is laid in this order, each over the one before: the base recipe, the architecture's own (unless the named
-    one is complete), the named one, what it says of the model, `recipe`, `per_model`.
+    Recipes are merged in this order, later ones override: the base recipe, the architecture's own (unless the named
+    recipe is standalone), the named recipe, its `per_model`, the experiment's `recipe`, its `per_model`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[^/\\]+$")  # of a file in the results folder too
+    name: str = Field(pattern=r"^[^/\\]+$")  # also of a file in the results folder
     description: str = ""
     models: list[str] = Field(default_factory=lambda: ["all"], min_length=1)  # names or patterns such as vgg*
-    datasets: list[str] = Field(default_factory=list)  # none where cross:TRAIN->TEST names them all
+    datasets: list[str] = Field(default_factory=list)  # may be empty if cross:TRAIN->TEST names all
     protocols: list[str] = Field(default_factory=lambda: ["official"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default_factory=lambda: [0], min_length=1)
     recipes: list[str] = Field(default_factory=lambda: [DEFAULT], min_length=1)  # names or YAML files
-    recipe: dict[str, Any] = Field(default_factory=dict)  # laid over each of them
-    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
-    skip_incompatible: bool = False  # pairs of model and recipe; else those of models named outright are refused
+    recipe: dict[str, Any] = Field(default_factory=dict)  # overrides of all recipes
+    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → overrides
+    skip_incompatible: bool = False  # also skip incompatible pairs of models that are requested by name
 
     @field_validator("models", "datasets", "protocols", "recipes", mode="before")
     @classmethod
@@ -45,35 +46,42 @@ class Experiment(BaseModel):
     @model_validator(mode="after")
     def _require_data(self) -> Experiment:
         if not self.datasets and not all(name.startswith(CROSS_PREFIX) for name in self.protocols):
-            raise ValueError("name datasets, or nothing but protocols such as cross:fer2013->jaffe")
+            raise ValueError("name datasets, or only protocols such as cross:fer2013->jaffe")
         return self
 
     @field_validator("recipes")
     @classmethod
     def _normalize_paths(cls, value: list[str]) -> list[str]:
-        return [normalize_path(one) for one in value]
+        return [normalize_path(recipe) for recipe in value]
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _expand_seeds(cls, value: Any) -> Any:
-        """A number n stands for the seeds 0 … n-1."""
+        """Replace a number n by the seeds 0 … n-1."""
         return list(range(value)) if isinstance(value, int) else value
 
     def with_overrides(self, recipe: Mapping[str, Any], **fields: Any) -> Experiment:
-        """This experiment with the given fields replaced, and recipe entries that win over every other."""
-        given = {key: value for key, value in fields.items() if value is not None}
+        """Return this experiment with other values.
+
+        Args:
+            recipe: Overrides of all recipes, which take precedence over `recipe` and `per_model`.
+            fields: New values of this experiment's fields; None keeps the old one.
+
+        Raises:
+            UserError: A value is invalid.
+        """
+        changes = {key: value for key, value in fields.items() if value is not None}
         if recipe:
-            given["recipe"] = overlay(self.recipe, recipe)
-            given["per_model"] = {pattern: overlay(own, recipe) for pattern, own in self.per_model.items()}
-        return validate({**self.model_dump(), **given}, "the flags")
+            changes["recipe"] = overlay(self.recipe, recipe)
+            changes["per_model"] = {pattern: overlay(own, recipe) for pattern, own in self.per_model.items()}
+        return validate({**self.model_dump(), **changes}, "the flags")
 
 
 def read(name_or_path: str) -> Experiment:
-    """An experiment by its shipped name or its file. UserError in one sentence for anything that is wrong with it."""
+    """Read an experiment by its name in the repository or from a file. Raise UserError if it is invalid."""
     path = experiments().get(name_or_path, Path(name_or_path))
     if not path.is_file():
-        near = difflib.get_close_matches(name_or_path, experiments(), n=3, cutoff=0.5) or sorted(experiments())
-        raise UserError(f"No experiment file '{name_or_path}', and none of that name is shipped: {', '.join(near)}?")
+        raise UserError(f"No experiment or file '{name_or_path}'. {did_you_mean(name_or_path, experiments())}")
     content = load_yaml_mapping(path, example="models: [cnn]")
     if "recipes" in content:
         content = content | {"recipes": resolve_relative(content["recipes"], path.parent)}
@@ -89,7 +97,7 @@ def bundled_experiment(datasets: str | Sequence[str]) -> Experiment:
 
 
 def validate(content: Mapping[str, Any], source: str) -> Experiment:
-    """An experiment from keys and values; UserError with the nearest key for a misspelt one."""
+    """Return an experiment from keys and values. Raise UserError, which names the source, if one is invalid."""
     try:
         return Experiment.model_validate(dict(content))
     except ValidationError as error:
@@ -97,32 +105,31 @@ def validate(content: Mapping[str, Any], source: str) -> Experiment:
 
 
 def save(experiment: Experiment, folder: Path) -> Path:
-    """Write a resolved experiment as YAML to <folder>/<name>.yaml; `--experiment` reads it back.
+    """Write an experiment to <folder>/<name>.yaml, which `--experiment` reads, and return the file.
 
-    UserError where the folder cannot be written.
+    Raise UserError if the folder cannot be written.
     """
     path = folder / f"{experiment.name}.yaml"
-    text = yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise write_error(path, error, "Make room there, or name another folder with --results-dir.") from None
     return path
 
 
 def split_names(value: Any) -> Any:
+    """Split a string at its commas; return other values unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, the second one last: of dotted and nested keys for the same thing, the last one counts."""
-    return {key: value for key, value in under.items() if key not in over} | dict(over)
+def overlay(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both with the overrides last: the last of a dotted and a nested key for the same value counts."""
+    return {key: value for key, value in base.items() if key not in overrides} | dict(overrides)
 
 
 def resolve_relative(recipes: Any, folder: Path) -> Any:
-    """Recipe files are looked for beside the experiment that names them, then where the command was given."""
-    parts = split_names(recipes)
-    if not isinstance(parts, list):
+    """Prefix recipe files with the experiment's folder if they exist there; else the working folder counts."""
+    names = split_names(recipes)
+    if not isinstance(names, list):
         return recipes
-    return [str(folder / part) if isinstance(part, str) and (folder / part).is_file() else part for part in parts]
+    return [str(folder / name) if isinstance(name, str) and (folder / name).is_file() else name for name in names]
