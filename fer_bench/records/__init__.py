@@ -1,6 +1,6 @@
-"""The folder of records: written atomically, read back with every foreign or broken file named."""
+"""The folder of records: written atomically; what cannot be read is skipped and named."""
 
-from fer_bench.records.store import Records, StoredRecord, load, started
+from fer_bench.records.store import Records, StoredRecord, load, start_time
 from fer_bench.records.writing import write
 
-__all__ = ["Records", "StoredRecord", "load", "started", "write"]
+__all__ = ["Records", "StoredRecord", "load", "start_time", "write"]

@@ -1,55 +1,53 @@
-"""Records as a pandas frame: a row for each, flat columns, nothing that needs the predictions."""
+"""Records as a pandas frame: one row per record, flat columns, no scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fer_bench.records.schema import Costs, Record
+from fer_bench.core.splits import SPLITS
+from fer_bench.records.schema import Costs
+
+if TYPE_CHECKING:
+    from fer_bench.records.store import StoredRecord
 
 TRIAL = ("architecture", "dataset", "protocol", "fold", "seed", "recipe_name", "initial_weights", "backend")
-PARTS = ("training", "validation", "test")
 COSTS = tuple(Costs.model_fields)
+COUNTS = ("num_parameters", "best_epoch", *(f"{split}_images" for split in SPLITS))
 COLUMNS = (
-    *(*TRIAL, "status", "reason", "split_notes", "parameters", "epochs", "best_epoch", "best_validation_accuracy"),
-    *("wall_clock_seconds", *COSTS, *(f"{part}_images" for part in PARTS)),
+    *(*TRIAL, "status", "reason", "split_notes", "num_parameters", "epochs", "best_epoch", "best_validation_accuracy"),
+    *("wall_clock_seconds", *COSTS, *(f"{split}_images" for split in SPLITS)),
     *("members", "started", "processor", "key", "path"),
 )
 
 
-def to_frame(records: Iterable[tuple[Record, Path]]) -> pd.DataFrame:
-    """A row for each record, with its folder; columns are COLUMNS, whatever is there.
+def to_frame(records: Iterable[StoredRecord]) -> pd.DataFrame:
+    """Return one row per record; the columns are always COLUMNS.
 
-    Seconds, bytes and fractions as in `Record` and `Costs`, whose names are the columns'; NaN where not measured.
-    `epochs`: how many were run; `best_validation_accuracy`: as the training saw it, in its best epoch; `members`: how
-    many voted, 0 for what is no ensemble.
+    Names and units are those of `Record` and `Costs`; NaN if not measured. `epochs` counts the epochs that ran,
+    `best_validation_accuracy` is from the training history, and `members` is 0 for a trial that is no ensemble.
     """
-    return pd.DataFrame([_row(record, path) for record, path in records], columns=list(COLUMNS)).astype(
-        dict.fromkeys((*COSTS, "wall_clock_seconds", "best_validation_accuracy"), float)
-        | dict.fromkeys(("parameters", "best_epoch", *(f"{part}_images" for part in PARTS)), "Int64")
-    )
+    frame = pd.DataFrame([_row(stored) for stored in records], columns=list(COLUMNS))
+    floats = dict.fromkeys((*COSTS, "wall_clock_seconds", "best_validation_accuracy"), float)
+    return frame.astype(floats | dict.fromkeys(COUNTS, "Int64"))
 
 
-def _row(record: Record, path: Path) -> dict[str, Any]:
-    best = [e.validation_accuracy for e in record.history if e.epoch == record.best_epoch]
+def _row(stored: StoredRecord) -> dict[str, Any]:
+    record = stored.record
+    best = [epoch.validation_accuracy for epoch in record.history if epoch.epoch == record.best_epoch]
     return {
         **{name: getattr(record.trial, name) for name in TRIAL},
-        "status": record.status,
-        "reason": record.reason,
+        **{name: getattr(record, name) for name in ("status", "reason", "num_parameters", "best_epoch", "started")},
         "split_notes": "; ".join(record.split_notes),
-        "parameters": record.num_parameters,
         "epochs": len(record.history),
-        "best_epoch": record.best_epoch,
         "best_validation_accuracy": best[0] if best else None,
         "wall_clock_seconds": record.wall_clock_seconds,
         **(record.costs.model_dump() if record.costs else {}),
-        **{f"{part}_images": record.samples.get(part) for part in PARTS},
+        **{f"{split}_images": record.samples.get(split) for split in SPLITS},
         "members": len(record.members),
-        "started": record.started,
         "processor": record.machine.get("processor"),
         "key": record.trial.key,
-        "path": str(path),
+        "path": str(stored.path),
     }

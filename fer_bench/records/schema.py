@@ -1,4 +1,4 @@
-"""Trial, Record and Predictions: the vocabulary on the ground floor."""
+"""The data model: Trial, Record and Predictions."""
 
 from __future__ import annotations
 
@@ -8,63 +8,79 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-# Raised when a change of the training code changes what a recipe means on a backend; part of every key.
+# Raised when a change of the training code changes the meaning of a recipe on a backend; part of every key.
 PROCEDURE_VERSIONS = {"tensorflow": 2, "jax": 3, "torch": 2}
 
-# What stands in a Trial for people to read, without a bearing on the outcome.
+# Fields of a Trial that are labels and do not affect the outcome.
 NOT_IN_KEY = {"recipe_name"}
 
-# What stands below a table with Costs.flops.
+# Shown below every table with Costs.flops.
 FLOPS_METHOD = (
     "multiply-adds of convolutions, dense and recurrent layers and attention, each counted as two operations; biases, "
-    "normalisation, activations, pooling, resizing and other element-wise work are left out"
+    "normalization, activations, pooling, resizing and other element-wise operations are not counted"
 )
 
-EXTERNAL = "external"  # the recipe of a model that others trained, and the entry of it with its preprocessing
-ENSEMBLE = "ensemble"  # the architecture of a vote of other trials, and the entry of its recipe with its members
+EXTERNAL = "external"  # recipe name of an external model, and the key of its preprocessing in the recipe
+ENSEMBLE = "ensemble"  # architecture name of an ensemble, and the key of its members in the recipe
 
 
 class _Frozen(BaseModel):
-    # Plain JSON has no NaN: pydantic would write null, and refuse it when reading.
+    # Plain JSON has no NaN: pydantic would write null, and reject it when reading.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Trial(_Frozen):
-    """One architecture × dataset × protocol fold × recipe × seed × backend."""
+    """One architecture × dataset × protocol fold × recipe × seed × backend.
+
+    Attributes:
+        architecture: Name of the architecture.
+        source_digest: Digest of the architecture's source code.
+        dataset: Name of the dataset.
+        fingerprint: Digest of the dataset's images, labels and split.
+        protocol: Name of the protocol, with its version.
+        fold: Number of the fold.
+        recipe_name: Name of the recipe in tables; not part of the key.
+        recipe: The complete recipe, with all defaults.
+        initial_weights: `random`, or `imagenet:<digest of the file>`.
+        seed: Seed of everything random in training.
+        backend: Keras backend.
+        procedure_version: One of PROCEDURE_VERSIONS.
+    """
 
     architecture: str
-    source_digest: str  # digest of the architecture's source
+    source_digest: str
     dataset: str
-    fingerprint: str  # digest of the dataset's images, labels and split
+    fingerprint: str
     protocol: str
     fold: int
     recipe_name: str
-    recipe: dict[str, Any]  # resolved: every field, no defaults left open
-    initial_weights: str  # "random", or "imagenet:<digest of the file>"
+    recipe: dict[str, Any]
+    initial_weights: str
     seed: int
     backend: str
     procedure_version: int
 
     @property
     def key(self) -> str:
-        """Hash of all that determines the outcome, and of nothing else: 64 hexadecimal digits."""
+        """Hash of everything that determines the outcome, and of nothing else: 64 hexadecimal digits."""
         text = json.dumps(self.model_dump(exclude=NOT_IN_KEY), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def precision(self) -> str:
+        """Numeric precision of the training."""
         return str(self.recipe["precision"])
 
     @property
     def external(self) -> bool:
-        """Whether others trained the model: of its initial weights, selection and precision nothing is known."""
+        """Whether somebody else trained the model; its initial weights, selection and precision are unknown."""
         return EXTERNAL in self.recipe
 
     @property
     def ensemble(self) -> bool:
-        """Whether its predictions are a vote of other trials'; see `Record.members`."""
+        """Whether the predictions are a vote of other trials; see `Record.members`."""
         return ENSEMBLE in self.recipe
 
     def __str__(self) -> str:
@@ -73,10 +89,21 @@ class Trial(_Frozen):
 
 
 class Epoch(_Frozen):
-    """One line of a trial's history. Seconds are wall-clock; training excludes validation and tracing."""
+    """One epoch of a trial's history; wall-clock seconds.
 
-    epoch: int  # from 1
-    learning_rate: float  # as the epoch ends
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        learning_rate: Learning rate at the end of the epoch.
+        loss: Training loss.
+        accuracy: Training accuracy.
+        validation_loss: Loss on the validation split.
+        validation_accuracy: Accuracy on the validation split.
+        train_seconds: Training without validation and compilation.
+        validation_seconds: Validation.
+    """
+
+    epoch: int
+    learning_rate: float
     loss: float
     accuracy: float
     validation_loss: float
@@ -86,25 +113,41 @@ class Epoch(_Frozen):
 
 
 class Costs(_Frozen):
-    """What a trial cost, each measured apart. None: not measured."""
+    """The costs of a trial, each measured separately; None if not measured.
 
-    build_seconds: float  # building the model and loading its weights
-    compile_seconds: float  # first calls of the compiled steps, beyond a usual call
-    train_seconds: float  # all epochs: training steps and their input, without validation
+    Attributes:
+        build_seconds: Building the model and loading its weights.
+        compile_seconds: First calls of the compiled steps, beyond the time of a usual call.
+        train_seconds: All epochs: training steps and their input, without validation.
+        validation_seconds: Validation after all epochs.
+        images_per_second: Training throughput: median over steps, or over epochs if an epoch is one compiled program.
+        predict_images_per_second: Throughput on the test images at `predict_batch_size`.
+        peak_memory_bytes: Peak memory of the process during the trial, without an accelerator's own memory.
+        predict_batch_size: Images per call of `predict_images_per_second`.
+        flops: FLOPs of one image or sequence, one view; see FLOPS_METHOD.
+        model_bytes: Size of the .keras file without optimizer.
+        latency_p50_seconds: Median time of a warmed-up call with one image, from array to array.
+        latency_p95_seconds: The 95th percentile of that time.
+        concurrent_trials: Number of trials that shared the machine's cores, including this one.
+    """
+
+    build_seconds: float
+    compile_seconds: float
+    train_seconds: float
     validation_seconds: float
-    images_per_second: float  # training throughput: median over steps, or epochs where one is a single program
-    predict_images_per_second: float | None  # at the prediction batch size, on the test images
-    peak_memory_bytes: int | None  # of the process, while this trial ran; not of an accelerator's own memory
-    predict_batch_size: int | None = None  # images to a call, of predict_images_per_second
-    flops: int | None = None  # of one image or sequence, one view; see FLOPS_METHOD
-    model_bytes: int | None = None  # on disk, as a .keras file without optimizer
-    latency_p50_seconds: float | None = None  # a call with one image, warmed up, from array to array
+    images_per_second: float
+    predict_images_per_second: float | None
+    peak_memory_bytes: int | None
+    predict_batch_size: int | None = None
+    flops: int | None = None
+    model_bytes: int | None = None
+    latency_p50_seconds: float | None = None
     latency_p95_seconds: float | None = None
-    concurrent_trials: int = 1  # trials at a time on the machine, each on a share of its cores; 1: this one alone
+    concurrent_trials: int = 1
 
 
 class Member(_Frozen):
-    """A trial that votes in an ensemble, and its share of the vote: all shares sum to 1."""
+    """A trial in an ensemble and its weight in the vote; all weights sum to 1."""
 
     key: str
     architecture: str
@@ -114,36 +157,55 @@ class Member(_Frozen):
 
 
 class Record(_Frozen):
-    """What is known of one trial; its predictions lie beside it."""
+    """The result of one trial; its predictions are stored beside it.
+
+    Attributes:
+        trial: The specification.
+        status: How the trial ended.
+        reason: One sentence if the trial did not finish.
+        started: Start time, ISO 8601, UTC.
+        machine: Processor, cores, memory_bytes, accelerator and library versions.
+        classes: Class names in the order of the probabilities.
+        samples: Number of samples by split.
+        split_notes: Short notes on the split, shown as badges.
+        num_parameters: Number of parameters of the model.
+        best_epoch: Epoch with the best validation accuracy, whose weights made the predictions.
+        history: One entry per epoch.
+        costs: Costs of the trial; None if it did not finish.
+        members: Members of an ensemble.
+    """
 
     trial: Trial
     status: Literal["finished", "failed", "diverged"]
-    reason: str = ""  # one sentence, where the status is not "finished"
-    started: str  # ISO 8601, UTC
-    machine: dict[str, Any]  # processor, cores, memory_bytes, accelerator, versions
+    reason: str = ""
+    started: str
+    machine: dict[str, Any]
     classes: list[str]
-    samples: dict[str, int]  # training, validation, test
-    split_notes: list[str] = Field(default_factory=list)  # of its split, in the few words of a badge
+    samples: dict[str, int]
+    split_notes: list[str] = Field(default_factory=list)
     num_parameters: int | None = None
-    best_epoch: int | None = None  # selected by validation accuracy
+    best_epoch: int | None = None
     history: list[Epoch] = Field(default_factory=list)
     costs: Costs | None = None
-    members: list[Member] = Field(default_factory=list)  # of an ensemble
+    members: list[Member] = Field(default_factory=list)
 
     @property
     def wall_clock_seconds(self) -> float | None:
-        """Training and validation over all epochs; no build, no trace, no download, no prediction."""
-        return self.costs and self.costs.train_seconds + self.costs.validation_seconds
+        """Training and validation over all epochs, without building, compiling, downloading and predicting."""
+        return self.costs.train_seconds + self.costs.validation_seconds if self.costs else None
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities of one part of a dataset.
+    """Class probabilities of one split.
 
-    ids: (samples,) str; labels: (samples,) int64; probabilities: (samples, classes) float32; clean: (samples,) bool,
-    those without a twin in the parts that were trained or selected on, None where that was not looked at; groups:
-    (samples,) str, the subject of each, or else its sequence, None where neither is known: what depends on each other
-    when intervals are drawn.
+    Attributes:
+        ids: Sample ids, (samples,) str.
+        labels: (samples,) int64.
+        probabilities: (samples, classes) float32.
+        no_duplicate: Whether a sample has no duplicate in the other splits, (samples,) bool; None if unknown.
+        groups: Subject of each sample, or else its sequence, (samples,) str; None if neither is known. Samples of one
+            group are drawn together for intervals.
     """
 
     ids: np.ndarray
@@ -151,3 +213,9 @@ class Predictions:
     probabilities: np.ndarray
     no_duplicate: np.ndarray | None = None
     groups: np.ndarray | None = None
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return the field and the reason of pydantic's first error."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()

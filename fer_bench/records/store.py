@@ -1,7 +1,7 @@
 """RESULTS/records/<architecture>-<dataset>-s<seed>-<key>/{record.json, predictions.npz[, model.keras]}.
 
-What else lies there, such as robustness.json, was measured of the model afterwards.
-A reader never sees half of a record (see `writing`). Folders of several machines merge by copying.
+Other files there, such as robustness.json, were measured from the model later.
+A reader never sees an incomplete record (see `writing`). Folders of several machines merge by copying.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,80 +24,92 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from fer_bench.records.schema import Predictions, Record, Trial
+from fer_bench.records.schema import Predictions, Record, Trial, describe_validation_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDER = "records"
-KEY_LENGTH = 16  # of the 64 digits, in folder names
-TEMPORARY = ".part-"
-PREDICTIONS = "predictions.npz"
-MODEL = "model.keras"  # kept where it was asked for
-COLUMNS = ("ids", "labels", "probabilities")  # of predictions that always have them
-OPTIONAL = ("no_duplicate", "groups")
-PLAIN, HEAD = b"\x93NUMPY\x01\x00", 10  # NumPy's format, version 1: how it begins, and bytes before its header
-# What NumPy and zipfile raise for files that were cut short or changed.
+RECORDS_DIR = "records"
+KEY_LENGTH = 16  # digits of the key in folder names, of 64
+TEMPORARY_PREFIX = ".part-"
+RECORD_FILE = "record.json"
+PREDICTIONS_FILE = "predictions.npz"
+MODEL_FILE = "model.keras"  # only if models are saved
+REQUIRED_ARRAYS = ("ids", "labels", "probabilities")
+OPTIONAL_ARRAYS = ("no_duplicate", "groups")
+NPY_MAGIC = b"\x93NUMPY\x01\x00"  # NumPy's file format, version 1
+NPY_HEADER_START = 10
+# NumPy and zipfile raise these for truncated or changed files.
 READ_ERRORS = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
+
+Skipped = tuple[Path, str]  # a path that was not loaded, and the reason
 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record and the folder in which it lies."""
+    """A record and its folder."""
 
     record: Record
     path: Path
 
     @property
     def model_file(self) -> Path | None:
-        """The trained model, None where it was not kept."""
-        file = self.path / MODEL
+        """The trained model; None if it was not saved."""
+        file = self.path / MODEL_FILE
         return file if file.is_file() else None
 
     @property
     def corrupt(self) -> bool:
-        """Whether it has predictions, and they cannot be read."""
+        """Whether the trial finished but its predictions cannot be read."""
         try:
-            return self.record.status == "finished" and not self.all_arrays()
+            return self.record.status == "finished" and not self.arrays()
         except READ_ERRORS:
             return True
 
     def predictions(self, split: str) -> Predictions:
-        """The predictions of `validation` or `test`.
+        """Return the predictions of the validation or the test split.
 
-        KeyError where the record has none of that part, FileNotFoundError where its trial did not finish.
+        Raises:
+            KeyError: The record has no predictions of that split.
+            FileNotFoundError: The trial did not finish.
         """
-        found = self.arrays(*(f"{split}_{name}" for name in (*COLUMNS, *OPTIONAL)))
-        columns = {name: found.get(f"{split}_{name}") for name in OPTIONAL}
-        return Predictions(*(found[f"{split}_{name}"] for name in COLUMNS), **columns)
+        arrays = self.arrays(*(f"{split}_{name}" for name in (*REQUIRED_ARRAYS, *OPTIONAL_ARRAYS)))
+        return Predictions(
+            ids=arrays[f"{split}_ids"],
+            labels=arrays[f"{split}_labels"],
+            probabilities=arrays[f"{split}_probabilities"],
+            no_duplicate=arrays.get(f"{split}_no_duplicate"),
+            groups=arrays.get(f"{split}_groups"),
+        )
 
     def arrays(self, *names: str) -> dict[str, np.ndarray]:
-        """Those of the named arrays of predictions.npz that it has, such as `test_labels`; not to be written to.
+        """Return read-only arrays of predictions.npz, such as `test_labels`; all of them if no name is given.
 
-        FileNotFoundError where the trial did not finish; OSError, EOFError, ValueError or BadZipFile where the file is
-        damaged.
+        Names that the file does not have are missing in the result.
+
+        Raises:
+            FileNotFoundError: The trial did not finish.
+            OSError, EOFError, ValueError, BadZipFile: The file is damaged.
         """
-        return self._read(lambda name: name in names)
-
-    def all_arrays(self) -> dict[str, np.ndarray]:
-        """As `arrays`, of all that are there."""
-        return self._read(lambda name: True)
-
-    def _read(self, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
         try:
-            with zipfile.ZipFile(self.path / PREDICTIONS) as file:
-                members = {name.removesuffix(".npy"): name for name in file.namelist()}
-                return {name: _array(file.read(member)) for name, member in members.items() if wanted(name)}
-        except (RuntimeError, zlib.error) as error:  # what zipfile raises for some of the bits that can turn
+            with zipfile.ZipFile(self.path / PREDICTIONS_FILE) as file:
+                entries = {entry.removesuffix(".npy"): entry for entry in file.namelist()}
+                return {name: _array(file.read(entries[name])) for name in names or entries if name in entries}
+        except (RuntimeError, zlib.error) as error:  # zipfile raises them for some flipped bits
             raise zipfile.BadZipFile(str(error)) from None
 
 
 @dataclass(frozen=True)
 class Records:
-    """All readable records of a results folder, and what was left out: (path, reason)."""
+    """The records of a results folder.
 
-    stored: dict[str, StoredRecord] = field(default_factory=dict)  # by key
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    Attributes:
+        stored: Readable records by key.
+        skipped: Paths that were not loaded, with the reason.
+    """
+
+    stored: dict[str, StoredRecord] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[StoredRecord]:
         return iter(self.stored.values())
@@ -106,92 +118,115 @@ class Records:
         return len(self.stored)
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas row for each record, without scores; see `fer_bench.records.frame.to_frame`."""
-        from fer_bench.records.frame import to_frame  # pandas takes half a second, and most readers do without
+        """Return a pandas frame with one row per record, without scores; see `fer_bench.records.frame.to_frame`."""
+        from fer_bench.records.frame import to_frame  # pandas takes half a second to import, and few readers need it
 
-        return to_frame((one.record, one.path) for one in self)
+        return to_frame(self)
 
 
-def folder_of(results: Path, trial: Trial) -> Path:
+def record_dir(results: Path, trial: Trial) -> Path:
+    """Return the folder of a trial's record."""
     name = f"{trial.architecture}-{trial.dataset}-s{trial.seed}-{trial.key[:KEY_LENGTH]}"
-    return results / FOLDER / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
+    return results / RECORDS_DIR / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
 
 
-def started(results: Path, trial: Trial) -> str | None:
-    """When a trial that is recorded now began; None where it is not, or its record cannot be read."""
+def start_time(results: Path, trial: Trial) -> str | None:
+    """Return when a recorded trial started; None if it has no readable record."""
     try:
-        return str(json.loads((folder_of(results, trial) / "record.json").read_bytes())["started"])
+        return str(json.loads((record_dir(results, trial) / RECORD_FILE).read_bytes())["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def load(results: Path | str) -> Records:
-    """Read every record below a results folder; what cannot be read is named in `left_out`, never raised.
+    """Read every record of a results folder; what cannot be read is listed in `skipped`, never raised.
 
-    Copies of one record, in folders whose names hold its key, are one. Records of one key that disagree are all left
-    out, each with what it disagrees in: which of them is right cannot be known.
+    Equal copies of one record, in folders whose names contain its key, count once. Records of one key that differ are
+    all skipped, because nobody can know which of them is right.
     """
-    folder = Path(results) / FOLDER
+    folder = Path(results) / RECORDS_DIR
     records = Records()
-    if not folder.is_dir():
-        return records
-    found: dict[str, list[StoredRecord]] = defaultdict(list)
-    with _uncollected():
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(TEMPORARY):
-                continue  # the remains of a killed writer
+    by_key: dict[str, list[StoredRecord]] = defaultdict(list)
+    with _gc_disabled():
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.name.startswith(TEMPORARY_PREFIX):
+                continue  # left behind by a killed writer
             try:
-                key, one = _read(path)
-            except _Skipped as reason:
+                key, stored = _read(path)
+            except _Unreadable as reason:
                 records.skipped.append((path, str(reason)))
             else:
-                found[key].append(one)
-    for key, copies in found.items():
-        kept, left_out = (copies[0], []) if len(copies) == 1 else _merge_copies(copies)
-        records.skipped.extend(left_out)
-        if kept:
-            records.stored[key] = kept
+                by_key[key].append(stored)
+    for key, copies in by_key.items():
+        if stored_once := copies[0] if len(copies) == 1 else _merge_copies(copies, records.skipped):
+            records.stored[key] = stored_once
     return records
 
 
-def _merge_copies(copies: list[StoredRecord]) -> tuple[StoredRecord | None, list[tuple[Path, str]]]:
-    """Of several records under one key the one that all readable ones equal, if they do; and those left out.
+class _Unreadable(Exception):
+    """The reason why a path is not loaded."""
 
-    Where several are equal it is the one whose model was kept, else the first by name.
+
+def _read(path: Path) -> tuple[str, StoredRecord]:
+    """Read a record and compute its key, which takes as long as reading."""
+    try:
+        record = Record.model_validate_json((path / RECORD_FILE).read_bytes())
+    except ValidationError as error:
+        raise _Unreadable(f"{RECORD_FILE}: {describe_validation_error(error)}") from None
+    except OSError as error:
+        if not path.is_dir():
+            raise _Unreadable("not a folder") from None
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else type(error).__name__
+        raise _Unreadable(f"{RECORD_FILE} cannot be read ({reason})") from None
+    key = record.trial.key
+    if key[:KEY_LENGTH] not in path.name:
+        raise _Unreadable("the folder's name does not contain the key of its record: one of them was changed")
+    if record.status == "finished" and not (path / PREDICTIONS_FILE).is_file():
+        raise _Unreadable(f"{PREDICTIONS_FILE} is missing")
+    return key, StoredRecord(record, path)
+
+
+def _merge_copies(copies: list[StoredRecord], skipped: list[Skipped]) -> StoredRecord | None:
+    """Return one of several records of one key if all readable ones are equal, and add the others to `skipped`.
+
+    A copy with a saved model is preferred, then the first by name.
     """
-    contents, left_out = {}, []
-    for one in copies:
+    contents = {}
+    for copy in copies:
         try:
-            contents[one.path] = _content(one)
+            contents[copy.path] = _content(copy)
         except READ_ERRORS as error:
-            left_out.append((one.path, f"{PREDICTIONS} cannot be read ({type(error).__name__})"))
-    whole = [one for one in copies if one.path in contents]
-    differing = {
-        (one.path, other.path): _difference(contents[one.path], contents[other.path])
-        for one, other in permutations(whole, 2)
-    }
-    disagree = [(mine, other, what) for (mine, other), what in differing.items() if what]
-    if not disagree:
-        return next((one for one in whole if one.model_file), whole[0] if whole else None), left_out
-    for one in whole:
-        said = [f"{other.name} ({', '.join(what)})" for mine, other, what in disagree if mine == one.path]
-        left_out.append((one.path, f"under one key it disagrees with {', '.join(said)}"))
-    return None, left_out
+            skipped.append((copy.path, f"{PREDICTIONS_FILE} cannot be read ({type(error).__name__})"))
+    readable = [copy for copy in copies if copy.path in contents]
+    conflicts: dict[Path, list[str]] = defaultdict(list)
+    for path, other in permutations(contents, 2):
+        if fields := _difference(contents[path], contents[other]):
+            conflicts[path].append(f"{other.name} ({', '.join(fields)})")
+    skipped.extend(
+        (path, f"differs from {', '.join(others)}, which has the same key") for path, others in conflicts.items()
+    )
+    if conflicts or not readable:
+        return None
+    return next((copy for copy in readable if copy.model_file), readable[0])
 
 
-def _content(one: StoredRecord) -> dict[str, Any]:
-    """All that a record and its predictions say, under the names that a reader knows it by."""
-    fields = {name: json.dumps(value, sort_keys=True) for name, value in one.record.model_dump(mode="json").items()}
-    if not (one.path / PREDICTIONS).is_file():
+def _content(stored: StoredRecord) -> dict[str, Any]:
+    """Return all content of a record and its predictions, by field names of the record."""
+    fields = {name: json.dumps(value, sort_keys=True) for name, value in stored.record.model_dump(mode="json").items()}
+    if not (stored.path / PREDICTIONS_FILE).is_file():
         return fields
-    arrays = one.all_arrays()
+    arrays = stored.arrays()
     return fields | {"predictions": {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()}}
 
 
+def _difference(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return [name for name in dict.fromkeys([*first, *second]) if first.get(name) != second.get(name)]
+
+
 def _array(content: bytes) -> np.ndarray:
-    """An array from what `np.save` writes, as NumPy reads it, but equal headers are parsed only once."""
-    if content.startswith(PLAIN):
-        length = HEAD + int.from_bytes(content[len(PLAIN) : HEAD], "little")
+    """Return an array from the format of `np.save`; equal headers are parsed only once, unlike in NumPy."""
+    if content.startswith(NPY_MAGIC):
+        length = NPY_HEADER_START + int.from_bytes(content[len(NPY_MAGIC) : NPY_HEADER_START], "little")
         shape, fortran, dtype = _header(content[:length])
         if not dtype.hasobject:
             return np.ndarray(shape, dtype, content, length, order="F" if fortran else "C")
@@ -201,17 +236,13 @@ def _array(content: bytes) -> np.ndarray:
 @lru_cache(maxsize=1000)
 def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
     file = BytesIO(content)
-    file.seek(len(PLAIN))
+    file.seek(len(NPY_MAGIC))
     return np.lib.format.read_array_header_1_0(file)
 
 
-def _difference(one: dict, other: dict) -> list[str]:
-    return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
-
-
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which finds none here and would go through all that was read time and again."""
+def _gc_disabled() -> Iterator[None]:
+    """Disable the garbage collector, which would scan everything that was read again and again and free nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -219,32 +250,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-class _Skipped(Exception):
-    """Why a path holds no record."""
-
-
-def _read(path: Path) -> tuple[str, StoredRecord]:
-    """A record with its key, which takes as long as the rest."""
-    try:
-        record = Record.model_validate_json((path / "record.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        if not path.is_dir():
-            raise _Skipped("a file, and records are folders") from None
-        if isinstance(error, FileNotFoundError):
-            raise _Skipped("record.json cannot be read (there is none)") from None
-        raise _Skipped(_reason(error)) from None
-    key = record.trial.key
-    if key[:KEY_LENGTH] not in path.name:
-        raise _Skipped("the folder's name does not hold the key of its record: one of them was changed")
-    if record.status == "finished" and not (path / PREDICTIONS).is_file():
-        raise _Skipped(f"{PREDICTIONS} is missing")
-    return key, StoredRecord(record, path)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"record.json: {'.'.join(map(str, first['loc']))} {first['msg']}".replace(":  ", ": ").strip()
-    return f"record.json cannot be read ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""Records are whole or not there: each is filled under another name, and renamed in one step."""
+"""Write records atomically: each is filled under a temporary name and renamed in one step."""
 
 from __future__ import annotations
 
@@ -11,76 +11,89 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from fer_bench.core.files import atomic_write
 from fer_bench.records.schema import Predictions, Record
-from fer_bench.records.store import COLUMNS, FOLDER, MODEL, OPTIONAL, PREDICTIONS, TEMPORARY, folder_of
+from fer_bench.records.store import (
+    MODEL_FILE,
+    OPTIONAL_ARRAYS,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    RECORDS_DIR,
+    REQUIRED_ARRAYS,
+    TEMPORARY_PREFIX,
+    record_dir,
+)
 
-REPLACED = "replaced"  # in a folder that is about to take its place, the record that was there before
+REPLACED_DIR = "replaced"  # inside a temporary folder: the earlier record, while the new one takes its place
 
 
 def write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None = None) -> Path:
-    """Write a record and its predictions in one atomic step, in place of an earlier one of the same key.
+    """Write a record and its predictions in one atomic step; they replace an earlier record of the same key.
 
-    `model_file` is moved there with them. Of an earlier record nothing stays, its model neither.
+    Args:
+        results: The results folder.
+        record: The record.
+        predictions: Predictions by split.
+        model_file: The trained model, which is moved into the record. Default: the record has no model.
+
+    Returns:
+        The record's folder.
+
+    Raises:
+        OSError: The record cannot be written; an earlier one is unchanged.
     """
-    final = folder_of(results, record.trial)
-    part = final.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
-    part.mkdir(parents=True)
+    final = record_dir(results, record.trial)
+    temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    temporary.mkdir(parents=True)
     try:
         arrays = {
-            f"{name}_{column}": getattr(p, column)
-            for name, p in predictions.items()
-            for column in (*COLUMNS, *OPTIONAL)
-            if getattr(p, column) is not None
+            f"{split}_{name}": array
+            for split, predicted in predictions.items()
+            for name in (*REQUIRED_ARRAYS, *OPTIONAL_ARRAYS)
+            if (array := getattr(predicted, name)) is not None
         }
         if arrays:
-            with open(part / PREDICTIONS, "wb") as file:
+            with atomic_write(temporary / PREDICTIONS_FILE, sync=True) as file:
                 np.savez(file, **arrays)
-                _sync(file)
-        with open(part / "record.json", "w", encoding="utf-8") as text:
-            text.write(record.model_dump_json(indent=1) + "\n")
-            _sync(text)
+        with atomic_write(temporary / RECORD_FILE, sync=True) as file:
+            file.write(record.model_dump_json(indent=1).encode() + b"\n")
         if model_file is not None:
-            shutil.move(model_file, part / MODEL)
-            with open(part / MODEL, "rb+") as model:
-                _sync(model)
-        if final.exists():  # a folder cannot be renamed over a full one
-            final.rename(part / REPLACED)
-        part.rename(final)
-        shutil.rmtree(final / REPLACED, ignore_errors=True)
+            shutil.move(model_file, temporary / MODEL_FILE)
+            with open(temporary / MODEL_FILE, "rb+") as model:
+                os.fsync(model.fileno())
+        if final.exists():  # a folder cannot be renamed to one that is not empty
+            final.rename(temporary / REPLACED_DIR)
+        temporary.rename(final)
+        shutil.rmtree(final / REPLACED_DIR, ignore_errors=True)
         _sync_folder(final.parent)
     finally:
-        if (part / REPLACED).is_dir():  # interrupted between the two
-            _finalize(part, final)
-        shutil.rmtree(part, ignore_errors=True)
+        if (temporary / REPLACED_DIR).is_dir():  # interrupted between the two renames
+            _finalize(temporary, final)
+        shutil.rmtree(temporary, ignore_errors=True)
     return final
 
 
 def recover_interrupted_writes(results: Path) -> None:
-    """Put in their places the records whose writers were killed when only the earlier ones had been taken away."""
-    for replaced in (results / FOLDER).glob(f"{TEMPORARY}*/{REPLACED}"):
+    """Finish the writes that were killed after the earlier record had been moved away."""
+    for replaced in (results / RECORDS_DIR).glob(f"{TEMPORARY_PREFIX}*/{REPLACED_DIR}"):
         try:
-            record = Record.model_validate_json((replaced.parent / "record.json").read_bytes())
+            record = Record.model_validate_json((replaced.parent / RECORD_FILE).read_bytes())
         except (OSError, ValidationError):
             continue
-        _finalize(replaced.parent, folder_of(results, record.trial))
+        _finalize(replaced.parent, record_dir(results, record.trial))
 
 
-def _finalize(part: Path, final: Path) -> None:
-    """Put a whole record in its place, unless there is one again."""
-    with suppress(OSError):  # its writer has just done so
+def _finalize(temporary: Path, final: Path) -> None:
+    """Rename a complete record to its final name, unless a record has that name again."""
+    with suppress(OSError):  # its writer has just done the same
         if not final.exists():
-            part.rename(final)
-            shutil.rmtree(final / REPLACED, ignore_errors=True)
-
-
-def _sync(file) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+            temporary.rename(final)
+            shutil.rmtree(final / REPLACED_DIR, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that a power cut does not undo a renaming in it."""
-    with suppress(OSError):  # folders are no files to Windows
+    """Force the folder's renames to the disk, so that a power cut does not undo them."""
+    with suppress(OSError):  # Windows cannot open folders
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)

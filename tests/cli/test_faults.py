@@ -187,7 +187,7 @@ def outcome(results: Path) -> dict:
     for stored in records.load(results):
         record = stored.record
         history = [(e.epoch, e.learning_rate, e.loss, e.validation_loss, e.validation_accuracy) for e in record.history]
-        arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in stored.all_arrays().items()}
+        arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in stored.arrays().items()}
         told[stored.path.name] = (record.status, record.best_epoch, history, arrays)
     with (results / "leaderboard.csv").open() as file:
         timed = re.compile("second|memory|beside|throughput|latency|wall|time|machine|started")

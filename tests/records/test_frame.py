@@ -1,4 +1,6 @@
-"""Records as a pandas frame, in the two lines that the README shows."""
+"""Records as a pandas frame."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,33 +33,38 @@ def epoch(number: int, validation_accuracy: float) -> Epoch:
     )
 
 
-def test_each_record_is_a_row_of_flat_columns(tmp_path):
+def test_each_record_is_one_row_of_flat_columns(tmp_path):
     trained = make_record(
         0, costs=COSTS, history=[epoch(1, 0.5), epoch(2, 0.75), epoch(3, 0.6)], best_epoch=2, num_parameters=7
     )
     fer_bench.records.write(tmp_path, trained, make_predictions())
     fer_bench.records.write(tmp_path, make_record(1, status="failed", reason="no memory"), {})
     frame = fer_bench.records.load(tmp_path).to_frame().set_index("seed")
-    one, other = frame.loc[0], frame.loc[1]
-    assert (one["architecture"], one["dataset"], one["protocol"], one["fold"]) == ("cnn", "made", "official", 0)
-    assert (one["status"], one["epochs"], one["best_epoch"], one["best_validation_accuracy"]) == (
+    finished, failed = frame.loc[0], frame.loc[1]
+    assert (finished["architecture"], finished["dataset"], finished["protocol"], finished["fold"]) == (
+        "cnn",
+        "made",
+        "official",
+        0,
+    )
+    assert (finished["status"], finished["epochs"], finished["best_epoch"], finished["best_validation_accuracy"]) == (
         "finished",
         3,
         2,
         0.75,
     )
-    assert (one["train_seconds"], one["wall_clock_seconds"], one["images_per_second"]) == (30, 35, 123.5)
-    assert (one["parameters"], one["key"]) == (7, make_trial(0).key)
-    assert (tmp_path / "records") in [type(tmp_path)(one["path"]).parent]
-    assert np.isnan(one["predict_images_per_second"])
-    assert (other["status"], other["reason"], other["epochs"]) == ("failed", "no memory", 0)
-    assert np.isnan(other["train_seconds"]) and other["best_epoch"] is pd.NA
+    assert (finished["train_seconds"], finished["wall_clock_seconds"], finished["images_per_second"]) == (30, 35, 123.5)
+    assert (finished["num_parameters"], finished["key"]) == (7, make_trial(0).key)
+    assert Path(finished["path"]).parent == tmp_path / "records"
+    assert np.isnan(finished["predict_images_per_second"])
+    assert (failed["status"], failed["reason"], failed["epochs"]) == ("failed", "no memory", 0)
+    assert np.isnan(failed["train_seconds"]) and failed["best_epoch"] is pd.NA
 
 
-def test_no_records_are_an_empty_frame_of_the_same_columns_and_types(tmp_path):
+def test_an_empty_frame_has_the_same_columns_and_types(tmp_path):
     empty = fer_bench.records.load(tmp_path).to_frame()
     fer_bench.records.write(tmp_path, make_record(costs=COSTS), make_predictions())
     full = fer_bench.records.load(tmp_path).to_frame()
     assert len(empty) == 0 and list(empty) == list(full)
-    assert (empty[["train_seconds", "parameters"]].dtypes == full[["train_seconds", "parameters"]].dtypes).all()
+    assert (empty[["train_seconds", "num_parameters"]].dtypes == full[["train_seconds", "num_parameters"]].dtypes).all()
     assert len(pd.concat([full, empty])) == 1

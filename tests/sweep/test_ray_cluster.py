@@ -78,7 +78,7 @@ def one_core() -> Processes:
 
 
 def predicted(stored) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in stored.all_arrays().items()}
+    return {name: array.tobytes() for name, array in stored.arrays().items()}
 
 
 def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(

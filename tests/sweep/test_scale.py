@@ -1,11 +1,11 @@
 """Planning and resuming cost as much for each trial, however many are recorded."""
 
+import os
 import time
 
 import pytest
 
 from fer_bench import records
-from fer_bench.records import writing
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep import plan as planning
 from fer_bench.sweep.pending import todo
@@ -18,8 +18,7 @@ HISTORY = [Epoch(epoch=number, **EPOCH, train_seconds=3.0, validation_seconds=0.
 @pytest.fixture
 def recorded(plan_of, tmp_path, monkeypatch):
     """A results folder in which all trials of MODELS with so many seeds are recorded."""
-    monkeypatch.setattr(writing, "_sync", lambda file: file.flush())
-    monkeypatch.setattr(writing, "_sync_folder", lambda folder: None)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def make(seeds: int):
         results = tmp_path / str(seeds)
