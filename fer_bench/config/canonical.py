@@ -1,19 +1,19 @@
-"""A recipe as it stands in a trial, and so in its key: what came later stands there only where it has a bearing."""
+"""The canonical form of a recipe, as part of a trial and of its key."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fer_bench.config.recipe import Augmentation, Recipe
+from fer_bench.config.recipe import Recipe
 
-DEFAULT_CACHED_AUGMENTATIONS = 4  # of each image, where the recipe changes the images and does not say
+DEFAULT_CACHED_AUGMENTATIONS = 4  # per image, for recipes that change the images and do not set the number
 
 
 def canonical_recipe(recipe: Recipe) -> dict[str, Any]:
-    """All fields as JSON. `backbone.cached_augmentations` is resolved, and left out where it changes nothing.
+    """Return all fields as JSON, without those that have no effect.
 
-    So the keys of trials without a frozen backbone are what they were before there was that field; and so with
-    `out_of_memory`, which changes nothing where it is "fail".
+    `backbone.cached_augmentations` is resolved to a number, or omitted if nothing can be cached. `out_of_memory` is
+    omitted if it is "fail".
     """
     fields = recipe.model_dump(mode="json")
     if recipe.out_of_memory == "fail":
@@ -26,28 +26,26 @@ def canonical_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def num_cached_augmentations(recipe: Recipe) -> int:
-    """Views of each training image whose features are computed once while the whole backbone is frozen; 0: none.
+    """Return for how many augmentations of each training image the features of the frozen backbone are cached.
 
-    At most one for each frozen epoch, and one where the recipe changes no image. None where it mixes images: the
-    features of a mixed image are not those of its parts.
+    The number is at most one per frozen epoch, and one if the recipe changes no image. It is 0 if the recipe mixes
+    images, because the features of a mixed image are not a mixture of features.
     """
     if not _is_cacheable(recipe):
         return 0
-    asked = recipe.backbone.cached_augmentations
-    changes = _changes_images(recipe.augmentation) or recipe.crop is not None
-    return min(DEFAULT_CACHED_AUGMENTATIONS if asked is None else asked, _frozen_epochs(recipe) if changes else 1)
+    requested = recipe.backbone.cached_augmentations
+    if requested is None:
+        requested = DEFAULT_CACHED_AUGMENTATIONS
+    augmented = recipe.crop is not None or any(recipe.augmentation.model_dump(exclude={"mixup", "cutmix"}).values())
+    return min(requested, _num_frozen_epochs(recipe) if augmented else 1)
 
 
 def _is_cacheable(recipe: Recipe) -> bool:
-    return _frozen_epochs(recipe) > 0 and not (recipe.augmentation.mixup or recipe.augmentation.cutmix)
+    return _num_frozen_epochs(recipe) > 0 and not (recipe.augmentation.mixup or recipe.augmentation.cutmix)
 
 
-def _frozen_epochs(recipe: Recipe) -> int:
-    """How many epochs train no block of the backbone. They are the first: unfreezing only ever grows."""
+def _num_frozen_epochs(recipe: Recipe) -> int:
+    """Return how many epochs train no block of the backbone. They are the first ones, because stages only grow."""
     first, *later = recipe.backbone.stages(recipe.epochs).items()
-    ends = later[0][0] - 1 if later else recipe.epochs
-    return ends if first[1] == 0 else 0
-
-
-def _changes_images(augmentation: Augmentation) -> bool:
-    return any(augmentation.model_dump(exclude={"mixup", "cutmix"}).values())
+    end = later[0][0] - 1 if later else recipe.epochs
+    return end if first[1] == 0 else 0

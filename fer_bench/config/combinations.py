@@ -1,4 +1,4 @@
-"""Which model is trained with which recipe: every pair of an experiment, resolved, and those that are impossible."""
+"""Resolve an experiment into its combinations of model and recipe, and skip the incompatible ones."""
 
 from __future__ import annotations
 
@@ -8,129 +8,148 @@ from dataclasses import dataclass, field
 
 from fer_bench.config.experiment import Experiment
 from fer_bench.config.named_recipes import NamedRecipe, read_all
-from fer_bench.config.recipe import IMGAUG_POLICIES, POLICIES, Augmentation, Recipe, diff, resolve
+from fer_bench.config.recipe import POLICIES, Augmentation, Recipe, diff, resolve
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS
 from fer_bench.datasets.face_crop.spec import split_name
-from fer_bench.protocols.registry import expand_protocols, sources
+from fer_bench.protocols.registry import expand_protocols, source_datasets
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, describe
 
 NO_IMAGENET_WEIGHTS = "no ImageNet weights exist"
-NO_BACKBONE = "no pretrained backbone to freeze or to slow down"
-WEIGHTS_NOT_FOUND = "no ImageNet weights found: see --weights-dir"
+NO_BACKBONE = "it has no pretrained backbone to freeze or to slow down"
+WEIGHTS_NOT_FOUND = "no ImageNet weights found, see --weights-dir"
 
 
 @dataclass(frozen=True)
 class ModelRecipePair:
-    """A model and a recipe that it can be trained with."""
+    """An architecture and a recipe that it can be trained with.
+
+    Attributes:
+        recipe_name: Name of the named recipe.
+        full_recipe_name: That name and the overrides of the experiment.
+        datasets: Datasets, and TRAIN->TEST pairs, whose input kind the architecture accepts.
+        from_pattern: Whether a pattern selected the architecture. Then the pair is skipped if it is incompatible.
+    """
 
     architecture: Architecture
     recipe: Recipe
-    recipe_name: str  # the named recipe
-    full_recipe_name: str  # that, and what the experiment changes of it
-    datasets: tuple[str, ...]  # those, and TRAIN->TEST of two, that hold what the architecture takes
-    from_pattern: bool  # a pattern brought the model in: the pair is left out where it is impossible
+    recipe_name: str
+    full_recipe_name: str
+    datasets: tuple[str, ...]
+    from_pattern: bool
 
 
 @dataclass(frozen=True)
 class SkippedPair:
-    """A pair that is impossible, and why."""
+    """An incompatible pair and the reason."""
 
     model: str
     recipe: str
     reason: str
 
-    @property
     def as_error(self) -> UserError:
         return UserError(f"'{self.model}' cannot be trained with the recipe '{self.recipe}': {self.reason}.")
 
 
 @dataclass
 class Combinations:
-    """Those that can be trained, and those left out."""
+    """The pairs that can be trained, and the skipped ones."""
 
     pairs: list[ModelRecipePair] = field(default_factory=list)
     skipped: list[SkippedPair] = field(default_factory=list)
 
     def skip(self, pair: ModelRecipePair, reason: str) -> None:
-        """Drop a pair. UserError for one that was asked for outright."""
-        dropped = SkippedPair(pair.architecture.name, pair.recipe_name, reason)
+        """Skip a pair. Raise UserError if it was requested by name."""
+        skipped = SkippedPair(pair.architecture.name, pair.recipe_name, reason)
         if not pair.from_pattern:
-            raise dropped.as_error
-        self.skipped.append(dropped)
+            raise skipped.as_error()
+        self.skipped.append(skipped)
 
     def notes(self) -> list[str]:
-        """One sentence that names what is left out, by reason."""
+        """Return one sentence that lists the skipped pairs by reason, or nothing."""
         if not self.skipped:
             return []
-        recipes = {pair.recipe_name for pair in self.pairs} | {left.recipe for left in self.skipped}
+        recipes = {pair.recipe_name for pair in self.pairs} | {pair.recipe for pair in self.skipped}
         by_reason: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for left in self.skipped:
-            by_reason[left.reason][left.model].append(left.recipe)
-        told = [f"{_format_skipped(models, len(recipes))} ({reason})" for reason, models in by_reason.items()]
-        return [f"Left out as impossible: {'; '.join(told)}."]
+        for pair in self.skipped:
+            by_reason[pair.reason][pair.model].append(pair.recipe)
+        phrases = [f"{_format_skipped(models, len(recipes))} ({reason})" for reason, models in by_reason.items()]
+        return [f"Skipped as incompatible: {'; '.join(phrases)}."]
 
     def require_any(self) -> Combinations:
-        """Itself. UserError where nothing is left to train."""
+        """Return these combinations. Raise UserError if there is nothing to train."""
         if not self.pairs:
-            raise UserError(f"Nothing is left to train. {' '.join(self.notes())}")
+            raise UserError(f"There is nothing to train. {' '.join(self.notes())}")
         return self
 
 
-def resolve_combinations(experiment: Experiment, input_kind_by_dataset: Mapping[str, str] | None = None) -> Combinations:
-    """Every pair of an experiment's models and recipes, resolved.
+def resolve_combinations(
+    experiment: Experiment, input_kind_by_dataset: Mapping[str, str] | None = None
+) -> Combinations:
+    """Resolve every pair of an experiment's models and recipes.
 
-    `holds` says of each dataset whether it holds images or sequences; else the registry does. Imports neither Keras nor
-    data, so that a misspelt name is answered at once. UserError for unknown names, for recipes that are none, and for
-    impossible pairs of models that were named outright.
+    This imports neither Keras nor data, so that a misspelled name is reported immediately.
+
+    Args:
+        experiment: The models and recipes, with their overrides.
+        input_kind_by_dataset: "images" or "sequences" for each dataset. Default: what the registry declares.
+
+    Raises:
+        UserError: A name is unknown, a recipe is invalid, or a pair that was requested by name is incompatible.
     """
-    datas = required_datasets(experiment)
-    entries = {name: DATASETS.get(split_name(name)[0]) for data in datas for name in sources(data)}
+    required = required_datasets(experiment)
+    entries = {name: DATASETS.get(split_name(name)[0]) for data in required for name in source_datasets(data)}
+    if input_kind_by_dataset is None:
+        input_kind_by_dataset = {
+            data: str(entries[source_datasets(data)[0]].options.get("input_kind", "images")) for data in required
+        }
     for pattern in experiment.per_model:
-        ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
-    input_kind_by_dataset = input_kind_by_dataset or {data: str(entries[sources(data)[0]].options.get("input_kind", "images")) for data in datas}
+        ARCHITECTURES.match(pattern)  # otherwise a misspelled model would be ignored
     models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))
-    asked = read_all(experiment.recipes)
-    pairs = Combinations()
+    named_recipes = read_all(experiment.recipes)
+    combinations = Combinations()
     for model in models:
-        for named in asked:
-            _add_pair(pairs, _resolve_pair(experiment, describe(model), named, input_kind_by_dataset), input_kind_by_dataset)
-    return pairs.require_any()
+        for named in named_recipes:
+            pair = _resolve_pair(experiment, describe(model), named, input_kind_by_dataset)
+            _add_pair(combinations, pair, input_kind_by_dataset)
+    return combinations.require_any()
 
 
 def required_datasets(experiment: Experiment) -> list[str]:
-    """What data an experiment needs: datasets, and TRAIN->TEST for two of them. UserError for unknown protocols."""
-    return list(dict.fromkeys(setting.data for setting in expand_protocols(experiment.datasets, experiment.protocols)))
+    """Return the datasets, and TRAIN->TEST pairs, of an experiment. Raise UserError for unknown protocols."""
+    return list(dict.fromkeys(item.data for item in expand_protocols(experiment.datasets, experiment.protocols)))
 
 
-def _add_pair(pairs: Combinations, pair: ModelRecipePair, holds: Mapping[str, str]) -> None:
-    """Put a pair where it belongs. UserError for an impossible one that was asked for outright."""
-    unfit = [_input_mismatch(pair, dataset) for dataset in holds if dataset not in pair.datasets]
-    reason = _incompatibility(pair.architecture, pair.recipe) if pair.datasets else ", ".join(unfit)
+def _add_pair(combinations: Combinations, pair: ModelRecipePair, datasets: Iterable[str]) -> None:
+    """Add or skip a pair. Raise UserError if it was requested by name and is incompatible."""
+    mismatches = [_input_mismatch(pair, dataset) for dataset in datasets if dataset not in pair.datasets]
+    reason = _incompatibility(pair.architecture, pair.recipe) if pair.datasets else ", ".join(mismatches)
     if reason:
-        return pairs.skip(pair, reason)
-    # An architecture for images in a sweep that has sequences too is no mistake, even if it was named.
-    pairs.skipped += [SkippedPair(pair.architecture.name, pair.recipe_name, reason) for reason in unfit]
-    pairs.pairs.append(pair)
+        return combinations.skip(pair, reason)
+    # A sweep over images and sequences may name an architecture that accepts only one of them.
+    combinations.skipped += [SkippedPair(pair.architecture.name, pair.recipe_name, reason) for reason in mismatches]
+    combinations.pairs.append(pair)
 
 
-def _resolve_pair(experiment: Experiment, architecture: Architecture, named: NamedRecipe, holds: Mapping[str, str]) -> ModelRecipePair:
+def _resolve_pair(
+    experiment: Experiment, architecture: Architecture, named: NamedRecipe, input_kind_by_dataset: Mapping[str, str]
+) -> ModelRecipePair:
     model = architecture.name
-    own = [layer for pattern, layer in experiment.per_model.items() if model in ARCHITECTURES.match(pattern)]
-    where = f"the recipe '{named.name}' of {model} in '{experiment.name}'"
-    recipe = resolve(*named.layers(architecture), experiment.recipe, *own, source=where)
+    per_model = [layer for pattern, layer in experiment.per_model.items() if model in ARCHITECTURES.match(pattern)]
+    source = f"the recipe '{named.name}' of {model} in '{experiment.name}'"
+    recipe = resolve(*named.layers(architecture), experiment.recipe, *per_model, source=source)
     return ModelRecipePair(
         architecture=architecture,
         recipe=recipe,
         recipe_name=named.name,
-        full_recipe_name=full_recipe_name(named, architecture, recipe),
-        datasets=tuple(data for data, kind in holds.items() if kind == architecture.input_kind),
+        full_recipe_name=_full_recipe_name(named, architecture, recipe),
+        datasets=tuple(data for data, kind in input_kind_by_dataset.items() if kind == architecture.input_kind),
         from_pattern=experiment.skip_incompatible or model not in experiment.models,
     )
 
 
 def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
-    """Why an architecture cannot be trained so, whatever the data; None where it can."""
+    """Return why an architecture cannot be trained with a recipe on any data, or None if it can."""
     if architecture.weights is None:
         if recipe.initial_weights == "imagenet":
             return NO_IMAGENET_WEIGHTS
@@ -138,47 +157,46 @@ def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
             return NO_BACKBONE
     smallest = architecture.input_sizes[0]
     if recipe.input_size < smallest:
-        return f"input_size {recipe.input_size} is below {smallest}, the smallest possible"
+        return f"input_size {recipe.input_size} is below its minimum, {smallest}"
     return None
 
 
 def _input_mismatch(pair: ModelRecipePair, dataset: str) -> str:
     other = {"images": "sequences", "sequences": "images"}[pair.architecture.input_kind]
-    return f"takes {pair.architecture.input_kind}, {dataset} holds {other}"
+    return f"it needs {pair.architecture.input_kind}, {dataset} has {other}"
 
 
-def full_recipe_name(named: NamedRecipe, architecture: Architecture, recipe: Recipe) -> str:
-    """The named recipe, and what departs from it for that architecture. Initial weights have a column of their own."""
+def _full_recipe_name(named: NamedRecipe, architecture: Architecture, recipe: Recipe) -> str:
+    """Return the recipe's name and the overrides, except the initial weights, which have a column of their own."""
     try:
-        plain = resolve(*named.layers(architecture))
-    except UserError:  # it needs what the experiment adds, such as more epochs
-        plain = resolve(architecture.recipe)
-    departures = diff(recipe, plain)
-    departures.pop("initial_weights", None)
-    mixed = [key for key in departures if key.startswith("augmentation.")]
-    if len(mixed) > 1 and (policy := _policy_name(recipe.augmentation)):
-        departures = {key: value for key, value in departures.items() if key not in mixed} | {"augmentation": policy}
-    return ", ".join([named.name, *(f"{key}={_format_value(value)}" for key, value in departures.items())])
+        default = resolve(*named.layers(architecture))
+    except UserError:  # it needs an override of the experiment, such as more epochs
+        default = resolve(architecture.recipe)
+    overrides = diff(recipe, default)
+    overrides.pop("initial_weights", None)
+    augmentation = [key for key in overrides if key.startswith("augmentation.")]
+    if len(augmentation) > 1 and (policy := _policy_name(recipe.augmentation)):
+        overrides = {key: value for key, value in overrides.items() if key not in augmentation}
+        overrides["augmentation"] = policy
+    return ", ".join([named.name, *(f"{key}={_format_value(value)}" for key, value in overrides.items())])
 
 
 def _policy_name(augmentation: Augmentation) -> str | None:
-    names = [*POLICIES, *(f"imgaug:{policy}" for policy in IMGAUG_POLICIES)]
-    return next((name for name in names if Augmentation.model_validate(name) == augmentation), None)
+    return next((name for name in POLICIES if Augmentation.model_validate(name) == augmentation), None)
 
 
 def _format_value(value: object) -> str:
     if isinstance(value, tuple):  # stages of unfreezing
-        return " ".join(f"{when:g}:{blocks}" for when, blocks in value)
+        return " ".join(f"{start:g}:{blocks}" for start, blocks in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _format_skipped(models: Mapping[str, Iterable[str]], recipes: int) -> str:
-    """Models × recipes, models with the same recipes together; without recipes where it is all of them."""
-    together: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for model, names in models.items():
-        together[tuple(dict.fromkeys(names))].append(model)
-    parts = [
-        ", ".join(found) + (f" × {', '.join(names)}" if len(names) < recipes else "")
-        for names, found in together.items()
-    ]
-    return " and ".join(parts)
+def _format_skipped(recipes_by_model: Mapping[str, Iterable[str]], num_recipes: int) -> str:
+    """Return "models × recipes", grouped by recipes. The recipes are omitted if all of them are skipped."""
+    models_by_recipes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for model, recipes in recipes_by_model.items():
+        models_by_recipes[tuple(dict.fromkeys(recipes))].append(model)
+    return " and ".join(
+        ", ".join(models) + (f" × {', '.join(recipes)}" if len(recipes) < num_recipes else "")
+        for recipes, models in models_by_recipes.items()
+    )

@@ -1,8 +1,7 @@
-"""Named recipes: YAML files that say how models are trained, shipped with the project or a user's own."""
+"""Named recipes: YAML files in the repository or of the user that override how models are trained."""
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +11,63 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_bench.config import bundled
 from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import did_you_mean
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture
 
-DEFAULT = "default"  # what each architecture says of itself: no file
+DEFAULT = "default"  # each architecture's own recipe, which has no file
 
 
 class NamedRecipe(BaseModel):
-    """How models are trained, by name. `complete` leaves nothing of an architecture's own recipe."""
+    """A named set of overrides of the base recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[^/\\,]+$")  # default: the file's; rows of the leaderboard bear it
+    name: str = Field(pattern=r"^[^/\\,]+$")  # in leaderboard rows; default: the file's name
     description: str = ""
-    standalone: bool = False
-    recipe: dict[str, Any] = Field(default_factory=dict)  # laid over the architecture's, or over the base recipe
-    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → laid over that
+    standalone: bool = False  # ignore the recipes of the architectures
+    recipe: dict[str, Any] = Field(default_factory=dict)  # overrides of the architecture's, or of the base recipe
+    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name or pattern → overrides
 
     def layers(self, architecture: Architecture) -> list[dict[str, Any]]:
-        """What it puts over the base recipe for an architecture; the last one is on top."""
+        """Return the overrides of the base recipe for an architecture; later ones take precedence."""
         own = [layer for pattern, layer in self.per_model.items() if architecture.name in ARCHITECTURES.match(pattern)]
         return [*([] if self.standalone else [architecture.recipe]), self.recipe, *own]
 
 
 def normalize_path(name_or_path: str) -> str:
-    """A recipe as an experiment keeps it: a shipped one's name, or the absolute path of a file."""
+    """Return the name of a recipe of the repository, or the absolute path of a file; unknown names unchanged."""
     path = Path(name_or_path).expanduser()
     if name_or_path == DEFAULT or name_or_path in bundled.recipes() or not path.is_file():
-        return name_or_path  # what is neither is answered when it is read
+        return name_or_path
     names = {file.resolve(): name for name, file in bundled.recipes().items()}
     return names.get(path.resolve(), str(path.absolute()))
 
 
 def read(name_or_path: str) -> NamedRecipe:
-    """A recipe by its shipped name or its file. UserError in one sentence for anything that is wrong with it."""
+    """Read a recipe by its name in the repository or from a file. Raise UserError if it is invalid."""
     if name_or_path == DEFAULT:
-        return NamedRecipe(name=DEFAULT, description="What each architecture says of itself.")
+        return NamedRecipe(name=DEFAULT, description="Each architecture's own recipe.")
+    reserved = [DEFAULT, *bundled.recipes()]
     path = bundled.recipes().get(name_or_path, Path(name_or_path).expanduser())
     if not path.is_file():
-        raise UserError(_unknown(name_or_path))
+        raise UserError(f"No recipe or file '{name_or_path}'. {did_you_mean(name_or_path, reserved)}")
     recipe = _validate({"name": path.stem, **load_yaml_mapping(path, example="recipe: {epochs: 20}")}, path)
-    if name_or_path not in bundled.recipes() and recipe.name in (DEFAULT, *bundled.recipes()):
-        raise UserError(f"{path}: '{recipe.name}' is the name of a shipped recipe; give yours another.")
+    if name_or_path not in reserved and recipe.name in reserved:
+        raise UserError(f"{path}: '{recipe.name}' is the name of a recipe in the repository. Choose another name.")
     return recipe
 
 
+def read_all(names_or_paths: list[str]) -> list[NamedRecipe]:
+    """Read each recipe once. Raise UserError if two have the same name, which would mix their rows."""
+    recipes = [read(name) for name in dict.fromkeys(names_or_paths)]
+    names = [recipe.name for recipe in recipes]
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"Two of the recipes are named '{duplicate}'. Rename one of the files.")
+    return recipes
+
+
 def load_yaml_mapping(path: Path, example: str) -> dict[str, Any]:
-    """What a YAML file holds. UserError, with an example, where that is no mapping."""
+    """Read a YAML file of keys and values. Raise UserError, with an example, if it has another content."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -67,31 +77,13 @@ def load_yaml_mapping(path: Path, example: str) -> dict[str, Any]:
     return content
 
 
-def read_all(names_or_paths: list[str]) -> list[NamedRecipe]:
-    """Each recipe once. UserError where two bear one name: their rows could not be told apart."""
-    found = [read(one) for one in dict.fromkeys(names_or_paths)]
-    names = [recipe.name for recipe in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"Two of the recipes are named '{twice}': give one of the files another name.")
-    return found
-
-
 def _validate(content: dict[str, Any], path: Path) -> NamedRecipe:
     try:
         recipe = NamedRecipe.model_validate(content)
+        for pattern in recipe.per_model:
+            ARCHITECTURES.match(pattern)  # otherwise a misspelled model would be ignored
     except ValidationError as error:
         raise UserError(f"{path}: {format_validation_error(error, NamedRecipe)}") from None
-    for pattern in recipe.per_model:
-        try:
-            ARCHITECTURES.match(pattern)  # a misspelt model here would be passed over in silence
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return recipe
-
-
-def _unknown(name: str) -> str:
-    known = [DEFAULT, *bundled.recipes()]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
-    return f"No recipe file '{name}', and none of that name is shipped: {hint}"

@@ -1,8 +1,7 @@
-"""How a model is trained, as data: every field has a default, an architecture may depart from it, a user from both."""
+"""The recipe: how a model is trained, as data. Architectures, named recipes and users override its defaults."""
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import did_you_mean, flatten
 
 Blocks = Literal["all"] | Annotated[int, Field(ge=0)]
-Start = Annotated[float, Field(ge=0)]  # an epoch from 1 on, or below 1 a part of the run
+Start = Annotated[float, Field(ge=0)]  # from 1 on an epoch; below 1 a fraction of all epochs
 
 
 class _Section(BaseModel):
@@ -21,17 +21,17 @@ class _Section(BaseModel):
 
 
 class Backbone(_Section):
-    """Which blocks of a pretrained backbone are trained, and how fast; what stands behind it always is.
+    """Which blocks of a pretrained backbone are trained, and how fast. The layers behind it are always trained.
 
-    `trainable_blocks` counts from the last block: 0 is a frozen backbone, "all" full fine-tuning, and
-    [[0, 0], [0.3, 2], [0.6, all]] gradual unfreezing (Howard & Ruder, ACL 2018): pairs of when and how many.
-    A frozen block's batch normalisation stays in inference mode.
+    `trainable_blocks` counts from the last block: 0 freezes the backbone, "all" fine-tunes it, and pairs of start and
+    number, such as [[0, 0], [0.3, 2], [0.6, all]], unfreeze it gradually (Howard & Ruder, ACL 2018). The batch
+    normalization of a frozen block stays in inference mode.
     """
 
     trainable_blocks: Blocks | tuple[tuple[Start, Blocks], ...] = "all"
-    learning_rate_factor: float = Field(1.0, gt=0, le=10)  # the backbone's learning rate over the head's
-    # Of how many augmented views of each training image a wholly frozen backbone computes the features once, for all
-    # epochs; None: what `specification.cached_augmentations` says, 0: anew in every step.
+    learning_rate_factor: float = Field(1.0, gt=0, le=10)  # the backbone's learning rate divided by the head's
+    # For how many augmentations of each training image the features of a fully frozen backbone are computed once and
+    # reused in all epochs. None: see `canonical.num_cached_augmentations`. 0: computed in every step.
     cached_augmentations: int | None = Field(None, ge=0)
 
     @field_validator("trainable_blocks", mode="before")
@@ -45,33 +45,33 @@ class Backbone(_Section):
     def _check_stages(self) -> Backbone:
         if isinstance(self.trainable_blocks, tuple):
             if not self.trainable_blocks or self.trainable_blocks[0][0] not in (0, 1):
-                raise ValueError("trainable_blocks must say what is trained at the start: its first pair is at 0")
+                raise ValueError("the first pair of trainable_blocks must start at 0")
             if any(_num_blocks(a[1]) >= _num_blocks(b[1]) for a, b in itertools.pairwise(self.trainable_blocks)):
                 raise ValueError("trainable_blocks must grow from pair to pair")
         return self
 
     @property
     def freezes(self) -> bool:
-        """Whether any block is frozen at any time."""
+        """Whether any block is frozen in any epoch."""
         return self.trainable_blocks != "all"
 
     def stages(self, epochs: int) -> dict[int, Blocks]:
-        """First epoch of each stage → trained blocks, over a run of that many epochs."""
+        """Return the first epoch of each stage and its trainable blocks, for a run of `epochs` epochs."""
         if not isinstance(self.trainable_blocks, tuple):
             return {1: self.trainable_blocks}
-        return {_start_epoch(when, epochs): blocks for when, blocks in self.trainable_blocks}
+        return {_start_epoch(start, epochs): blocks for start, blocks in self.trainable_blocks}
 
 
 class Optimizer(_Section):
-    """AdamW, Adam or SGD; weight decay spares biases and normalisation."""
+    """AdamW, Adam or SGD. Biases and normalization layers have no weight decay."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)  # SGD alone
-    nesterov: bool = True  # SGD alone
+    momentum: float = Field(0.9, ge=0, lt=1)  # SGD only
+    nesterov: bool = True  # SGD only
     clip_norm: float | None = Field(None, gt=0)  # of the whole gradient
-    clip_value: float | None = Field(None, gt=0)  # of each of its elements
+    clip_value: float | None = Field(None, gt=0)  # of each element of the gradient
     ema: float | None = Field(None, gt=0, lt=1)  # validate and predict with this moving average of the weights
 
     @model_validator(mode="after")
@@ -82,11 +82,13 @@ class Optimizer(_Section):
 
 
 class Schedule(_Section):
-    """Learning rate over the steps: linear warm-up (a tenth of the run at most), then one of four.
+    """Learning rate over the steps: linear warm-up, over at most a tenth of the run, then one of four schedules.
 
-    cosine ends at `final` × the peak. step multiplies by `factor` `every` so many epochs, after epoch `start`.
-    plateau multiplies by `factor` after `patience` epochs without a better validation accuracy, down to `final` × the
-    peak. constant stays.
+    - cosine: decays to `final_lr_ratio` × the peak.
+    - step: is multiplied by `factor` every `every` epochs after epoch `start`.
+    - plateau: is multiplied by `factor` after `patience` epochs without a better validation accuracy, and is never
+      less than `final_lr_ratio` × the peak.
+    - constant: stays at the peak.
     """
 
     name: Literal["cosine", "step", "plateau", "constant"] = "cosine"
@@ -99,22 +101,23 @@ class Schedule(_Section):
 
 
 class Augmentation(_Section):
-    """What is done to the training images, anew in every epoch. All zero: nothing.
+    """Random changes of the training images, drawn again in every epoch. If all fields are zero, nothing changes.
 
-    One affine map an image with repeated edges, then light, erasing, mixing. A policy's name stands for all fields.
+    Each image undergoes one affine map with repeated edges, then brightness and contrast, random erasing and mixing.
+    The name of a policy sets all fields.
     """
 
     flip: float = Field(0.5, ge=0, le=1)  # probability of a left-right flip
     rotation: float = Field(10.0, ge=0, le=180)  # degrees, uniform in ±
-    shift: float = Field(0.08, ge=0, le=0.5)  # of the side, uniform in ±, each axis
+    shift: float = Field(0.08, ge=0, le=0.5)  # fraction of the side, uniform in ±, per axis
     zoom: float = Field(0.1, ge=0, lt=1)  # uniform in 1 ±
-    resized_crop: float = Field(0.0, ge=0, lt=1)  # a random part of the image, of its area at least 1 - this, enlarged
-    brightness: float = Field(0.0, ge=0, le=1)  # added, of the range of 255, uniform in ±
-    contrast: float = Field(0.0, ge=0, lt=1)  # factor about the image's mean, uniform in 1 ±
+    resized_crop: float = Field(0.0, ge=0, lt=1)  # a random crop of at least 1 - this of the area, enlarged
+    brightness: float = Field(0.0, ge=0, le=1)  # added fraction of 255, uniform in ±
+    contrast: float = Field(0.0, ge=0, lt=1)  # factor around the image's mean, uniform in 1 ±
     random_erasing: float = Field(0.0, ge=0, le=1)  # probability of a rectangle of noise, 2 to 20 % of the image
-    mixup: float = Field(0.0, ge=0)  # α of Zhang et al., ICLR 2018; 0: none
-    cutmix: float = Field(0.0, ge=0)  # α of Yun et al., ICCV 2019; with mixup, each batch takes one of the two
-    imgaug: str = ""  # a policy of the imgaug library, in place of all above but mixup and cutmix
+    mixup: float = Field(0.0, ge=0)  # alpha of Zhang et al., ICLR 2018; 0 disables it
+    cutmix: float = Field(0.0, ge=0)  # alpha of Yun et al., ICCV 2019; with mixup, each batch uses one of the two
+    imgaug: str = ""  # a policy of the imgaug library, which replaces all fields above except mixup and cutmix
 
     @model_validator(mode="before")
     @classmethod
@@ -122,16 +125,18 @@ class Augmentation(_Section):
         if isinstance(value, str):
             value = {"policy": value}
         if isinstance(value, Mapping) and "policy" in value:
-            value = {**_policy_fields(str(value["policy"])), **{k: v for k, v in value.items() if k != "policy"}}
+            overrides = {key: field for key, field in value.items() if key != "policy"}
+            value = {**_policy_fields(str(value["policy"])), **overrides}
         return value
 
 
 NO_AUGMENTATION: dict[str, Any] = {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0}
+IMGAUG_POLICIES = ("light", "standard", "strong", "randaugment")
 POLICIES: dict[str, dict[str, Any]] = {
     "none": NO_AUGMENTATION,
     "light": {"rotation": 0, "shift": 0.05, "zoom": 0},
     "standard": {},
-    "strong": {  # with shift 0.1 and resized_crop 0.35, a quarter of tightly cut faces lose a part of the mouth
+    "strong": {  # with shift 0.1 and resized_crop 0.35, a quarter of tightly cropped faces lose a part of the mouth
         "rotation": 15,
         "shift": 0.05,
         "resized_crop": 0.25,
@@ -139,8 +144,8 @@ POLICIES: dict[str, dict[str, Any]] = {
         "contrast": 0.3,
         "random_erasing": 0.3,
     },
+    **{f"imgaug:{policy}": {**NO_AUGMENTATION, "imgaug": policy} for policy in IMGAUG_POLICIES},
 }
-IMGAUG_POLICIES = ("light", "standard", "strong", "randaugment")
 
 
 def _tta_as_text(value: Any) -> Any:
@@ -152,57 +157,62 @@ class Recipe(_Section):
 
     initial_weights: Literal["auto", "imagenet", "random"] = "auto"
     backbone: Backbone = Backbone()
-    crop: int | None = Field(None, ge=8)  # pixels a side, cut at random in training, from the middle in prediction
-    input_size: int = Field(48, ge=8, le=512)  # pixels a side inside the model; images are resized to it there
+    crop: int | None = Field(None, ge=8)  # pixels per side; at random in training, at the center in prediction
+    input_size: int = Field(48, ge=8, le=512)  # pixels per side inside the model, which resizes images to it
     dropout: float = Field(0.3, ge=0, lt=1)  # before the classifier
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    l1: float = Field(0.0, ge=0)  # penalties on all kernels, in the loss
+    l1: float = Field(0.0, ge=0)  # penalties of all kernels, added to the loss
     l2: float = Field(0.0, ge=0)
     augmentation: Augmentation = Augmentation()
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: float = Field(2.0, ge=0)  # of Lin et al., ICCV 2017
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"  # balanced: images / (classes × images of the class)
-    sampling: Literal["shuffled", "balanced"] = "shuffled"  # balanced: every class equally often in an epoch
+    sampling: Literal["shuffled", "balanced"] = "shuffled"  # balanced: every class equally often per epoch
     soft_labels: bool = False  # train on the dataset's label distributions
     epochs: int = Field(30, ge=1)
-    patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; None: never stop early
+    patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; None: no early stopping
     batch_size: int = Field(64, ge=1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    # halve: a trial that ran out of memory is tried once more with half a batch at a time, their gradients as one step.
+    # halve: after running out of memory, retry once with two half batches per step, whose gradients are summed.
     out_of_memory: Literal["fail", "halve"] = "fail"
-    tta: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_tta_as_text)] = "1"
+    tta: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_tta_as_text)] = "1"  # views per test image
 
     @model_validator(mode="after")
     def _check_combination(self) -> Recipe:
         if self.tta == "ten-crop" and self.crop is None:
             raise ValueError("tta 'ten-crop' needs a crop, such as 44")
         if self.backbone.freezes and self.initial_weights == "random":
-            raise ValueError("backbone.trainable_blocks freezes what initial_weights leaves random")
+            raise ValueError("backbone.trainable_blocks would freeze random weights: change initial_weights")
         if self.class_weights == "balanced" and self.sampling == "balanced":
-            raise ValueError("class_weights and sampling would both correct the imbalance of the classes: choose one")
+            raise ValueError("class_weights and sampling both correct the class imbalance: choose one")
         stages = self.backbone.stages(self.epochs)
         pairs = self.backbone.trainable_blocks
         if max(stages) > self.epochs or (isinstance(pairs, tuple) and len(stages) < len(pairs)):
-            raise ValueError(f"backbone.trainable_blocks has more stages than {self.epochs} epochs have room for")
+            raise ValueError(f"backbone.trainable_blocks has more stages than fit in {self.epochs} epochs")
         if list(stages) != sorted(stages):
-            raise ValueError("backbone.trainable_blocks is not in the order of time")
+            raise ValueError("the pairs of backbone.trainable_blocks are not in chronological order")
         return self
 
 
 class BuildRecipe(Recipe):
-    """A recipe as an architecture's function sees it, with what the trainer knows."""
+    """The recipe that an architecture's function receives, with what only the trainer knows."""
 
     classes: int
-    weights_file: Path | None = None  # the backbone's initial weights; None: random ones
+    weights_file: Path | None = None  # initial weights of the backbone; None: random
 
 
 def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
-    """The base recipe with each layer of overrides laid over the one before.
+    """Return the base recipe with overrides.
 
-    Keys may be nested or dotted ("optimizer.learning_rate"); an augmentation may be a policy's name. UserError names
-    an unknown key with its nearest, a bad value, or a combination that is impossible.
+    Args:
+        layers: Overrides; later layers override earlier ones. Keys may be nested or dotted
+            ("optimizer.learning_rate"), and an augmentation may be the name of a policy.
+        source: Where the overrides come from, for error messages.
+
+    Raises:
+        UserError: A key is unknown, a value is invalid, or the combination is impossible.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
@@ -214,75 +224,61 @@ def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
 
 
 def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
-    """What a recipe says differently from a default, with dotted keys."""
-    ours, theirs = _flat(recipe.model_dump()), _flat(default.model_dump())
+    """Return the values that differ from a default, with dotted keys."""
+    ours, theirs = flatten(recipe.model_dump()), flatten(default.model_dump())
     return {key: value for key, value in ours.items() if value != theirs[key]}
 
 
-def format_validation_error(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """A validation error's first complaint as one sentence; with `model`, the nearest key for an unknown one."""
+def format_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first problem as one sentence; for an unknown key with the nearest keys of the model."""
     first = error.errors()[0]
-    place = [part for part in first["loc"] if isinstance(part, str)]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, _key_names(model), n=1) if model else []
-        return f"unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
+        return f"unknown key '{key}'. {did_you_mean(key, _key_names(model))}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if first["type"] == "value_error":
-        said = message if not place or place[-1] in message else f"{key}: {message}"
-        return said if said.endswith("?") else f"{said}."
-    return f"{key} {message} (given: {first['input']!r})."
+    if first["type"] != "value_error":
+        return f"{key} {message} (given: {first['input']!r})."
+    names = [part for part in first["loc"] if isinstance(part, str)]
+    text = message if not names or names[-1] in message else f"{key}: {message}"
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
-def _key_names(model: type[BaseModel]) -> list[str]:
-    keys = []
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        keys.append(name)
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys.extend(f"{name}.{key}" for key in _key_names(inner))
-    return keys
-
-
-def _policy_fields(name: str) -> dict[str, Any]:
-    library, _, policy = name.rpartition(":")
-    if library == "imgaug" and policy in IMGAUG_POLICIES:
-        return {**NO_AUGMENTATION, "imgaug": policy}
-    if library or name not in POLICIES:
-        known = [*POLICIES, *(f"imgaug:{policy}" for policy in IMGAUG_POLICIES)]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-        raise ValueError(f"unknown policy '{name}': {hint}")
-    return POLICIES[name]
-
-
-def _start_epoch(when: float, epochs: int) -> int:
-    return int(when) if when >= 1 else 1 + round(when * epochs)
-
-
-def _num_blocks(blocks: Blocks) -> float:
-    return float("inf") if blocks == "all" else blocks
-
-
-def merge_into(under: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for key, value in over.items():
+def merge_into(base: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Merge nested or dotted overrides into `base`, in place. A policy replaces the whole augmentation."""
+    for key, value in overrides.items():
         head, _, rest = str(key).partition(".")
         if rest:
             value = {rest: value}
         if head == "augmentation" and isinstance(value, str):
             value = {"policy": value}
         if isinstance(value, Mapping):
-            if "policy" in value:  # stands for all fields: nothing of the layers below is left
-                under.pop(head, None)
-            inner = under.setdefault(head, {})
+            if "policy" in value:
+                base.pop(head, None)
+            inner = base.setdefault(head, {})
             if isinstance(inner, dict):
                 merge_into(inner, value)
                 continue
-        under[head] = value
+        base[head] = value
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
-    return flat
+def _key_names(model: type[BaseModel]) -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys.extend(f"{name}.{key}" for key in _key_names(field.annotation))
+    return keys
+
+
+def _policy_fields(name: str) -> dict[str, Any]:
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy '{name}'. {did_you_mean(name, POLICIES)}")
+    return POLICIES[name]
+
+
+def _start_epoch(start: float, epochs: int) -> int:
+    return int(start) if start >= 1 else 1 + round(start * epochs)
+
+
+def _num_blocks(blocks: Blocks) -> float:
+    return float("inf") if blocks == "all" else blocks

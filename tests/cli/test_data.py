@@ -23,7 +23,7 @@ def test_an_augmentation_is_drawn(tmp_path):
 @pytest.mark.parametrize(
     ("policy", "dataset", "sentence"),
     [
-        ("strng", "synthetic", "did you mean 'strong'"),
+        ("strng", "synthetic", "Did you mean 'strong'"),
         ("strong,mixup", "synthetic", "no field with a value"),
         ("strong,mixing=1", "synthetic", "Did you mean 'augmentation.mixup'"),
         ("light", "synthetic_sequences", "name a dataset of images"),

@@ -101,7 +101,7 @@ def test_cards_by_pattern_and_of_what_says_little():
     text = "\n".join(shown(print_details, ["vgg1*", "bare", "vgg16"]))
     assert text.count("VGG16 without") == 1 and "VGG19 without" in text
     assert "Not described." in text and "the base recipe" in text
-    with pytest.raises(UserError, match="did you mean listed"):
+    with pytest.raises(UserError, match="Did you mean 'listed'"):
         shown(print_details, ["lised"])
 
 

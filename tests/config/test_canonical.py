@@ -1,8 +1,8 @@
-"""What of a recipe stands in a trial: keys of before stay, and cached views are told where they have a bearing."""
+"""Recipes as part of a trial: fields without effect are omitted, so that equal training has equal keys."""
 
 import pytest
 
-from fer_bench.config.canonical import DEFAULT_CACHED_AUGMENTATIONS, num_cached_augmentations, canonical_recipe
+from fer_bench.config.canonical import DEFAULT_CACHED_AUGMENTATIONS, canonical_recipe, num_cached_augmentations
 from fer_bench.config.recipe import Recipe, resolve
 
 FROZEN = {"backbone.trainable_blocks": 0, "epochs": 10}
@@ -20,19 +20,16 @@ NONE = {"augmentation": "none"}
         {"backbone.cached_augmentations": 3},
     ],
 )
-def test_a_recipe_that_caches_nothing_stands_in_a_trial_as_it_always_did(recipe):
-    """Whoever changes it sends every recorded trial back to training."""
+def test_fields_without_effect_are_omitted(recipe):
     expected = resolve(recipe).model_dump(mode="json")
     del expected["backbone"]["cached_augmentations"], expected["out_of_memory"]
     assert canonical_recipe(resolve(recipe)) == expected
-    allowed = canonical_recipe(resolve(recipe, {"out_of_memory": "halve"}))
-    assert allowed == expected | {"out_of_memory": "halve"}
-    assert set(expected["backbone"]) == {"trainable_blocks", "learning_rate_factor"}
+    assert canonical_recipe(resolve(recipe, {"out_of_memory": "halve"})) == expected | {"out_of_memory": "halve"}
     assert num_cached_augmentations(resolve(recipe)) == 0
 
 
 @pytest.mark.parametrize(
-    ("recipe", "views"),
+    ("recipe", "count"),
     [
         ({}, DEFAULT_CACHED_AUGMENTATIONS),
         ({"backbone.cached_augmentations": 6}, 6),
@@ -50,19 +47,21 @@ def test_a_recipe_that_caches_nothing_stands_in_a_trial_as_it_always_did(recipe)
     ],
     ids=str,
 )
-def test_a_frozen_backbone_is_cached_in_no_more_views_than_are_seen(recipe, views):
+def test_no_more_augmentations_are_cached_than_frozen_epochs_use(recipe, count):
     resolved = resolve(FROZEN, recipe)
-    assert num_cached_augmentations(resolved) == views
-    assert canonical_recipe(resolved)["backbone"]["cached_augmentations"] == views
+    assert num_cached_augmentations(resolved) == count
+    assert canonical_recipe(resolved)["backbone"]["cached_augmentations"] == count
 
 
-@pytest.mark.parametrize("recipe", [{}, FROZEN, {**FROZEN, "backbone.cached_augmentations": 0}, {**FROZEN, **NONE}], ids=str)
-def test_a_trials_recipe_is_read_back_as_what_it_was(recipe):
-    said = canonical_recipe(resolve(recipe))
-    assert canonical_recipe(Recipe.model_validate(said)) == said
-    assert num_cached_augmentations(Recipe.model_validate(said)) == num_cached_augmentations(resolve(recipe))
+@pytest.mark.parametrize(
+    "recipe", [{}, FROZEN, {**FROZEN, "backbone.cached_augmentations": 0}, {**FROZEN, **NONE}], ids=str
+)
+def test_a_canonical_recipe_is_read_back_unchanged(recipe):
+    canonical = canonical_recipe(resolve(recipe))
+    assert canonical_recipe(Recipe.model_validate(canonical)) == canonical
 
 
-def test_two_ways_to_ask_for_the_same_views_are_one_trial():
-    said = canonical_recipe(resolve(FROZEN, {"backbone.cached_augmentations": DEFAULT_CACHED_AUGMENTATIONS}))
-    assert said == canonical_recipe(resolve(FROZEN)) != canonical_recipe(resolve(FROZEN, {"backbone.cached_augmentations": 0}))
+def test_an_explicit_default_resolves_to_the_same_trial():
+    explicit = canonical_recipe(resolve(FROZEN, {"backbone.cached_augmentations": DEFAULT_CACHED_AUGMENTATIONS}))
+    assert explicit == canonical_recipe(resolve(FROZEN))
+    assert explicit != canonical_recipe(resolve(FROZEN, {"backbone.cached_augmentations": 0}))

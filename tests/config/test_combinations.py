@@ -1,125 +1,103 @@
-"""Pairs of model and recipe: all that are possible, refused or left out where they are not, and named."""
-
-import re
+"""Combinations of model and recipe: all compatible ones, with the others skipped or refused."""
 
 import pytest
 
-from fer_bench.config.combinations import resolve_combinations
+from fer_bench.config.combinations import Combinations, resolve_combinations
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig
-from fer_bench.sweep.plan import make_plan
-from fer_bench.training import weights
+
+IMAGES = {"synthetic": "images"}
 
 
-def experiment(**changes) -> Experiment:
-    return Experiment(**{"name": "tests", "models": ["tiny"], "datasets": ["made"], **changes})
+def resolve(input_kinds=IMAGES, **fields) -> Combinations:
+    experiment = {"name": "tests", "models": ["cnn_small"], "datasets": list(input_kinds), **fields}
+    return resolve_combinations(Experiment(**experiment), input_kinds)
 
 
-BACKBONE = (
-    '@register_architecture("wanting", family="test", weights="imagenet", recipe={"dropout": 0.1})\n'
-    "def wanting(inputs, recipe):\n    return inputs\n"
-)
+def names(combinations: Combinations) -> list[tuple[str, str]]:
+    return [(pair.architecture.name, pair.full_recipe_name) for pair in combinations.pairs]
 
 
-@pytest.fixture
-def wanting(scanned, tmp_path, monkeypatch):
-    """An architecture with ImageNet weights, and a folder that holds them."""
-    scanned(BACKBONE)
-    (tmp_path / "wanting_notop.weights.h5").write_bytes(b"weights")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def test_every_compatible_pair_of_model_and_recipe_is_resolved():
+    combinations = resolve(models=["vgg16", "cnn_s*", "cnn"], recipes=["default", "uniform"])
+    models = ("vgg16", "cnn_small", "cnn")
+    assert names(combinations) == [(model, recipe) for model in models for recipe in ("default", "uniform")]
+    assert combinations.notes() == []
 
 
-def of(plan) -> list[tuple[str, str]]:
-    return [(planned.trial.architecture, planned.trial.recipe_name) for planned in plan.trials]
-
-
-def planned_for(weights_dir, backend="tensorflow", **changes):
-    return make_plan(experiment(**changes), DataConfig(weights_dir), weights_dir, backend)
-
-
-def test_every_possible_pair_of_model_and_recipe_is_a_trial(made, wanting):
-    plan = planned_for(wanting, models=["wanting", "tiny*"], recipes=["default", "frozen", "uniform"], seeds=[0, 1])
-    pairs = of(plan)[: len(plan.trials) // 2]
-    assert pairs[:5] == [
-        ("wanting", "default"),
-        ("wanting", "frozen"),
-        ("wanting", "uniform"),
-        ("tiny", "default"),
-        ("tiny", "uniform"),
+def test_incompatible_pairs_of_a_pattern_are_skipped_and_listed():
+    combinations = resolve(models=["vgg16", "cnn_s*", "mini*"], recipes=["default", "frozen"])
+    assert names(combinations) == [
+        ("vgg16", "default"),
+        ("vgg16", "frozen"),
+        ("cnn_small", "default"),
+        ("mini_xception", "default"),
     ]
-    assert not [pair for pair in pairs if pair[0] != "wanting" and pair[1] == "frozen"]
-    (note,) = plan.notes
-    assert note.startswith("Left out as impossible: tiny, tiny_dropout, ")
-    assert note.endswith(" × frozen (no ImageNet weights exist).")
+    (note,) = combinations.notes()
+    assert "cnn_small, mini_xception × frozen (no ImageNet weights exist)" in note
 
 
-def test_a_model_that_was_named_is_not_left_out_even_if_a_pattern_names_it_too(made, wanting):
-    with pytest.raises(UserError, match="'tiny' cannot be trained with the recipe 'frozen'"):
-        planned_for(wanting, models=["tiny*", "wanting", "tiny"], recipes=["frozen"])
-    plan = planned_for(wanting, models=["tiny", "wanting"], recipes=["frozen"], skip_incompatible=True)
-    assert of(plan) == [("wanting", "frozen")]
+def test_a_model_requested_by_name_is_not_skipped_even_if_a_pattern_selects_it_too():
+    with pytest.raises(UserError, match=r"'cnn_small'.*'frozen'"):
+        resolve(models=["cnn*", "vgg16", "cnn_small"], recipes=["frozen"])
+    combinations = resolve(models=["cnn_small", "vgg16"], recipes=["frozen"], skip_incompatible=True)
+    assert names(combinations) == [("vgg16", "frozen")]
 
 
-def test_where_nothing_is_left_that_is_said(made, wanting):
-    with pytest.raises(UserError, match=r"Nothing is left to train\. Left out as impossible: tiny, .*no ImageNet"):
-        planned_for(wanting, models=["tiny*"], recipes=["frozen", "finetune"])
+def test_an_experiment_without_compatible_pairs_is_an_error():
+    with pytest.raises(UserError, match=r"nothing to train.*cnn.*no ImageNet"):
+        resolve(models=["cnn*"], recipes=["frozen", "finetune"])
 
 
-def test_frozen_backbones_without_their_weights_are_refused_or_left_out(made, scanned, tmp_path):
-    scanned(BACKBONE)
-    for recipe in ({"initial_weights": "imagenet"}, {"backbone.trainable_blocks": 0}):
-        with pytest.raises(UserError, match=r"[Nn]o ImageNet weights.* f"):
-            planned_for(tmp_path, models=["wanting"], recipe=recipe)
-        weights._find.cache_clear()
-        with pytest.raises(UserError, match=r"Nothing is left to train.*no ImageNet weights found: see --weights-dir"):
-            planned_for(tmp_path, models=["want*"], recipe=recipe)
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        ({"backbone.trainable_blocks": 0}, "no pretrained backbone"),
+        ({"backbone.learning_rate_factor": 0.1}, "no pretrained backbone"),
+        ({"initial_weights": "imagenet"}, "no ImageNet weights"),
+        ({"input_size": 8}, "input_size 8"),
+    ],
+)
+def test_an_incompatible_pair_is_refused_with_the_reason(recipe, reason):
+    with pytest.raises(UserError, match=reason):
+        resolve(recipe=recipe)
 
 
-def test_models_for_sequences_are_left_out_where_there_are_images(made, wanting):
-    plan = planned_for(wanting, models=["tiny", "sequence_*"], recipes=["default", "uniform"])
-    assert of(plan) == [("tiny", "default"), ("tiny", "uniform")]
-    (note,) = plan.notes
-    assert re.fullmatch(r"Left out as impossible: sequence_\w+(, \w+)+ \(takes sequences, made holds images\)\.", note)
+def test_models_of_sequences_are_skipped_for_images():
+    combinations = resolve(models=["cnn_small", "sequence_g*"], recipes=["default", "uniform"])
+    assert names(combinations) == [("cnn_small", "default"), ("cnn_small", "uniform")]
+    (note,) = combinations.notes()
+    assert "sequence_gru (it needs sequences, synthetic has images)" in note
 
 
-def test_each_model_is_for_its_own_kind_of_dataset(made):
-    asked = experiment(models=["tiny", "sequence_gru"], datasets=["made", "synthetic"])
-    pairs = resolve_combinations(asked, {"made": "images", "synthetic": "sequences"})
-    assert {p.architecture.name: p.datasets for p in pairs.pairs} == {
-        "tiny": ("made",),
-        "sequence_gru": ("synthetic",),
+def test_each_model_is_paired_with_datasets_of_its_input_kind():
+    kinds = {"synthetic": "images", "ckplus": "sequences"}
+    combinations = resolve(kinds, models=["cnn_small", "sequence_gru"])
+    assert {pair.architecture.name: pair.datasets for pair in combinations.pairs} == {
+        "cnn_small": ("synthetic",),
+        "sequence_gru": ("ckplus",),
     }
 
 
-def test_two_recipes_that_come_to_the_same_are_run_once_under_the_first_name(made, wanting):
-    (wanting / "same.yaml").write_text("recipe: {dropout: 0.1}")
-    plan = planned_for(wanting, models=["wanting"], recipes=["default", "same.yaml"])
-    assert of(plan) == [("wanting", "default")]
-    assert plan.notes == ["Run once, under the first name: 'same' is the same as 'default' for wanting."]
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"recipes": ["frozen"]}, "frozen"),
+        ({"recipes": ["frozen"], "recipe": {"epochs": 3, "initial_weights": "auto"}}, "frozen, epochs=3"),
+        (
+            {"recipes": ["gradual"], "recipe": {"epochs": 8, "backbone.trainable_blocks": [[0, 0], [0.5, "all"]]}},
+            "gradual, backbone.trainable_blocks=0:0 0.5:all, epochs=8",
+        ),
+        ({"recipe": {"augmentation": "strong", "epochs": 3}}, "default, epochs=3, augmentation=strong"),
+        ({"recipe": {"augmentation.flip": 0}}, "default, augmentation.flip=0"),
+    ],
+)
+def test_the_full_name_of_a_recipe_lists_the_overrides(fields, name):
+    assert names(resolve(models=["resnet50"], **fields)) == [("resnet50", name)]
 
 
-def test_the_name_of_a_recipe_says_what_departs_from_it(made, wanting):
-    def name(**changes) -> str:
-        (pair,) = resolve_combinations(experiment(models=["wanting"], **changes)).pairs
-        return pair.full_recipe_name
-
-    assert name(recipes=["frozen"]) == "frozen"
-    assert name(recipes=["frozen"], recipe={"epochs": 3, "initial_weights": "auto"}) == "frozen, epochs=3"
-    assert name(recipes=["gradual"], recipe={"epochs": 8, "backbone.trainable_blocks": [[0, 0], [0.5, "all"]]}) == (
-        "gradual, backbone.trainable_blocks=0:0 0.5:all, epochs=8"
-    )
-    assert name(recipe={"augmentation": "strong", "epochs": 3}) == "default, epochs=3, augmentation=strong"
-    assert name(recipe={"augmentation.flip": 0}) == "default, augmentation.flip=0"
-
-
-def test_a_recipe_that_needs_what_the_experiment_adds_has_a_name_all_the_same(made, wanting):
-    (wanting / "long.yaml").write_text("recipe: {backbone.trainable_blocks: [[0, 0], [40, all]]}")
-    (pair,) = resolve_combinations(experiment(models=["wanting"], recipes=["long.yaml"], recipe={"epochs": 50})).pairs
-    assert pair.full_recipe_name == "long, backbone.trainable_blocks=0:0 40:all, epochs=50"
-
-
-def test_a_slower_backbone_is_refused_on_torch(made, wanting):
-    with pytest.raises(UserError, match="learning_rate_factor is not possible on the Torch backend"):
-        planned_for(wanting, "torch", models=["wanting"], recipes=["finetune"])
+def test_a_recipe_that_needs_an_override_of_the_experiment_has_a_name(tmp_path):
+    file = tmp_path / "long.yaml"
+    file.write_text("recipe: {backbone.trainable_blocks: [[0, 0], [40, all]]}")
+    combinations = resolve(models=["resnet50"], recipes=[str(file)], recipe={"epochs": 50})
+    assert names(combinations) == [("resnet50", "long, backbone.trainable_blocks=0:0 40:all, epochs=50")]

@@ -1,4 +1,4 @@
-"""Experiments: from files and flags, with one clear sentence for every mistake."""
+"""Experiments from files and flags, with a clear error for an invalid one."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from fer_bench.config.bundled import experiments
+from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment, read, save, validate
 from fer_bench.core.errors import UserError
-from fer_bench.sweep.plan import resolve_combinations
 
 FULL = """
 # python benchmark.py --experiment mine.yaml
@@ -44,7 +44,7 @@ def test_a_file_is_read_with_its_defaults(written):
     assert read(written("datasets: [synthetic]")).models == ["all"]
 
 
-def test_a_name_in_the_file_wins_over_the_files_name(written):
+def test_the_name_key_overrides_the_name_of_the_file(written):
     assert read(written("name: ours\ndatasets: [synthetic]")).name == "ours"
 
 
@@ -54,11 +54,11 @@ def test_seeds_are_a_count_or_a_list(written):
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "reason"),
     [
-        ("modles: [cnn]\ndatasets: [synthetic]", "unknown key 'modles'. Did you mean 'models'?"),
-        ("dataset: [synthetic]", "Did you mean 'datasets'?"),
-        ("datasets: [synthetic]\nzzz: 1", "unknown key 'zzz'."),
+        ("modles: [cnn]\ndatasets: [synthetic]", "Did you mean 'models'"),
+        ("dataset: [synthetic]", "Did you mean 'datasets'"),
+        ("datasets: [synthetic]\nzzz: 1", "'zzz'"),
         ("models: [cnn]", "datasets"),
         ("datasets: []", "datasets"),
         ("datasets: [synthetic]\nmodels: ''", "models"),
@@ -77,30 +77,30 @@ def test_seeds_are_a_count_or_a_list(written):
         ("", "must hold keys and values"),
     ],
 )
-def test_a_mistake_is_one_sentence_that_names_the_file(written, text, sentence):
+def test_an_invalid_file_is_an_error_that_names_it(written, text, reason):
     path = written(text)
     with pytest.raises(UserError) as raised:
         read(path)
     assert str(raised.value).startswith(path)
-    assert sentence in str(raised.value)
+    assert reason in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_bytes_that_are_no_text_are_no_experiment(tmp_path):
+def test_a_binary_file_is_an_error(tmp_path):
     path = tmp_path / "binary.yaml"
     path.write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(UserError, match="is not valid YAML"):
+    with pytest.raises(UserError, match="YAML"):
         read(str(path))
 
 
-def test_an_unknown_experiment_suggests_the_shipped_ones(tmp_path):
-    with pytest.raises(UserError, match=r"No experiment file 'fer2013_shrot'.*fer2013_short"):
+def test_an_unknown_experiment_suggests_near_names(tmp_path):
+    with pytest.raises(UserError, match="fer2013_short"):
         read("fer2013_shrot")
     with pytest.raises(UserError, match=r"fer2013, .*fer2013_short, .*synthetic"):
         read(str(tmp_path))  # a folder
 
 
-def test_flags_win_over_the_file_and_its_models(written):
+def test_flags_override_the_file_and_its_per_model_recipes(written):
     experiment = read(written(FULL)).with_overrides({"epochs": 1}, models="cnn, vgg16", seeds=1, datasets=None)
     assert experiment.models == ["cnn", "vgg16"]
     assert experiment.datasets == ["synthetic", "fer2013"]
@@ -110,7 +110,7 @@ def test_flags_win_over_the_file_and_its_models(written):
     assert experiment.name == "mine"
 
 
-def test_a_flag_wins_over_nested_and_dotted_keys_alike(written):
+def test_a_flag_overrides_nested_and_dotted_keys(written):
     text = "datasets: [synthetic]\nmodels: [cnn]\nrecipe: {optimizer.learning_rate: 1, optimizer: {learning_rate: 2}}\n"
     text += "per_model: {cnn: {augmentation: strong, augmentation.mixup: 0.2}}\n"
     flags = {"optimizer.learning_rate": 3, "augmentation": "none"}
@@ -119,7 +119,7 @@ def test_a_flag_wins_over_nested_and_dotted_keys_alike(written):
     assert not any(pair.recipe.augmentation.model_dump().values())
 
 
-def test_recipes_are_laid_over_each_other_from_the_base_to_the_flags(written):
+def test_recipes_are_merged_from_the_base_recipe_to_the_flags(written):
     """vgg16's own recipe has epochs 15 and a learning rate of its own."""
     named = "recipe: {epochs: 1, batch_size: 2, dropout: 0.1, l2: 0.1}\nper_model: {vgg16: {epochs: 3}}\n"
     written(named, "named.yaml")
@@ -134,7 +134,7 @@ def test_recipes_are_laid_over_each_other_from_the_base_to_the_flags(written):
     assert named.full_recipe_name == "named, dropout=0.6, l1=0.7, batch_size=5"
 
 
-def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, monkeypatch):
+def test_recipes_are_names_or_files_relative_to_the_experiment(written, tmp_path, monkeypatch):
     mine = written("recipe: {epochs: 1}", "ours.yaml")
     experiment = read(written("datasets: [synthetic]\nrecipes: frozen, ours.yaml"))
     assert experiment.recipes == ["frozen", mine]  # looked for beside the experiment's own file
@@ -147,20 +147,20 @@ def test_recipes_are_names_or_files_and_found_from_anywhere(written, tmp_path, m
 
 
 @pytest.mark.parametrize(
-    ("recipes", "sentence"),
-    [("fozen", "did you mean frozen"), ("no.yaml", "No recipe file 'no.yaml'"), ("", "recipes")],
+    ("recipes", "reason"),
+    [("fozen", "frozen"), ("no.yaml", "no.yaml"), ("", "recipes")],
 )
-def test_an_unknown_recipe_is_named(recipes, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_an_unknown_recipe_is_an_error(recipes, reason):
+    with pytest.raises(UserError, match=reason):
         resolve_combinations(validate({"name": "custom", "datasets": "synthetic", "recipes": recipes}, "the flags"))
 
 
-def test_no_flags_change_nothing(written):
+def test_no_overrides_change_nothing(written):
     experiment = read(written(FULL))
     assert experiment.with_overrides({}, models=None) == experiment
 
 
-def test_a_bad_flag_is_a_sentence_about_the_flags(written):
+def test_an_invalid_flag_is_an_error_about_the_flags(written):
     with pytest.raises(UserError, match="the flags: models"):
         read(written(FULL)).with_overrides({}, models=" , ")
 
@@ -172,14 +172,14 @@ def test_a_saved_experiment_reads_back_the_same(written, tmp_path):
     assert read(str(path)) == experiment
 
 
-def test_validated_takes_keys_and_values():
+def test_an_experiment_is_validated_from_keys_and_values():
     assert validate({"name": "custom", "datasets": "synthetic"}, "the flags") == Experiment(
         name="custom", datasets=["synthetic"]
     )
 
 
 @pytest.mark.parametrize("name", sorted(experiments()))
-def test_a_shipped_experiment_reads_and_says_its_command(name):
+def test_a_bundled_experiment_is_valid_and_starts_with_its_command(name):
     path: Path = experiments()[name]
     text = path.read_text(encoding="utf-8")
     comment = text.split("\n\n")[0].split("\ndescription")[0]
@@ -189,11 +189,11 @@ def test_a_shipped_experiment_reads_and_says_its_command(name):
     assert experiment.name == name
     assert experiment.description.endswith(".")
     assert set(yaml.safe_load(text)) <= set(Experiment.model_fields)
-    assert resolve_combinations(experiment).pairs  # its models and recipes are known
+    assert resolve_combinations(experiment).pairs
 
 
-def test_datasets_may_come_with_the_protocol():
+def test_datasets_may_be_part_of_the_protocol():
     experiment = validate({"name": "x", "protocols": "cross:fer2013->jaffe, cross:fer2013->ckplus"}, "the flags")
     assert experiment.datasets == [] and len(experiment.protocols) == 2
-    with pytest.raises(UserError, match="name datasets, or nothing but protocols such as cross:fer2013->jaffe"):
+    with pytest.raises(UserError, match="datasets"):
         validate({"name": "x", "protocols": "cross:fer2013->jaffe, kfold"}, "the flags")

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, DataConfig, find, found, load
-from fer_bench.datasets.tree import MOST, look, walk
+from fer_bench.datasets import DATASETS, DataConfig, find, find_all, load
+from fer_bench.datasets.tree import MAX_ENTRIES, list_folder, walk
 
 
 def test_importing_and_listing_imports_nothing_heavy(tmp_path):
@@ -26,7 +26,7 @@ def test_importing_and_listing_imports_nothing_heavy(tmp_path):
 
 @pytest.mark.parametrize("function", [load, find])
 def test_an_unknown_name_suggests_the_near_ones(function, tmp_path):
-    with pytest.raises(UserError, match="did you mean fer2013"):
+    with pytest.raises(UserError, match="Did you mean 'fer2013'"):
         function("fer2103", DataConfig(tmp_path, tmp_path))
 
 
@@ -36,7 +36,7 @@ def test_every_entry_says_what_it_is():
 
 
 def test_what_the_program_makes_is_always_found(tmp_path):
-    assert found(DataConfig(tmp_path, tmp_path)) == {"synthetic": None, "synthetic_sequences": None}
+    assert find_all(DataConfig(tmp_path, tmp_path)) == {"synthetic": None, "synthetic_sequences": None}
 
 
 def test_a_walk_does_not_enter_class_folders_nor_read_endless_ones(tmp_path):
@@ -44,10 +44,10 @@ def test_a_walk_does_not_enter_class_folders_nor_read_endless_ones(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "many").mkdir()
-    for number in range(MOST + 10):
+    for number in range(MAX_ENTRIES + 10):
         (tmp_path / "many" / f"{number}.png").touch()
     assert [folder.path.name for folder in walk(tmp_path)] == [tmp_path.name, "many", "train"]
-    assert len(look(tmp_path / "many").files) == MOST and len(look(tmp_path / "many", None).files) == MOST + 10
+    assert len(list_folder(tmp_path / "many").files) == MAX_ENTRIES and len(list_folder(tmp_path / "many", None).files) == MAX_ENTRIES + 10
 
 
 def test_a_walk_ends_where_links_go_round(tmp_path):
@@ -64,5 +64,5 @@ def test_looking_through_many_images_takes_no_time(tmp_path):
             for number in range(200):
                 (tmp_path / part / name / f"{number}.png").touch()
     start = time.perf_counter()
-    assert set(found(DataConfig(tmp_path, tmp_path))) == {"fer2013", "synthetic", "synthetic_sequences"}
+    assert set(find_all(DataConfig(tmp_path, tmp_path))) == {"fer2013", "synthetic", "synthetic_sequences"}
     assert time.perf_counter() - start < 0.5

@@ -140,7 +140,7 @@ def test_image_kfold_has_its_persons_on_both_sides_and_says_so():
     dataset = replace(faces(300, 3, None, 0), subjects=np.array([f"S{i % 12}" for i in range(300)]))
     for fold in folds("image-kfold", dataset, 0):
         assert set(dataset.subjects[fold.test]) <= set(dataset.subjects[fold.training])
-        assert fold.notes == ("leaky: same persons in training and test",)
+        assert fold.notes == ("leaky: same subjects in training and test",)
 
 
 def test_sequences_stay_whole_where_no_subject_is_known():
@@ -162,7 +162,7 @@ def test_sequences_stay_whole_where_no_subject_is_known():
         ("subject-kfold", faces(50, 3, 9, 0), "'faces' has 9 subjects to cut into 10 parts: too few"),
         ("kfold", faces(9, 3, None, 0), "'faces' has 9 images to cut into 10 parts: too few"),
         ("kfold@2", faces(50, 3, None, 0), "'kfold' is at version 1: there is no 'kfold@2' here"),
-        ("kfolds", faces(50, 3, None, 0), "did you mean kfold"),
+        ("kfolds", faces(50, 3, None, 0), "Did you mean 'kfold'"),
     ],
 )
 def test_a_protocol_that_does_not_fit_is_refused_in_a_sentence(protocol, dataset, sentence):

@@ -52,7 +52,7 @@ def test_validation_is_cut_from_training_where_there_is_none_and_a_badge_says_so
 
 def test_the_protocol_is_listed_with_one_line():
     assert "PrivateTest" in PROTOCOLS.get("official").summary
-    with pytest.raises(UserError, match="did you mean official"):
+    with pytest.raises(UserError, match="Did you mean 'official'"):
         PROTOCOLS.get("offical")
 
 

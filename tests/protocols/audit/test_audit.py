@@ -173,7 +173,7 @@ def test_a_split_is_written_and_used(registered, tmp_path):
     ("arguments", "sentence"),
     [
         (["audit"], "Name a dataset"),
-        (["audit", "spolt"], "did you mean spoilt"),
+        (["audit", "spolt"], "Did you mean 'spoilt'"),
         (["audit", "spoilt", "--protocol", "loso"], "'loso' needs to know the subjects, and 'drawn' names none"),
         (["audit", "spoilt", "--protocol", "cross"], "takes two datasets, as in 'cross:drawn->jaffe'"),
         (["audit", "spoilt", "--protocol", "cross:spoilt-"], "in quotes: the shell takes > for itself"),
