@@ -27,10 +27,10 @@ from fer_bench.protocols.stratified import get_groups
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training import compiled_model_cache, devices, loop, machine
-from fer_bench.training.batches import PREDICTION_BATCH
+from fer_bench.training.batches import PREDICTION_BATCH_SIZE
 from fer_bench.training.callback import Callback
 from fer_bench.training.checkpoint import Checkpoint
-from fer_bench.training.cost import costs_of_use
+from fer_bench.training.cost import measure_inference_costs
 from fer_bench.training.history import Diverged
 from fer_bench.training.planned_trial import PlannedTrial
 from fer_bench.training.predict import predict
@@ -74,7 +74,7 @@ def build_model(
     if keras.backend.backend() == "jax":
         from fer_bench.training import jax_backend
 
-        jax_backend.recur_without_cudnn(model)
+        jax_backend.disable_cudnn_rnn(model)
     return model
 
 
@@ -115,12 +115,12 @@ def run_trial(planned: PlannedTrial, callback: Callback) -> tuple[Record, dict[s
     except Diverged as error:
         return Record(**known, status="diverged", reason=str(error), history=history), {}
     except Exception as error:
-        compiled_model_cache.forget()  # its functions may be half made
+        compiled_model_cache.clear()  # its functions may be half made
         logging.getLogger(__name__).exception("%s failed:", trial)
         reason = f"{type(error).__name__}: {ANSI_STYLE.sub('', str(error)).strip()}"
         return Record(**known, status="failed", reason=reason[:MAX_REASON_LENGTH], history=history), {}
     except KeyboardInterrupt:
-        compiled_model_cache.forget()
+        compiled_model_cache.clear()
         raise
     return Record(**known, status="finished", **results), predictions
 
@@ -138,7 +138,7 @@ def _train_and_predict(
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
     graph = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
-    model = compiled_model_cache.prepared(
+    model = compiled_model_cache.get_model(
         None if recipe.backbone.freezes else graph,  # each stage of unfreezing is traced anew
         lambda: build_model(trial.architecture, recipe, shape, classes, planned.weights_file),
     )
@@ -154,8 +154,8 @@ def _train_and_predict(
         recipe,
         trial.seed,
         soft_labels=None if dataset.soft_labels is None else dataset.soft_labels[fold.training],
-        on_step=on_step,
-        on_epoch=on_epoch,
+        on_step_end=on_step,
+        on_epoch_end=on_epoch,
         checkpoint=checkpoint,
         **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
@@ -170,8 +170,8 @@ def _train_and_predict(
         images_per_second=fitted.images_per_second,
         predict_images_per_second=tested.images_per_second,
         peak_memory_bytes=machine.peak_memory_bytes(),
-        predict_batch_size=min(PREDICTION_BATCH, len(fold.test)),
-        **costs_of_use(model, planned.model_file),  # measured last, so that no other cost contains it
+        predict_batch_size=min(PREDICTION_BATCH_SIZE, len(fold.test)),
+        **measure_inference_costs(model, planned.model_file),  # measured last, so that no other cost contains it
     )
     results = {
         "num_parameters": model.count_params(),
@@ -198,13 +198,13 @@ def _checkpoint(planned: PlannedTrial, machine: dict[str, Any]) -> Checkpoint | 
     return Checkpoint(planned.checkpoint_dir, json.dumps([planned.key, planned.accumulate, *versions]))
 
 
-def _training_loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.Fitted]:
+def _training_loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.FitResult]:
     """Return the loop on the device if JAX has an accelerator and the images fit and need no imgaug.
 
     On CPUs XLA runs convolutions inside a compiled loop far slower than outside: `cnn_small` more than forty times.
     """
     fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MAX_BYTES_ON_DEVICE
-    if keras.backend.backend() == "jax" and fits and devices.sharing() == 1:
+    if keras.backend.backend() == "jax" and fits and devices.num_replicas() == 1:
         from fer_bench.training import jax_backend, jax_loop
 
         if jax_backend.accelerators():
@@ -247,4 +247,4 @@ def _make_deterministic() -> None:
         from fer_bench.training import jax_backend
 
         jax_backend.make_deterministic()
-        jax_backend.keep_programs(default_cache_dir() / "xla")
+        jax_backend.enable_compilation_cache(default_cache_dir() / "xla")

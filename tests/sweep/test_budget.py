@@ -1,15 +1,15 @@
-"""A sweep keeps to its time: what fits is run, what does not is named, and the end is the end."""
+"""A sweep with a budget runs what fits, names what it skips, and stops at its deadline."""
 
 import pytest
 
 from fer_bench import records
-from fer_bench.sweep import budget as module
 from fer_bench.sweep.budget import Budget, BudgetSpent
-from fer_bench.sweep.run import Ways, run
+from fer_bench.sweep.run import run
+from fer_bench.training.callback import Callback
 
 
-class Takes:
-    """An estimator that knows how long each model takes."""
+class FixedEstimator:
+    """An estimator with known seconds per architecture."""
 
     def __init__(self, **seconds):
         self._seconds = seconds
@@ -18,69 +18,117 @@ class Takes:
         return self._seconds.get(planned.trial.architecture)
 
 
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class SlowTrials(Callback):
+    """Moves the clock at the end of each trial, or at each step."""
+
+    def __init__(self, clock, per_trial=0.0, per_step=0.0):
+        self._clock, self._per_trial, self._per_step = clock, per_trial, per_step
+
+    def on_step_end(self, planned, step, steps, loss):
+        self._clock.now += self._per_step
+
+    def on_trial_end(self, planned, record):
+        self._clock.now += self._per_trial
+
+
 @pytest.fixture
-def clock(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    return now
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def budget_of(clock):
+    """A budget of some seconds: `budget_of(100, tiny=20)`; None for no limit."""
+
+    def make(seconds, concurrency=1, slowdown=1.0, **known):
+        deadline = None if seconds is None else clock.now + seconds
+        return Budget(deadline, FixedEstimator(**known), concurrency, slowdown, clock)
+
+    return make
+
+
+@pytest.fixture
+def finished(trial_of):
+    """The record of a finished trial, as far as a budget reads it."""
+    from fer_bench.records.schema import Record
+
+    return Record(trial=trial_of("tiny"), status="finished", started="", machine={}, classes=[], samples={})
 
 
 def names(trials):
     return [f"{planned.trial.architecture} {planned.trial.seed}" for planned in trials]
 
 
-def test_every_model_comes_before_any_second_seed(plan_of, clock):
-    missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1, 2]).trials
-    kept, left_out = Budget(1100, Takes(tiny=20, tiny_dropout=25)).divide(missing)
-    assert names(kept) == ["tiny 0", "tiny_dropout 0", "tiny 1", "tiny_dropout 1"]
-    assert names(left_out) == ["tiny 2", "tiny_dropout 2"]
+def test_every_model_comes_before_any_second_seed(plan_of, budget_of):
+    trials = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1, 2]).trials
+    fitting, skipped = budget_of(100, tiny=20, tiny_dropout=25).split(trials)
+    assert names(fitting) == ["tiny 0", "tiny_dropout 0", "tiny 1", "tiny_dropout 1"]
+    assert names(skipped) == ["tiny 2", "tiny_dropout 2"]
 
 
-def test_what_is_too_long_makes_room_for_what_is_not(plan_of, clock):
-    missing = plan_of(models=["tiny_dropout", "tiny"], seeds=[0, 1]).trials
-    kept, left_out = Budget(1100, Takes(tiny=40, tiny_dropout=300)).divide(missing)
-    assert names(kept) == ["tiny 0", "tiny 1"] and names(left_out) == ["tiny_dropout 0", "tiny_dropout 1"]
-    assert Budget(None, Takes(tiny=1e9)).divide(missing) == (missing, [])
-    unknown, _ = Budget(1001, Takes()).divide(missing)
-    assert unknown == missing
+def test_a_trial_that_is_too_long_makes_room_for_shorter_ones(plan_of, budget_of):
+    trials = plan_of(models=["tiny_dropout", "tiny"], seeds=[0, 1]).trials
+    fitting, skipped = budget_of(100, tiny=40, tiny_dropout=300).split(trials)
+    assert names(fitting) == ["tiny 0", "tiny 1"] and names(skipped) == ["tiny_dropout 0", "tiny_dropout 1"]
 
 
-def test_several_at_a_time_have_more_time_but_none_longer_than_there_is(plan_of, clock):
-    missing = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
-    kept, left_out = Budget(1100, Takes(tiny=90, tiny_dropout=150), at_a_time=2).divide(missing)
-    assert names(kept) == ["tiny 0", "tiny 1"] and len(left_out) == 2
-    shared = Budget(1100, Takes(tiny=40, tiny_dropout=60), at_a_time=2, slowdown=2)  # each on half of the cores
-    kept, left_out = shared.divide(missing)
-    assert names(kept) == ["tiny 0", "tiny 1"] and len(left_out) == 2 and shared.seconds(kept) == 80
-    assert shared.fits(missing[0]) and not shared.fits(missing[1])
+def test_without_a_limit_or_an_estimate_everything_fits(plan_of, budget_of):
+    trials = plan_of(models=["tiny_dropout", "tiny"], seeds=[0, 1]).trials
+    unlimited = budget_of(None, tiny=1e9)
+    assert unlimited.split(trials) == (trials, [])
+    assert unlimited.seconds_left is None and unlimited.can_finish(trials[0])
+    assert budget_of(1).split(trials) == (trials, [])
 
 
-def test_what_takes_longer_than_expected_leaves_less_room(plan_of, clock):
+def test_concurrent_trials_share_the_time_but_none_may_exceed_it(plan_of, budget_of):
+    trials = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
+    fitting, skipped = budget_of(100, tiny=90, tiny_dropout=150, concurrency=2).split(trials)
+    assert names(fitting) == ["tiny 0", "tiny 1"] and len(skipped) == 2
+    half_cores = budget_of(100, tiny=40, tiny_dropout=60, concurrency=2, slowdown=2.0)
+    fitting, skipped = half_cores.split(trials)
+    assert names(fitting) == ["tiny 0", "tiny 1"] and len(skipped) == 2
+    assert half_cores.expected_seconds(fitting) == 80
+    assert half_cores.can_finish(trials[0]) and not half_cores.can_finish(trials[1])
+
+
+def test_a_trial_that_takes_longer_than_expected_leaves_less_room(plan_of, budget_of, clock, finished):
     (planned,) = plan_of(models=["tiny"]).trials
-    budget = Budget(1100, Takes(tiny=20))
-    assert budget.fits(planned) and budget.left == 100
-    clock[0] += 60
-    budget.ended(planned, 60)
-    assert not budget.fits(planned)  # 40 s are left, and the last one took three times what was expected
-    budget.check()
-    clock[0] += 40
+    budget = budget_of(100, tiny=20)
+    assert budget.can_finish(planned) and budget.seconds_left == 100
+    budget.on_trial_begin(planned)
+    clock.now += 60
+    budget.on_trial_end(planned, finished)
+    assert not budget.can_finish(planned)  # 40 s are left, and the last trial took three times as long as expected
+
+
+def test_time_that_is_over_stops_running_trials(budget_of, clock):
+    budget = budget_of(100)
+    budget.on_poll()
+    clock.now += 100
     with pytest.raises(BudgetSpent):
-        budget.check()
+        budget.on_poll()
 
 
-def test_a_sweep_ends_in_time(plan_of, tmp_path, watcher, clock, monkeypatch):
+def test_a_sweep_ends_at_its_deadline(plan_of, tmp_path, budget_of, clock, callback):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
-    budget = Budget(1100, Takes(tiny=45))
-    usual = watcher.ends
-    monkeypatch.setattr(watcher, "ends", lambda record: (usual(record), clock.__setitem__(0, clock[0] + 50)))
-    assert run(plan.trials, tmp_path, watcher, Ways(budget=budget)) == "in time"
-    assert len(records.load(tmp_path)) == 2
-    assert run(plan.trials, tmp_path, watcher) == "all had their turn"
-    assert len(records.load(tmp_path)) == 3
+    slow = SlowTrials(clock, per_trial=50)
+    assert run(plan.trials, tmp_path, [slow, callback], budget=budget_of(100, tiny=45)) == "budget_exhausted"
+    assert len(records.load(tmp_path)) == 2 and callback.events[-1] == ("sweep end", "budget_exhausted")
+    assert run(plan.trials, tmp_path) == "completed"
+    assert [stored.record.status for stored in records.load(tmp_path)] == ["finished"] * 3
 
 
-def test_a_trial_that_runs_when_time_is_over_leaves_no_record(plan_of, tmp_path, watcher, clock, monkeypatch):
+def test_a_trial_that_runs_at_the_deadline_leaves_no_record(plan_of, tmp_path, budget_of, clock):
     plan = plan_of(models=["tiny"])
-    monkeypatch.setattr(watcher, "step", lambda *_: clock.__setitem__(0, clock[0] + 1000))
-    assert run(plan.trials, tmp_path, watcher, Ways(budget=Budget(1100, Takes()))) == "in time"
+    assert run(plan.trials, tmp_path, [SlowTrials(clock, per_step=1000)], budget=budget_of(100)) == "budget_exhausted"
     assert len(records.load(tmp_path)) == 0 and not list(tmp_path.glob("claims/*"))

@@ -1,4 +1,4 @@
-"""What a plan says of its time: measured on this machine where it can be, else scaled from another."""
+"""The expected time of a trial: from speeds measured on this machine, or else scaled from a reference machine."""
 
 from dataclasses import replace
 
@@ -7,14 +7,14 @@ import pytest
 from fer_bench.records.schema import Costs, Record
 from fer_bench.registry.architectures import describe
 from fer_bench.sweep import estimate
-from fer_bench.sweep.estimate import OVERHEAD_SECONDS, VALIDATION_SPEED, Estimator
+from fer_bench.sweep.estimate import OVERHEAD_SECONDS, PREDICTION_SPEEDUP, Estimator
 
 MACHINE = {"processor": "Example CPU", "cores": 2, "accelerator": "none", "memory_bytes": 1}
 
 
 @pytest.fixture(autouse=True)
 def this_machine(monkeypatch):
-    """As fast as the machine of the reference speeds."""
+    """This machine is as fast as the reference machine."""
     monkeypatch.setattr(estimate, "matrix_product_gflops", lambda: estimate.REFERENCE_GFLOPS)
 
 
@@ -41,29 +41,29 @@ def training_seconds(estimator, planned) -> float:
     return estimator.seconds(planned) - OVERHEAD_SECONDS
 
 
-def test_nothing_known_is_no_number(planned):
+def test_without_any_speed_there_is_no_estimate(planned):
     assert Estimator([], MACHINE).seconds(planned) is None
 
 
-def test_a_measured_speed_on_this_machine_is_used(planned):
+def test_a_speed_measured_on_this_machine_is_used(planned):
     # 60 training, 21 validation and 18 test images
-    expected = (4 * (60 + 21 / VALIDATION_SPEED) + 18 / VALIDATION_SPEED) / 10
+    expected = (4 * (60 + 21 / PREDICTION_SPEEDUP) + 18 / PREDICTION_SPEEDUP) / 10
     assert training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned) == pytest.approx(expected)
     several = Estimator([recorded(planned, speed) for speed in (1.0, 10.0, 1000.0)], MACHINE)
     assert training_seconds(several, planned) == pytest.approx(expected)  # their median
 
 
 @pytest.mark.parametrize("other", [{"processor": "Another"}, {"cores": 64}, {"accelerator": "GPU"}])
-def test_a_speed_of_another_machine_is_not(planned, other):
+def test_a_speed_of_another_machine_is_not_used(planned, other):
     assert Estimator([recorded(planned, 10.0, {**MACHINE, **other})], MACHINE).seconds(planned) is None
 
 
-def test_a_speed_at_another_input_size_is_not(planned, plan_of):
+def test_a_speed_at_another_input_size_is_not_used(planned, plan_of):
     larger = plan_of(models=["tiny"], input_size=96).trials[0]
     assert Estimator([recorded(larger, 10.0)], MACHINE).seconds(planned) is None
 
 
-def test_a_failed_trial_tells_no_speed(planned):
+def test_a_failed_trial_has_no_speed(planned):
     failed = recorded(planned, 10.0).model_copy(update={"costs": None, "status": "failed"})
     assert Estimator([failed], MACHINE).seconds(planned) is None
 
@@ -78,10 +78,10 @@ def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of,
     monkeypatch.setattr(estimate, "matrix_product_gflops", lambda: 2 * estimate.REFERENCE_GFLOPS)
     assert training_seconds(Estimator([], MACHINE), planned) == pytest.approx(usual / 2)
     measured = Estimator([recorded(planned, 5.0)], MACHINE)
-    assert training_seconds(measured, planned) == pytest.approx(2 * usual)  # what was measured wins
+    assert training_seconds(measured, planned) == pytest.approx(2 * usual)  # a measured speed takes precedence
 
 
-def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planned, plan_of, monkeypatch):
+def test_a_frozen_backbone_is_faster_and_test_time_augmentation_slower(planned, plan_of, monkeypatch):
     with_speed = replace(describe("tiny"), reference_images_per_second=10.0)
     monkeypatch.setattr(estimate, "describe", lambda name: with_speed)
 
@@ -90,18 +90,18 @@ def test_a_frozen_backbone_is_expected_to_be_faster_and_more_views_slower(planne
         trial = planned.trial.model_copy(update={"recipe": recipe})
         return training_seconds(Estimator([], MACHINE), replace(planned, trial=trial))
 
-    def trained(blocks):
+    def with_trainable(blocks):
         return seconds(backbone={"trainable_blocks": blocks, "learning_rate_factor": 1.0}, initial_weights="imagenet")
 
-    frozen, gradual, full = trained(0), trained([[0, 0], [0.5, "all"]]), trained("all")
+    frozen, gradual, full = (with_trainable(blocks) for blocks in (0, [[0, 0], [0.5, "all"]], "all"))
     assert full == seconds()
     assert frozen == pytest.approx(estimate.FROZEN_COST * full)
     assert gradual == pytest.approx((frozen + full) / 2)
     frozen_once = {"trainable_blocks": 0, "learning_rate_factor": 1.0, "cached_augmentations": 2}
-    assert seconds(backbone=frozen_once, initial_weights="imagenet") == pytest.approx(frozen / 2, rel=0.01)  # of four
+    assert seconds(backbone=frozen_once, initial_weights="imagenet") == pytest.approx(frozen / 2, rel=0.01)
     assert seconds(tta="ten-crop", crop=8) > seconds(tta="flip") > full
 
 
-def test_the_rate_of_matrix_products_is_measured(monkeypatch):
+def test_the_rate_of_matrix_products_is_positive(monkeypatch):
     monkeypatch.undo()
-    assert estimate.matrix_product_gflops(side=64, repeats=2) > 0.01
+    assert estimate.matrix_product_gflops(side=64, repeats=2) > 0
