@@ -1,0 +1,247 @@
+"""Write the tables and the figure of README.md from the results of `loops.py` and `accelerator.py`.
+
+    python benchmarks/write_tables.py
+
+It reads results/loops.json and results/*/*.json (one folder per accelerator) and replaces the text between the markers
+of README.md, and results/loops.png and .svg. A cell is the median over the rounds with the minimum and the maximum in
+parentheses. A ratio is computed within one round.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from fer_bench.report.figures import COLORS, to_image_files
+
+HERE = Path(__file__).resolve().parent
+TITLES = {
+    "step": "(a) step alone",
+    "ours": "ours",
+    "model_fit": "(b) Model.fit",
+    "image_data_generator": "(c) ImageDataGenerator",
+}
+OTHERS = ("step", "model_fit", "image_data_generator")
+Row = dict[str, Any]
+Rows = Sequence[Row]
+
+
+def summarize(values: Iterable[float], digits: str = ".2f", factor: float = 1.0) -> str:
+    """Return the median of numbers with their minimum and maximum: `0.97 (0.95–0.98)`; one number stands alone."""
+    scaled = sorted(factor * value for value in values)
+    median = f"{np.median(scaled):{digits}}"
+    return median if len(scaled) == 1 else f"{median} ({scaled[0]:{digits}}–{scaled[-1]:{digits}})"
+
+
+def rate_ratios(row: Row, method: str, reference: str) -> list[float]:
+    """Return the images per second of a method divided by those of another, per round."""
+    return [a / b for a, b in zip(row["rates"][method], row["rates"][reference], strict=True)]
+
+
+def cpu_ratios(row: Row, reference: str) -> list[float]:
+    """Return the processor time of a method divided by that of ours, per round."""
+    return [b / a for a, b in zip(row["processor"]["ours"], row["processor"][reference], strict=True)]
+
+
+def loops_table(rows: Rows) -> str:
+    """Return the images per second of the four methods, and ours divided by the others."""
+    return _table(
+        {
+            "architecture": row["model"],
+            "images per round": f"{row['images']:,}",
+            **{f"{title}, images/s": summarize(row["rates"][method], ",.0f") for method, title in TITLES.items()},
+            **{f"ours / {TITLES[other][:3]}": summarize(rate_ratios(row, "ours", other)) for other in OTHERS},
+            **{f"ours / {TITLES[other][:3]}, CPU time": summarize(cpu_ratios(row, other)) for other in OTHERS},
+        }
+        for row in rows
+    )
+
+
+def profile_table(rows: Rows) -> str:
+    """Return how our loop spends its time, and what share of the matrix rate its arithmetic reaches."""
+    table = []
+    for row in rows:
+        matrix_rate, matrix_cpu_rate = (np.mean(row[key]) for key in ("matrix_rates", "matrix_processor_rates"))
+        flops = 3 * row["flops"]
+        table.append(
+            {
+                "architecture": row["model"],
+                "in the step": summarize(row["shares"]["step"], ".1%"),
+                "waiting for input": summarize(row["shares"]["wait"], ".2%"),
+                "the rest": summarize(row["shares"]["rest"], ".2%"),
+                "making a batch, CPU time": f"{1000 * row['batch_seconds']:.1f} ms",
+                "a step, (a), CPU time": f"{1000 * row['batch'] * np.median(row['processor']['step']):.0f} ms",
+                "GFLOP/s, (a)": summarize(row["rates"]["step"], ".0f", flops / 1e9),
+                "GFLOP/s, ours": summarize(row["rates"]["ours"], ".0f", flops / 1e9),
+                "matrix product, GFLOP/s": f"{matrix_rate / 1e9:.0f}",
+                "share, ours": f"{flops * np.median(row['rates']['ours']) / matrix_rate:.0%}",
+                "share, ours, CPU time": f"{flops / np.median(row['processor']['ours']) / matrix_cpu_rate:.0%}",
+            }
+        )
+    return _table(table)
+
+
+def csv_table(rows: Rows) -> str:
+    """Return the times from the CSV file to the predictions, and the speedup over (c) of the same repeat."""
+    return _table(
+        {
+            "architecture": model,
+            "method": TITLES[method],
+            "precision": precision,
+            "images": f"{group[0]['images'] // group[0]['epochs']:,} × {group[0]['epochs']}",
+            "runs": len(group),
+            "seconds": summarize((row["seconds"] for row in group), ".0f"),
+            "reading": summarize((row["read_seconds"] for row in group), ".1f"),
+            "images/s": summarize((row["images"] / row["seconds"] for row in group), ",.0f"),
+            "speedup over (c)": summarize(_speedups(rows, group)),
+            "speedup over (c), CPU time": summarize(_speedups(rows, group, "processor_seconds")),
+            "validation accuracy, %": summarize((row["validation_accuracy"] for row in group), ".1f", 100),
+            "test accuracy, %": summarize((row["test_accuracy"] for row in group), ".1f", 100),
+        }
+        for (model, method, precision), group in _group_by(rows, "model", "method", "precision").items()
+    )
+
+
+def sweep_table(rows: Rows) -> str:
+    """Return the parts of a sweep's wall-clock, and the wall-clock divided by the training steps."""
+    table = []
+    for row in rows:
+        parts = {key: row[key] for key in ("train", "validation", "compile", "build")}
+        parts["the rest"] = row["seconds"] - sum(parts.values())
+        table.append(
+            {
+                "models": ", ".join(row["models"]),
+                "epochs": row["epochs"],
+                "wall-clock": f"{row['seconds']:.0f} s",
+                **{key: f"{seconds:.0f} s ({seconds / row['seconds']:.0%})" for key, seconds in parts.items()},
+                "wall-clock / training": f"{row['seconds'] / row['train']:.2f}",
+            }
+        )
+    return _table(table)
+
+
+def accelerator_table(files: Sequence[Row]) -> str:
+    """Return all rows of files of `accelerator.py`."""
+    rows = [row | {"variant": file.get("variant", "")} for file in files for row in file["rows"]]
+    rows.sort(key=lambda row: (row["model"], row["precision"], row["variant"], row["seeds"], row["method"]))
+    table = []
+    for row in rows:
+        error = row.get("error")
+        speed = f"{row.get('images_per_second', 0):,.0f}"
+        if not error and row["method"] != "processes":  # there, minimum and maximum belong to one process
+            speed += f" ({row['slowest']:,.0f}–{row['fastest']:,.0f})"
+        table.append(
+            {
+                "architecture": row["model"],
+                "precision": row["precision"],
+                "method": ", ".join(filter(None, (row["method"], row["variant"]))),
+                "seeds": row["seeds"],
+                "images/s, all seeds": error.partition(":")[0].lower() if error else speed,
+                "share of the matrix rate": "–" if error else f"{row['share']:.1%}",
+                "compile time": "–" if error else f"{row['compile_seconds']:.0f} s",
+            }
+        )
+    return _table(table)
+
+
+def make_figure(loops: Rows, from_csv: Rows) -> Figure:
+    """Plot the methods relative to the step alone (left), and the speedups over (c) from the CSV file (right)."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    methods = ("ours", "model_fit", "image_data_generator")
+    series = {TITLES[method]: [rate_ratios(row, method, "step") for row in loops] for method in methods}
+    _draw_bars(left, [row["model"] for row in loops], series)
+    left.set_title("Training alone, images/s relative to (a) step alone", fontsize=9.5, loc="left")
+    groups = _group_by([row for row in from_csv if row["method"] == "ours"], "model", "precision")
+    models = list(dict.fromkeys(row["model"] for row in from_csv))
+    precisions = list(dict.fromkeys(precision for _, precision in groups))
+    _draw_bars(right, models, {p: [_speedups(from_csv, groups[model, p]) for model in models] for p in precisions})
+    right.set_title("From the CSV file to predictions, ours relative to (c)", fontsize=9.5, loc="left")
+    return figure
+
+
+def replace_between_markers(text: str, name: str, content: str) -> str:
+    """Replace what is between `<!-- name -->` and `<!-- /name -->`. Raise ValueError if there are no such markers."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    replaced, count = pattern.subn(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text)
+    if not count:
+        raise ValueError(f"no <!-- {name} --> … <!-- /{name} -->")
+    return replaced
+
+
+def machine_line(part: Row) -> str:
+    """Return the processor, the versions, the data and the load average of a part of loops.json."""
+    machine, versions = part["machine"], part["machine"]["versions"]
+    loads = [row["load"][0] for row in part["rows"]]
+    source = "FER2013" if part["data"] == "fer2013" else "random images"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, TensorFlow {versions['tensorflow']}, "
+        f"Keras {versions['keras']}; {source}; load average {min(loads):.1f} to {max(loads):.1f}."
+    )
+
+
+def _speedups(rows: Rows, group: Rows, measure: str = "seconds") -> list[float]:
+    """Return the times of (c) divided by those of a group of rows with the same model and repeat."""
+    reference = {(row["model"], row["repeat"]): row[measure] for row in rows if row["method"] == "image_data_generator"}
+    return [reference[row["model"], row["repeat"]] / row[measure] for row in group]
+
+
+def _group_by(rows: Rows, *keys: str) -> dict[tuple, list[Row]]:
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups
+
+
+def _draw_bars(axes: Axes, groups: Sequence[str], series: dict[str, list[list[float]]]) -> None:
+    width = 0.8 / len(series)
+    for index, (name, values) in enumerate(series.items()):
+        positions = np.arange(len(groups)) + (index - (len(series) - 1) / 2) * width
+        medians = np.array([np.median(group) for group in values])
+        limits = np.array([[min(group), max(group)] for group in values]).T
+        bars = axes.bar(positions, medians, width * 0.92, color=COLORS[index], label=name)
+        errors = np.abs(limits - medians)
+        axes.errorbar(positions, medians, errors, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+        axes.bar_label(bars, fmt="%.2f", fontsize=7, label_type="center", color="white")
+    axes.axhline(1, color="#555555", linewidth=0.9, linestyle=":")
+    axes.set_xticks(np.arange(len(groups)), groups, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(series), frameon=False, fontsize=8)
+
+
+def _table(rows: Iterable[Row]) -> str:
+    return tabulate(list(rows), headers="keys", tablefmt="github", disable_numparse=True)
+
+
+@click.command()
+@click.option("--results", type=click.Path(path_type=Path, exists=True), default=HERE / "results")
+@click.option("--readme", type=click.Path(path_type=Path, exists=True), default=HERE / "README.md")
+def main(results: Path, readme: Path) -> None:
+    """Write the tables and the figure of README.md from the results."""
+    parts = json.loads((results / "loops.json").read_text())
+    text = readme.read_text(encoding="utf-8")
+    for part, tables in {"loops": (loops_table, profile_table), "csv": (csv_table,), "sweep": (sweep_table,)}.items():
+        blocks = [machine_line(parts[part]), *(table(parts[part]["rows"]) for table in tables)]
+        text = replace_between_markers(text, part, "\n\n".join(blocks))
+    for folder in sorted({file.parent for file in results.glob("*/*.json")}):
+        files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+        text = replace_between_markers(text, folder.name, accelerator_table(files))
+    readme.write_text(text, encoding="utf-8")
+    figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
+    for suffix, image in to_image_files(figure).items():
+        (results / f"loops.{suffix}").write_bytes(image)
+
+
+if __name__ == "__main__":
+    main()
