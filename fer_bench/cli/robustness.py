@@ -1,14 +1,14 @@
-"""The command that tries kept models on corrupted images."""
+"""The robustness command: saved models on corrupted test images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
+import rich_click as click
 
 from fer_bench.cli.options import (
     ARCHITECTURE_OPTIONS,
-    BACKENDS,
     DATA_OPTIONS,
     PATH,
     RESULTS_OPTIONS,
@@ -16,27 +16,38 @@ from fer_bench.cli.options import (
     add_extra_architectures,
     console,
     default_dataset_name,
-    import_keras,
     make_data_config,
     options,
 )
+from fer_bench.core.backend import BACKENDS, import_keras
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import did_you_mean
+
+if TYPE_CHECKING:
+    from fer_bench.datasets import DataConfig
+    from fer_bench.inference.robustness import RobustnessTarget
 
 
 @click.command()
 @options(
     [
         click.option("--model", help="An architecture that was trained with --keep-models."),
-        click.option("--model-file", type=PATH, help="A model.keras that was kept, or one like it."),
-        click.option("--dataset", help="Of --model: only this one; of a file without a record: what to try it on."),
-        click.option("--protocol", help="As --dataset.  [default: all; of a file without a record, official]"),
-        click.option("--corruptions", help="Names, or noise, blur, weather, digital; by commas.  [default: all 15]"),
+        click.option("--model-file", type=PATH, help="A saved model.keras, or another .keras file."),
+        click.option(
+            "--dataset",
+            help="With --model: only this dataset. With a file that has no record: the dataset to test on.",
+        ),
+        click.option("--protocol", help="As --dataset.  [default: all; for a file that has no record: official]"),
+        click.option(
+            "--corruptions",
+            help="Corruptions or types (noise, blur, weather, digital), separated by commas.  [default: all 15]",
+        ),
         click.option("--severities", help="From 1 to 5, separated by commas.  [default: 1,2,3,4,5]"),
         click.option(
-            "--samples", type=click.IntRange(1), help="A stratified sample of the test images.  [default: all]"
+            "--samples", type=click.IntRange(1), help="Size of a stratified sample of the test images.  [default: all]"
         ),
         click.option(
-            "--backend", type=click.Choice(BACKENDS), help="Keras backend; default: KERAS_BACKEND or tensorflow."
+            "--backend", type=click.Choice(BACKENDS), help="Keras backend.  [default: KERAS_BACKEND or tensorflow]"
         ),
     ],
     DATA_OPTIONS,
@@ -58,76 +69,80 @@ def robustness(
     extra_architectures: tuple[Path, ...],
     results_dir: Path,
 ) -> None:
-    """Accuracy of kept models under 15 common corruptions of the test images, at 5 severities.
+    """Measure saved models on corrupted test images.
 
     \b
     robustness --model cnn --samples 1000
     robustness --model-file results/records/…/model.keras --corruptions noise,fog --severities 1,3,5
 
-    Hendrycks & Dietterich, ICLR 2019. Every model is shown the same corrupted images. They are made once and kept in
-    the cache folder: all of FER2013's test part takes minutes of a core and 620 MB. robustness.json and a figure, as
-    PNG and SVG, are written beside each model, in place of earlier ones.
+    15 common corruptions at 5 severities (Hendrycks & Dietterich, ICLR 2019). All models see the same corrupted images,
+    which are computed once and cached: the test split of FER2013 takes minutes of one core and 620 MB. robustness.json
+    and a figure (PNG and SVG) are written beside each model and replace earlier ones.
     """
     if (model is None) == (model_file is None):
-        raise UserError("Name one of --model, an architecture that was trained with --keep-models, and --model-file.")
-    from fer_bench.inference import robustness as trying
-    from fer_bench.records.robustness import FILE, write
-    from fer_bench.report import robustness as shown
+        raise UserError("Pass either --model, an architecture that was trained with --keep-models, or --model-file.")
+    from fer_bench.inference.robustness import RobustnessConfig, measure, saved_models, target_from_record
+    from fer_bench.records.robustness import ROBUSTNESS_FILE, write
+    from fer_bench.report.robustness import describe, model_table, robustness_figure, severity_table, write_figure
 
     add_extra_architectures(extra_architectures)
-    asked = trying.Asked(_corruptions(corruptions), _severities(severities), samples)
-    places, terminal = make_data_config(data_dir, skip_invalid), console()
-    if model is not None:
-        kept = trying.kept_models(results_dir, model, dataset, protocol)
-        subjects = [trying.of_record(stored, places) for stored in kept]
+    config = RobustnessConfig(_parse_corruptions(corruptions), _parse_severities(severities), samples)
+    data_config, terminal = make_data_config(data_dir, skip_invalid), console()
+    if model_file is not None:
+        dataset, protocol = dataset or default_dataset_name(data_dir), protocol or "official"
+        targets = [_target_from_path(model_file, dataset, protocol, data_config)]
     else:
-        subjects = [_of_file(model_file, dataset or default_dataset_name(data_dir), protocol or "official", places)]
+        stored_records = saved_models(results_dir, str(model), dataset, protocol)
+        targets = [target_from_record(stored, data_config) for stored in stored_records]
     import_keras(backend)
-    found = []
-    for subject in subjects:
-        measured = trying.measure(subject, asked, places.cache_dir, places.progress)
-        stem = "" if subject.trial else f"{subject.name}-"
-        folder = subject.model_file.parent
-        write(folder / f"{stem}{FILE}", measured)
-        found.append(measured)
-        figures = shown.write_figure(shown.robustness_figure(measured), folder / f"{stem}robustness")
-        terminal.print(shown.by_severity(measured))
-        terminal.print(f"{shown.describe(measured)}.", highlight=False, soft_wrap=True)
-        names = ", ".join([f"{stem}{FILE}", *(path.name for path in figures)])
+    results = []
+    for target in targets:
+        result = measure(target, config, data_config.cache_dir, data_config.progress)
+        prefix = "" if target.trial else f"{target.name}-"
+        folder = target.model_file.parent
+        write(folder / f"{prefix}{ROBUSTNESS_FILE}", result)
+        results.append(result)
+        figures = write_figure(robustness_figure(result), folder / f"{prefix}robustness")
+        terminal.print(severity_table(result))
+        terminal.print(f"{describe(result)}.", highlight=False, soft_wrap=True)
+        names = ", ".join([f"{prefix}{ROBUSTNESS_FILE}", *(path.name for path in figures)])
         terminal.print(f"Written to {folder}: {names}.\n", highlight=False, soft_wrap=True)
-    if len(found) > 1:
-        terminal.print(shown.by_model(found))
+    if len(results) > 1:
+        terminal.print(model_table(results))
 
 
-def _of_file(file: Path, dataset: str, protocol: str, places):
-    from fer_bench.inference import robustness as trying
+def _target_from_path(file: Path, dataset: str, protocol: str, data_config: DataConfig) -> RobustnessTarget:
+    from fer_bench.inference.robustness import find_record, target_from_file, target_from_record
 
     if not file.is_file():
-        raise UserError(f"There is no file {file}.")
-    stored = trying.record_beside(file)
-    return trying.of_record(stored, places) if stored else trying.of_file(file, dataset, protocol, places)
+        raise UserError(f"The file {file} does not exist.")
+    if stored := find_record(file):
+        return target_from_record(stored, data_config)
+    return target_from_file(file, dataset, protocol, data_config)
 
 
-def _corruptions(text: str | None) -> tuple[str, ...]:
-    from fer_bench.evaluation.corruptions import CORRUPTIONS, KINDS
+def _parse_corruptions(text: str | None) -> tuple[str, ...]:
+    from fer_bench.evaluation.corruptions import CORRUPTIONS, CORRUPTIONS_BY_TYPE
 
     if text is None:
         return CORRUPTIONS
     names = [name.strip().replace(" ", "_") for name in text.split(",") if name.strip()]
-    chosen = [one for name in names for one in KINDS.get(name, (name,))]
+    chosen = [corruption for name in names for corruption in CORRUPTIONS_BY_TYPE.get(name, (name,))]
     if unknown := [name for name in chosen if name not in CORRUPTIONS]:
-        raise UserError(f"There is no corruption '{unknown[0]}': there are {', '.join((*KINDS, *CORRUPTIONS))}.")
+        raise UserError(
+            f"Unknown corruption '{unknown[0]}'. {did_you_mean(unknown[0], (*CORRUPTIONS_BY_TYPE, *CORRUPTIONS))}"
+        )
     if not chosen:
-        raise UserError("--corruptions names none.")
+        raise UserError("--corruptions is empty. Name at least one corruption.")
     return tuple(name for name in CORRUPTIONS if name in chosen)
 
 
-def _severities(text: str | None) -> tuple[int, ...]:
+def _parse_severities(text: str | None) -> tuple[int, ...]:
     from fer_bench.evaluation.corruptions import SEVERITIES
 
     if text is None:
         return SEVERITIES
     chosen = {part.strip() for part in text.split(",")}
     if not chosen <= {str(severity) for severity in SEVERITIES}:
-        raise UserError(f"--severities {text}: give numbers from 1 to 5, separated by commas.")
+        raise UserError(f"Invalid --severities {text}. Give numbers from 1 to 5, separated by commas.")
     return tuple(severity for severity in SEVERITIES if str(severity) in chosen)

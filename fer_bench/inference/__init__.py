@@ -1,1 +1,1 @@
-"""Models at work after their training, ours and those of others."""
+"""Trained models and external models in use."""

@@ -1,4 +1,4 @@
-"""A classifier in a file, whatever wrote it, and the probabilities that it gives images."""
+"""A classifier loaded from a file of any format, and the class probabilities that it predicts."""
 
 from __future__ import annotations
 
@@ -11,126 +11,163 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.inference.preprocessing import Preprocessing
 
-LARGEST_BATCH = 256  # images
-BATCH_BYTES = 2**24  # of prepared pixels: what a network makes of them takes many times as much
+MAX_BATCH_SIZE = 256
+MAX_BATCH_BYTES = 2**24  # of preprocessed pixels; the activations of a network need many times as much
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model from a file: one input, one output (images, classes).
+    """A model with one input (images) and one output (scores of shape (images, classes)).
 
-    input_shape: (images, …), outputs: how many, both None where the file leaves it open; layout: that of its library,
-    None where either is usual; predict: float32 in the model's layout, of its own batch size where that is fixed.
+    Attributes:
+        file: The file that holds the model.
+        input_shape: (images, …); None for each size that the file leaves open.
+        num_outputs: The number of classes; None if the file leaves it open.
+        layout: "nhwc" or "nchw" if the library has a fixed layout, otherwise None.
+        predict: Maps a float32 batch in the model's layout to scores. The batch size is the model's if it is fixed.
+        backend: The library that runs the model.
+        versions: Library names and versions.
+        num_parameters: None if unknown.
     """
 
     file: Path
     input_shape: tuple[int | None, ...]
-    outputs: int | None
+    num_outputs: int | None
     layout: str | None
     predict: Callable[[np.ndarray], np.ndarray]
     backend: str
     versions: dict[str, str]
-    parameters: int | None = None
+    num_parameters: int | None = None
 
 
-def outputs(
+def predict_outputs(
     model: Classifier,
     preprocessing: Preprocessing,
     images: np.ndarray,
-    chosen: np.ndarray,
+    indices: np.ndarray,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> np.ndarray:
-    """What a model says of some images: (len(chosen), labels) float64, in the order of `chosen`.
+    """Return the raw outputs of a model for some images.
 
-    images: (samples, height, width) uint8, of which a batch at a time is read. UserError where the model's input or
-    output is not what the preprocessing says, where it fails, or where an output is not finite.
+    Args:
+        model: The classifier.
+        preprocessing: How the model expects its images.
+        images: (samples, height, width) uint8; read batch by batch.
+        indices: Which images to predict.
+        progress: Called with a text, the number of images done and their total after each batch.
+
+    Returns:
+        Outputs of shape (len(indices), labels), float64.
+
+    Raises:
+        UserError: The model's input or output does not match the preprocessing, the model fails, or an output is not
+            finite.
     """
-    first = _is_channels_first(model, preprocessing)
+    channels_first = _is_channels_first(model, preprocessing)
     size = model.input_shape[0] or _batch_size(preprocessing)
-    made = np.empty((len(chosen), len(preprocessing.labels)))
-    if model.outputs is not None:
-        _check_outputs(model, model.outputs, preprocessing)
-    for start in range(0, len(chosen), size):
-        part = chosen[start : start + size]
-        batch = preprocessing(
-            np.resize(images[part], (size, *images.shape[1:]))
-        )  # of one size: nothing is traced twice
-        said = _predicted(model, batch.transpose(0, 3, 1, 2) if first else batch)
-        if said.ndim != 2 or len(said) != size:
-            raise UserError(f"{model.file} gives an output of shape {said.shape} for {size} images: no classifier's.")
-        _check_outputs(model, said.shape[1], preprocessing)
-        made[start : start + size] = said[: len(part)]
+    result = np.empty((len(indices), len(preprocessing.labels)))
+    if model.num_outputs is not None:
+        _check_num_outputs(model, model.num_outputs, preprocessing)
+    for start in range(0, len(indices), size):
+        batch_indices = indices[start : start + size]
+        # The last batch is padded: a model compiles once per batch size.
+        batch = preprocessing(np.resize(images[batch_indices], (size, *images.shape[1:])))
+        outputs = _predict_batch(model, batch.transpose(0, 3, 1, 2) if channels_first else batch)
+        if outputs.ndim != 2 or len(outputs) != size:
+            raise UserError(
+                f"{model.file} returns an output of shape {outputs.shape} for {size} images. Use a classifier, whose "
+                "output has the shape (images, classes)."
+            )
+        _check_num_outputs(model, outputs.shape[1], preprocessing)
+        result[start : start + size] = outputs[: len(batch_indices)]
         if progress:
-            progress(f"predicting with {model.file.name}", start + len(part), len(chosen))
-    if not np.isfinite(made).all():
-        bad = int((~np.isfinite(made).all(axis=1)).sum())
-        raise UserError(f"{model.file} gives no finite numbers for {bad} of {len(made)} images: is its scaling right?")
-    return made
+            progress(f"predicting with {model.file.name}", start + len(batch_indices), len(indices))
+    if num_bad := int((~np.isfinite(result).all(axis=1)).sum()):
+        raise UserError(
+            f"{model.file} returns outputs that are not finite for {num_bad} of {len(result)} images. Check scaling."
+        )
+    return result
 
 
-def probabilities(said: np.ndarray, stated: str | None, kept: list[int], where: str) -> np.ndarray:
-    """Probabilities (samples, len(kept)) float32 of the kept ones of a model's outputs (samples, outputs).
+def to_probabilities(
+    outputs: np.ndarray, output_kind: str | None, output_indices: list[int], source: str
+) -> np.ndarray:
+    """Return class probabilities from a model's outputs.
 
-    Outputs none of which is negative and whose rows sum to 1 are probabilities, others logits, unless it is stated
-    which. UserError where what is stated cannot be, and where neither is likely.
+    Without a stated kind, outputs are probabilities if none is negative and each row sums to 1, otherwise logits.
+
+    Args:
+        outputs: (samples, outputs).
+        output_kind: "logits", "probabilities" or None.
+        output_indices: Which output belongs to each class. Other outputs are ignored.
+        source: Name of the model in error messages.
+
+    Returns:
+        Probabilities of shape (samples, len(output_indices)), float32; each row sums to 1.
+
+    Raises:
+        UserError: The stated kind contradicts the outputs, or the kind is ambiguous.
     """
-    positive = bool((said >= 0).all())
-    distributions = positive and bool(np.allclose(said.sum(axis=1), 1, atol=5e-3))
-    if stated == "probabilities" and not positive:
-        raise UserError(f"{where}: outputs cannot be probabilities, since some are negative.")
-    if stated == "logits" and distributions:
-        raise UserError(f"{where}: outputs cannot be logits, since each row of them sums to 1.")
-    if stated is None and not distributions and positive and said.max() <= 1:
-        raise UserError(f"{where}: its outputs may be either: state outputs: logits or outputs: probabilities.")
-    if stated == "probabilities" or distributions:
-        weights = said[:, kept]
-    else:
-        logits = said[:, kept]
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    sums = weights.sum(axis=1, keepdims=True)
-    # All that was kept may have been given nothing.
-    return np.divide(weights, sums, out=np.full_like(weights, 1 / len(kept)), where=sums > 0).astype(np.float32)
+    non_negative = bool((outputs >= 0).all())
+    sum_to_one = non_negative and bool(np.allclose(outputs.sum(axis=1), 1, atol=5e-3))
+    if output_kind == "probabilities" and not non_negative:
+        raise UserError(f"{source}: outputs cannot be probabilities because some are negative. Set outputs: logits.")
+    if output_kind == "logits" and sum_to_one:
+        raise UserError(f"{source}: outputs cannot be logits because each row sums to 1. Set outputs: probabilities.")
+    if output_kind is None and not sum_to_one and non_negative and outputs.max() <= 1:
+        raise UserError(f"{source}: the outputs are ambiguous. Set outputs: logits or outputs: probabilities.")
+    selected = outputs[:, output_indices]
+    if output_kind != "probabilities" and not sum_to_one:
+        selected = np.exp(selected - selected.max(axis=1, keepdims=True))
+    sums = selected.sum(axis=1, keepdims=True)
+    uniform = np.full_like(selected, 1 / len(output_indices))  # if all the selected outputs are 0
+    return np.divide(selected, sums, out=uniform, where=sums > 0).astype(np.float32)
 
 
 def _is_channels_first(model: Classifier, preprocessing: Preprocessing) -> bool:
-    """Whether the channel stands before height and width. UserError where the input does not fit, or either does."""
+    """Return whether the input is (channels, height, width). UserError if no layout matches, or both do."""
     (height, width), channels = preprocessing.input_size, preprocessing.channels
     shapes = {"nhwc": (height, width, channels), "nchw": (channels, height, width)}
-    asked = [preprocessing.layout] if preprocessing.layout else list(shapes)
-    fitting = [layout for layout in asked if _fits(model.input_shape[1:], shapes[layout])]
-    if len(fitting) == 1:
-        return fitting[0] == "nchw"
-    if fitting and model.layout in fitting:
+    candidates = [preprocessing.layout] if preprocessing.layout else list(shapes)
+    matching = [layout for layout in candidates if _shapes_match(model.input_shape[1:], shapes[layout])]
+    if len(matching) == 1:
+        return matching[0] == "nchw"
+    if matching and model.layout in matching:
         return model.layout == "nchw"
-    if fitting:
-        raise UserError(f"{model.file} does not say how its input is laid out: state layout: nchw or layout: nhwc.")
-    given = "×".join("any" if side is None else str(side) for side in model.input_shape[1:])
-    told = " or ".join("×".join(map(str, shapes[layout])) for layout in asked)
+    if matching:
+        raise UserError(f"{model.file}: the layout of the input is ambiguous. Set layout: nchw or layout: nhwc.")
+    expected = "×".join("any" if size is None else str(size) for size in model.input_shape[1:])
+    produced = " or ".join("×".join(map(str, shapes[layout])) for layout in candidates)
     raise UserError(
-        f"{model.file} takes images of {given or 'no'} numbers, and the preprocessing makes {told}: "
-        "mend input_size, channels or layout."
+        f"{model.file} expects images of shape {expected or '()'}, but the preprocessing produces {produced}. "
+        "Change input_size, channels or layout."
     )
 
 
-def _fits(taken: tuple[int | None, ...], made: tuple[int, ...]) -> bool:
-    return len(taken) == len(made) and all(t in (None, m) for t, m in zip(taken, made, strict=True))
+def _shapes_match(input_shape: tuple[int | None, ...], image_shape: tuple[int, ...]) -> bool:
+    return len(input_shape) == len(image_shape) and all(
+        expected in (None, size) for expected, size in zip(input_shape, image_shape, strict=True)
+    )
 
 
 def _batch_size(preprocessing: Preprocessing) -> int:
     height, width = preprocessing.input_size
-    return max(1, min(LARGEST_BATCH, BATCH_BYTES // (4 * height * width * preprocessing.channels)))
+    return max(1, min(MAX_BATCH_SIZE, MAX_BATCH_BYTES // (4 * height * width * preprocessing.channels)))
 
 
-def _predicted(model: Classifier, batch: np.ndarray) -> np.ndarray:
+def _predict_batch(model: Classifier, batch: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(model.predict(np.ascontiguousarray(batch)))
     except UserError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f"{model.file} cannot predict these images: {said}") from None
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"{model.file} fails to predict: {reason}") from None
 
 
-def _check_outputs(model: Classifier, found: int, preprocessing: Preprocessing) -> None:
-    if found != len(preprocessing.labels):
-        raise UserError(f"{model.file} has {found} outputs, and labels name {len(preprocessing.labels)}.")
+def _check_num_outputs(model: Classifier, num_outputs: int, preprocessing: Preprocessing) -> None:
+    if num_outputs != len(preprocessing.labels):
+        raise UserError(
+            f"{model.file} has {num_outputs} outputs, but labels has {len(preprocessing.labels)} entries. "
+            "List one label per output, null for an output to ignore."
+        )

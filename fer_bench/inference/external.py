@@ -1,4 +1,4 @@
-"""Score a model that others trained: its predictions under one of our protocols, recorded like any trial's."""
+"""Score an external model: predict the validation and test splits of a protocol and write records."""
 
 from __future__ import annotations
 
@@ -11,166 +11,195 @@ import numpy as np
 
 from fer_bench import records
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.splits import SPLITS
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.inference.classifier import outputs, probabilities
-from fer_bench.inference.model_file import check, load, needs_keras
-from fer_bench.inference.preprocessing import Preprocessing, meaning, read
+from fer_bench.inference.classifier import predict_outputs, to_probabilities
+from fer_bench.inference.model_file import check_model_file, load, needs_keras
+from fer_bench.inference.preprocessing import Preprocessing, canonical_label, read_preprocessing
 from fer_bench.protocols import cross_dataset
 from fer_bench.protocols.fold import Fold
-from fer_bench.protocols.registry import ARROW, CROSS, SPLIT_SEED, expand_protocols, folds, title
-from fer_bench.protocols.stratified import groups_of
+from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, SPLIT_SEED, expand_protocols, folds, title
+from fer_bench.protocols.stratified import get_groups
 from fer_bench.records.schema import EXTERNAL, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.training.machine import describe_machine
 
-PROCEDURE = 1  # raised when the same preprocessing comes to mean something else; part of every key
-LONGEST_NAME = 60  # characters
-PARTS = ("validation", "test")
+PROCEDURE_VERSION = 1  # part of every key; raised if the same preprocessing file leads to other predictions
+MAX_NAME_LENGTH = 60
+SCORED_SPLITS = SPLITS[1:]
 
 
 @dataclass(frozen=True)
 class Request:
-    """A model to be scored, with all that can be checked before it is opened.
+    """An external model to score, checked as far as possible without opening it.
 
-    kept: for each class of the dataset, which of the model's outputs is its.
+    `digest` is the SHA-256 of the model file; `output_indices` tells which output belongs to each class of the dataset.
     """
 
     name: str
     model_file: Path
-    digest: str  # SHA-256 of the model file
+    digest: str
     preprocessing: Preprocessing
     dataset: Dataset
     protocol: str
     folds: list[Fold]
-    kept: list[int]
+    output_indices: list[int]
 
     @property
     def needs_keras(self) -> bool:
         return needs_keras(self.model_file)
 
 
-def request(
-    model_file: Path, preprocessing_file: Path, dataset: str, protocol: str, places: DataConfig, name: str | None = None
+def build_request(
+    model_file: Path,
+    preprocessing_file: Path,
+    dataset: str,
+    protocol: str,
+    data_config: DataConfig,
+    name: str | None = None,
 ) -> Request:
-    """Check what is asked for; neither Keras nor the model is loaded. The name is the file's unless one is given.
+    """Check the arguments and load the dataset. Neither Keras nor the model is loaded.
 
-    UserError for a file that is missing or of another kind, a mistake in the preprocessing, data or a protocol that do
-    not fit, classes that the model has and the dataset lacks, or the other way round.
+    Args:
+        model_file: A file of `model_file.KERAS_SUFFIXES` or `model_file.ONNX_SUFFIXES`.
+        preprocessing_file: YAML, see `Preprocessing`.
+        dataset: Name of a dataset; ignored by cross-dataset protocols.
+        protocol: Name of a protocol.
+        data_config: Where datasets and caches are.
+        name: Name of the model on the leaderboard. Default: the name of the file.
+
+    Raises:
+        UserError: A file is missing or of an unknown format, the preprocessing is invalid, the protocol does not apply
+            to the dataset, or the labels do not match its classes.
     """
-    name = _name(model_file.stem if name is None else name)
-    check(model_file)
-    preprocessing = read(preprocessing_file)
-    (setting,) = expand_protocols([] if protocol.startswith(CROSS) else [dataset], [protocol])
-    data = cross_dataset.load(setting.data, places)
+    name = _validate_name(model_file.stem if name is None else name)
+    check_model_file(model_file)
+    preprocessing = read_preprocessing(preprocessing_file)
+    (data_protocol,) = expand_protocols([] if protocol.startswith(CROSS_PREFIX) else [dataset], [protocol])
+    data = cross_dataset.load(data_protocol.data, data_config)
     if data.images.ndim != 3:
-        raise UserError(f"'{data.name}' holds sequences, and models of others are scored on images alone.")
+        raise UserError(f"'{data.name}' contains sequences. External models are scored on images only.")
     return Request(
         name=name,
         model_file=model_file,
-        digest=_digest(model_file),
+        digest=_sha256(model_file),
         preprocessing=preprocessing,
         dataset=data,
-        protocol=title(setting.protocol),
-        folds=folds(setting.protocol, data, SPLIT_SEED),
-        kept=_kept(preprocessing.labels, data, preprocessing_file),
+        protocol=title(data_protocol.protocol),
+        folds=folds(data_protocol.protocol, data, SPLIT_SEED),
+        output_indices=_match_labels(preprocessing.labels, data, preprocessing_file),
     )
 
 
-def score(asked: Request, results: Path, places: DataConfig) -> list[Path]:
-    """Predict validation and test of every fold and write a record for each; the folders written.
+def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[Path]:
+    """Predict the validation and test splits of every fold and write one record per fold.
 
-    Each image is predicted once, however many folds have it. UserError where the model does not do what the
-    preprocessing says, or where the results folder cannot be written.
+    Each image is predicted once, even if several folds contain it.
+
+    Returns:
+        The folders of the records.
+
+    Raises:
+        UserError: The model does not match the preprocessing, or the results folder cannot be written.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    model, data = load(asked.model_file), asked.dataset
-    chosen = np.unique(np.concatenate([getattr(fold, part) for fold in asked.folds for part in PARTS]))
-    said = outputs(model, asked.preprocessing, data.images, chosen, places.progress)
-    made = probabilities(said, asked.preprocessing.outputs, asked.kept, str(asked.model_file))
+    model, data = load(request.model_file), request.dataset
+    indices = np.unique(np.concatenate([getattr(fold, split) for fold in request.folds for split in SCORED_SPLITS]))
+    outputs = predict_outputs(model, request.preprocessing, data.images, indices, data_config.progress)
+    source = str(request.model_file)
+    probabilities = to_probabilities(outputs, request.preprocessing.outputs, request.output_indices, source)
     machine = describe_machine(model.backend)
     machine["versions"] |= model.versions
-    written = []
-    for number, fold in enumerate(asked.folds):
-        predictions = {part: _part(data, fold, part, chosen, made) for part in PARTS if len(getattr(fold, part))}
+    folders = []
+    for fold_index, fold in enumerate(request.folds):
+        predictions = {
+            split: _split_predictions(data, fold, split, indices, probabilities)
+            for split in SCORED_SPLITS
+            if len(getattr(fold, split))
+        }
         record = Record(
-            trial=_trial(asked, number, model.backend),
+            trial=_make_trial(request, fold_index, model.backend),
             status="finished",
             started=started,
             machine=machine,
             classes=list(data.classes),
-            samples={part: len(p.labels) for part, p in predictions.items()},
+            samples={split: len(of_split.labels) for split, of_split in predictions.items()},
             split_notes=list(fold.notes),
-            num_parameters=model.parameters,
+            num_parameters=model.num_parameters,
         )
-        written.append(_write(results, record, predictions))
-    return written
+        folders.append(_write_record(results_dir, record, predictions))
+    return folders
 
 
-def _trial(asked: Request, fold: int, backend: str) -> Trial:
-    """Of its training nothing is known, and so nothing is said: neither initial weights nor selection nor precision."""
+def _make_trial(request: Request, fold: int, backend: str) -> Trial:
+    """Return the trial of a model whose training details are unknown."""
     return Trial(
-        architecture=asked.name,
-        source_digest=asked.digest,
-        dataset=asked.dataset.name,
-        fingerprint=asked.dataset.fingerprint,
-        protocol=asked.protocol,
+        architecture=request.name,
+        source_digest=request.digest,
+        dataset=request.dataset.name,
+        fingerprint=request.dataset.fingerprint,
+        protocol=request.protocol,
         fold=fold,
         recipe_name=EXTERNAL,
-        recipe={EXTERNAL: asked.preprocessing.model_dump(mode="json"), "tta": "1"},
+        recipe={EXTERNAL: request.preprocessing.model_dump(mode="json"), "tta": "1"},
         initial_weights="unknown",
         seed=0,
         backend=backend,
-        procedure_version=PROCEDURE,
+        procedure_version=PROCEDURE_VERSION,
     )
 
 
-def _part(data: Dataset, fold: Fold, part: str, chosen: np.ndarray, made: np.ndarray) -> Predictions:
-    indices, groups = getattr(fold, part), groups_of(data)
+def _split_predictions(
+    data: Dataset, fold: Fold, split: str, predicted_indices: np.ndarray, probabilities: np.ndarray
+) -> Predictions:
+    indices, groups = getattr(fold, split), get_groups(data)
     return Predictions(
         np.asarray(data.ids[indices]),
         data.labels[indices].astype(np.int64),
-        made[np.searchsorted(chosen, indices)],
-        no_duplicate=fold.no_duplicate if part == "test" else None,
+        probabilities[np.searchsorted(predicted_indices, indices)],
+        no_duplicate=fold.no_duplicate if split == "test" else None,
         groups=None if groups is None else np.asarray(groups[indices], dtype=np.str_),
     )
 
 
-def _write(results: Path, record: Record, predictions: dict[str, Predictions]) -> Path:
+def _write_record(results_dir: Path, record: Record, predictions: dict[str, Predictions]) -> Path:
     try:
-        return records.write(results, record, predictions)
+        return records.write(results_dir, record, predictions)
     except OSError as error:
-        raise write_error(f"The record of {record.trial} in {results}", error) from None
+        raise write_error(f"The record of {record.trial} in {results_dir}", error) from None
 
 
-def _name(name: str) -> str:
+def _validate_name(name: str) -> str:
     name = name.strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or "\\" in name:
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable() or "/" in name or "\\" in name:
         raise UserError(
-            f"--name: '{name[:LONGEST_NAME]}' cannot name a row: 1 to {LONGEST_NAME} characters, no slashes."
+            f"'{name[:MAX_NAME_LENGTH]}' is not a valid --name. Use 1 to {MAX_NAME_LENGTH} characters without slashes."
         )
     if name in ARCHITECTURES:
-        raise UserError(f"'{name}' is an architecture of the registry: give the model another name with --name.")
+        raise UserError(f"'{name}' is a registered architecture. Choose another name with --name.")
     return name
 
 
-def _digest(file: Path) -> str:
+def _sha256(path: Path) -> str:
     try:
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
 
 
-def _kept(labels: list[str | None], data: Dataset, where: Path) -> list[int]:
-    """For each class of a dataset, the output that is its. Of two datasets the classes of both count, and no other."""
-    classes = [meaning(name) for name in data.classes]
+def _match_labels(labels: list[str | None], data: Dataset, preprocessing_file: Path) -> list[int]:
+    """Return the index of the output of each class. Only the classes that two datasets share count across datasets."""
+    classes = [canonical_label(name) for name in data.classes]
+    across_datasets = ARROW in data.name
     if missing := [name for name in classes if name not in labels]:
-        hint = "" if ARROW in data.name else f"; under '{CROSS}TRAIN{ARROW}{data.name}' the classes of both count alone"
-        raise UserError(f"{where}: '{data.name}' has the class '{missing[0]}', and labels do not name it{hint}.")
-    others = [name for name in labels if name is not None and name not in classes]
-    if others and ARROW not in data.name:
+        cross = f"{CROSS_PREFIX}TRAIN{ARROW}{data.name}"
+        hint = "" if across_datasets else f" The protocol '{cross}' scores only the classes that both datasets have."
+        raise UserError(f"{preprocessing_file}: labels lacks the class '{missing[0]}' of '{data.name}'.{hint}")
+    unknown = [name for name in labels if name is not None and name not in classes]
+    if unknown and not across_datasets:
         raise UserError(
-            f"{where}: '{data.name}' has no class '{others[0]}': write null in its place, and that output is left out."
+            f"{preprocessing_file}: '{data.name}' has no class '{unknown[0]}'. Write null for an output to ignore."
         )
     return [labels.index(name) for name in classes]

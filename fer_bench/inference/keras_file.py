@@ -1,9 +1,10 @@
-"""Models that Keras saved: .keras, .h5 and the legacy .hdf5. The one file of this room that imports Keras."""
+"""Models saved by Keras: .keras, .h5 and the legacy .hdf5. The only module in this package that imports Keras."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypeGuard
 
 import keras
 
@@ -11,25 +12,30 @@ from fer_bench.core.errors import UserError
 from fer_bench.inference.classifier import Classifier
 
 
-def load(file: Path) -> Classifier:
-    """The model in a Keras file, without its optimizer and without running any code that it may bring.
+def load_model(file: Path) -> keras.Model:
+    """Load a Keras model without its optimizer and without running code from the file.
 
-    UserError for a file that brings code, that needs code which it does not hold, or that is no classifier.
+    Raises:
+        UserError: The file is not a Keras model, contains code, or needs code that it does not contain.
     """
     try:
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:
-        raise UserError(_reason(file, str(error))) from None
-    shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
-    if not all(isinstance(shape, tuple) and _is_plain(shape) for shape in shapes):
-        raise UserError(f"{file} must have one input and one output, of known shapes, to be scored.")
-    taken, given = shapes
-    if len(given) != 2:
-        raise UserError(f"{file} gives an output of shape {given}: no classifier's.")
+        raise UserError(_explain(file, str(error))) from None
+
+
+def load(file: Path) -> Classifier:
+    """Load a Keras classifier. UserError as `load_model`, and if the model is not a classifier."""
+    model = load_model(file)
+    input_shape, output_shape = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
+    if not (_is_single_shape(input_shape) and _is_single_shape(output_shape)):
+        raise UserError(f"{file} must have one input and one output of known shapes.")
+    if len(output_shape) != 2:
+        raise UserError(f"{file} returns an output of shape {output_shape}. Use a classifier: (images, classes).")
     return Classifier(
         file=file,
-        input_shape=taken,
-        outputs=given[1],
+        input_shape=input_shape,
+        num_outputs=output_shape[1],
         layout={"channels_last": "nhwc", "channels_first": "nchw"}[keras.config.image_data_format()],
         predict=model.predict_on_batch,
         backend=keras.backend.backend(),
@@ -38,24 +44,20 @@ def load(file: Path) -> Classifier:
     )
 
 
-def _is_plain(shape: tuple) -> bool:
-    return all(side is None or isinstance(side, int) for side in shape)
+def _is_single_shape(shape: object) -> TypeGuard[tuple[int | None, ...]]:
+    """Return whether this is one shape, and not a list, tuple or dictionary of shapes."""
+    return isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape)
 
 
-def _reason(file: Path, said: str) -> str:
-    """Keras' error in one sentence of ours."""
-    if "code execution" in said or "for security" in said:
-        return (
-            f"{file} is not opened: it wants to run code of its own, as a Lambda layer does, which could do anything "
-            "on this machine; have it saved with Keras' own layers instead, or as ONNX."
-        )
-    if missing := re.search(r"(?:Unknown layer: |Could not locate \w+ )'([^']+)'", said):
-        return (
-            f"{file} is not opened: it needs '{missing[1]}', which is neither Keras' own nor in the file; have it "
-            "saved with Keras' own layers instead, or as ONNX."
-        )
-    if "No model config found" in said:
-        return f"{file} holds weights alone: save the whole model, with model.save."
-    if said.startswith("File not found"):  # of one that is there: Keras asks whether it is a zip
-        return f"{file} is damaged, or no .keras file."
-    return f"{file} cannot be read as a Keras model: {' '.join(said.split())[:300]}"
+def _explain(file: Path, message: str) -> str:
+    """Return an error of Keras in plain words, with what to do."""
+    save_again = "Save the model with built-in Keras layers only, or as ONNX."
+    if "code execution" in message or "for security" in message:
+        return f"{file} is not opened because it contains code, such as a Lambda layer. {save_again}"
+    if missing := re.search(r"(?:Unknown layer: |Could not locate \w+ )'([^']+)'", message):
+        return f"{file} is not opened because it requires '{missing[1]}', which Keras does not have. {save_again}"
+    if "No model config found" in message:
+        return f"{file} contains only weights. Save the whole model with model.save."
+    if message.startswith("File not found"):  # Keras says so of any file that is not a zip archive
+        return f"{file} is damaged or is not a .keras file."
+    return f"{file} cannot be read as a Keras model: {' '.join(message.split())[:300]}"

@@ -1,4 +1,4 @@
-"""Which library opens a model file."""
+"""Selects the library that opens a model file, by its suffix."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from fer_bench.core.errors import UserError
 from fer_bench.inference import onnx_file
 from fer_bench.inference.classifier import Classifier
 
-KERAS, ONNX = (".keras", ".h5", ".hdf5"), (".onnx",)
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+ONNX_SUFFIXES = (".onnx",)
 
 
 def needs_keras(file: Path) -> bool:
-    return file.suffix.lower() in KERAS
+    return file.suffix.lower() in KERAS_SUFFIXES
 
 
-def check(file: Path) -> None:
-    """UserError where a file is missing, of a kind that is not read, or needs a library that is not installed."""
-    if file.suffix.lower() not in (*KERAS, *ONNX):
-        raise UserError(f"{file} is no model file: .keras, .h5, .hdf5 and .onnx are read.")
+def check_model_file(file: Path) -> None:
+    """Raise UserError if a file is missing, of an unknown format, or needs a library that is not installed."""
+    if file.suffix.lower() not in KERAS_SUFFIXES + ONNX_SUFFIXES:
+        supported = ", ".join(KERAS_SUFFIXES + ONNX_SUFFIXES)
+        raise UserError(f"{file} is not a model file. Supported formats: {supported}.")
     if not file.is_file():
-        raise UserError(f"There is no model file {file}.")
+        raise UserError(f"The model file {file} does not exist.")
     if not needs_keras(file):
-        onnx_file.need_runtime()
+        onnx_file.require_onnxruntime()
 
 
 def load(file: Path) -> Classifier:
-    """The model in a file, of Keras or ONNX by its suffix. UserError where it cannot be opened without harm."""
+    """Load a Keras or ONNX model. UserError if it cannot be opened safely."""
     if needs_keras(file):
         from fer_bench.inference import keras_file  # imports Keras
 

@@ -1,57 +1,58 @@
-"""Accuracy of kept models on corrupted test images; Hendrycks & Dietterich, ICLR 2019."""
+"""Accuracy of saved models on corrupted test images; Hendrycks & Dietterich, ICLR 2019."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
+from fer_bench.core.files import atomic_write
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, sample, versions
+from fer_bench.datasets.registry import Progress
+from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, library_versions, stratified_sample
 from fer_bench.protocols import cross_dataset
-from fer_bench.protocols.registry import CROSS, SPLIT_SEED, expand_protocols, folds, title
+from fer_bench.protocols.registry import CROSS_PREFIX, SPLIT_SEED, expand_protocols, folds, title
 from fer_bench.records import StoredRecord
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Trial
-from fer_bench.records.store import FOLDER, MODEL
+from fer_bench.records.store import MODEL_FILE, RECORDS_DIR
 from fer_bench.registry.architectures import ARCHITECTURES
 
 SEED = 0
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model in a file, and the test images that it is to be tried on: indices into the dataset.
+class RobustnessTarget:
+    """A saved model and the test images to measure it on.
 
-    trial: what trained it, None of a model without a record.
+    `test_indices` are indices into the dataset; `trial` is None for a model without a record.
     """
 
     name: str
     model_file: Path
     dataset: Dataset
-    test: np.ndarray
+    test_indices: np.ndarray
     protocol: str
     trial: Trial | None = None
 
     @property
     def title(self) -> str:
-        """What tables and figures call it."""
+        """Name in tables and figures."""
         if self.trial is None:
             return self.name
         fold = f", fold {self.trial.fold}" if self.trial.fold else ""
         return f"{self.name}, {self.trial.recipe_name}, seed {self.trial.seed}{fold}"
 
     @property
-    def views(self) -> str:
+    def tta(self) -> Literal["1", "flip", "ten-crop"]:
         return self.trial.recipe["tta"] if self.trial else "1"
 
     @property
@@ -60,179 +61,195 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Under which corruptions, and on how many of the test images; None for all."""
+class RobustnessConfig:
+    """The corruptions, their severities, and the number of test images in the sample; None for all."""
 
     corruptions: Sequence[str] = CORRUPTIONS
     severities: Sequence[int] = SEVERITIES
     samples: int | None = None
 
 
-def kept_models(results: Path, model: str, dataset: str | None, protocol: str | None) -> list[StoredRecord]:
-    """The finished records of an architecture that have their model. UserError where there is none."""
-    found = [
+def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: str | None) -> list[StoredRecord]:
+    """Return the finished records of an architecture that have a saved model.
+
+    Args:
+        results_dir: The results folder.
+        model: Name of the architecture.
+        dataset: Only records of this dataset; None for all.
+        protocol: Only records of this protocol; None for all.
+
+    Raises:
+        UserError: There is none.
+    """
+    finished = [
         stored
-        for stored in records.load(results)
+        for stored in records.load(results_dir)
         if stored.record.trial.architecture == model
         and dataset in (None, stored.record.trial.dataset)
         and protocol in (None, stored.record.trial.protocol)
         and stored.record.status == "finished"
     ]
-    asked = " ".join(part for part in (dataset and f"on {dataset}", protocol and f"under {protocol}") if part)
-    where = f"{model}{asked and ' '}{asked} in {results}"
-    if not found:
-        raise UserError(f"There is no finished record of {where}: `train --model {model} --keep-models` makes one.")
-    kept = [stored for stored in found if stored.model_file]
-    if not kept:
+    conditions = f"{f' on {dataset}' if dataset else ''}{f' under {protocol}' if protocol else ''}"
+    description = f"{model}{conditions} in {results_dir}"
+    if not finished:
         raise UserError(
-            f"The model of {where} was not kept: `train --model {model} --keep-models --overwrite`, with the flags it "
-            "was trained with, trains it again and keeps it."
+            f"There is no finished record of {description}. Run `train --model {model} --keep-models` first."
         )
-    return kept
-
-
-def record_beside(model_file: Path) -> StoredRecord | None:
-    """The record whose model a file is, None of any other file."""
-    folder = model_file.resolve().parent
-    if folder.parent.name != FOLDER:
-        return None
-    return next((stored for stored in records.load(folder.parent.parent) if stored.model_file == folder / MODEL), None)
-
-
-def of_record(stored: StoredRecord, places: DataConfig) -> Subject:
-    """The model of a record, on the test images that its trial predicted. UserError where the data are not the same."""
-    trial, data = stored.record.trial, cross_dataset.load(stored.record.trial.dataset, places)
-    if data.fingerprint != trial.fingerprint:
-        raise UserError(f"'{data.name}' is not the copy that {trial.architecture} was trained on: their pixels differ.")
-    order = np.argsort(data.ids)
-    ids = stored.predictions("test").ids
-    places_of_ids = np.searchsorted(data.ids, ids, sorter=order)
-    test = order[np.minimum(places_of_ids, len(order) - 1)]
-    if not np.array_equal(data.ids[test], ids):
-        raise UserError(
-            f"'{data.name}' names its images otherwise than the copy that {trial.architecture} was tried on."
-        )
-    assert stored.model_file is not None
-    return Subject(trial.architecture, stored.model_file, data, test, trial.protocol, trial)
-
-
-def of_file(file: Path, dataset: str, protocol: str, places: DataConfig) -> Subject:
-    """A model in a file that has no record beside it: raw grey pixels to the classes of the dataset, in their order.
-
-    UserError for a protocol of several folds: which of them the model was trained without is not known.
-    """
-    (setting,) = expand_protocols([] if protocol.startswith(CROSS) else [dataset], [protocol])
-    data = cross_dataset.load(setting.data, places)
-    parts = folds(setting.protocol, data, SPLIT_SEED)
-    if len(parts) > 1:
-        raise UserError(
-            f"{protocol} has {len(parts)} folds, and which of them {file} was trained without is not known."
-        )
-    return Subject(file.stem, file, data, parts[0].test, title(setting.protocol))
-
-
-def measure(
-    subject: Subject, asked: Asked, cache_dir: Path, progress: Callable[[str, int, int], None] | None = None
-) -> Robustness:
-    """Accuracy on the test images as they are and under each corruption and severity.
-
-    Corrupted images are kept below `cache_dir` for the next model. UserError where the model does not take the images.
-    """
-    from fer_bench.inference import keras_file
-    from fer_bench.training.predict import predict
-
-    _know_layers(subject.trial)
-    model = keras_file.load(subject.model_file)
-    data = subject.dataset
-    _check_fit(subject, model.input_shape, model.outputs)
-    chosen = subject.test[
-        sample(data.images[subject.test], data.labels[subject.test], asked.samples or len(data), SEED)
-    ]
-    images, labels = data.images[chosen], data.labels[chosen]
-
-    def accuracy(pixels: np.ndarray) -> float:
-        predicted = predict(_Predicting(model.predict), pixels, subject.views, subject.crop)
-        return float(np.mean(predicted.probabilities.argmax(axis=1) == labels))
-
-    uncorrupted = accuracy(images)
-    folder = cache_dir / f"corrupted-{_digest(images)}"
-    found: dict[str, dict[int, float]] = {name: {} for name in asked.corruptions}
-    steps = [(name, severity) for name in asked.corruptions for severity in asked.severities]
-    for done, (name, severity) in enumerate(steps):
-        if progress:
-            progress(f"{subject.name}: {name} {severity}", done, len(steps))
-        found[name][severity] = accuracy(corrupted(images, name, severity, folder))
-    if progress:
-        progress(subject.name, len(steps), len(steps))
-    return Robustness(
-        model=subject.title,
-        dataset=data.name,
-        protocol=subject.protocol,
-        fold=subject.trial.fold if subject.trial else 0,
-        key=subject.trial.key if subject.trial else None,
-        uncorrupted=uncorrupted,
-        accuracy=found,
-        samples=len(chosen),
-        test=len(subject.test),
-        seed=SEED,
-        tta=subject.views,
-        versions=versions(),
+    if saved := [stored for stored in finished if stored.model_file]:
+        return saved
+    raise UserError(
+        f"No model was saved for {description}. Train again with the same flags and --keep-models --overwrite."
     )
 
 
-def corrupted(images: np.ndarray, corruption: str, severity: int, folder: Path) -> np.ndarray:
-    """`corruptions.corrupt`, from a file in the folder where it has been there before; a read-only memory map."""
+def find_record(model_file: Path) -> StoredRecord | None:
+    """Return the record that a model file belongs to; None for any other file."""
+    folder = model_file.resolve().parent
+    if folder.parent.name != RECORDS_DIR:
+        return None
+    stored_records = records.load(folder.parent.parent)
+    return next((stored for stored in stored_records if stored.model_file == folder / MODEL_FILE), None)
+
+
+def target_from_record(stored: StoredRecord, data_config: DataConfig) -> RobustnessTarget:
+    """Return the saved model of a record with the test images of its trial. UserError if the data differ."""
+    trial, data = stored.record.trial, cross_dataset.load(stored.record.trial.dataset, data_config)
+    if data.fingerprint != trial.fingerprint:
+        raise UserError(f"'{data.name}' differs from the copy that {trial.architecture} was trained on (other pixels).")
+    order = np.argsort(data.ids)
+    ids = stored.predictions("test").ids
+    positions = np.searchsorted(data.ids, ids, sorter=order)
+    test = order[np.minimum(positions, len(order) - 1)]
+    if not np.array_equal(data.ids[test], ids):
+        raise UserError(f"'{data.name}' differs from the copy that {trial.architecture} was tested on (other ids).")
+    assert stored.model_file is not None
+    return RobustnessTarget(trial.architecture, stored.model_file, data, test, trial.protocol, trial)
+
+
+def target_from_file(file: Path, dataset: str, protocol: str, data_config: DataConfig) -> RobustnessTarget:
+    """Return a model file without a record, which maps gray pixels to the classes of the dataset in their order.
+
+    Args:
+        file: A .keras file.
+        dataset: Name of the dataset; ignored by cross-dataset protocols.
+        protocol: A protocol with one fold.
+        data_config: Where datasets and caches are.
+
+    Raises:
+        UserError: The protocol has several folds, so the test images of the model are unknown.
+    """
+    (data_protocol,) = expand_protocols([] if protocol.startswith(CROSS_PREFIX) else [dataset], [protocol])
+    data = cross_dataset.load(data_protocol.data, data_config)
+    protocol_folds = folds(data_protocol.protocol, data, SPLIT_SEED)
+    if len(protocol_folds) > 1:
+        raise UserError(
+            f"{protocol} has {len(protocol_folds)} folds, and the test fold of {file} is unknown. "
+            "Choose a protocol with one fold."
+        )
+    return RobustnessTarget(file.stem, file, data, protocol_folds[0].test, title(data_protocol.protocol))
+
+
+def measure(
+    target: RobustnessTarget, config: RobustnessConfig, cache_dir: Path, progress: Progress | None = None
+) -> Robustness:
+    """Measure the accuracy on the original test images and under each corruption and severity.
+
+    Args:
+        target: The model and its test images.
+        config: What to measure.
+        cache_dir: Corrupted images are cached here for the next model.
+        progress: Called with a text, the number of corruptions done and their total.
+
+    Raises:
+        UserError: The model does not match the images or the classes of the dataset.
+    """
+    from fer_bench.inference.keras_file import load_model
+    from fer_bench.training.predict import predict
+
+    _register_layers(target.trial)
+    model = load_model(target.model_file)
+    _check_shapes(target, model.input_shape, model.output_shape)
+    data, test = target.dataset, target.test_indices
+    indices = test[stratified_sample(data.images[test], data.labels[test], config.samples or len(data), SEED)]
+    images, labels = data.images[indices], data.labels[indices]
+
+    def accuracy(pixels: np.ndarray) -> float:
+        predicted = predict(model, pixels, target.tta, target.crop)
+        return float(np.mean(predicted.probabilities.argmax(axis=1) == labels))
+
+    uncorrupted = accuracy(images)
+    folder = cache_dir / f"corrupted-{_cache_key(images)}"
+    by_corruption: dict[str, dict[int, float]] = {name: {} for name in config.corruptions}
+    steps = [(name, severity) for name in config.corruptions for severity in config.severities]
+    for done, (name, severity) in enumerate(steps):
+        if progress:
+            progress(f"{target.name}: {name} {severity}", done, len(steps))
+        by_corruption[name][severity] = accuracy(corrupt_cached(images, name, severity, folder))
+    if progress:
+        progress(target.name, len(steps), len(steps))
+    return Robustness(
+        model=target.title,
+        dataset=data.name,
+        protocol=target.protocol,
+        fold=target.trial.fold if target.trial else 0,
+        key=target.trial.key if target.trial else None,
+        uncorrupted=uncorrupted,
+        accuracy=by_corruption,
+        num_samples=len(indices),
+        num_test_images=len(test),
+        seed=SEED,
+        tta=target.tta,
+        versions=library_versions(),
+    )
+
+
+def corrupt_cached(images: np.ndarray, corruption: str, severity: int, folder: Path) -> np.ndarray:
+    """Return corrupted images as a read-only memory map if they are cached in the folder; cache them otherwise.
+
+    Args:
+        images: (images, height, width) uint8.
+        corruption: One of CORRUPTIONS.
+        severity: 1 to 5.
+        folder: The cache of these images.
+    """
     file = folder / f"{corruption}-{severity}.npy"
-    try:
-        known = np.load(file, mmap_mode="r")
-        if known.shape == images.shape and known.dtype == images.dtype:
-            return known
-    except (OSError, ValueError, EOFError):
-        pass
-    made = corrupt(images, corruption, severity, SEED)
-    part = folder / f".{file.name}.{uuid.uuid4().hex[:8]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as handle:
-            np.save(handle, made)
-        os.replace(part, file)
-    except OSError:  # a full or read-only disk: it goes without
-        with suppress(OSError):
-            part.unlink()
-    return made
+    with suppress(OSError, ValueError, EOFError):
+        cached = np.load(file, mmap_mode="r")
+        if cached.shape == images.shape and cached.dtype == images.dtype:
+            return cached
+    result = corrupt(images, corruption, severity, SEED)
+    with suppress(OSError), atomic_write(file) as opened:  # a full or read-only disk only costs the cache
+        np.save(opened, result)
+    return result
 
 
-@dataclass(frozen=True)
-class _Predicting:
-    """What `predict` needs of a model."""
-
-    predict_on_batch: Callable[[np.ndarray], np.ndarray]
-
-
-def _know_layers(trial: Trial | None) -> None:
-    """Import what the model's own layers are defined in: a saved model names them alone."""
+def _register_layers(trial: Trial | None) -> None:
+    """Import the modules that define custom layers: a saved model refers to them by name."""
     import architectures.layers  # noqa: F401
 
     if trial is not None and trial.architecture in ARCHITECTURES:
         ARCHITECTURES.function(trial.architecture)
 
 
-def _check_fit(subject: Subject, taken: tuple[int | None, ...], outputs: int | None) -> None:
-    images, side = subject.dataset.images, subject.crop
-    if images.ndim != 3:
-        raise UserError(f"'{subject.dataset.name}' holds sequences: the corruptions are for images.")
-    given = (side, side, 1) if side else (*images.shape[1:], 1)
-    if len(taken) != 4 or any(a not in (None, b) for a, b in zip(taken[1:], given, strict=True)):
-        raise UserError(f"{subject.model_file} takes {taken[1:]} and '{subject.dataset.name}' has images of {given}.")
-    if outputs != len(subject.dataset.classes):
+def _check_shapes(
+    target: RobustnessTarget, input_shape: tuple[int | None, ...], output_shape: tuple[int | None, ...]
+) -> None:
+    data, crop = target.dataset, target.crop
+    if data.images.ndim != 3:
+        raise UserError(f"'{data.name}' contains sequences. Corruptions apply to images only.")
+    image_shape = (crop, crop, 1) if crop else (*data.images.shape[1:], 1)
+    if len(input_shape) != 4 or any(a not in (None, b) for a, b in zip(input_shape[1:], image_shape, strict=True)):
         raise UserError(
-            f"{subject.model_file} tells {outputs} classes apart and '{subject.dataset.name}' has "
-            f"{len(subject.dataset.classes)}."
+            f"{target.model_file} expects images of {input_shape[1:]}, but '{data.name}' has images of {image_shape}."
+        )
+    if output_shape[1:] != (len(data.classes),):
+        raise UserError(
+            f"{target.model_file} has outputs of shape {output_shape}; '{data.name}' has {len(data.classes)} classes."
         )
 
 
-def _digest(images: np.ndarray) -> str:
-    """Of all that corrupted images depend on, apart from corruption and severity."""
-    digest = hashlib.sha256(f"{SEED} {versions()} {images.shape}".encode())
+def _cache_key(images: np.ndarray) -> str:
+    """Hash everything that corrupted images depend on, except corruption and severity."""
+    digest = hashlib.sha256(f"{SEED} {library_versions()} {images.shape}".encode())
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A model that others trained becomes a row of its own."""
+"""External models are scored and recorded like trials."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_models import LABELS, SIDE, thirds, write_onnx
+from made_up_models import LABELS, SIZE, thirds, write_onnx
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
 from fer_bench.inference import external
-from fer_bench.leaderboard.leaderboard import board
-from fer_bench.protocols.cross_dataset import pool
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
+from fer_bench.protocols.cross_dataset import concatenate
 
-WANTED = f"input_size: {SIDE}\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"
+PREPROCESSING = f"input_size: {SIZE}\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"
 
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "theirs.keras"
+    path = tmp_path_factory.mktemp("models") / "external.keras"
     thirds().save(path)
     return path
 
 
 @pytest.fixture
 def score(tmp_path, monkeypatch, dataset):
-    """Score a file on the made dataset, or on another one; the stored records by fold."""
+    """Score a file on the synthetic dataset or another one and return the stored records by fold."""
 
-    def run(file: Path, wanted: str = WANTED, protocol: str = "official", on=dataset, **given):
-        monkeypatch.setattr(external.pool, "load", lambda data, places: on)
-        preprocessing = tmp_path / "wanted.yaml"
-        preprocessing.write_text(wanted)
-        asked = external.request(file, preprocessing, "made", protocol, DataConfig(tmp_path), **given)
+    def run(file: Path, preprocessing: str = PREPROCESSING, protocol: str = "official", on=dataset, **kwargs):
+        monkeypatch.setattr(external.cross_dataset, "load", lambda data, data_config: on)
+        preprocessing_file = tmp_path / "preprocessing.yaml"
+        preprocessing_file.write_text(preprocessing)
+        request = external.build_request(file, preprocessing_file, "made", protocol, DataConfig(tmp_path), **kwargs)
         results = tmp_path / "results"
-        written = external.score(asked, results, DataConfig(tmp_path))
-        found = [stored for stored in records.load(results) if stored.path in written]
-        return sorted(found, key=lambda stored: stored.record.trial.fold)
+        folders = external.score(request, results, DataConfig(tmp_path))
+        written = [stored for stored in records.load(results) if stored.path in folders]
+        return sorted(written, key=lambda stored: stored.record.trial.fold)
 
     return run
 
 
-def accuracy(stored, part: str = "test") -> float:
-    predictions = stored.predictions(part)
+def accuracy(stored, split: str = "test") -> float:
+    predictions = stored.predictions(split)
     return float((predictions.probabilities.argmax(axis=1) == predictions.labels).mean())
 
 
@@ -53,96 +53,96 @@ def test_validation_and_test_are_predicted_and_recorded(score, model_file, datas
     assert accuracy(stored) == accuracy(stored, "validation") == 1
     test = stored.predictions("test")
     assert test.ids.tolist() == dataset.ids[dataset.split == 2].tolist()
-    assert test.clean.all() and test.probabilities.dtype == np.float32
+    assert test.no_duplicate.all() and test.probabilities.dtype == np.float32
     assert len(stored.predictions("validation").labels) == 21
-    assert stored.record.parameters == 9 and stored.record.machine["versions"]["keras"]
+    assert stored.record.num_parameters == 9 and stored.record.machine["versions"]["keras"]
 
 
-def test_nothing_is_claimed_of_a_training_that_is_not_known(score, model_file):
+def test_training_details_are_unknown(score, model_file):
     (stored,) = score(model_file)
     record = stored.record
     assert record.trial.external and record.trial.initial_weights == "unknown"
     assert (record.history, record.best_epoch, record.costs) == ([], None, None)
     assert "training" not in record.samples
-    assert set(record.trial.recipe) == {"external", "test_views"}
+    assert set(record.trial.recipe) == {"external", "tta"}
 
 
-def test_onnx_is_scored_alike(score, tmp_path):
+def test_onnx_is_scored(score, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    (stored,) = score(write_onnx(tmp_path / "theirs.onnx"))
+    (stored,) = score(write_onnx(tmp_path / "external.onnx"))
     assert accuracy(stored) == accuracy(stored, "validation") == 1
     assert stored.record.trial.backend == "onnxruntime" and stored.record.machine["versions"]["onnxruntime"]
-    assert stored.record.parameters is None
+    assert stored.record.num_parameters is None
 
 
-def test_it_is_a_row_of_the_leaderboard_under_its_own_name(score, model_file):
-    stored = score(model_file, name="theirs (64 px)")
-    (row,) = board(stored).frame.to_dict("records")
-    assert (row["model"], row["recipe"], row["weights"]) == ("theirs (64 px)", "external", "unknown")
+def test_external_model_is_a_row_of_the_leaderboard(score, model_file):
+    stored = score(model_file, name="external (64 px)")
+    (row,) = compute_leaderboard(stored).frame.to_dict("records")
+    assert (row["model"], row["recipe"], row["weights"]) == ("external (64 px)", "external", "unknown")
     assert row["accuracy"] == 1 and row["status"] == "finished"
 
 
-def test_labels_say_which_output_is_which(score, tmp_path):
-    thirds(order=(2, 0, 1)).save(tmp_path / "turned.keras")
-    (right,) = score(tmp_path / "turned.keras", WANTED.replace(", ".join(LABELS), "Bottom, top, MIDDLE"))
+def test_labels_map_outputs_to_classes(score, tmp_path):
+    thirds(order=(2, 0, 1)).save(tmp_path / "reordered.keras")
+    (right,) = score(tmp_path / "reordered.keras", PREPROCESSING.replace(", ".join(LABELS), "Bottom, top, MIDDLE"))
     assert accuracy(right) == 1
-    (wrong,) = score(tmp_path / "turned.keras")
+    (wrong,) = score(tmp_path / "reordered.keras")
     assert accuracy(wrong) == 0
 
 
-def test_size_channels_and_logits_of_its_own(score, tmp_path):
-    thirds(side=24, channels=3, softmax=False).save(tmp_path / "large.keras")
-    wanted = WANTED.replace(f"input_size: {SIDE}", "input_size: 24") + "channels: 3\noutputs: logits\n"
-    (stored,) = score(tmp_path / "large.keras", wanted)
+def test_input_size_channels_and_logits_are_supported(score, tmp_path):
+    thirds(size=24, channels=3, softmax=False).save(tmp_path / "large.keras")
+    preprocessing = PREPROCESSING.replace(f"input_size: {SIZE}", "input_size: 24") + "channels: 3\noutputs: logits\n"
+    (stored,) = score(tmp_path / "large.keras", preprocessing)
     assert accuracy(stored) == 1
     assert stored.predictions("test").probabilities.max() < 1
 
 
-def test_whose_images_they_are_is_recorded_where_it_is_known(score, model_file, dataset):
-    persons = np.array([f"S{i % 12:02d}" for i in range(len(dataset))])
-    stored = score(model_file, protocol="subject-kfold", on=replace(dataset, subjects=persons))
-    whose = dict(zip(dataset.ids, persons, strict=True))
+def test_subjects_are_recorded_if_known(score, model_file, dataset):
+    subjects = np.array([f"S{i % 12:02d}" for i in range(len(dataset))])
+    stored = score(model_file, protocol="subject-kfold", on=replace(dataset, subjects=subjects))
+    subject_of = dict(zip(dataset.ids, subjects, strict=True))
     test = stored[3].predictions("test")
-    assert test.groups.tolist() == [whose[one] for one in test.ids]
+    assert test.groups.tolist() == [subject_of[sample_id] for sample_id in test.ids]
     assert score(model_file)[0].predictions("test").groups is None
 
 
-def test_the_key_tells_model_preprocessing_data_and_protocol_apart(score, model_file, tmp_path, dataset):
-    thirds(order=(0, 1, 2), softmax=False).save(tmp_path / "theirs.keras")
+def test_key_depends_on_model_preprocessing_data_and_protocol(score, model_file, tmp_path, dataset):
+    thirds(order=(0, 1, 2), softmax=False).save(tmp_path / "external.keras")
     keys = {
         name: stored[0].record.trial.key
         for name, stored in {
-            "as it is": score(model_file),
-            "another file of that name": score(tmp_path / "theirs.keras"),
-            "preprocessing": score(model_file, WANTED.replace("0..1", "-1..1")),
+            "original": score(model_file),
+            "another file of the same name": score(tmp_path / "external.keras"),
+            "preprocessing": score(model_file, PREPROCESSING.replace("0..1", "-1..1")),
             "data": score(model_file, on=replace(dataset, fingerprint="another")),
             "protocol": score(model_file, protocol="official-dedup"),
         }.items()
     }
     assert len(set(keys.values())) == len(keys)
-    assert score(model_file)[0].record.trial.key == keys["as it is"]
-    same = WANTED.replace("labels", "layout: null\nlabels").replace("top", "TOP")
-    assert score(model_file, same)[0].record.trial.key == keys["as it is"]
+    assert score(model_file)[0].record.trial.key == keys["original"]
+    same = PREPROCESSING.replace("labels", "layout: null\nlabels").replace("top", "TOP")
+    assert score(model_file, same)[0].record.trial.key == keys["original"]
 
 
-def test_of_folds_each_is_recorded_and_each_image_predicted_once(score, model_file, dataset, monkeypatch):
-    seen = []
-    real = external.outputs
-    monkeypatch.setattr(external, "outputs", lambda *given: seen.append(given[3]) or real(*given))
+def test_every_fold_is_recorded_and_each_image_predicted_once(score, model_file, dataset, monkeypatch):
+    predicted = []
+    original = external.predict_outputs
+    monkeypatch.setattr(external, "predict_outputs", lambda *args: predicted.append(args[3]) or original(*args))
     stored = score(model_file, protocol="kfold")
-    assert [one.record.trial.fold for one in stored] == list(range(10))
-    tested = np.concatenate([one.predictions("test").ids for one in stored])
+    assert [record.record.trial.fold for record in stored] == list(range(10))
+    tested = np.concatenate([record.predictions("test").ids for record in stored])
     assert sorted(tested) == sorted(dataset.ids)
-    assert len(seen) == 1 and len(seen[0]) == len(dataset)
-    assert all(accuracy(one) == accuracy(one, "validation") == 1 for one in stored)
+    assert len(predicted) == 1 and len(predicted[0]) == len(dataset)
+    assert all(accuracy(record) == accuracy(record, "validation") == 1 for record in stored)
 
 
-def test_across_datasets_the_classes_of_both_count_and_no_other(score, model_file, dataset):
+def test_only_shared_classes_count_across_datasets(score, model_file, dataset):
     other = replace(
         dataset, name="other", classes=("bottom", "left", "top"), labels=np.array([2, 1, 0])[dataset.labels]
     )
-    pooled = pool(dataset, other)
+    pooled = concatenate(dataset, other)
     assert pooled.classes == ("top", "bottom")
     (stored,) = score(model_file, protocol="cross:made->other", on=pooled)
     assert stored.record.classes == ["top", "bottom"] and stored.record.trial.dataset == "made->other"
@@ -151,47 +151,47 @@ def test_across_datasets_the_classes_of_both_count_and_no_other(score, model_fil
     np.testing.assert_allclose(test.probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_an_output_that_the_dataset_lacks_may_be_left_out(score, tmp_path):
+def test_outputs_labeled_null_are_ignored(score, tmp_path):
     thirds(order=(0, 1, 2, 1)).save(tmp_path / "four.keras")
     labels = "labels: [top, null, bottom, middle]"
-    (stored,) = score(tmp_path / "four.keras", WANTED.replace(f"labels: [{', '.join(LABELS)}]", labels))
+    (stored,) = score(tmp_path / "four.keras", PREPROCESSING.replace(f"labels: [{', '.join(LABELS)}]", labels))
     assert accuracy(stored) == 1
 
 
 @pytest.mark.parametrize(
-    ("labels", "sentence"),
+    ("labels", "message"),
     [
-        ("top, middle, bottom, contempt", "'made' has no class 'contempt': write null in its place"),
-        ("top, middle, low", "'made' has the class 'bottom', and labels do not name it"),
-        ("top, middle, bottom, null", "has 3 outputs, and labels name 4"),
+        ("top, middle, bottom, contempt", "no class 'contempt'"),
+        ("top, middle, low", "lacks the class 'bottom'"),
+        ("top, middle, bottom, null", "has 3 outputs"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(score, model_file, labels, sentence):
-    with pytest.raises(UserError, match=sentence):
-        score(model_file, WANTED.replace(", ".join(LABELS), labels))
+def test_labels_must_match_the_classes(score, model_file, labels, message):
+    with pytest.raises(UserError, match=message):
+        score(model_file, PREPROCESSING.replace(", ".join(LABELS), labels))
 
 
 @pytest.mark.parametrize(
-    ("file", "name", "sentence"),
+    ("file", "name", "message"),
     [
-        ("net.pt", None, "is no model file: .keras, .h5, .hdf5 and .onnx are read"),
-        ("none.keras", None, "There is no model file"),
-        ("theirs.keras", "vgg19", "is an architecture of the registry: give the model another name"),
-        ("theirs.keras", "a/b", "cannot name a row"),
-        ("theirs.keras", " ", "cannot name a row"),
+        ("net.pt", None, "Supported formats"),
+        ("none.keras", None, "does not exist"),
+        ("external.keras", "vgg19", "registered architecture"),
+        ("external.keras", "a/b", "not a valid --name"),
+        ("external.keras", " ", "not a valid --name"),
     ],
 )
-def test_a_file_or_a_name_that_cannot_be_is_told(score, model_file, file, name, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_invalid_file_or_name_fails(score, model_file, file, name, message):
+    with pytest.raises(UserError, match=message):
         score(model_file.with_name(file), name=name)
 
 
-def test_sequences_are_refused(score, model_file, dataset):
-    with pytest.raises(UserError, match="holds sequences"):
+def test_sequences_fail(score, model_file, dataset):
+    with pytest.raises(UserError, match="sequences"):
         score(model_file, on=replace(dataset, images=dataset.images[:, None]))
 
 
-def test_mistakes_are_told_before_the_model_is_opened(score, tmp_path):
+def test_labels_are_checked_before_the_model_is_opened(score, tmp_path):
     (tmp_path / "damaged.keras").write_text("no model")
-    with pytest.raises(UserError, match="'made' has no class 'low'"):
-        score(tmp_path / "damaged.keras", WANTED.replace(", ".join(LABELS), ", ".join([*LABELS, "low"])))
+    with pytest.raises(UserError, match="no class 'low'"):
+        score(tmp_path / "damaged.keras", PREPROCESSING.replace(", ".join(LABELS), ", ".join([*LABELS, "low"])))

@@ -1,4 +1,4 @@
-"""Files that Keras saved, sound, foreign and hostile."""
+"""Keras files: valid, with custom layers, damaged and malicious."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from made_up_models import SIDE, thirds
+from made_up_models import SIZE, thirds
 
 from fer_bench.core.errors import UserError
 from fer_bench.inference.model_file import load
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """One model in each of Keras' formats."""
-    folder, model = tmp_path_factory.mktemp("sound"), thirds()
+def valid(tmp_path_factory):
+    """One model in each format of Keras."""
+    folder, model = tmp_path_factory.mktemp("valid"), thirds()
     model.compile("adam", "categorical_crossentropy")
     for suffix in (".keras", ".h5"):
         model.save(folder / f"net{suffix}")
@@ -29,17 +29,17 @@ def sound(tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5"])
-def test_every_format_of_keras_is_read(sound, suffix):
-    model = load(sound / f"net{suffix}")
-    assert (model.input_shape, model.outputs, model.layout) == ((None, SIDE, SIDE, 1), 3, "nhwc")
-    assert model.parameters == 9 and model.backend == keras.backend.backend() and model.versions["keras"]
-    bright = np.zeros((1, SIDE, SIDE, 1), np.float32)
-    bright[:, SIDE // 3 : 2 * SIDE // 3] = 1
+def test_every_keras_format_is_loaded(valid, suffix):
+    model = load(valid / f"net{suffix}")
+    assert (model.input_shape, model.num_outputs, model.layout) == ((None, SIZE, SIZE, 1), 3, "nhwc")
+    assert model.num_parameters == 9 and model.backend == keras.backend.backend() and model.versions["keras"]
+    bright = np.zeros((1, SIZE, SIZE, 1), np.float32)
+    bright[:, SIZE // 3 : 2 * SIZE // 3] = 1
     assert np.asarray(model.predict(bright)).argmax() == 1
 
 
 def with_layer(source, target, layer):
-    """A copy of a .keras file whose second layer is another."""
+    """Write a copy of a .keras file with another second layer."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             content = old.read(name)
@@ -52,26 +52,26 @@ def with_layer(source, target, layer):
 
 
 def lambda_model():
-    inputs = keras.Input((SIDE, SIDE, 1))
+    inputs = keras.Input((SIZE, SIZE, 1))
     return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Lambda(lambda x: 2 * x)(inputs))))
 
 
-class Foreign(layers.Layer):
+class Custom(layers.Layer):
     def call(self, inputs):
         return inputs
 
 
-def foreign_model():
-    inputs = keras.Input((SIDE, SIDE, 1))
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(Foreign()(inputs))))
+def custom_model():
+    inputs = keras.Input((SIZE, SIZE, 1))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(Custom()(inputs))))
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".hdf5"])
-def test_a_lambda_layer_is_refused_and_said_why(tmp_path, suffix):
+def test_lambda_layers_are_refused(tmp_path, suffix):
     lambda_model().save(tmp_path / ("net.keras" if suffix == ".keras" else "net.h5"))
     if suffix == ".hdf5":
         (tmp_path / "net.h5").rename(tmp_path / "net.hdf5")
-    with pytest.raises(UserError, match="not opened: it wants to run code of its own, as a Lambda layer does"):
+    with pytest.raises(UserError, match="Lambda"):
         load(tmp_path / f"net{suffix}")
 
 
@@ -92,40 +92,40 @@ def test_a_lambda_layer_is_refused_and_said_why(tmp_path, suffix):
     ],
     ids=lambda layer: layer["module"],
 )
-def test_no_file_reaches_beyond_keras_layers(sound, tmp_path, layer):
+def test_only_keras_layers_are_deserialized(valid, tmp_path, layer):
     with pytest.raises(UserError, match="is not opened"):
-        load(with_layer(sound / "net.keras", tmp_path / "net.keras", layer))
+        load(with_layer(valid / "net.keras", tmp_path / "net.keras", layer))
     lambda_model().save(tmp_path / "later.keras")
-    with pytest.raises(UserError, match="is not opened"):  # what went before has not lowered the guard
+    with pytest.raises(UserError, match="is not opened"):  # the first file has not disabled safe mode
         load(tmp_path / "later.keras")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_layer_that_is_not_in_the_file_is_named(tmp_path, suffix):
-    foreign_model().save(tmp_path / f"net{suffix}")
-    with pytest.raises(UserError, match="it needs 'Foreign', which is neither Keras' own nor in the file"):
+def test_missing_custom_layer_is_named(tmp_path, suffix):
+    custom_model().save(tmp_path / f"net{suffix}")
+    with pytest.raises(UserError, match="requires 'Custom'"):
         load(tmp_path / f"net{suffix}")
 
 
-def test_weights_alone_are_no_model(sound):
-    with pytest.raises(UserError, match="holds weights alone: save the whole model"):
-        load(sound / "net.weights.h5")
+def test_weights_only_file_is_refused(valid):
+    with pytest.raises(UserError, match="only weights"):
+        load(valid / "net.weights.h5")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("length", [0, 700])
-def test_a_damaged_file_is_told_in_one_line(sound, tmp_path, suffix, length):
+def test_damaged_file_is_reported_in_one_line(valid, tmp_path, suffix, length):
     path = tmp_path / f"net{suffix}"
-    path.write_bytes((sound / f"net{suffix}").read_bytes()[:length])
+    path.write_bytes((valid / f"net{suffix}").read_bytes()[:length])
     with pytest.raises(UserError) as raised:
         load(path)
     assert str(raised.value).startswith(str(path)) and "\n" not in str(raised.value)
 
 
-def test_what_is_no_classifier_is_refused(tmp_path):
-    inputs = keras.Input((SIDE, SIDE, 1))
+def test_models_other_than_classifiers_are_refused(tmp_path):
+    inputs = keras.Input((SIZE, SIZE, 1))
     keras.Model(inputs, layers.Conv2D(3, 3)(inputs)).save(tmp_path / "map.keras")
-    with pytest.raises(UserError, match="no classifier's"):
+    with pytest.raises(UserError, match="Use a classifier"):
         load(tmp_path / "map.keras")
     flat = layers.Flatten()(inputs)
     keras.Model(inputs, [layers.Dense(3)(flat), layers.Dense(3)(flat)]).save(tmp_path / "two.keras")
