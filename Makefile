@@ -1,14 +1,15 @@
-# make bench: the benchmark. make test: the tests. `make help` lists the rest.
-# Both create .venv and install the project first, with the versions pinned in constraints.txt.
+# `make bench` runs the benchmark, `make test` runs the tests, `make help` lists all targets.
+# They first create .venv and install the project there, with the versions pinned in constraints.txt.
 
 VENV ?= .venv
 ARGS ?=
 RUN := $(VENV)/bin/python
+# One process per core. Each imports TensorFlow and takes up to 2 GB, hence at most four.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 INSTALLED := $(VENV)/.installed
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
-# The first of these that is a Python we support; `make PYTHON=/path/to/python …` says otherwise.
+# The first supported Python of this list; `make PYTHON=/path/to/python …` overrides it.
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(SUPPORTED)' >/dev/null 2>&1; then echo $$python; exit; fi; done; echo python3)
@@ -17,10 +18,10 @@ endif
 .DEFAULT_GOAL := help
 .PHONY: help install bench test test-long lint format constraints clean
 
-help: ## list these targets
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '%-18s %s\n' "$$name" "$$text"; done
-	@echo "ARGS='…' passes further arguments on, PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' passes additional arguments, PYTHON=… selects the interpreter."
 
 install: $(INSTALLED) ## create .venv and install the project there
 
@@ -38,11 +39,11 @@ lint: $(INSTALLED) ## check style, formatting and types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-format: $(INSTALLED) ## mend style and formatting where it can be done by machine
+format: $(INSTALLED) ## fix style and formatting as far as possible
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-constraints: ## pin the newest versions that pyproject.toml allows, in constraints.txt
+constraints: ## pin the newest versions allowed by pyproject.toml in constraints.txt
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install -qq --upgrade setuptools -e '.[dev]'
@@ -51,20 +52,20 @@ constraints: ## pin the newest versions that pyproject.toml allows, in constrain
 	rm -rf build/constraints
 
 clean: ## remove .venv and all caches, never data/ or results/
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "$(PYTHON) is not there: install Python 3.11, 3.12 or 3.13, or name it with PYTHON=…" >&2; exit 1; }
+		{ echo "$(PYTHON) not found: install Python 3.11, 3.12 or 3.13, or pass its path as PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c '$(SUPPORTED)' || \
 		{ echo "fer-bench needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
-			"Name another with PYTHON=…" >&2; exit 1; }
+			"Pass another one as PYTHON=…" >&2; exit 1; }
 	@if ! $(RUN) -m pip --version >/dev/null 2>&1; then \
 		echo "Creating $(VENV) with $$($(PYTHON) --version)"; \
 		$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
-			echo "No virtual environment can be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+			echo "Cannot create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
 	fi
-	@echo "Installing fer-bench and its dependencies into $(VENV); the first time this takes some minutes"
+	@echo "Installing fer-bench and its dependencies into $(VENV); the first time takes a few minutes"
 	@$(RUN) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(INSTALLED)
