@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from fer_bench.cli.options import (
     ARCHITECTURE_OPTIONS,
-    BACKENDS,
     DATA_OPTIONS,
     PATH,
     add_extra_architectures,
@@ -17,16 +16,20 @@ from fer_bench.cli.options import (
     make_data_config,
     options,
 )
+from fer_bench.core.backend import BACKENDS
 from fer_bench.core.errors import UserError
+
+LOG_WIDTH = 120  # of tables that are not printed to a terminal
 
 
 @click.command("list")
 @click.argument("names", nargs=-1)
 @options(ARCHITECTURE_OPTIONS, DATA_OPTIONS)
 def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_dir: Path | None) -> None:
-    """List architectures, datasets, protocols, recipes and experiments; with NAMES, all about those architectures.
+    """List architectures, datasets, recipes and experiments.
 
-    NAMES may be patterns: 'vgg*'.
+    With NAMES of architectures, or patterns such as 'vgg*', print all details of these architectures. The list also
+    contains the protocols.
     """
     from fer_bench.cli.list_view import print_details, print_listing
 
@@ -41,52 +44,65 @@ def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_di
 @click.argument("names", nargs=-1)
 @options(
     [
-        click.option("--all", "all_", is_flag=True, help="Every architecture: some minutes for each backend."),
-        click.option("--backend", type=click.Choice(BACKENDS), help="Only on this one.  [default: all installed]"),
+        click.option("--all", "check_all", is_flag=True, help="Check every architecture: some minutes per backend."),
+        click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend. Default: all installed ones."),
     ],
     ARCHITECTURE_OPTIONS,
 )
-def check(names: tuple[str, ...], all_: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
-    """Hold architectures against the contract: `check my_net`, `check 'vgg*'`, `check --all`.
+def check(names: tuple[str, ...], check_all: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
+    """Check architectures against the contract.
 
-    \b
-    docs     its docstring and its description are whole
-    builds   at every input size that it names
-    output   finite float32 logits, under mixed precision too, that depend on the input
-    pixels   uint8 and float pixels agree
-    params   as many as it declares
-    seeds    one seed gives the same weights, another seed others
-    learns   a step of training lowers the loss
-    grads    gradients reach every trainable weight
-    saves    saved and loaded, it predicts the same
+    Examples:
+
+        check my_net
+        check 'vgg*'
+        check --all
+
+    The checks:
+
+        docs     the docstring and the description are complete
+        builds   it builds at every input size that it declares
+        output   its logits are finite float32, also in mixed precision
+        pixels   uint8 and float pixels give the same output
+        params   it has as many parameters as it declares
+        seeds    equal seeds give equal weights, other seeds others
+        learns   a training step lowers the loss
+        grads    gradients reach every trainable weight
+        saves    it predicts the same after saving and loading
     """
-    from fer_bench.contract.run import check_on, installed_backends
-    from fer_bench.contract.view import follow, show
+    from fer_bench.contract.run import installed_backends, run_checks_on_backend
+    from fer_bench.contract.view import collect_results, print_results
     from fer_bench.registry.architectures import ARCHITECTURES
 
-    if bool(names) == all_:
-        raise UserError("Name architectures or patterns to check, or --all.")
+    if bool(names) == check_all:
+        raise UserError("Name the architectures or patterns to check, or pass --all.")
     add_extra_architectures(extra_architectures)
-    chosen = list(dict.fromkeys(n for pattern in names or ["all"] for n in ARCHITECTURES.match(pattern)))
+    chosen = list(dict.fromkeys(name for pattern in names or ["all"] for name in ARCHITECTURES.match(pattern)))
     backends = installed_backends()
     if backend and backend not in backends:
-        raise UserError(f"The backend '{backend}' is not installed: there is {', '.join(backends) or 'none'}.")
+        raise UserError(f"The backend '{backend}' is not installed. Choose from: {', '.join(backends) or 'none'}.")
     terminal = console()
     if not terminal.is_terminal:
-        terminal.width = max(terminal.width, 120)  # a log has no edge to wrap at
-    boards = {
-        b: follow(check_on(b, chosen, extra_architectures), b, len(chosen), terminal)
-        for b in ([backend] if backend else backends)
+        terminal.width = max(terminal.width, LOG_WIDTH)
+    results = {
+        name: collect_results(run_checks_on_backend(name, chosen, extra_architectures), name, len(chosen), terminal)
+        for name in ([backend] if backend else backends)
     }
-    failed = sum(show(board, b, terminal) for b, board in boards.items())
+    failed = sum(print_results(results_of_backend, name, terminal) for name, results_of_backend in results.items())
     sys.exit(1 if failed else 0)
 
 
-@click.command()
+@click.command("new-architecture")
 @click.argument("name")
-@click.option("--folder", type=PATH, default="architectures", show_default=True, help="Where the file goes.")
-def new(name: str, folder: Path) -> None:
-    """Write a small, working architecture to begin with."""
+@click.option(
+    "--folder",
+    type=PATH,
+    metavar="DIR",
+    default="architectures",
+    help="An existing folder for the file. Default: architectures.",
+)
+def new_architecture(name: str, folder: Path) -> None:
+    """Write a small, working architecture to start from."""
     from fer_bench.registry.scaffold import next_steps, write_architecture
 
     file = write_architecture(name, folder)

@@ -1,73 +1,89 @@
-"""The group of all commands; the default one is the sweep: `python benchmark.py --models all`."""
+"""The group of all commands. Without a command, its options are those of `sweep`."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-import click
+import rich_click as click
+from click.exceptions import Exit
 
 from fer_bench import __version__
 from fer_bench.cli import architectures, audit, compare, data, ensemble, prepare, results, robustness, status, train
+from fer_bench.cli.progress import ProgressBar
 from fer_bench.core.errors import UserError
 
 DEFAULT_COMMAND = "sweep"
-COMMANDS = (
-    train.sweep,
-    train.train,
-    status.status,
-    results.evaluate,
-    results.report,
-    results.visualize,
-    compare.compare,
-    ensemble.ensemble,
-    robustness.robustness,
-    data.data,
-    prepare.prepare,
-    data.show_augmentation,
-    architectures.list_,
-    architectures.check,
-    architectures.new,
-)
+COMMANDS = {
+    "Train": (train.sweep, train.train, status.status),
+    "Results": (
+        results.report,
+        results.evaluate,
+        results.visualize,
+        compare.compare,
+        ensemble.ensemble,
+        robustness.robustness,
+    ),
+    "Data": (data.data, prepare.prepare, data.show_augmentation),
+    "Architectures": (architectures.list_, architectures.check, architectures.new_architecture),
+}
+HELP_STYLE = {
+    "theme": "default-slim",
+    "max_width": 100,
+    "commands_before_options": True,
+    "text_paragraph_linebreaks": "\n\n",
+    "padding_helptext_first_line": (0, 0, 1, 0),
+    "options_table_help_sections": ["help", "required"],
+}
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "rich_help_config": HELP_STYLE}
 
 
-class _MainGroup(click.Group):
-    """A group whose options, given without a command, are those of the default command."""
+class _MainGroup(click.RichGroup):
+    """A group that runs its default command if the first argument is an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sweep = self.commands[DEFAULT_COMMAND]
-        rows = [row for p in sweep.params if (row := p.get_help_record(ctx))]
-        with formatter.section("Options of the default command, sweep"):
-            formatter.write_dl(rows)
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Add the options of the default command to the commands and options of the group."""
+        super().format_options(ctx, formatter)
+        default = self.commands[DEFAULT_COMMAND]
+        default.format_options(click.RichContext(default, parent=ctx), formatter)
 
 
-@click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_MainGroup, context_settings=CONTEXT_SETTINGS)
 @click.version_option(__version__, prog_name="fer-bench")
 def cli() -> None:
     """Train facial expression recognition models under fixed protocols and compare them.
 
-    \b
-    python benchmark.py --models all                  every architecture, on what data there is
-    python benchmark.py --models 'vgg*',cnn --seeds 3
-    python benchmark.py --experiment fer2013_short --data-dir DIR
+    Examples:
+
+        python benchmark.py --models all
+        python benchmark.py --models 'vgg*',cnn --seeds 3
+        python benchmark.py --experiment fer2013_short --data-dir DIR
+
+    Options without a command are those of sweep.
     """
 
 
-for command in COMMANDS:
-    cli.add_command(command)
+for panel, commands in COMMANDS.items():
+    cli.add_panel(click.RichCommandPanel(panel, commands=[str(command.name) for command in commands]))
+    for command in commands:
+        cli.add_command(command)
 for command in (audit.audit, audit.split):
     data.data.add_command(command)
 
 
 def main() -> None:
-    """Entry point: a UserError is one sentence and status 2, Ctrl-C is status 130, SIGTERM 143."""
+    """Run the command line. A UserError exits with status 2, Ctrl-C with 130, SIGTERM with 143."""
     try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.exceptions.Exit as stop:
+        try:
+            sys.exit(cli.main(standalone_mode=False))
+        finally:
+            ProgressBar.close()
+    except Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
@@ -76,6 +92,6 @@ def main() -> None:
         click.echo(f"fer-bench: {error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as stop:
-        click.echo("\nInterrupted. What is recorded stays; the same command goes on from there.", err=True)
-        # Of KeyboardInterrupt, and so of Terminated, click has made an Abort.
+        click.echo("\nInterrupted. Recorded trials are kept; run the same command to resume.", err=True)
+        # click turns KeyboardInterrupt, and thus Terminated, into Abort.
         sys.exit(getattr(stop.__cause__ or stop, "exit_status", 130))

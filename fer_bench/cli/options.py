@@ -1,13 +1,14 @@
-"""Options that several commands share, and what their values stand for."""
+"""Options that several commands share, and functions that turn their values into objects."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+import rich_click as click
 
 from fer_bench.config.bundled import trackers
 from fer_bench.core.backend import BACKENDS
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 
     from fer_bench.datasets import DataConfig
 
+Decorator = Callable[[Any], Any]
 
-Command = Callable[..., Any]
+# The panels of `--help`.
+what_option = partial(click.option, panel="What to train")
+how_option = partial(click.option, panel="How to train")
+run_option = partial(click.option, panel="How the sweep runs")
+data_option = partial(click.option, panel="Data")
+results_option = partial(click.option, panel="Results")
 
 
-def options(*groups: list[Command]) -> Command:
-    """Decorator that gives a command the options of all groups."""
+def options(*groups: list[Decorator]) -> Decorator:
+    """Return a decorator that adds the options of all groups to a command."""
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: Any) -> Any:
         for option in reversed([option for group in groups for option in group]):
             command = option(command)
         return command
@@ -33,142 +40,162 @@ def options(*groups: list[Command]) -> Command:
     return decorate
 
 
-def parse_duration(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """A click callback: 90, 90s, 30m, 2h or 1h30m as seconds; 0 is None, for no limit."""
+def parse_duration(_: object, parameter: click.Parameter | None, text: str | None) -> float | None:
+    """Parse 90, 90s, 30m, 2h or 1h30m into seconds, as a click callback. 0 gives None: no limit."""
     if text is None:
         return None
     number = r"(\d+(?:\.\d+)?)"
-    plain = re.fullmatch(number, text.strip())
-    found = plain or re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip())
-    if not text.strip() or found is None:
-        raise click.BadParameter(f"'{text}' is no duration such as 90s, 30m, 2h or 1h30m.", param=parameter)
-    factors = (1,) if plain else (3600, 60, 1)
-    return sum(factor * float(part or 0) for factor, part in zip(factors, found.groups(), strict=True)) or None
+    seconds = re.fullmatch(number, text.strip())
+    units = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip())
+    if not text.strip() or not (seconds or units):
+        raise click.BadParameter(f"'{text}' is not a duration such as 90s, 30m, 2h or 1h30m.", param=parameter)
+    if seconds:
+        return float(seconds[0]) or None
+    assert units
+    return sum(factor * float(value or 0) for factor, value in zip((3600, 60, 1), units.groups(), strict=True)) or None
 
+
+duration_option = partial(run_option, callback=parse_duration, metavar="TIME")
 
 PATH = click.Path(path_type=Path)
-RESULTS_OPTIONS = [
-    click.option("--results-dir", type=PATH, default="results", show_default=True, help="Where records lie.")
-]
-DATA_OPTIONS = [click.option("--data-dir", type=PATH, help="Where datasets lie.  [default: data]")]
-SKIP_INVALID_OPTION = [
-    click.option(
-        "--skip-invalid", is_flag=True, help="Leave out rows and images that cannot be read, and say how many."
+COUNT = click.IntRange(1)
+BACKEND_HELP = "Keras backend. Default: KERAS_BACKEND, else tensorflow."
+DATASET_HELP = "Default: fer2013 if it is found, else synthetic."
+PROTOCOL_HELP = "A protocol of `list`, 'cross:TRAIN->TEST' or file:PATH."
+
+RESULTS_OPTIONS: list[Decorator] = [
+    results_option(
+        "--results-dir", type=PATH, metavar="DIR", default="results", help="Folder of the records. Default: results."
     ),
 ]
-READ_OPTIONS = [
+DATA_OPTIONS: list[Decorator] = [
+    data_option("--data-dir", type=PATH, metavar="DIR", help="Folder of the datasets. Default: data.")
+]
+SKIP_INVALID_OPTION: list[Decorator] = [
+    data_option("--skip-invalid", is_flag=True, help="Skip rows and images that cannot be read, and count them."),
+]
+READ_OPTIONS: list[Decorator] = [
     *SKIP_INVALID_OPTION,
-    click.option("--refresh", is_flag=True, help="Read the files again, whatever the cache holds."),
+    data_option("--refresh", is_flag=True, help="Read the files again, even if they are cached."),
 ]
-ARCHITECTURE_OPTIONS = [
-    click.option("--extra-architectures", type=PATH, multiple=True, help="A file or folder with more architectures.")
+ARCHITECTURE_OPTIONS: list[Decorator] = [
+    what_option(
+        "--extra-architectures",
+        type=PATH,
+        multiple=True,
+        help="A file or folder of further architectures. Their code runs. Repeatable.",
+    ),
 ]
-TRAIN_OPTIONS = [
-    click.option(
+TRAIN_OPTIONS: list[Decorator] = [
+    how_option(
         "--recipe",
         "recipes",
-        help="Named recipes or YAML files, separated by commas: frozen, finetune, …  [default: each model's own]",
+        metavar="NAMES",
+        help="Named recipes or YAML files, separated by commas: frozen, finetune, … Default: each model's own.",
     ),
-    click.option(
+    how_option("--epochs", type=COUNT, metavar="N", help="Epochs of every trial."),
+    how_option("--batch-size", type=COUNT, metavar="N", help="Batch size of every trial."),
+    how_option("--weights", type=click.Choice(["auto", "imagenet", "random"]), help="Initial weights."),
+    how_option(
         "--set",
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A recipe's entry, such as optimizer.learning_rate=3e-4; wins over every recipe. Repeatable.",
+        help="Any other value of the recipe, such as optimizer.learning_rate=3e-4. Overrides all recipes. Repeatable.",
     ),
-    click.option("--epochs", type=click.IntRange(1), help="Epochs of every trial."),
-    click.option("--batch-size", type=click.IntRange(1), help="Batch size of every trial."),
-    click.option("--weights", type=click.Choice(["auto", "imagenet", "random"]), help="Initial weights."),
-    click.option("--weights-dir", type=PATH, help="Folder of <name>_notop.weights.h5; or FER_BENCH_WEIGHTS."),
-    click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend; default: KERAS_BACKEND or tensorflow."),
-    click.option("--overwrite", is_flag=True, help="Run again what is recorded already."),
-    click.option("--retry-failed", is_flag=True, help="Run again what is recorded as failed."),
-    click.option(
-        "--jobs",
-        type=click.IntRange(1),
-        help="Trials at a time, each on its share of the machine.  [default: one for each GPU; without, several of "
-        "those that this machine was measured to train faster so]",
+    how_option(
+        "--weights-dir",
+        type=PATH,
+        metavar="DIR",
+        help="Folder of <name>_notop.weights.h5 files. Default: FER_BENCH_WEIGHTS, then Keras' cache.",
     ),
-    click.option(
-        "--budget", callback=parse_duration, metavar="TIME", help="Run what fits into so much time, such as 2h."
-    ),
-    click.option(
-        "--trial-timeout", callback=parse_duration, metavar="TIME", help="End a trial that takes longer, as 2h."
-    ),
-    click.option(
+    how_option("--backend", type=click.Choice(BACKENDS), help=BACKEND_HELP),
+    run_option("--dry-run", is_flag=True, help="Print the plan, the estimate and what would be skipped, and exit."),
+    run_option("--overwrite", is_flag=True, help="Run recorded trials again."),
+    run_option("--retry-failed", is_flag=True, help="Run failed trials again."),
+    duration_option("--budget", help="Run only the trials that fit into this time, such as 2h."),
+    duration_option("--trial-timeout", help="Stop a trial that takes longer, such as 2h. Default: no limit."),
+    duration_option(
         "--stall-timeout",
-        callback=parse_duration,
-        metavar="TIME",
         default="30m",
-        show_default=True,
-        help="End a trial that has taken no step for so long; 0: never.",
+        help="Stop a trial that completes no step for this long; 0 means never. Default: 30m.",
     ),
-    click.option("--dry-run", is_flag=True, help="Print the plan, the estimate and what would be skipped, and exit."),
-    click.option("--fail-fast", is_flag=True, help="Stop at the first trial that fails or diverges."),
-    click.option(
+    run_option("--fail-fast", is_flag=True, help="Stop at the first trial that fails or diverges."),
+    run_option(
+        "--jobs",
+        type=COUNT,
+        metavar="N",
+        help="Number of concurrent trials, which share the machine. Default: one per GPU; without a GPU, several of "
+        "those that were measured to train faster that way.",
+    ),
+    run_option("--exclusive", is_flag=True, help="Run one trial at a time on all cores, so that times are comparable."),
+    run_option(
         "--executor",
         type=click.Choice(["processes", "in-process", "ray"]),
         default="processes",
-        show_default=True,
-        help="Where trials run: in processes of their own, in this process (for debuggers), or on Ray.",
+        help="Where trials run: in processes of their own, in this process (for debuggers) or on Ray. "
+        "Default: processes.",
     ),
-    click.option("--ray-address", help="Of a Ray cluster, such as auto.  [default: one is started on this machine]"),
-    click.option("--cpus-per-trial", type=click.IntRange(1), help="On Ray.  [default: all of the smallest node]"),
-    click.option(
+    run_option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="Address of a Ray cluster, such as auto. Default: start one on this machine.",
+    ),
+    run_option("--cpus-per-trial", type=COUNT, metavar="N", help="Only with Ray. Default: all of the smallest node."),
+    run_option(
         "--devices-per-trial",
-        type=click.IntRange(1),
+        type=COUNT,
+        metavar="N",
         default=1,
-        show_default=True,
-        help="GPUs that share the batches of one trial (JAX).",
+        help="Number of GPUs that share each batch of a trial (JAX). Default: 1.",
     ),
-    click.option(
+    results_option(
+        "--keep-models",
+        is_flag=True,
+        help="Save each trained model as model.keras beside its record. For recorded trials add --overwrite.",
+    ),
+    results_option(
         "--tracker",
         "trackers",
         type=click.Choice(trackers()),
         multiple=True,
-        help="Tell it of each trial, too. Repeatable.",
-    ),
-    click.option("--exclusive", is_flag=True, help="One trial at a time on all cores, so that times compare."),
-    click.option(
-        "--keep-models",
-        is_flag=True,
-        help="Keep each trained model, as model.keras beside its record. For trials recorded before: with --overwrite.",
+        help="Also log each trial to this tracker. Repeatable.",
     ),
 ]
 
 
 def recipe_overrides(
     epochs: int | None, batch_size: int | None, weights: str | None, settings: tuple[str, ...]
-) -> dict:
-    """The entries of a recipe that --epochs, --batch-size, --weights and --set give; keys may be dotted.
+) -> dict[str, Any]:
+    """Return the recipe overrides of --epochs, --batch-size, --weights and --set, with dotted keys.
 
-    UserError for a --set that is no KEY=VALUE, or whose value is no YAML.
+    Raise UserError if a --set is not KEY=VALUE or its value is not YAML.
     """
     flags = {"epochs": epochs, "batch_size": batch_size, "initial_weights": weights}
-    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    overrides: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key.strip():
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not key:
             raise UserError(f"--set {setting}: give a key and a value, such as --set optimizer.learning_rate=3e-4.")
-        given.pop(key.strip(), None)  # the last one counts, also over a whole part that it belongs to
-        given[key.strip()] = _value(setting, value)
-    return given
+        overrides.pop(key, None)  # the last one counts, also if an earlier one sets a whole section
+        overrides[key] = _parse_yaml(setting, value)
+    return overrides
 
 
-def _value(setting: str, text: str) -> Any:
+def _parse_yaml(setting: str, text: str) -> Any:
     import yaml
 
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UserError(f"--set {setting}: '{text}' is no valid YAML value.") from None
+        raise UserError(f"--set {setting}: '{text}' is not a YAML value.") from None
     if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+[eE][-+]?\d+", value):
-        return float(value)  # 3e-4 is a string to YAML 1.1
+        return float(value)  # YAML 1.1 reads 3e-4 as a string
     return value
 
 
 def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
-    """Where datasets lie: --data-dir, else data/; and how their files are read."""
+    """Return where datasets lie and how they are read, with a progress bar."""
     from fer_bench.cli.progress import ProgressBar
     from fer_bench.datasets import DataConfig
 
@@ -183,7 +210,7 @@ def default_dataset_name(data_dir: Path | None) -> str:
 
 
 def add_extra_architectures(paths: tuple[Path, ...]) -> None:
-    """Add the architectures of --extra-architectures to the registry."""
+    """Register the architectures of --extra-architectures."""
     from fer_bench.registry.architectures import ARCHITECTURES
 
     for path in paths:
@@ -191,7 +218,12 @@ def add_extra_architectures(paths: tuple[Path, ...]) -> None:
 
 
 def console() -> Console:
-    """The terminal."""
+    """Return a console on standard output."""
     from rich.console import Console
 
     return Console()
+
+
+def print_text(console: Console, text: str, markup: bool = False) -> None:
+    """Print a sentence without highlighting; lines break only where the terminal ends."""
+    console.print(text, markup=markup, highlight=False, soft_wrap=True)

@@ -1,31 +1,49 @@
-"""A bar for what takes a while before training, such as a first read."""
+"""A progress bar for work before training, such as the first read of a dataset."""
 
 from __future__ import annotations
 
 import sys
-import time
+from typing import TYPE_CHECKING, ClassVar
 
-WIDTH = 24
-EVERY = 0.1  # seconds
-ERASE = "\r\033[K"
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class ProgressBar:
-    """One line on standard error that is drawn over and at last erased; nothing where that is no terminal.
+    """A bar on standard error that disappears when the work is done. Without a terminal, nothing is shown."""
 
-    The cursor waits at the line's beginning, so that an error message takes its place.
-    """
+    _progress: ClassVar[Progress | None] = None  # at most one bar is visible
 
-    def __init__(self) -> None:
-        self._drawn = 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
-            return
+    def __call__(self, description: str, done: int, total: int) -> None:
+        """Show that `done` of `total` units are done."""
         if done >= total:
-            print(ERASE, end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - self._drawn > EVERY:
-            full = WIDTH * done // total
-            line = f"{what}  {'━' * full}{'─' * (WIDTH - full)} {done / total:4.0%}"
-            print(f"{ERASE}{line}\r", end="", file=sys.stderr, flush=True)
-            self._drawn = time.monotonic()
+            self.close()
+        elif sys.stderr.isatty():
+            progress = self._create()
+            progress.update(progress.task_ids[0], description=description, completed=done, total=total)
+            progress.start()
+
+    @classmethod
+    def close(cls) -> None:
+        """Remove the bar, if one is visible. Call this before printing an error."""
+        if cls._progress is not None:
+            cls._progress.stop()
+            cls._progress = None
+
+    @classmethod
+    def _create(cls) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        if cls._progress is None:
+            cls._progress = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(24),
+                TaskProgressColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            cls._progress.add_task("")
+        return cls._progress

@@ -15,7 +15,7 @@ from fer_bench.core.errors import UserError
 @options(RESULTS_OPTIONS)
 @click.option("--all", "show_all", is_flag=True, help="List every unfinished trial, not only the next few.")
 def status(results_dir: Path, show_all: bool) -> None:
-    """Show running and earlier sweeps: done, failed and why, left."""
+    """Show the progress and the failures of running and finished sweeps."""
     from fer_bench import records
     from fer_bench.sweep.status_file import read_sweeps, status_lines
 

@@ -10,7 +10,10 @@ import rich_click as click
 
 from fer_bench.cli.options import (
     ARCHITECTURE_OPTIONS,
+    COUNT,
     DATA_OPTIONS,
+    DATASET_HELP,
+    PROTOCOL_HELP,
     RESULTS_OPTIONS,
     SKIP_INVALID_OPTION,
     TRAIN_OPTIONS,
@@ -19,6 +22,7 @@ from fer_bench.cli.options import (
     make_data_config,
     options,
     recipe_overrides,
+    what_option,
 )
 from fer_bench.core.backend import choose_backend
 from fer_bench.core.errors import UserError
@@ -30,26 +34,34 @@ SHARED = (TRAIN_OPTIONS, ARCHITECTURE_OPTIONS, DATA_OPTIONS, SKIP_INVALID_OPTION
 @click.command()
 @options(
     [
-        click.option("--models", help="Names or patterns, separated by commas; or all."),
-        click.option("--datasets", help="Names, separated by commas.  [default: fer2013 if found, else synthetic]"),
-        click.option("--protocols", help="Names, separated by commas, such as kfold,'cross:fer2013->jaffe'."),
-        click.option("--experiment", help="A bundled experiment or a YAML file; flags override it."),
-        click.option("--seeds", type=click.IntRange(1), help="Number of seeds per trial."),
+        what_option("--models", metavar="NAMES", help="Architectures or patterns, separated by commas, or all."),
+        what_option("--datasets", metavar="NAMES", help=f"Datasets, separated by commas. {DATASET_HELP}"),
+        what_option(
+            "--protocols",
+            metavar="NAMES",
+            help="Protocols, separated by commas, such as kfold,'cross:fer2013->jaffe'. Default: official.",
+        ),
+        what_option("--seeds", type=COUNT, metavar="N", help="Number of seeds per combination. Default: 1."),
+        what_option(
+            "--experiment",
+            metavar="NAME",
+            help="An experiment of `list` or a YAML file. Flags override it. Default: the dataset's, if it exists.",
+        ),
     ],
     *SHARED,
 )
 def sweep(**flags: Any) -> None:
-    """Train models and write the leaderboard (the default command)."""
+    """Train models and write the leaderboard (the default)."""
     _sweep(flags)
 
 
 @click.command()
 @options(
     [
-        click.option("--model", "models", required=True, help="An architecture of `list`."),
-        click.option("--dataset", "datasets", help="A dataset.  [default: fer2013 if found, else synthetic]"),
-        click.option("--protocol", "protocols", help="A protocol of `list`, 'cross:TRAIN->TEST' or file:PATH."),
-        click.option("--seeds", type=click.IntRange(1), help="Number of seeds."),
+        what_option("--model", "models", metavar="NAME", required=True, help="An architecture of `list`."),
+        what_option("--dataset", "datasets", metavar="NAME", help=f"A dataset of `list`. {DATASET_HELP}"),
+        what_option("--protocol", "protocols", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official."),
+        what_option("--seeds", type=COUNT, metavar="N", help="Number of seeds. Default: 1."),
     ],
     *SHARED,
 )

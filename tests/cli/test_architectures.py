@@ -18,7 +18,7 @@ def nets(tmp_path):
     """A folder with an architecture that passes the contract and one that fails it."""
     folder = tmp_path / "nets"
     folder.mkdir()
-    said = CliRunner().invoke(cli, ["new", "zoo_good", "--folder", str(folder)], catch_exceptions=False).output
+    said = CliRunner().invoke(cli, ["new-architecture", "zoo_good", "--folder", str(folder)], catch_exceptions=False).output
     assert f"--extra-architectures {folder / 'zoo_good.py'}" in said
     good = (folder / "zoo_good.py").read_text()
     bad = good.replace("zoo_good", "zoo_bad").replace("parameters=94_247", "parameters=94_248")
