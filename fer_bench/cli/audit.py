@@ -2,93 +2,101 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+import rich_click as click
 
-from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options
+from fer_bench.cli.options import (
+    DATA_OPTIONS,
+    PATH,
+    PROTOCOL_HELP,
+    READ_OPTIONS,
+    data_option,
+    make_data_config,
+    options,
+    results_option,
+)
+from fer_bench.core.text import slug
 
 if TYPE_CHECKING:
     from fer_bench.datasets import DataConfig
     from fer_bench.datasets.dataset import Dataset
     from fer_bench.protocols.fold import Fold
 
-PROTOCOL = [
-    click.option("--protocol", help="One of `list`, 'cross:TRAIN->TEST' or file:PATH.  [default: official]"),
-    click.option("--split-seed", "seed", type=click.IntRange(0), default=0, help="Sweeps use 0, the default."),
+PROTOCOL_OPTIONS = [
+    data_option("--protocol", help=f"{PROTOCOL_HELP} Default: official."),
+    data_option("--split-seed", "seed", type=click.IntRange(0), default=0, help="Default: 0, as in sweeps."),
 ]
 
 
 @click.command()
 @click.argument("name", required=False)
 @options(
-    PROTOCOL,
-    [
-        click.option("--output", type=PATH, help="The page.  [default: results/audits/NAME-PROTOCOL.md]"),
-        click.option("--pictures", is_flag=True, help="Draw the twins too: shows faces, for your own eyes."),
-    ],
+    PROTOCOL_OPTIONS,
     READ_OPTIONS,
     DATA_OPTIONS,
+    [
+        results_option("--output", type=PATH, help="The page. Default: results/audits/NAME-PROTOCOL.md."),
+        results_option(
+            "--images", is_flag=True, help="Also draw the duplicates. The image shows faces; keep it private."
+        ),
+    ],
 )
-def audit(
-    name: str | None, protocol: str | None, seed: int, output: Path | None, pictures: bool, **reading: Any
-) -> None:
-    """Look for what leaks: twins, near duplicates, persons in two parts, odd labels and images.
+def audit(name: str | None, protocol: str | None, seed: int, output: Path | None, images: bool, **reading: Any) -> None:
+    """Search a dataset for leaks: duplicates, subjects in two splits, bad labels.
 
-    Writes a page, and a table of all twins beside it. NAME is a dataset, or TRAIN->TEST in quotes.
+    Writes a page, and a table of all duplicates beside it. NAME is a dataset, or TRAIN->TEST in quotes.
     """
     from fer_bench.protocols.audit import findings, report
 
-    dataset, folds, title = _folds(name, protocol, seed, make_data_config(**reading))
+    dataset, folds, title = _load_folds(name, protocol, seed, make_data_config(**reading))
     found = findings.audit(dataset, title, folds)
-    output = output or Path("results/audits") / (_slug(f"{dataset.name}-{title}") + ".md")
-    told = report.summary(found)
-    files = {
-        output: f"{told}\n{report.lists(found)}".rstrip() + "\n",
-        output.with_suffix(".csv"): report.twins_csv(found, folds),
-    }
-    for path, text in files.items():
-        report.write(path, text.encode())
-    written = [str(path) for path in files]
-    if pictures:
-        report.sheet(found, output.with_suffix(".png"))
-        written.append(str(output.with_suffix(".png")))
-    click.echo(told)
-    click.echo(f"Written: {', '.join(written)}.")
+    output = output or Path("results/audits") / (slug(f"{dataset.name}-{title}") + ".md")
+    summary = report.summary(found)
+    written = [output, output.with_suffix(".csv")]
+    report.write(output, f"{summary}\n{report.details(found)}".rstrip() + "\n")
+    report.write(output.with_suffix(".csv"), report.duplicates_csv(found, folds))
+    if images:
+        written.append(output.with_suffix(".png"))
+        report.write_contact_sheet(found, output.with_suffix(".png"))
+    click.echo(summary)
+    click.echo(f"Written: {', '.join(map(str, written))}.")
 
 
 @click.command()
 @click.argument("name", required=False)
 @options(
-    PROTOCOL,
-    [click.option("--output", type=PATH, required=True, help="A .json or .csv file; --protocol file:PATH reads it.")],
+    PROTOCOL_OPTIONS,
     READ_OPTIONS,
     DATA_OPTIONS,
+    [
+        results_option(
+            "--output", type=PATH, required=True, help="A .json or .csv file, which --protocol file:PATH reads."
+        )
+    ],
 )
 def split(name: str | None, protocol: str | None, seed: int, output: Path, **reading: Any) -> None:
-    """Write the folds of a dataset under a protocol, with the id of each sample."""
+    """Write the folds of a dataset under a protocol, with sample ids."""
     from fer_bench.protocols import split_file
 
-    dataset, folds, title = _folds(name, protocol, seed, make_data_config(**reading))
+    dataset, folds, title = _load_folds(name, protocol, seed, make_data_config(**reading))
     split_file.write(output, dataset, title, seed, folds)
     for number, fold in enumerate(folds):
-        sizes = ", ".join(f"{part} {len(getattr(fold, part)):,}" for part in ("training", "validation", "test"))
+        sizes = ", ".join(f"{split} {size:,}" for split, size in fold.sizes.items())
         click.echo(f"fold {number}: {sizes}")
     click.echo(f"Written: {output}.")
 
 
-def _folds(name: str | None, protocol: str | None, seed: int, places: DataConfig) -> tuple[Dataset, list[Fold], str]:
-    """A dataset, or two as one, with its folds and what the protocol is called in tables."""
+def _load_folds(
+    name: str | None, protocol: str | None, seed: int, data_config: DataConfig
+) -> tuple[Dataset, list[Fold], str]:
+    """Return a dataset (or two as one), its folds, and the protocol's name in tables."""
     from fer_bench.protocols.cross_dataset import load
-    from fer_bench.protocols.registry import ARROW, CROSS, expand_protocols, folds, title
+    from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, expand_protocols, folds, title
 
     protocol = protocol or ("cross" if name and ARROW in name else "official")
-    (setting,) = expand_protocols([] if protocol.startswith(CROSS) or not name else [name], [protocol])
-    dataset = load(setting.data, places)
+    names = [name] if name and not protocol.startswith(CROSS_PREFIX) else []
+    (setting,) = expand_protocols(names, [protocol])
+    dataset = load(setting.data, data_config)
     return dataset, folds(setting.protocol, dataset, seed), title(setting.protocol)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.=]+", "-", text).strip("-.")

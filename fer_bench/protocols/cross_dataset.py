@@ -3,110 +3,115 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
+from fer_bench.core.splits import SPLITS
 from fer_bench.datasets import DataConfig
-from fer_bench.datasets.dataset import SPLITS, Dataset
-from fer_bench.datasets.emotions import canonical
-from fer_bench.datasets.face_crop import load as preparation
-from fer_bench.datasets.faces import opencv
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.face_crop import load as face_crop
+from fer_bench.datasets.faces import import_opencv
 from fer_bench.protocols.fold import ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, source_datasets
 
 TEST = SPLITS.index("test")
-VERSION = 1  # raised when the pooling changes; part of the fingerprint
+VERSION = 1  # raised when `concatenate` gives other samples; part of the fingerprint
 
 
-def load(data: str, places: DataConfig) -> Dataset:
-    """The dataset of that name, or for TRAIN->TEST the two as one. UserError as in `preparation.load`."""
-    loaded = [preparation.load(name, places) for name in source_datasets(data)]
-    return loaded[0] if len(loaded) == 1 else concatenate(*loaded)
+def load(data: str, data_config: DataConfig) -> Dataset:
+    """Return the dataset of that name, or for TRAIN->TEST the two as one. Raises UserError as `face_crop.load`."""
+    datasets = [face_crop.load(name, data_config) for name in source_datasets(data)]
+    return datasets[0] if len(datasets) == 1 else concatenate(*datasets)
 
 
 def concatenate(train: Dataset, test: Dataset) -> Dataset:
-    """The samples of two datasets in the classes that both have, in the first one's order and size.
+    """Return the samples of two datasets in their common classes, with the first's class order and image size.
 
-    Of the first, the official training and validation parts where it has a split, else all of it, as training; the
-    whole of the other is the test part. ids, subjects and sequences bear their dataset's name. A subject that is not
-    known is one for each sample. The fingerprint is made from both. DoesNotFit where fewer than two classes are shared,
-    or one holds images and the other one sequences.
+    The first dataset gives its official training and validation splits, or all samples as training. All samples of the
+    other one are the test split. Ids, subjects and sequences get the dataset's name as a prefix. If only one dataset
+    has subjects or sequences, each sample of the other is a group of its own.
+
+    Raises:
+        ProtocolNotApplicable: Fewer than two classes are common, or one dataset has images and the other sequences.
     """
     name = f"{train.name}{ARROW}{test.name}"
     if train.images.ndim != test.images.ndim or train.images.shape[1:-2] != test.images.shape[1:-2]:
-        raise ProtocolNotApplicable(f"'{name}': one holds images and the other sequences, or their lengths differ.")
-    known = {_meaning(c) for c in test.classes}
-    classes = tuple(dict.fromkeys(c for c in train.classes if _meaning(c) in known))
+        raise ProtocolNotApplicable(f"'{name}': one has images and the other sequences, or their lengths differ.")
+    known = {_canonical(c) for c in test.classes}
+    classes = tuple(dict.fromkeys(c for c in train.classes if _canonical(c) in known))
     if len(classes) < 2:
         raise ProtocolNotApplicable(f"'{name}': fewer than two classes in common ({', '.join(classes) or 'none'}).")
-    ours = _Part(train, classes, np.ones(len(train), bool) if train.split is None else train.split != TEST)
-    theirs = _Part(test, classes, np.ones(len(test), bool))
-    resized = _resized(theirs.images, train.images.shape[-2:])
-    split = np.zeros(len(ours.labels), np.int8) if train.split is None else train.split[ours.kept]
-    parts = (ours, theirs)
+    first = _Selection(train, classes, np.ones(len(train), bool) if train.split is None else train.split != TEST)
+    second = _Selection(test, classes, np.ones(len(test), bool))
+    selections = (first, second)
+    split = np.zeros(len(first.labels), np.int8) if train.split is None else train.split[first.indices]
     return Dataset(
         name=name,
-        images=np.concatenate([ours.images, resized]),
-        labels=np.concatenate([part.labels for part in parts]),
-        ids=np.concatenate([part.named(part.source.ids) for part in parts]),
+        images=np.concatenate([first.images, _resize(second.images, train.images.shape[-2:])]),
+        labels=np.concatenate([selection.labels for selection in selections]),
+        ids=np.concatenate([selection.prefixed(selection.source.ids) for selection in selections]),
         classes=classes,
         fingerprint=_fingerprint(train, test),
-        split=np.concatenate([split, np.full(len(theirs.labels), TEST, np.int8)]),
-        subjects=_names("subjects", parts),
-        sequences=_names("sequences", parts),
-        notes=(*(f"{source.name}: {note}" for source in (train, test) for note in source.notes), *_left_out(parts)),
+        split=np.concatenate([split, np.full(len(second.labels), TEST, np.int8)]),
+        subjects=_concatenate_names("subjects", selections),
+        sequences=_concatenate_names("sequences", selections),
+        notes=(*(f"{source.name}: {note}" for source in (train, test) for note in source.notes), *_skipped(selections)),
     )
 
 
-class _Part:
-    """Those samples of one dataset that go into the pool."""
+class _Selection:
+    """The samples of one dataset in the common classes."""
 
-    def __init__(self, source: Dataset, classes: tuple[str, ...], wanted: np.ndarray) -> None:
-        meanings = [_meaning(c) for c in classes]
-        numbers = np.array([meanings.index(_meaning(c)) if _meaning(c) in meanings else -1 for c in source.classes])
+    def __init__(self, source: Dataset, classes: tuple[str, ...], selected: np.ndarray) -> None:
+        common = [_canonical(c) for c in classes]
+        numbers = np.array([common.index(_canonical(c)) if _canonical(c) in common else -1 for c in source.classes])
         labels = numbers[source.labels]
         self.source = source
-        self.kept = np.flatnonzero(wanted & (labels >= 0))
-        self.labels = labels[self.kept].astype(np.int64)
-        self.images = source.images[self.kept]
-        self.unshared = [c for c, number in zip(source.classes, numbers, strict=True) if number < 0]
+        self.indices = np.flatnonzero(selected & (labels >= 0))
+        self.labels = labels[self.indices].astype(np.int64)
+        self.images = source.images[self.indices]
+        self.skipped_classes = [c for c, number in zip(source.classes, numbers, strict=True) if number < 0]
 
-    def named(self, names: np.ndarray | None) -> np.ndarray:
-        """Names of the kept samples with the dataset's before them; their ids where there are none."""
-        chosen = (self.source.ids if names is None else names)[self.kept]
-        return np.array([f"{self.source.name}/{name}" for name in chosen], dtype=np.str_)
-
-
-def _meaning(name: str) -> str:
-    return canonical(name) or name.strip().lower()
+    def prefixed(self, names: np.ndarray | None) -> np.ndarray:
+        """Return the names of the selected samples, or else their ids, with the dataset's name as a prefix."""
+        selected = (self.source.ids if names is None else names)[self.indices]
+        return np.array([f"{self.source.name}/{name}" for name in selected], dtype=np.str_)
 
 
-def _names(kind: str, parts: tuple[_Part, ...]) -> np.ndarray | None:
-    given = [getattr(part.source, kind) for part in parts]
-    if all(names is None for names in given):
+def _canonical(name: str) -> str:
+    return canonical_emotion(name) or name.strip().lower()
+
+
+def _concatenate_names(kind: Literal["subjects", "sequences"], selections: Sequence[_Selection]) -> np.ndarray | None:
+    names = [getattr(selection.source, kind) for selection in selections]
+    if all(values is None for values in names):
         return None
-    return np.concatenate([part.named(names) for part, names in zip(parts, given, strict=True)])
+    return np.concatenate([one.prefixed(values) for one, values in zip(selections, names, strict=True)])
 
 
-def _left_out(parts: tuple[_Part, ...]) -> list[str]:
-    told = [f"{', '.join(part.unshared)} of {part.source.name}" for part in parts if part.unshared]
-    return [f"{' and '.join(told)} left out: only one of the two has such images."] if told else []
+def _skipped(selections: Sequence[_Selection]) -> list[str]:
+    classes = [f"{', '.join(one.skipped_classes)} of {one.source.name}" for one in selections if one.skipped_classes]
+    return [f"Skipped {' and '.join(classes)}: only one of the two datasets has such images."] if classes else []
 
 
-def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images or sequences at another height and width; area means downwards, linear upwards."""
+def _resize(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resize images or sequences to a height and width: area averaging if smaller, linear if larger."""
     height, width = size
     if images.shape[-2:] == (height, width):
         return images
-    cv2 = opencv()
+    cv2 = import_opencv()
     smaller = min(images.shape[-2:]) >= min(size)
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     flat = images.reshape(-1, *images.shape[-2:])
-    result = np.empty((len(flat), height, width), np.uint8)
+    resized = np.empty((len(flat), height, width), np.uint8)
     for index, image in enumerate(flat):
-        result[index] = cv2.resize(image, (width, height), interpolation=method)
-    return result.reshape(*images.shape[:-2], height, width)
+        resized[index] = cv2.resize(image, (width, height), interpolation=method)
+    return resized.reshape(*images.shape[:-2], height, width)
 
 
 def _fingerprint(train: Dataset, test: Dataset) -> str:
+    # The hashed text is part of every recorded trial: keep it.
     return hashlib.sha256(f"pool {VERSION} {train.fingerprint} {test.fingerprint}".encode()).hexdigest()

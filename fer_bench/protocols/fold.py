@@ -1,4 +1,4 @@
-"""What a protocol yields."""
+"""Fold: the result of a protocol."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
 
-SPLITS = ("training", "validation", "test")
-
 
 class ProtocolNotApplicable(UserError):
-    """A protocol that is sound, asked for on a dataset that it is not for."""
+    """The protocol does not apply to this dataset, but may apply to others."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Indices into a dataset, disjoint: fit on training, select on validation, predict test once. Each (n,) int64.
+    """Disjoint indices into a dataset: train on training, select on validation, predict test once.
 
-    clean: (n,) bool, the test samples without a twin in the other parts, None where that was not looked at; remarks:
-    what a reader of the figures must know of this split, in the few words of a badge.
+    Attributes:
+        training: (n,) int64.
+        validation: (n,) int64.
+        test: (n,) int64.
+        no_duplicate: Whether a test sample has no duplicate in the other splits, (test samples,) bool; None if unknown.
+        notes: Short notes on this split, shown as badges.
     """
 
     training: np.ndarray

@@ -1,4 +1,4 @@
-"""The registry of protocols: functions from a dataset and a seed to folds."""
+"""The registry of protocols: functions that take a dataset and a seed and yield folds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fer_bench.datasets.dataset import Dataset
     from fer_bench.protocols.fold import Fold
 
-# Splits are part of a protocol, not of a trial's luck: every seed of a sweep sees the same ones.
+# Splits belong to the protocol: every seed of a sweep uses the same ones.
 SPLIT_SEED = 0
 
 CROSS_PREFIX = "cross:"
@@ -28,16 +28,18 @@ PROTOCOLS.scan(Path(__file__).parent, package="fer_bench.protocols")
 
 @dataclass(frozen=True)
 class DataProtocol:
-    """Data under a protocol. `data` is a dataset's name, or TRAIN->TEST for two of them."""
+    """A dataset under a protocol; `data` is the dataset's name, or TRAIN->TEST for two of them."""
 
     data: str
     protocol: str
 
 
 def folds(name: str, dataset: Dataset, seed: int) -> list[Fold]:
-    """The folds of a dataset under a protocol, or those in the split file that `file:PATH` names.
+    """Return the folds of a dataset under a protocol, or those of a split file for `file:PATH`.
 
-    DoesNotFit, a UserError, where the protocol does not fit the dataset.
+    Raises:
+        ProtocolNotApplicable: The protocol does not apply to the dataset.
+        UserError: The protocol is unknown, or the split file cannot be read.
     """
     from fer_bench.protocols.fold import ProtocolNotApplicable
 
@@ -46,12 +48,12 @@ def folds(name: str, dataset: Dataset, seed: int) -> list[Fold]:
 
         return split_file.read(Path(name.removeprefix(FILE_PREFIX)), dataset)
     if ARROW in dataset.name and _entry_name(name) != "cross":
-        raise ProtocolNotApplicable(f"'{dataset.name}' is for the protocol cross, not for {name}.")
+        raise ProtocolNotApplicable(f"'{dataset.name}' requires the protocol cross, not {name}.")
     return list(PROTOCOLS.function(_entry_name(name))(dataset, seed))
 
 
 def title(name: str) -> str:
-    """What a trial and a table call a protocol: name, name@2 from its second version on, file:PROTOCOL@digest."""
+    """Return a protocol's name in trials and tables: name, name@2 from version 2 on, or file:PROTOCOL@digest."""
     if name.startswith(FILE_PREFIX):
         from fer_bench.protocols import split_file
 
@@ -62,50 +64,54 @@ def title(name: str) -> str:
 
 
 def expand_protocols(datasets: Sequence[str], protocols: Sequence[str]) -> list[DataProtocol]:
-    """Each dataset under each protocol, each once; `cross:TRAIN->TEST` brings its own data.
+    """Return each dataset under each protocol, without repetitions; `cross:TRAIN->TEST` names its own datasets.
 
-    UserError for an unknown protocol, a cross without two datasets, a split file that is not there, and for nothing at
-    all. Names of datasets are not looked up.
+    Names of datasets are not looked up.
+
+    Raises:
+        UserError: A protocol is unknown, `cross:` does not name two datasets, a split file is missing, or there is
+            nothing to expand.
     """
-    plain = [name for name in protocols if not name.startswith(CROSS_PREFIX)]
-    for name in plain:
+    single = [name for name in protocols if not name.startswith(CROSS_PREFIX)]
+    for name in single:
         if name.startswith(FILE_PREFIX):
             _check_file(name)
         else:
             _entry_name(name)
-    found = [DataProtocol(data, protocol) for data in datasets for protocol in plain]
-    found += [
-        DataProtocol(ARROW.join(parse_cross(name.removeprefix(CROSS_PREFIX))), "cross") for name in protocols if name not in plain
-    ]
+    crossed = [parse_cross(name.removeprefix(CROSS_PREFIX)) for name in protocols if name.startswith(CROSS_PREFIX)]
+    found = [DataProtocol(data, protocol) for data in datasets for protocol in single]
+    found += [DataProtocol(ARROW.join(pair), "cross") for pair in crossed]
     if not found:
-        raise UserError("Name a dataset for the protocols, or two in one: 'cross:fer2013->jaffe'.")
+        raise UserError("Name a dataset for the protocols, or two datasets as in 'cross:fer2013->jaffe'.")
     return list(dict.fromkeys(found))
 
 
 def parse_cross(data: str) -> tuple[str, str]:
-    """The two datasets of TRAIN->TEST. UserError where there are not two different ones."""
+    """Return the two datasets of TRAIN->TEST. Raises UserError if they are not two different ones."""
     train, arrow, test = (part.strip() for part in data.partition(ARROW))
     if arrow and train and test and train != test and ARROW not in test:
         return train, test
-    quotes = " (in quotes: the shell takes > for itself)" if data.endswith("-") else ""
-    raise UserError(f"'{CROSS_PREFIX}{data}' names no two datasets, as 'cross:fer2013->jaffe' does{quotes}.")
+    hint = " in quotes, because > is special in the shell" if data.endswith("-") else ""
+    raise UserError(f"'{CROSS_PREFIX}{data}' does not name two datasets. Write it as 'cross:fer2013->jaffe'{hint}.")
 
 
 def source_datasets(data: str) -> tuple[str, ...]:
-    """The names of the datasets that data is made of: one, or the two of TRAIN->TEST."""
+    """Return the names of the datasets in `data`: one, or the two of TRAIN->TEST."""
     return parse_cross(data) if ARROW in data else (data,)
 
 
 def _entry_name(name: str) -> str:
-    """The registered name of `name` or `name@version`. UserError for another version than the present one."""
+    """Return the registered name of `name` or `name@version`. Raises UserError for another version."""
     name, at, version = name.partition("@")
-    present = PROTOCOLS.get(name).options.get("version", 1)
-    if at and version != str(present):
-        raise UserError(f"The protocol '{name}' is at version {present}: there is no '{name}@{version}' here.")
+    current = PROTOCOLS.get(name).options.get("version", 1)
+    if at and version != str(current):
+        raise UserError(f"The protocol '{name}' is at version {current}; '{name}@{version}' does not exist.")
     return name
 
 
 def _check_file(name: str) -> None:
     path = Path(name.removeprefix(FILE_PREFIX))
     if not path.is_file():
-        raise UserError(f"There is no split file {path}: `data split NAME --protocol P --output FILE` writes one.")
+        raise UserError(
+            f"The split file {path} does not exist. `data split NAME --protocol P --output FILE` writes one."
+        )

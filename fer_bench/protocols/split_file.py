@@ -1,7 +1,7 @@
-"""Folds in a file: written with sample ids, read back for the same data anywhere.
+"""Folds in a file: written with sample ids, so that they can be read for the same data anywhere.
 
-JSON holds all there is; CSV is a line for each sample (fold, part, id, clean) under a comment with the rest in JSON,
-which a file written by hand may leave out, as it may the columns fold and clean.
+JSON has all information. CSV has one row per sample (fold, split, id, no_duplicate) below a comment line with the rest
+as JSON. A handwritten file may omit the comment and the columns fold and no_duplicate.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,148 +17,165 @@ from typing import Any
 import numpy as np
 
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
+from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.fold import SPLITS, Fold, ProtocolNotApplicable
+from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 
-COLUMNS = ("fold", "part", "id", "clean")
+COLUMNS = ("fold", "split", "id", "no_duplicate")
 
 
-def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: list[Fold]) -> None:
-    """Write folds to a .json or .csv file. UserError for another ending, or where it cannot be written."""
+def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: Sequence[Fold]) -> None:
+    """Write folds to a .json or .csv file.
+
+    Args:
+        path: The file.
+        dataset: The dataset of the folds.
+        protocol: Name of the protocol that made the folds.
+        seed: Seed of the folds.
+        folds: The folds.
+
+    Raises:
+        UserError: The file has another suffix, or cannot be written.
+    """
     content = {
         "protocol": protocol,
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "seed": seed,
-        "folds": [_named(dataset, fold) for fold in folds],
+        "folds": [_fold_content(dataset, fold) for fold in folds],
     }
-    texts = {".json": lambda: json.dumps(content, indent=1) + "\n", ".csv": lambda: _to_csv(content)}
-    if path.suffix not in texts:
-        raise UserError(f"{path}: a split is written as .json or .csv.")
+    writers = {".json": lambda: json.dumps(content, indent=1) + "\n", ".csv": lambda: _to_csv(content)}
+    if path.suffix not in writers:
+        raise UserError(f"{path}: a split file must end in .json or .csv.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(texts[path.suffix](), encoding="utf-8", newline="")
+        write_atomically(path, writers[path.suffix]())
     except OSError as error:
         raise write_error(path, error) from None
 
 
 def read(path: Path, dataset: Dataset) -> list[Fold]:
-    """The folds in a file, as indices into a dataset.
+    """Return the folds of a file, as indices into a dataset.
 
-    UserError for a file that is none, DoesNotFit for one that names samples which the dataset has not, or that was
-    written for other data.
+    Raises:
+        UserError: The file is not a valid split file.
+        ProtocolNotApplicable: The file was written for other data, or names samples that the dataset does not have.
     """
-    content = _content(path)
-    written = content.get("fingerprint")
-    if written and written != dataset.fingerprint:
+    content = _read_content(path)
+    fingerprint = content.get("fingerprint")
+    if fingerprint and fingerprint != dataset.fingerprint:
         raise ProtocolNotApplicable(
-            f"{path} was written for other data: {content.get('dataset')} ({written[:8]}), "
-            f"and this is {dataset.name} ({dataset.fingerprint[:8]})."
+            f"{path} was written for other data: {content.get('dataset')} ({fingerprint[:8]}), "
+            f"but this is {dataset.name} ({dataset.fingerprint[:8]})."
         )
-    order = np.argsort(dataset.ids, kind="stable")
-    ids = dataset.ids[order]
-    return [_fold(path, number, fold, ids, order, dataset.name) for number, fold in enumerate(content["folds"])]
+    lookup = _IdLookup(dataset)
+    return [_fold(f"{path}, fold {number}", fold, lookup) for number, fold in enumerate(content["folds"])]
 
 
 def title(path: Path) -> str:
-    """What a trial calls a file's split: the protocol that it was made by, and a digest of who is in which part."""
-    content = _content(path)
-    kept = [{part: sorted(fold[part]) for part in SPLITS} for fold in content["folds"]]
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+    """Return a split file's name in trials: the protocol that made it, and a digest of its splits."""
+    content = _read_content(path)
+    splits = [{split: sorted(fold[split]) for split in SPLITS} for fold in content["folds"]]
+    digest = hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest()[:12]
     return f"file:{content.get('protocol', path.stem)}@{digest}"
 
 
-def _named(dataset: Dataset, fold: Fold) -> dict[str, Any]:
-    parts: dict[str, Any] = {part: dataset.ids[getattr(fold, part)].tolist() for part in SPLITS}
-    clean = None if fold.no_duplicate is None else dataset.ids[fold.test[fold.no_duplicate]].tolist()
-    return parts | {"clean": clean, "remarks": list(fold.notes)}
+class _IdLookup:
+    """Indices of samples by id."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.name = dataset.name
+        self.ids = dataset.ids
+        self.order = np.argsort(dataset.ids, kind="stable")
+
+    def indices(self, source: str, wanted: Sequence[str]) -> np.ndarray:
+        """Return ascending indices, (len(wanted),) int64. Raises ProtocolNotApplicable if an id is unknown."""
+        if not wanted:
+            return np.empty(0, np.int64)
+        names = np.array(wanted, dtype=np.str_)
+        positions = np.minimum(np.searchsorted(self.ids, names, sorter=self.order), len(self.ids) - 1)
+        found = self.order[positions]
+        missing = names[self.ids[found] != names]
+        if len(missing):
+            raise ProtocolNotApplicable(
+                f"{source}: '{self.name}' has no sample '{missing[0]}' ({len(missing)} of {len(names)} are missing)."
+            )
+        return np.sort(found)
 
 
-def _fold(path: Path, number: int, fold: dict[str, Any], ids: np.ndarray, order: np.ndarray, name: str) -> Fold:
-    """One fold as indices; `ids` in order, and `order` where each of them stands in the dataset."""
-    where = f"{path}, fold {number}"
-    found = {part: _indices(where, fold[part], ids, order, name) for part in SPLITS}
-    for part, indices in found.items():
+def _fold_content(dataset: Dataset, fold: Fold) -> dict[str, Any]:
+    splits: dict[str, Any] = {split: dataset.ids[getattr(fold, split)].tolist() for split in SPLITS}
+    no_duplicate = None if fold.no_duplicate is None else dataset.ids[fold.test[fold.no_duplicate]].tolist()
+    return splits | {"no_duplicate": no_duplicate, "notes": list(fold.notes)}
+
+
+def _fold(source: str, content: dict[str, Any], lookup: _IdLookup) -> Fold:
+    splits = {split: lookup.indices(source, content[split]) for split in SPLITS}
+    for split, indices in splits.items():
         if len(indices) == 0:
-            raise UserError(f"{where}: the part {part} is empty.")
-    together = np.concatenate(list(found.values()))
-    values, counts = np.unique(together, return_counts=True)
-    if len(values) < len(together):
-        twice = ids[order == values[counts > 1][0]][0]
-        raise UserError(f"{where}: '{twice}' stands there twice.")
-    clean = None if fold.get("clean") is None else _indices(where, fold["clean"], ids, order, name)
+            raise UserError(f"{source}: the {split} split is empty.")
+    values, counts = np.unique(np.concatenate(list(splits.values())), return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{source}: the sample '{lookup.ids[values[counts > 1][0]]}' occurs twice.")
+    no_duplicate = content.get("no_duplicate")
     return Fold(
-        **found,
-        no_duplicate=None if clean is None else np.isin(found["test"], clean),
-        notes=tuple(fold.get("remarks", ())),
+        **splits,
+        no_duplicate=None if no_duplicate is None else np.isin(splits["test"], lookup.indices(source, no_duplicate)),
+        notes=tuple(content.get("notes", ())),
     )
 
 
-def _indices(where: str, wanted: list[str], ids: np.ndarray, order: np.ndarray, name: str) -> np.ndarray:
-    if not wanted:
-        return np.empty(0, np.int64)
-    names = np.array(wanted, dtype=np.str_)
-    places = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
-    missing = names[ids[places] != names]
-    if len(missing):
-        raise ProtocolNotApplicable(
-            f"{where}: '{name}' has no sample '{missing[0]}' ({len(missing)} of {len(names)} missing)."
-        )
-    return np.sort(order[places])
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """A file as what `write` makes of it, before it is put into JSON. UserError for what is no split."""
+def _read_content(path: Path) -> dict[str, Any]:
+    """Return a file as the content that `write` serializes. Raises UserError if it is not a valid split file."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else _from_csv(text)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:
-        raise UserError(f"{path} is no split file: {' '.join(str(error).split())}.") from None
+        raise UserError(f"{path} is not a split file: {' '.join(str(error).split())}.") from None
     folds = content.get("folds") if isinstance(content, dict) else None
     if not isinstance(folds, list) or not folds:
-        raise UserError(f"{path} is no split file: it has no folds.")
+        raise UserError(f"{path} is not a split file: it has no folds.")
     for fold in folds:
-        if not isinstance(fold, dict) or not all(_is_ids(fold.get(part)) for part in SPLITS):
-            raise UserError(f"{path} is no split file: each fold needs lists of ids for {', '.join(SPLITS)}.")
+        if not isinstance(fold, dict) or not all(_is_id_list(fold.get(split)) for split in SPLITS):
+            raise UserError(f"{path} is not a split file: each fold requires lists of ids for {', '.join(SPLITS)}.")
     return content
 
 
-def _is_ids(value: Any) -> bool:
+def _is_id_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _to_csv(content: dict[str, Any]) -> str:
-    head = {key: value for key, value in content.items() if key != "folds"}
-    head["remarks"] = [fold["remarks"] for fold in content["folds"]]
+    header = {key: value for key, value in content.items() if key != "folds"}
+    header["notes"] = [fold["notes"] for fold in content["folds"]]
     text = StringIO()
-    text.write(f"# {json.dumps(head)}\n")
+    text.write(f"# {json.dumps(header)}\n")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for number, fold in enumerate(content["folds"]):
-        clean = None if fold["clean"] is None else set(fold["clean"])
-        for part in SPLITS:
-            marked = clean is not None and part == "test"
-            table.writerows((number, part, i, int(i in clean) if marked else "") for i in fold[part])
+        no_duplicate = set(fold["no_duplicate"] or ())
+        for split in SPLITS:
+            marked = split == "test" and fold["no_duplicate"] is not None
+            table.writerows((number, split, i, int(i in no_duplicate) if marked else "") for i in fold[split])
     return text.getvalue()
 
 
 def _from_csv(text: str) -> dict[str, Any]:
-    """ValueError for what is no split."""
-    comment, _, rest = text.partition("\n") if text.startswith("#") else ("", "", text)
-    head = json.loads(comment.removeprefix("#")) if comment else {}
-    rows = list(csv.DictReader(StringIO(rest, newline="")))
+    """Return the content of a CSV file. Raises ValueError if a row is invalid."""
+    comment, _, table = text.partition("\n") if text.startswith("#") else ("", "", text)
+    header = json.loads(comment.removeprefix("#")) if comment else {}
+    notes = header.pop("notes", [])
     folds: dict[int, dict[str, Any]] = {}
-    for line, row in enumerate(rows, start=2 + bool(comment)):
-        if row.get("part") not in SPLITS or not row.get("id"):
-            raise ValueError(f"line {line} needs an id and a part that is one of {', '.join(SPLITS)}")
+    for line, row in enumerate(csv.DictReader(StringIO(table, newline="")), start=2 + bool(comment)):
+        if row.get("split") not in SPLITS or not row.get("id"):
+            raise ValueError(f"line {line} requires an id and a split that is one of {', '.join(SPLITS)}")
         number = int(row.get("fold") or 0)
-        fold = folds.setdefault(number, {part: [] for part in SPLITS} | {"clean": None, "remarks": []})
-        fold[row["part"]].append(row["id"])
-        if row["part"] == "test" and row.get("clean"):
-            fold["clean"] = [*(fold["clean"] or []), *([row["id"]] if row["clean"] == "1" else [])]
-    remarks = head.pop("remarks", [])
+        fold = folds.setdefault(number, {split: [] for split in SPLITS} | {"no_duplicate": None})
+        fold[row["split"]].append(row["id"])
+        if row["split"] == "test" and row.get("no_duplicate"):
+            fold["no_duplicate"] = (fold["no_duplicate"] or []) + [row["id"]] * (row["no_duplicate"] == "1")
     for number, fold in folds.items():
-        fold["remarks"] = remarks[number] if number < len(remarks) else []
-    return head | {"folds": [folds[number] for number in sorted(folds)]}
+        fold["notes"] = notes[number] if number < len(notes) else []
+    return header | {"folds": [folds[number] for number in sorted(folds)]}

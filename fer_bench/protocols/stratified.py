@@ -1,7 +1,7 @@
-"""Cutting samples into parts: stratified, whole subjects together where they are known, the same everywhere.
+"""Assign samples to folds: stratified by class, whole subjects together if they are known, equal on all machines.
 
-Chance comes from hashes of the seed with the pixels, or with the subject's name, and all arithmetic is in integers:
-what samples are called, their order in a file, the machine and the versions of libraries have no part in the outcome.
+All randomness comes from hashes of the seed with the pixels or the subject's name, and all arithmetic is on integers.
+So the result depends on neither the samples' names, their order in a file, the machine nor library versions.
 """
 
 from __future__ import annotations
@@ -18,95 +18,119 @@ from fer_bench.protocols.duplicates import image_digests
 from fer_bench.protocols.fold import ProtocolNotApplicable
 
 NUM_FOLDS = 10
-WEIGHT_SCALE = 10**12  # of the weights of classes, which are integers
+WEIGHT_SCALE = 10**12  # class weights are integers on this scale
 
 
 def get_groups(dataset: Dataset) -> np.ndarray | None:
-    """What must not be torn apart: (samples,) subjects, else sequences; None where each sample stands alone."""
+    """Return the subject of each sample, or else its sequence: (samples,) str; None if neither is known."""
     return dataset.subjects if dataset.subjects is not None else dataset.sequences
 
 
-def assign_folds(dataset: Dataset, samples: np.ndarray, num_folds: int, seed: int, by_image: bool = False) -> np.ndarray:
-    """Cut some samples of a dataset into parts 0 … parts-1: (len(samples),) int64, in the order of `samples`.
+def assign_folds(
+    dataset: Dataset, samples: np.ndarray, num_folds: int, seed: int, by_image: bool = False
+) -> np.ndarray:
+    """Assign samples to folds, stratified by class.
 
-    Without groups each class is spread within one sample; groups (see `groups_of`) stay whole, unless `images` deals
-    them out over the parts, and each class is spread as well as they allow. DoesNotFit where there are fewer than
-    `parts` of them.
+    Groups (see `get_groups`) stay whole, and classes are balanced as well as the groups allow. Without groups, the
+    counts of a class in two folds differ by at most one.
+
+    Args:
+        dataset: The dataset.
+        samples: Indices of the samples to assign, (n,) int64.
+        num_folds: Number of folds.
+        seed: Seed of the assignment.
+        by_image: Whether the images of a group are spread over the folds instead.
+
+    Returns:
+        Fold numbers from 0, (n,) int64, in the order of `samples`.
+
+    Raises:
+        ProtocolNotApplicable: There are fewer samples or groups than folds.
     """
     labels, groups = dataset.labels[samples], get_groups(dataset)
     groups = dataset.ids[samples] if groups is None else groups[samples]
-    whole = not by_image and len(np.unique(groups)) < len(samples)
-    units = len(np.unique(groups)) if whole else len(samples)
-    if units < num_folds:
-        kind = "images" if not whole else "subjects" if dataset.subjects is not None else "sequences"
-        raise ProtocolNotApplicable(f"'{dataset.name}' has {units} {kind} to cut into {num_folds} parts: too few.")
-    if whole:
+    num_groups = len(np.unique(groups))
+    whole_groups = not by_image and num_groups < len(samples)
+    n_units = num_groups if whole_groups else len(samples)
+    if n_units < num_folds:
+        kind = "images" if not whole_groups else "subjects" if dataset.subjects is not None else "sequences"
+        raise ProtocolNotApplicable(f"'{dataset.name}' has only {n_units} {kind}, too few for {num_folds} folds.")
+    if whole_groups:
         return assign_groups(labels, groups, num_folds, seed)
-    contents = _contents(dataset, samples)
-    return assign_samples(labels, contents, groups if by_image else contents, num_folds, seed)
+    names = _content_names(dataset, samples)
+    return assign_samples(labels, names, groups if by_image else names, num_folds, seed)
 
 
 def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation from the samples that may be trained on: a tenth of them, by whole groups, validates.
+    """Split samples into training and validation: a tenth, by whole groups, is for validation.
 
-    Where there are fewer than ten groups, one of them does. DoesNotFit where there are not two.
+    With fewer than ten groups, one of them is for validation. Raises ProtocolNotApplicable if there is only one.
     """
     groups = get_groups(dataset)
-    units = len(samples) if groups is None else len(np.unique(groups[samples]))
-    validates = assign_folds(dataset, samples, min(NUM_FOLDS, max(units, 2)), seed) == 0
-    return samples[~validates], samples[validates]
+    n_units = len(samples) if groups is None else len(np.unique(groups[samples]))
+    is_validation = assign_folds(dataset, samples, min(NUM_FOLDS, max(n_units, 2)), seed) == 0
+    return samples[~is_validation], samples[is_validation]
 
 
-def assign_samples(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
-    """Each class, and all of them, spread over the parts within one sample: (samples,) int64 part numbers.
+def assign_samples(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """Spread each class over the folds, so that counts differ by at most one.
 
-    names: (samples,) str, unique, of which chance is made. Within a class each group is dealt out in turn, so that
-    whoever has two images is in two parts.
+    Within a class, samples are dealt out group by group: a group with two images is in two folds.
+
+    Args:
+        labels: (samples,) int.
+        names: (samples,) str, unique; the random order is a hash of them.
+        groups: (samples,) str.
+        num_folds: Number of folds.
+        seed: Seed of the order.
+
+    Returns:
+        Fold numbers, (samples,) int64.
     """
     order = np.lexsort((names, hash_order(names, seed), hash_order(groups, seed), labels))
-    result = np.empty(len(labels), np.int64)
-    result[order] = np.arange(len(labels)) % parts
-    return result
+    folds = np.empty(len(labels), np.int64)
+    folds[order] = np.arange(len(labels)) % num_folds
+    return folds
 
 
-def assign_groups(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
-    """Whole groups to parts, none of which stays empty: (samples,) int64 part numbers.
+def assign_groups(labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """Assign whole groups to folds, none of which stays empty: (samples,) int64 fold numbers.
 
-    The greatest group first, each to the part where its classes are scarcest, as in scikit-learn's StratifiedGroupKFold
-    but in integers.
+    The largest group is first; each goes to the fold in which its classes are rarest, as in scikit-learn's
+    StratifiedGroupKFold but with integers.
     """
     names, members = np.unique(groups, return_inverse=True)
     classes = int(labels.max()) + 1
     counts = np.zeros((len(names), classes + 1), np.int64)
     np.add.at(counts, (members, labels), 1)
-    counts[:, classes] = counts.sum(axis=1)  # the size counts like a class of its own
+    counts[:, classes] = counts.sum(axis=1)  # the size counts like another class
     weights = WEIGHT_SCALE // np.maximum(counts.sum(axis=0), 1)
-    held = np.zeros((parts, classes + 1), np.int64)
-    chosen = np.empty(len(names), np.int64)
+    totals = np.zeros((num_folds, classes + 1), np.int64)
+    fold_of_group = np.empty(len(names), np.int64)
     for done, group in enumerate(np.lexsort((names, hash_order(names, seed), -counts[:, classes]))):
-        taken = held[:, classes] > 0
-        last_chance = len(names) - done <= np.count_nonzero(~taken)  # the groups left are needed for the empty parts
-        cost = (held * counts[group] * weights).sum(axis=1)
-        part = np.lexsort((held[:, classes], cost, taken & last_chance))[0]
-        chosen[group] = part
-        held[part] += counts[group]
-    # So that it is not always the greatest group that is in part 0.
-    numbers = np.argsort(hash_order([f"part {part}" for part in range(parts)], seed), kind="stable")
-    return numbers[chosen][members]
-
-
-def _contents(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
-    """A name for each sample of its pixels and label, with a number where several agree in them: (samples,) str."""
-    pixels, labels = list(image_digests(Subset(dataset.images, samples))), dataset.labels[samples]
-    names, seen = [""] * len(samples), Counter()
-    for i in np.argsort(dataset.ids[samples], kind="stable"):
-        name = f"{pixels[i].hex()}:{labels[i]}"
-        names[i] = f"{name}:{seen[name]}"
-        seen[name] += 1
-    return np.array(names, dtype=np.str_)
+        filled = totals[:, classes] > 0
+        must_fill = len(names) - done <= np.count_nonzero(~filled)  # the remaining groups are needed for empty folds
+        cost = (totals * counts[group] * weights).sum(axis=1)
+        fold = np.lexsort((totals[:, classes], cost, filled & must_fill))[0]
+        fold_of_group[group] = fold
+        totals[fold] += counts[group]
+    # Shuffled, so that the largest group is not always in fold 0. The hashed text is part of every split: keep it.
+    numbers = np.argsort(hash_order([f"part {number}" for number in range(num_folds)], seed), kind="stable")
+    return numbers[fold_of_group][members]
 
 
 def hash_order(names: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
-    """A number for each name that looks like chance and is the same everywhere: (names,) uint64."""
+    """Return a pseudo-random number per name that is equal on all machines: (names,) uint64."""
     digests = b"".join(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8] for name in names)
     return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def _content_names(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
+    """Return a unique name per sample, from its pixels and label and a number for duplicates: (samples,) str."""
+    digests, labels = list(image_digests(Subset(dataset.images, samples))), dataset.labels[samples]
+    names, counter = [""] * len(samples), Counter[str]()
+    for i in np.argsort(dataset.ids[samples], kind="stable"):
+        name = f"{digests[i].hex()}:{labels[i]}"
+        names[i] = f"{name}:{counter[name]}"
+        counter[name] += 1
+    return np.array(names, dtype=np.str_)

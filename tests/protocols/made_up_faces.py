@@ -1,4 +1,4 @@
-"""Random datasets, for properties that must hold of all of them."""
+"""Random datasets."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fer_bench.datasets.dataset import Dataset
 
 
 def faces(samples: int, classes: int, subjects: int | None, seed: int, name: str = "faces") -> Dataset:
-    """Unequal classes; with subjects, persons of unequal numbers of images."""
+    """Return a dataset with unequal classes, and if requested with subjects that have unequal numbers of images."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(classes, samples, p=rng.dirichlet(np.ones(classes))).astype(np.int64)
-    persons = None
+    names = None
     if subjects:
         who = np.concatenate([np.arange(subjects), rng.choice(subjects, samples, p=rng.dirichlet(np.ones(subjects)))])
-        persons = np.array([f"S{one:03d}" for one in rng.permutation(who[:samples])])
+        names = np.array([f"S{one:03d}" for one in rng.permutation(who[:samples])])
     return Dataset(
         name=name,
         images=rng.integers(0, 256, (samples, 4, 4), dtype=np.uint8),
@@ -25,24 +25,24 @@ def faces(samples: int, classes: int, subjects: int | None, seed: int, name: str
         ids=np.array([f"{name}-{seed}-{i}" for i in range(samples)]),
         classes=tuple(f"class {c}" for c in range(classes)),
         fingerprint=f"fingerprint-{seed}",
-        subjects=persons,
+        subjects=names,
     )
 
 
 @st.composite
 def datasets(draw, subjects: bool = False, split: bool = False) -> Dataset:
-    """A dataset of 30 to 300 images; with `subjects`, of ten to thirty persons."""
+    """Draw a dataset of 30 to 300 images; with `subjects`, of ten to thirty subjects."""
     samples, seed = draw(st.integers(30, 300)), draw(st.integers(0, 10_000))
-    persons = draw(st.integers(10, 30)) if subjects else None
-    made = faces(samples, draw(st.integers(2, 8)), persons, seed)
+    num_subjects = draw(st.integers(10, 30)) if subjects else None
+    made = faces(samples, draw(st.integers(2, 8)), num_subjects, seed)
     if not split:
         return made
     rng = np.random.default_rng(seed)
-    parts = np.r_[np.zeros(25), 2, rng.choice([0, 2], samples - 26)].astype(np.int8)
-    return replace(made, split=rng.permutation(parts))
+    numbers = np.r_[np.zeros(25), 2, rng.choice([0, 2], samples - 26)].astype(np.int8)
+    return replace(made, split=rng.permutation(numbers))
 
 
 def permuted(dataset: Dataset, order: np.ndarray) -> Dataset:
-    """The same samples in another order."""
+    """Return the same samples in another order."""
     arrays = {f.name: getattr(dataset, f.name) for f in fields(dataset)}
     return replace(dataset, **{name: a[order] for name, a in arrays.items() if isinstance(a, np.ndarray)})

@@ -1,4 +1,4 @@
-"""Folds in a file: what is written is read back equal, and what is no such file is refused."""
+"""Split files: folds are read back unchanged, and invalid files are errors."""
 
 import json
 from dataclasses import replace
@@ -10,45 +10,44 @@ from hypothesis import strategies as st
 from made_up_faces import datasets, faces, permuted
 
 from fer_bench.core.errors import UserError
-from fer_bench.protocols.fold import SPLITS
+from fer_bench.core.splits import SPLITS
 from fer_bench.protocols.registry import folds, title
 from fer_bench.protocols.split_file import read, write
 
-ENDINGS = st.sampled_from([".json", ".csv"])
+SUFFIXES = st.sampled_from([".json", ".csv"])
 
 
 def assert_equal(one, other):
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        for part in SPLITS:
-            np.testing.assert_array_equal(getattr(a, part), getattr(b, part))
-        assert (a.clean is None) == (b.clean is None)
-        assert a.clean is None or a.clean.tolist() == b.clean.tolist()
-        assert a.remarks == b.remarks
+        for split in SPLITS:
+            np.testing.assert_array_equal(getattr(a, split), getattr(b, split))
+        np.testing.assert_array_equal(a.no_duplicate, b.no_duplicate)
+        assert a.notes == b.notes
 
 
 @settings(max_examples=20, deadline=None)
-@given(datasets(subjects=True), st.sampled_from(["kfold", "image-kfold", "loso", "holdout-80-10-10"]), ENDINGS)
-def test_written_and_read_back_equal(tmp_path_factory, dataset, protocol, ending):
-    path = tmp_path_factory.mktemp("split") / f"split{ending}"
+@given(datasets(subjects=True), st.sampled_from(["kfold", "image-kfold", "loso", "holdout-80-10-10"]), SUFFIXES)
+def test_folds_are_read_back_unchanged(tmp_path_factory, dataset, protocol, suffix):
+    path = tmp_path_factory.mktemp("split") / f"split{suffix}"
     found = folds(protocol, dataset, 0)
     write(path, dataset, protocol, 0, found)
     assert_equal(folds(f"file:{path}", dataset, 7), found)
 
 
-@pytest.mark.parametrize("ending", [".json", ".csv"])
-def test_which_test_images_are_clean_comes_back(tmp_path, ending):
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+def test_duplicates_are_read_back(tmp_path, suffix):
     dataset = replace(faces(60, 3, None, 0), split=(np.arange(60) % 3).astype(np.int8))
     images = dataset.images.copy()
     images[[2, 5]] = images[0]
     dataset = replace(dataset, images=images, ids=np.array([f'odd, "{i}"#' for i in range(60)]))
     found = folds("official-dedup", dataset, 0)
     assert (~found[0].no_duplicate).sum() == 2
-    write(tmp_path / f"split{ending}", dataset, "official-dedup", 0, found)
-    assert_equal(read(tmp_path / f"split{ending}", dataset), found)
+    write(tmp_path / f"split{suffix}", dataset, "official-dedup", 0, found)
+    assert_equal(read(tmp_path / f"split{suffix}", dataset), found)
 
 
-def test_a_file_serves_the_same_samples_in_another_order(tmp_path):
+def test_a_file_applies_to_the_same_samples_in_another_order(tmp_path):
     dataset = faces(60, 3, None, 0)
     found = folds("kfold", dataset, 0)
     write(tmp_path / "split.json", dataset, "kfold", 0, found)
@@ -57,7 +56,7 @@ def test_a_file_serves_the_same_samples_in_another_order(tmp_path):
         assert set(dataset.ids[one.test]) == set(other.ids[two.test])
 
 
-def test_a_trial_calls_it_by_its_protocol_and_who_is_where(tmp_path):
+def test_the_title_depends_on_the_protocol_and_the_splits(tmp_path):
     dataset = faces(60, 3, None, 0)
     names = set()
     for seed, name in ((0, "a.json"), (0, "b.csv"), (1, "c.json")):
@@ -67,51 +66,51 @@ def test_a_trial_calls_it_by_its_protocol_and_who_is_where(tmp_path):
     assert title("kfold") == title("kfold@1") == "kfold"
 
 
-def test_a_table_by_hand_needs_parts_and_ids_alone(tmp_path):
+def test_a_handwritten_file_requires_only_splits_and_ids(tmp_path):
     dataset = replace(faces(4, 2, None, 0), ids=np.array(["a", "b", "c", "d"]))
     path = tmp_path / "mine.csv"
-    path.write_text("id,part\nd,test\nb,training\na,training\nc,validation\n")
+    path.write_text("id,split\nd,test\nb,training\na,training\nc,validation\n")
     (fold,) = read(path, dataset)
     assert (fold.training.tolist(), fold.validation.tolist(), fold.test.tolist()) == ([0, 1], [2], [3])
     assert title(f"file:{path}").startswith("file:mine@")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "sentence"),
+    ("name", "text", "message"),
     [
-        ("s.json", "{", "is no split file: Expecting"),
-        ("s.json", "[]", "it has no folds"),
-        ("s.json", '{"folds": []}', "it has no folds"),
-        ("s.json", '{"folds": [{"training": ["a"]}]}', "each fold needs lists of ids for training, validation, test"),
-        ("s.json", '{"folds": [{"training": [1], "validation": [], "test": []}]}', "each fold needs lists of ids"),
-        ("s.csv", "id,part\na,train\n", "line 2 needs an id and a part that is one of training, validation, test"),
-        ("s.csv", "id,part\na,training\na,test\nb,validation\n", "fold 0: 'a' stands there twice"),
-        ("s.csv", "id,part\na,training\nb,test\n", "the part validation is empty"),
-        ("s.csv", "id,part\nz,training\nb,test\n", r"'faces' has no sample 'z' \(1 of 1 missing\)"),
-        ("s.csv", "fold,id,part\none,a,training\n", "is no split file: invalid literal"),
-        ("s.csv", "", "it has no folds"),
+        ("s.json", "{", "Expecting"),
+        ("s.json", "[]", "no folds"),
+        ("s.json", '{"folds": []}', "no folds"),
+        ("s.json", '{"folds": [{"training": ["a"]}]}', "lists of ids"),
+        ("s.json", '{"folds": [{"training": [1], "validation": [], "test": []}]}', "lists of ids"),
+        ("s.csv", "id,split\na,train\n", "line 2"),
+        ("s.csv", "id,split\na,training\na,test\nb,validation\n", "'a' occurs twice"),
+        ("s.csv", "id,split\na,training\nb,test\n", "validation split is empty"),
+        ("s.csv", "id,split\nz,training\nb,test\n", "no sample 'z'"),
+        ("s.csv", "fold,id,split\none,a,training\n", "invalid literal"),
+        ("s.csv", "", "no folds"),
     ],
 )
-def test_what_is_no_split_file_is_refused(tmp_path, name, text, sentence):
+def test_an_invalid_split_file_is_a_user_error(tmp_path, name, text, message):
     dataset = replace(faces(3, 2, None, 0), ids=np.array(["a", "b", "c"]))
     (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=message):
         read(tmp_path / name, dataset)
 
 
-def test_a_file_for_other_data_is_refused(tmp_path):
+def test_a_file_for_other_data_is_an_error(tmp_path):
     dataset = faces(60, 3, None, 0)
     write(tmp_path / "split.json", dataset, "kfold", 0, folds("kfold", dataset, 0))
-    with pytest.raises(UserError, match="was written for other data: faces"):
+    with pytest.raises(UserError, match="other data"):
         read(tmp_path / "split.json", replace(dataset, fingerprint="another"))
     content = json.loads((tmp_path / "split.json").read_text())
     (tmp_path / "split.json").write_text(json.dumps({"folds": content["folds"]}))
     assert len(read(tmp_path / "split.json", replace(dataset, fingerprint="another"))) == 10
 
 
-def test_where_it_cannot_be_written_is_said(tmp_path):
+def test_paths_that_cannot_be_written_or_read_are_errors(tmp_path):
     dataset = faces(60, 3, None, 0)
-    with pytest.raises(UserError, match=r"is written as \.json or \.csv"):
+    with pytest.raises(UserError, match="json"):
         write(tmp_path / "split.txt", dataset, "kfold", 0, [])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

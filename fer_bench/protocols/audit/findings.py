@@ -1,105 +1,131 @@
-"""What an audit finds in a dataset and in its parts under a protocol."""
+"""What an audit finds in a dataset and in its splits under a protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.audit.near_duplicates import near_duplicate_pairs
 from fer_bench.protocols.duplicates import group_identical
-from fer_bench.protocols.fold import SPLITS, Fold
+from fer_bench.protocols.fold import Fold
 
-NO_SPLIT = -1  # the part of a sample that a fold leaves out
+NO_SPLIT = -1  # the split number of a sample that is in no split
 TEST = SPLITS.index("test")
+FoldIndices = Literal["test_duplicates", "test_near_duplicates", "validation_duplicates"]
 
 
 @dataclass(frozen=True)
 class FoldFindings:
-    """What is the matter with one fold; images are counted, not pairs of them.
+    """Findings on one fold; indices are into the dataset.
 
-    counts: (parts, classes) int, images. twin_tests, near_tests and twin_validations are indices into the dataset.
+    Attributes:
+        counts: Number of images, (splits, classes) int.
+        num_unassigned: Number of images in no split.
+        groups_across_splits: Number of groups of identical images in more than one split.
+        test_duplicates: Indices of test images with an identical image in training or validation.
+        test_near_duplicates: Indices of the other test images that have a near duplicate there.
+        validation_duplicates: Indices of validation images with an identical image in training.
+        subjects_seen: Number of test images whose subject (or sequence) is in training or validation, by `subjects` or
+            `sequences`.
+        subjects_in_training: Number of those whose subject (or sequence) is in training.
     """
 
     counts: np.ndarray
     num_unassigned: int
-    groups_across_splits: int  # groups of identical images that lie in more than one part
-    test_duplicates: np.ndarray  # test images with an identical one in training or validation
-    test_near_duplicates: np.ndarray  # and those that have none, but a nearly identical one
-    validation_duplicates: np.ndarray  # validation images with an identical one in training
-    subjects_seen: dict[str, int]  # test images whose subject, or sequence, is in training or validation too
-    subjects_in_training: dict[str, int]  # of those, the ones for which it is in training
+    groups_across_splits: int
+    test_duplicates: np.ndarray
+    test_near_duplicates: np.ndarray
+    validation_duplicates: np.ndarray
+    subjects_seen: dict[str, int]
+    subjects_in_training: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is the matter with a dataset, and with each fold of a protocol."""
+    """Findings on a dataset and on each fold of a protocol.
+
+    Attributes:
+        dataset: The dataset.
+        protocol: Name of the protocol.
+        duplicates: Groups of pixel-identical images, as indices.
+        num_conflicting: Number of groups with more than one label.
+        near_duplicates: Indices of nearly identical images that are not identical, (pairs, 2) int64.
+        constant: Indices of images with a single gray level.
+        folds: Findings on each fold.
+        notes: Notes of the folds, without repetitions.
+    """
 
     dataset: Dataset
     protocol: str
-    duplicates: list[np.ndarray]  # groups of pixel-identical images, as indices
-    num_conflicting: int  # of them, those with more than one label
-    near_duplicates: np.ndarray  # (pairs, 2) indices of nearly identical images, without the identical ones
-    constant: np.ndarray  # indices of images of a single grey level
+    duplicates: list[np.ndarray]
+    num_conflicting: int
+    near_duplicates: np.ndarray
+    constant: np.ndarray
     folds: list[FoldFindings]
-    notes: tuple[str, ...]  # of the protocol
+    notes: tuple[str, ...]
 
     @property
     def num_redundant(self) -> int:
-        """How many images could go without any picture being lost."""
+        """Number of images that could be removed with one of each group remaining."""
         return sum(len(group) - 1 for group in self.duplicates)
 
-    def total(self, what: str) -> int:
-        """Images over all folds: of `tested`, `twin_tests`, `near_tests` or `twin_validations`."""
-        if what == "tested":
-            return int(sum(fold.counts[TEST].sum() for fold in self.folds))
-        return sum(len(getattr(fold, what)) for fold in self.folds)
+    @property
+    def num_tested(self) -> int:
+        """Number of test images over all folds."""
+        return int(sum(fold.counts[TEST].sum() for fold in self.folds))
+
+    def total(self, name: FoldIndices) -> int:
+        """Return the number of images over all folds in one of the arrays of `FoldFindings`."""
+        return sum(len(getattr(fold, name)) for fold in self.folds)
 
 
 def audit(dataset: Dataset, protocol: str, folds: Sequence[Fold]) -> Findings:
-    """Look for duplicates, conflicting labels, empty images, and what the parts of each fold share.
+    """Search for duplicates, conflicting labels, empty images, and for what the splits of each fold share.
 
-    Of sequences, the last frame is what is compared for being nearly identical.
+    Sequences are compared by their last frame when near duplicates are searched.
     """
     groups = group_identical(dataset.images)
     pixels = dataset.images.reshape(len(dataset), -1)
-    twins = _groups(groups)
-    near = _near(dataset, groups)
+    duplicates = _duplicate_groups(groups)
+    near_duplicates = _near_duplicates(dataset, groups)
     return Findings(
         dataset=dataset,
         protocol=protocol,
-        duplicates=twins,
-        num_conflicting=sum(len(np.unique(dataset.labels[group])) > 1 for group in twins),
-        near_duplicates=near,
+        duplicates=duplicates,
+        num_conflicting=sum(len(np.unique(dataset.labels[group])) > 1 for group in duplicates),
+        near_duplicates=near_duplicates,
         constant=np.flatnonzero(pixels.min(axis=1) == pixels.max(axis=1)),
-        folds=[_fold(dataset, fold, groups, near) for fold in folds],
-        notes=tuple(dict.fromkeys(remark for fold in folds for remark in fold.notes)),
+        folds=[_audit_fold(dataset, fold, groups, near_duplicates) for fold in folds],
+        notes=tuple(dict.fromkeys(note for fold in folds for note in fold.notes)),
     )
 
 
 def split_numbers(dataset: Dataset, fold: Fold) -> np.ndarray:
-    """The number in PARTS of each sample's part, NOWHERE for those left out: (samples,) int64."""
-    parts = np.full(len(dataset), NO_SPLIT, np.int64)
-    for number, name in enumerate(SPLITS):
-        parts[getattr(fold, name)] = number
-    return parts
+    """Return the index in SPLITS of each sample's split, or NO_SPLIT: (samples,) int64."""
+    numbers = np.full(len(dataset), NO_SPLIT, np.int64)
+    for number, split in enumerate(SPLITS):
+        numbers[getattr(fold, split)] = number
+    return numbers
 
 
-def _groups(groups: np.ndarray) -> list[np.ndarray]:
-    """The groups of two or more, as indices."""
+def _duplicate_groups(groups: np.ndarray) -> list[np.ndarray]:
+    """Return the groups of two or more images, as indices."""
     order = np.argsort(groups, kind="stable")
-    found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    return [group for group in found if len(group) > 1]
+    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [group for group in members if len(group) > 1]
 
 
-def _near(dataset: Dataset, groups: np.ndarray) -> np.ndarray:
-    """Nearly identical pairs: of each group of identical images with every member of the other one's."""
+def _near_duplicates(dataset: Dataset, groups: np.ndarray) -> np.ndarray:
+    """Return near-duplicate pairs; of two groups of identical images, all pairs of their members."""
     images = dataset.images[:, -1] if dataset.images.ndim == 4 else dataset.images
     _, first = np.unique(groups, return_index=True)
     pairs = first[near_duplicate_pairs(np.asarray(images)[first])]
-    members = {int(groups[group[0]]): group for group in _groups(groups)}
+    members = {int(groups[group[0]]): group.tolist() for group in _duplicate_groups(groups)}
     return np.array(
         [
             (i, j)
@@ -111,27 +137,30 @@ def _near(dataset: Dataset, groups: np.ndarray) -> np.ndarray:
     ).reshape(-1, 2)
 
 
-def _fold(dataset: Dataset, fold: Fold, groups: np.ndarray, near: np.ndarray) -> FoldFindings:
-    parts = split_numbers(dataset, fold)
+def _audit_fold(dataset: Dataset, fold: Fold, groups: np.ndarray, near_duplicates: np.ndarray) -> FoldFindings:
+    splits = split_numbers(dataset, fold)
     earlier = np.concatenate([fold.training, fold.validation])
-    twin_tests = fold.test[np.isin(groups[fold.test], groups[earlier])]
-    both = np.concatenate([near, near[:, ::-1]])
-    near_tests = np.unique(both[(parts[both[:, 0]] == TEST) & np.isin(parts[both[:, 1]], (0, 1)), 0])
+    test_duplicates = fold.test[np.isin(groups[fold.test], groups[earlier])]
+    pairs = np.concatenate([near_duplicates, near_duplicates[:, ::-1]])
+    near = np.unique(pairs[(splits[pairs[:, 0]] == TEST) & np.isin(splits[pairs[:, 1]], (0, 1)), 0])
     kinds = {kind: names for kind in ("subjects", "sequences") if (names := getattr(dataset, kind)) is not None}
     return FoldFindings(
-        counts=np.stack([np.bincount(dataset.labels[parts == p], minlength=len(dataset.classes)) for p in range(3)]),
-        num_unassigned=int((parts == NO_SPLIT).sum()),
-        groups_across_splits=_spanning(groups, parts),
-        test_duplicates=twin_tests,
-        test_near_duplicates=np.setdiff1d(near_tests, twin_tests),
+        counts=np.stack(
+            [np.bincount(dataset.labels[splits == number], minlength=len(dataset.classes)) for number in range(3)]
+        ),
+        num_unassigned=int((splits == NO_SPLIT).sum()),
+        groups_across_splits=_count_groups_across_splits(groups, splits),
+        test_duplicates=test_duplicates,
+        test_near_duplicates=np.setdiff1d(near, test_duplicates),
         validation_duplicates=fold.validation[np.isin(groups[fold.validation], groups[fold.training])],
         subjects_seen={kind: int(np.isin(names[fold.test], names[earlier]).sum()) for kind, names in kinds.items()},
-        subjects_in_training={kind: int(np.isin(names[fold.test], names[fold.training]).sum()) for kind, names in kinds.items()},
+        subjects_in_training={
+            kind: int(np.isin(names[fold.test], names[fold.training]).sum()) for kind, names in kinds.items()
+        },
     )
 
 
-def _spanning(groups: np.ndarray, parts: np.ndarray) -> int:
-    """How many groups lie in more than one part."""
-    inside = parts != NO_SPLIT
-    pairs = np.unique(np.stack([groups[inside], parts[inside]]), axis=1)
+def _count_groups_across_splits(groups: np.ndarray, splits: np.ndarray) -> int:
+    assigned = splits != NO_SPLIT
+    pairs = np.unique(np.stack([groups[assigned], splits[assigned]]), axis=1)
     return int((np.bincount(pairs[0]) > 1).sum())

@@ -1,4 +1,4 @@
-"""What an audit found, as a page in Markdown, a table of all twins, and a sheet of pictures for the user's own eyes."""
+"""The findings of an audit as a Markdown page, a CSV table of all duplicates, and an image of them."""
 
 from __future__ import annotations
 
@@ -11,171 +11,175 @@ import numpy as np
 from tabulate import tabulate
 
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
+from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.faces import opencv
+from fer_bench.datasets.faces import import_opencv
 from fer_bench.protocols.audit.findings import NO_SPLIT, TEST, Findings, split_numbers
 from fer_bench.protocols.audit.near_duplicates import MAX_HASH_DISTANCE, MIN_CORRELATION
-from fer_bench.protocols.fold import SPLITS, Fold
+from fer_bench.protocols.fold import Fold
 from fer_bench.protocols.registry import ARROW
 
-KINDS = {"subjects": "person", "sequences": "sequence"}
-LISTED = 20  # pairs on the page; all are in the table beside it
-MANY, TILE, GAP = 60, 96, 8  # groups on the sheet of pictures, pixels of a picture, pixels between groups
+KINDS = {"subjects": "subject", "sequences": "sequence"}
+MAX_LISTED = 20  # lines per list; the table has all
+MAX_GROUPS, MAX_COLUMNS = 60, 10  # on the contact sheet
+TILE_SIZE, ROW_GAP = 96, 8  # pixels
 
 
-def summary(found: Findings) -> str:
-    """The page without its lists: verdict, classes and parts, duplicates, subjects. Markdown."""
-    data = found.dataset
-    *frames, height, width = data.images.shape[1:]
+def summary(findings: Findings) -> str:
+    """Return the page without its lists, in Markdown: verdict, duplicates, subjects, classes and splits."""
+    dataset = findings.dataset
+    *frames, height, width = dataset.images.shape[1:]
     kind = f"sequences of {frames[0]} frames" if frames else "images"
-    known = f"{len(data):,} {kind} of {width}×{height} in {len(data.classes)} classes, data {data.fingerprint[:12]}"
-    parts = [
-        f"# Audit of {data.name} under {found.protocol}",
-        f"**{verdict(found)}**",
-        _bullets([*_badges(found), known, *data.notes]),
+    size = f"{len(dataset):,} {kind} of {width}×{height} in {len(dataset.classes)} classes"
+    badges = [f"badge: {note}" for note in findings.notes]
+    sections = [
+        f"# Audit of {dataset.name} under {findings.protocol}",
+        f"**{verdict(findings)}**",
+        _bullets([*badges, f"{size}, data {dataset.fingerprint[:12]}", *dataset.notes]),
         "## Duplicates and labels",
-        _bullets(_duplicates(found)),
-        "## Persons and sequences",
-        _bullets(_shared(found)),
-        "## Classes and parts",
-        _classes(found),
+        _bullets(_duplicates(findings)),
+        "## Subjects and sequences",
+        _bullets(_subjects(findings)),
+        "## Classes and splits",
+        _classes(findings),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def verdict(found: Findings) -> str:
-    """What to think of it, in a sentence or two."""
-    tested, there = found.total("tested"), "of training or validation"
-    told = [
-        f"{_share(_seen(found, kind), tested)} show a {KINDS[kind]} {there}" for kind in KINDS if _seen(found, kind)
+def verdict(findings: Findings) -> str:
+    """Return the conclusion in one or two sentences."""
+    tested, elsewhere = findings.num_tested, "in training or validation"
+    leaks = [
+        f"{_count(seen, tested)} have their {word} {elsewhere}"
+        for kind, word in KINDS.items()
+        if (seen := _seen(findings, kind))
     ]
-    if twins := found.total("twin_tests"):
-        told.append(f"{_share(twins, tested)} are pixel-identical to one {there}")
-    head = "This split leaks" if told else "No exact leak was found"
-    if near := found.total("near_tests"):
-        told.append(f"{_share(near, tested)} are nearly identical to one {there}")
-    details = f" Of {tested:,} test images {'; '.join(told)}." if told else ""
-    unknown = "" if found.dataset.subjects is not None else " Who is in which image is not known, and so not looked at."
-    return f"{head}.{details}{unknown}"
+    if count := findings.total("test_duplicates"):
+        leaks.append(f"{_count(count, tested)} are pixel-identical to an image {elsewhere}")
+    conclusion = "This split leaks" if leaks else "No exact leak was found"
+    if count := findings.total("test_near_duplicates"):
+        leaks.append(f"{_count(count, tested)} are nearly identical to an image {elsewhere}")
+    details = f" Of {tested:,} test images, {'; '.join(leaks)}." if leaks else ""
+    unknown = "" if findings.dataset.subjects is not None else " The subjects are unknown and were not checked."
+    return f"{conclusion}.{details}{unknown}"
 
 
-def details(found: Findings) -> str:
-    """The identifiers of what is wrong, the first of each kind. Markdown."""
-    ids, names = found.dataset.ids, found.dataset.classes
-    labels = found.dataset.labels
+def details(findings: Findings) -> str:
+    """Return lists of the affected ids in Markdown, the first of each kind."""
+    ids, classes, labels = findings.dataset.ids, findings.dataset.classes, findings.dataset.labels
 
-    def named(group: Sequence[int]) -> str:
-        told = [f"{ids[i]} ({names[labels[i]]})" for i in group[:LISTED]]
-        return ", ".join(told) + (f" and {len(group) - LISTED:,} more" if len(group) > LISTED else "")
+    def line(group: np.ndarray) -> str:
+        more = f" and {len(group) - MAX_LISTED:,} more" if len(group) > MAX_LISTED else ""
+        return ", ".join(f"{ids[i]} ({classes[labels[i]]})" for i in group[:MAX_LISTED]) + more
 
-    tested = np.unique(np.concatenate([fold.test_duplicates for fold in found.folds]))
-    across = [group for group in found.duplicates if np.isin(group, tested).any()]
-    conflicting = [group for group in found.duplicates if len(np.unique(labels[group])) > 1]
+    leaking = np.unique(np.concatenate([fold.test_duplicates for fold in findings.folds]))
+    across = [group for group in findings.duplicates if np.isin(group, leaking).any()]
+    conflicting = [group for group in findings.duplicates if len(np.unique(labels[group])) > 1]
     return "\n\n".join(
         [
-            *_listed("Identical images, of which one is tested and another one is not", map(named, across)),
-            *_listed("Identical images with several labels", map(named, conflicting)),
-            *_listed("Images of a single grey level", [named([i]) for i in found.constant]),
+            *_listed("Identical images in the test split and in another split", map(line, across)),
+            *_listed("Identical images with different labels", map(line, conflicting)),
+            *_listed("Images of a single gray level", map(line, findings.constant[:, None])),
         ]
     )
 
 
-def duplicates_csv(found: Findings, folds: list[Fold]) -> str:
-    """Every group of identical images and every nearly identical pair: a line for each image, its part in each fold."""
-    text, data = StringIO(), found.dataset
+def duplicates_csv(findings: Findings, folds: Sequence[Fold]) -> str:
+    """Return all groups of duplicates and near duplicates: one row per image, with its split in each fold."""
+    text, dataset = StringIO(), findings.dataset
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["kind", "group", "id", "class", *(f"fold {number}" for number in range(len(folds)))])
-    parts = [split_numbers(data, fold) for fold in folds]
-    for kind, groups in (("identical", found.duplicates), ("near", found.near_duplicates)):
+    splits = [split_numbers(dataset, fold) for fold in folds]
+    for kind, groups in (("identical", findings.duplicates), ("near", findings.near_duplicates)):
         for number, group in enumerate(groups):
             for i in group:
-                where = ["" if part[i] == NO_SPLIT else SPLITS[part[i]] for part in parts]
-                table.writerow([kind, number, data.ids[i], data.classes[data.labels[i]], *where])
+                names = ["" if fold[i] == NO_SPLIT else SPLITS[fold[i]] for fold in splits]
+                table.writerow([kind, number, dataset.ids[i], dataset.classes[dataset.labels[i]], *names])
     return text.getvalue()
 
 
-def write_contact_sheet(found: Findings, path: Path) -> None:
-    """Draw groups of twins, those with a test image first, as a PNG. UserError where there are none or it cannot."""
-    if not len(found.duplicates) and not len(found.near_duplicates):
-        raise UserError(f"'{found.dataset.name}' has no twins to draw.")
-    tested = np.unique(np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in found.folds]))
-    groups = [*found.duplicates, *found.near_duplicates]
-    groups.sort(key=lambda group: not np.isin(group, tested).any())
-    rows = [_row(found.dataset, group) for group in groups[:MANY]]
+def write_contact_sheet(findings: Findings, path: Path) -> None:
+    """Draw groups of duplicates and near duplicates as a PNG, those with a test image first.
+
+    Raises UserError if there are none, or the file cannot be written.
+    """
+    groups = [*findings.duplicates, *findings.near_duplicates]
+    if not groups:
+        raise UserError(f"'{findings.dataset.name}' has no duplicates to draw.")
+    leaking = np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in findings.folds])
+    groups.sort(key=lambda group: not np.isin(group, leaking).any())
+    rows = [_tiles(findings.dataset, group) for group in groups[:MAX_GROUPS]]
     width = max(row.shape[1] for row in rows)
-    picture = np.vstack([np.pad(row, ((0, GAP), (0, width - row.shape[1])), constant_values=255) for row in rows])
-    _, png = opencv().imencode(".png", picture)
+    image = np.vstack([np.pad(row, ((0, ROW_GAP), (0, width - row.shape[1])), constant_values=255) for row in rows])
+    _, png = import_opencv().imencode(".png", image)
     write(path, png.tobytes())
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file and the folders above it. UserError where that is not possible."""
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file, with its folder if it is missing. Raises UserError if it cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_atomically(path, content)
     except OSError as error:
         raise write_error(path, error) from None
 
 
-def _badges(found: Findings) -> list[str]:
-    return [f"badge: {remark}" for remark in found.notes]
-
-
-def _duplicates(found: Findings) -> list[str]:
-    tested, spanning = found.total("tested"), _range([fold.groups_across_splits for fold in found.folds])
-    validated = sum(int(fold.counts[SPLITS.index("validation")].sum()) for fold in found.folds)
+def _duplicates(findings: Findings) -> list[str]:
+    tested = findings.num_tested
+    validated = sum(int(fold.counts[SPLITS.index("validation")].sum()) for fold in findings.folds)
+    across = _range([fold.groups_across_splits for fold in findings.folds])
     return [
-        f"{len(found.duplicates):,} groups of pixel-identical images ({found.num_redundant:,} surplus), "
-        f"{spanning} of them across parts, {found.num_conflicting:,} with conflicting labels",
-        f"test images with a twin in training or validation: {_of(found.total('twin_tests'), tested)}",
-        f"validation images with a twin in training: {_of(found.total('twin_validations'), validated)}",
-        f"{len(found.near_duplicates):,} pairs of nearly identical images (perceptual hashes within {MAX_HASH_DISTANCE} of 64 bits, pixels "
-        f"correlated by {MIN_CORRELATION} or more, which two persons in the same pose can reach)",
-        f"test images without a twin, but with a nearly identical image in training or validation: "
-        f"{_of(found.total('near_tests'), tested)}",
-        f"{len(found.constant):,} images of a single grey level",
+        f"{len(findings.duplicates):,} groups of pixel-identical images ({findings.num_redundant:,} redundant), "
+        f"{across} of them across splits, {findings.num_conflicting:,} with conflicting labels",
+        f"test images with a duplicate in training or validation: {_of(findings.total('test_duplicates'), tested)}",
+        f"validation images with a duplicate in training: {_of(findings.total('validation_duplicates'), validated)}",
+        f"{len(findings.near_duplicates):,} pairs of near duplicates (perceptual hashes within {MAX_HASH_DISTANCE} of "
+        f"64 bits and pixel correlation of {MIN_CORRELATION} or more, which two subjects in the same pose can reach)",
+        f"test images without a duplicate, but with a near duplicate in training or validation: "
+        f"{_of(findings.total('test_near_duplicates'), tested)}",
+        f"{len(findings.constant):,} images of a single gray level",
     ]
 
 
-def _shared(found: Findings) -> Iterator[str]:
-    tested = found.total("tested")
+def _subjects(findings: Findings) -> Iterator[str]:
     for kind, word in KINDS.items():
-        names = getattr(found.dataset, kind)
+        names = getattr(findings.dataset, kind)
         if names is None:
-            yield f"{kind} are not known"
+            yield f"{kind} are unknown"
             continue
-        trained = sum(fold.subjects_in_training[kind] for fold in found.folds)
-        each = ", one for each image of whom nothing is known" if ARROW in found.dataset.name else ""
+        in_training = sum(fold.subjects_in_training[kind] for fold in findings.folds)
+        unknown = f", one per image if its {word} is unknown" if ARROW in findings.dataset.name else ""
         yield (
-            f"{len(np.unique(names)):,} {kind}{each}; test images whose {word} is in training or validation: "
-            f"{_of(_seen(found, kind), tested)} (in training: {trained:,})"
+            f"{len(np.unique(names)):,} {kind}{unknown}; test images whose {word} is in training or validation: "
+            f"{_of(_seen(findings, kind), findings.num_tested)} (in training: {in_training:,})"
         )
 
 
-def _classes(found: Findings) -> str:
-    """Images by class and part, and each class' share of it; ranges over folds."""
-    counts = np.stack([fold.counts for fold in found.folds])  # (folds, parts, classes)
-    shares = 100 * counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
+def _classes(findings: Findings) -> str:
+    """Return a table of images by class and split with percentages of the split; ranges over folds."""
+    counts = np.stack([fold.counts for fold in findings.folds])  # (folds, splits, classes)
+    percentages = 100 * counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
+    splits = range(len(SPLITS))
     rows = [
-        [name, *(f"{_range(counts[:, p, c])} ({_range(shares[:, p, c], '.1f')} %)" for p in range(len(SPLITS)))]
-        for c, name in enumerate(found.dataset.classes)
+        [name, *(f"{_range(counts[:, s, c])} ({_range(percentages[:, s, c], '.1f')} %)" for s in splits)]
+        for c, name in enumerate(findings.dataset.classes)
     ]
-    rows.append(["all", *(_range(counts[:, p].sum(axis=1)) for p in range(len(SPLITS)))])
+    rows.append(["all", *(_range(counts[:, s].sum(axis=1)) for s in splits)])
     table = tabulate(rows, ["class", *SPLITS], tablefmt="pipe", colalign=["left", "right", "right", "right"])
-    present = counts[:, TEST].sum(axis=0)
-    present = present[present > 0]
-    ratio = f"The most frequent class has {present.max() / present.min():.1f} × the test images of the rarest."
-    folds = f"{len(found.folds)} folds: from the least to the most. " if len(found.folds) > 1 else ""
-    left_out = [fold.num_unassigned for fold in found.folds]
-    without = f" Left out of all parts: {_range(left_out)}." if any(left_out) else ""
-    return f"{table}\n\n{folds}{ratio}{without}"
+    tested = counts[:, TEST].sum(axis=0)
+    tested = tested[tested > 0]
+    ranges = f"{len(findings.folds)} folds: minimum to maximum. " if len(findings.folds) > 1 else ""
+    ratio = f"The most frequent class has {tested.max() / tested.min():.1f} × the test images of the rarest."
+    unassigned = [fold.num_unassigned for fold in findings.folds]
+    no_split = f" In no split: {_range(unassigned)}." if any(unassigned) else ""
+    return f"{table}\n\n{ranges}{ratio}{no_split}"
 
 
-def _seen(found: Findings, kind: str) -> int:
-    return sum(fold.subjects_seen.get(kind, 0) for fold in found.folds)
+def _seen(findings: Findings, kind: str) -> int:
+    return sum(fold.subjects_seen.get(kind, 0) for fold in findings.folds)
 
 
-def _share(count: int, total: int) -> str:
+def _count(count: int, total: int) -> str:
     return f"{count:,} ({100 * count / max(total, 1):.1f} %)"
 
 
@@ -196,12 +200,14 @@ def _listed(heading: str, lines: Iterable[str]) -> list[str]:
     lines = list(lines)
     if not lines:
         return []
-    more = [f"and {len(lines) - LISTED:,} more"] if len(lines) > LISTED else []
-    return [f"## {heading} ({len(lines):,})", _bullets([*lines[:LISTED], *more])]
+    more = [f"and {len(lines) - MAX_LISTED:,} more"] if len(lines) > MAX_LISTED else []
+    return [f"## {heading} ({len(lines):,})", _bullets([*lines[:MAX_LISTED], *more])]
 
 
-def _row(data: Dataset, group: np.ndarray) -> np.ndarray:
-    cv2 = opencv()
-    images = data.images[np.asarray(group)]
+def _tiles(dataset: Dataset, group: np.ndarray) -> np.ndarray:
+    """Return the first images of a group side by side."""
+    cv2 = import_opencv()
+    images = dataset.images[np.asarray(group)]
     images = images[:, -1] if images.ndim == 4 else images
-    return np.hstack([cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_NEAREST) for image in images[:10]])
+    size = (TILE_SIZE, TILE_SIZE)
+    return np.hstack([cv2.resize(image, size, interpolation=cv2.INTER_NEAREST) for image in images[:MAX_COLUMNS]])
