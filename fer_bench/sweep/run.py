@@ -67,8 +67,8 @@ def run(
         callback = CallbackList(following)
         admission = _Admission(results, claims, callback, superseded or {}, budget)
         queue = TrialQueue(number_trials(trials, results, models_dir), admission)
-        callback.on_sweep_begin(trials)
         try:
+            callback.on_sweep_begin(trials)
             with closing(executor(queue, callback)) as trial_results:
                 for result in trial_results:
                     planned, record, _ = result

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_bench.config.experiment import Experiment
 from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.records.schema import Epoch, Predictions, Record
 from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.sweep.executors.executor import Executor, TrialResult
 from fer_bench.sweep.plan import Plan, make_plan
+from fer_bench.sweep.queue import TrialQueue
+from fer_bench.training.callback import Callback
+from fer_bench.training.planned_trial import PlannedTrial
 
 
 @pytest.fixture
@@ -64,3 +70,47 @@ def scanned(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     with ARCHITECTURES.temporary():
         yield scan
+
+
+@pytest.fixture
+def instant_executor() -> Executor:
+    """Make up the results of trials without training: "tiny_raising" fails, "tiny_nan" diverges, others finish."""
+
+    def run_trials(queue: TrialQueue, callback: Callback) -> Generator[TrialResult, None, None]:
+        while (planned := queue.pop_ready()) is not None:
+            callback.on_trial_begin(planned)
+            yield _made_up_result(planned, callback)
+
+    return run_trials
+
+
+def _made_up_result(planned: PlannedTrial, callback: Callback) -> TrialResult:
+    dataset, fold = planned.dataset, planned.fold
+    record = Record(
+        trial=planned.trial,
+        status="failed",
+        reason="ValueError: no room for this layer [/job:localhost]",
+        started="2025-01-01T00:00:00+00:00",
+        machine={"cores": 1},
+        classes=list(dataset.classes),
+        samples=fold.sizes,
+    )
+    if planned.trial.architecture == "tiny_raising":
+        return TrialResult(planned, record, {})
+    rates = {"learning_rate": 1e-3, "loss": 1.0, "accuracy": 0.5, "validation_loss": 1.0, "validation_accuracy": 0.5}
+    history = []
+    for number in range(1, planned.trial.recipe["epochs"] + 1):
+        callback.on_step_end(planned, 1, 1, 1.0)
+        if planned.trial.architecture == "tiny_nan":
+            changes = {"status": "diverged", "reason": "the loss became nan in epoch 1, step 1 of 1"}
+            return TrialResult(planned, record.model_copy(update=changes), {})
+        history.append(Epoch(epoch=number, **rates, train_seconds=1.0, validation_seconds=0.1))
+        callback.on_epoch_end(planned, history[-1])
+    rng = np.random.default_rng(planned.trial.seed)
+    predictions = {}
+    for split in ("validation", "test"):
+        indices = getattr(fold, split)
+        probabilities = rng.dirichlet(np.ones(len(dataset.classes)), len(indices)).astype(np.float32)
+        predictions[split] = Predictions(dataset.ids[indices], dataset.labels[indices], probabilities)
+    changes = {"status": "finished", "reason": "", "history": history, "best_epoch": 1}
+    return TrialResult(planned, record.model_copy(update=changes), predictions)

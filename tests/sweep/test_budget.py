@@ -119,12 +119,13 @@ def test_time_that_is_over_stops_running_trials(budget_of, clock):
         budget.on_poll()
 
 
-def test_a_sweep_ends_at_its_deadline(plan_of, tmp_path, budget_of, clock, callback):
+def test_a_sweep_ends_at_its_deadline(plan_of, tmp_path, budget_of, clock, callback, instant_executor):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
-    slow = SlowTrials(clock, per_trial=50)
-    assert run(plan.trials, tmp_path, [slow, callback], budget=budget_of(100, tiny=45)) == "budget_exhausted"
+    callbacks = [SlowTrials(clock, per_trial=50), callback]
+    stop_reason = run(plan.trials, tmp_path, callbacks, executor=instant_executor, budget=budget_of(100, tiny=45))
+    assert stop_reason == "budget_exhausted"
     assert len(records.load(tmp_path)) == 2 and callback.events[-1] == ("sweep end", "budget_exhausted")
-    assert run(plan.trials, tmp_path) == "completed"
+    assert run(plan.trials, tmp_path, executor=instant_executor) == "completed"
     assert [stored.record.status for stored in records.load(tmp_path)] == ["finished"] * 3
 
 

@@ -63,11 +63,11 @@ def test_an_interrupt_in_a_finalizer_is_not_printed(monkeypatch):
 
 
 @pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end", "on_trial_end"])
-def test_a_sweep_ends_after_a_swallowed_interrupt(plan_of, tmp_path, callback, monkeypatch, hook):
+def test_a_sweep_ends_after_a_swallowed_interrupt(plan_of, tmp_path, callback, monkeypatch, hook, instant_executor):
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
     monkeypatch.setattr(callback, hook, lambda *event: send_and_swallow())
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, [callback])
+        run(plan.trials, tmp_path, [callback], executor=instant_executor)
     assert len(records.load(tmp_path)) == (1 if hook == "on_trial_end" else 0)
     assert callback.events[-1] == ("sweep end", "interrupted")
 

@@ -1,69 +1,67 @@
 """What a user sees while a sweep runs."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from fer_bench.sweep.progress import View, duration
+from fer_bench.sweep.progress import ProgressDisplay
+from fer_bench.sweep.queue import number_trials
 from fer_bench.sweep.run import run
 
 
-class Known:
-    """An estimator that knows every trial to take a minute."""
-
-    def seconds(self, planned) -> float:
-        return 60.0
+def estimator_of(seconds):
+    """An estimator that expects the same seconds of every trial."""
+    return SimpleNamespace(seconds=lambda planned: seconds)
 
 
-class Unknown:
-    def seconds(self, planned) -> None:
-        return None
+def test_the_time_left_takes_concurrency_and_other_sweeps_into_account(plan_of):
+    def display(**options):
+        return ProgressDisplay(Console(file=io.StringIO()), trials, estimator_of(60.0), **options)
 
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (45, "45 s"),
-        (89, "89 s"),
-        (90, "2 min"),
-        (720, "12 min"),
-        (5340, "89 min"),
-        (5400, "1 h 30 min"),
-        (11_100, "3 h 05 min"),
-    ],
-)
-def test_durations_are_as_people_say_them(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_the_time_left_counts_what_runs_beside_and_what_another_sweep_runs(plan_of):
     trials = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1]).trials
-    console = Console(file=io.StringIO())
-    alone = View(console, trials, Known())
-    assert alone.seconds_left() == 240
-    assert View(console, trials, Known(), side_by_side=2).seconds_left() == 120  # each on a device of its own
-    assert View(console, trials, Known(), side_by_side=2, slowdown=2).seconds_left() == 240  # on half of the cores
-    alone.elsewhere(trials[3])
-    assert alone.seconds_left() == 180
-    alone.trial_begins(trials[3], 4, 4)  # its sweep is gone
-    assert alone.seconds_left() == pytest.approx(240, abs=1)
+    assert display().seconds_left() == 240
+    assert display(concurrency=2).seconds_left() == 120  # each on a device of its own
+    assert display(concurrency=2, slowdown=2).seconds_left() == 240  # each on half of the cores
+    shared = display()
+    shared.on_trial_delegated(trials[3])
+    assert shared.seconds_left() == 180
+    shared.on_trial_begin(trials[3])  # the other sweep has ended without it
+    assert 180 < shared.seconds_left() <= 240
 
 
-@pytest.mark.parametrize("estimator", [Known(), Unknown()], ids=["known", "unknown"])
+@pytest.mark.parametrize("seconds", [60.0, None], ids=["with estimate", "without"])
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "log"])
-def test_a_sweep_is_followed_to_its_end_through_failures(plan_of, tmp_path, terminal, estimator):
+def test_a_sweep_is_shown_to_its_end_through_failures(plan_of, tmp_path, terminal, seconds, instant_executor):
     plan = plan_of(models=["tiny_raising", "tiny"], epochs=2)
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=200, color_system=None)
-    with View(console, plan.trials, estimator) as view:
-        run(plan.trials, tmp_path, view)
+    display = ProgressDisplay(console, plan.trials, estimator_of(seconds))
+    run(plan.trials, tmp_path, [display], executor=instant_executor)
     text = out.getvalue()
-    assert "trial 1 of 2 · tiny_raising on made (official, seed 0)" in text
-    assert "failed: ValueError: no room for this layer [/job:localhost]" in text  # as it is, brackets and all
-    assert "trial 2 of 2 · tiny on made" in text and "random weights · 60 images" in text
-    assert "tiny: validation" in text and "in all" in text
+    assert "tiny_raising on made (official, seed 0)" in text
+    assert "failed: ValueError: no room for this layer [/job:localhost]" in text  # brackets are no markup
+    assert "tiny on made" in text and "random weights · 60 images" in text
+    assert "tiny: validation" in text and "in total" in text
     assert ("epoch 2/2: loss" in text) == (not terminal)
     if not terminal:
         assert "\x1b" not in text
+
+
+def test_trials_show_their_numbers(plan_of, tmp_path):
+    out = io.StringIO()
+    trials = number_trials(plan_of(models=["tiny", "tiny_dropout"]).trials, tmp_path)
+    display = ProgressDisplay(Console(file=out, width=200), trials, estimator_of(60.0), concurrency=2)
+    for planned in trials:
+        display.on_trial_begin(planned)
+    assert "trial 1 of 2 · tiny on" in out.getvalue() and "trial 2 of 2 · tiny_dropout on" in out.getvalue()
+
+
+def test_a_trial_of_another_sweep_is_mentioned_once(plan_of):
+    out = io.StringIO()
+    trials = plan_of(models=["tiny", "tiny_dropout"]).trials
+    display = ProgressDisplay(Console(file=out, width=200), trials, estimator_of(60.0))
+    for planned in trials:
+        display.on_trial_delegated(planned)
+    assert out.getvalue().count("Another sweep") == 1

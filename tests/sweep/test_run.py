@@ -1,176 +1,202 @@
-"""Running a plan: only what is missing, every trial recorded as it ends, no failure in the way of the rest."""
+"""A sweep runs the pending trials only, records each as it ends, and continues after a failure."""
 
 import os
 import time
 
-import numpy as np
 import pytest
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
-from fer_bench.registry.architectures import ARCHITECTURES
-from fer_bench.sweep.pending import STALE_SECONDS, clear_checkpoints, open_results, todo
-from fer_bench.sweep.run import Ways, run
+from fer_bench.sweep.executors.executor import TrialResult
+from fer_bench.sweep.executors.in_process import run_in_process
+from fer_bench.sweep.options import SweepOptions
+from fer_bench.sweep.pending import STALE_SECONDS, clear_checkpoints, find_pending, open_results
+from fer_bench.sweep.run import run
+from fer_bench.training.callback import Callback
 
 
-def left(plan, results, **options):
-    return todo(plan, records.load(results), **options)
+def pending(plan, results, **options):
+    return find_pending(plan, records.load(results), SweepOptions(**options))
 
 
-def test_a_sweep_runs_what_is_missing_and_then_nothing(plan_of, tmp_path, watcher):
+def test_a_sweep_runs_what_is_pending_and_then_nothing(plan_of, tmp_path, callback):
     results = tmp_path / "results"
     plan = plan_of(models=["tiny_raising", "tiny_nan", "tiny"])
-    assert len(left(plan, results).missing) == 3
+    assert len(pending(plan, results).trials) == 3
 
-    run(plan.trials, results, watcher)
+    assert run(plan.trials, results, [callback]) == "completed"
     stored = {s.record.trial.architecture: s for s in records.load(results)}
     assert [stored[p.trial.architecture].record.trial for p in plan.trials] == [p.trial for p in plan.trials]
     assert [stored[p.trial.architecture].record.status for p in plan.trials] == ["failed", "diverged", "finished"]
     assert stored["tiny"].predictions("test").probabilities.shape == (18, 3)
-    assert [e for e in watcher.events if e[0].startswith("trial")] == [
-        ("trial begins", "tiny_raising", 1, 3),
-        ("trial ends", "failed"),
-        ("trial begins", "tiny_nan", 2, 3),
-        ("trial ends", "diverged"),
-        ("trial begins", "tiny", 3, 3),
-        ("trial ends", "finished"),
+    assert [event for event in callback.events if event[0] not in ("step", "epoch")] == [
+        ("trial begin", "tiny_raising", 1, 3),
+        ("trial end", "failed"),
+        ("trial begin", "tiny_nan", 2, 3),
+        ("trial end", "diverged"),
+        ("trial begin", "tiny", 3, 3),
+        ("trial end", "finished"),
+        ("sweep end", "completed"),
     ]
 
-    again = left(plan, results)
-    assert (again.missing, again.finished, again.failed) == ([], 1, 2)
-    retried = left(plan, results, retry_failed=True)
-    assert [p.trial.architecture for p in retried.missing] == ["tiny_raising", "tiny_nan"] and retried.finished == 1
-    anew = left(plan, results, overwrite=True)
-    assert len(anew.missing) == 3 and (anew.finished, anew.failed) == (0, 0)
+    again = pending(plan, results)
+    assert (again.trials, again.num_finished, again.num_failed) == ([], 1, 2)
+    retried = pending(plan, results, retry_failed=True)
+    assert [p.trial.architecture for p in retried.trials] == ["tiny_raising", "tiny_nan"] and retried.num_finished == 1
+    overwritten = pending(plan, results, overwrite=True)
+    assert len(overwritten.trials) == 3 and (overwritten.num_finished, overwritten.num_failed) == (0, 0)
 
     longer = plan_of(models=["tiny_raising", "tiny"], epochs=2)
-    assert len(left(longer, results).missing) == 2  # a changed recipe is another trial
+    assert len(pending(longer, results).trials) == 2  # another recipe is another trial
     seeds = plan_of(models=["tiny"], seeds=[0, 1])
-    assert [p.trial.seed for p in left(seeds, results).missing] == [1]
+    assert [p.trial.seed for p in pending(seeds, results).trials] == [1]
 
 
-def test_checkpoints_of_what_has_finished_are_cleared_away(plan_of, tmp_path, watcher):
+def test_fail_fast_ends_the_sweep_at_the_first_failure(plan_of, tmp_path, callback, instant_executor):
     plan = plan_of(models=["tiny_raising", "tiny"])
-    run(plan.trials, tmp_path, watcher)
+    options = SweepOptions(fail_fast=True)
+    assert run(plan.trials, tmp_path, [callback], options, instant_executor) == "first_failure"
+    assert [stored.record.status for stored in records.load(tmp_path)] == ["failed"]
+    assert callback.events[-2:] == [("trial end", "failed"), ("sweep end", "first_failure")]
+
+
+@pytest.mark.parametrize(
+    "hook", ["on_sweep_begin", "on_trial_begin", "on_step_end", "on_epoch_end", "on_trial_end", "on_poll"]
+)
+def test_an_exception_in_a_callback_ends_the_sweep(plan_of, tmp_path, callback, hook, instant_executor):
+    class Broken(Callback):
+        pass
+
+    def broken(self, *event):
+        raise ZeroDivisionError
+
+    setattr(Broken, hook, broken)
+    executor = run_in_process if hook in ("on_step_end", "on_epoch_end") else instant_executor  # called by the trial
+    with pytest.raises(ZeroDivisionError):
+        run(plan_of(models=["tiny"], seeds=[0, 1]).trials, tmp_path, [callback, Broken()], executor=executor)
+    recorded = hook in ("on_trial_end", "on_poll")  # both come after the record
+    assert [stored.record.status for stored in records.load(tmp_path)] == ["finished"] * recorded
+    assert callback.events[-1] == ("sweep end", "error")
+    assert not (tmp_path / "claims").exists()
+
+
+def test_checkpoints_of_finished_trials_are_removed(plan_of, tmp_path, instant_executor):
+    plan = plan_of(models=["tiny_raising", "tiny"])
+    run(plan.trials, tmp_path, executor=instant_executor)
     known = records.load(tmp_path)
     folders = {stored.record.status: tmp_path / "checkpoints" / stored.path.name for stored in known}
-    for folder in (*folders.values(), tmp_path / "checkpoints" / "of-no-record"):
+    for folder in (*folders.values(), tmp_path / "checkpoints" / "without-record"):
         folder.mkdir(parents=True)
-    clear_checkpoints(tmp_path, known, missing=plan.trials)  # both are to be run again
+    clear_checkpoints(tmp_path, known, pending=plan.trials)  # both will run again
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
-    clear_checkpoints(tmp_path, known, missing=[])
+    clear_checkpoints(tmp_path, known, pending=[])
     assert not folders["finished"].exists() and len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
-def test_a_trial_is_recorded_without_a_look_at_the_others(plan_of, tmp_path, watcher, monkeypatch):
+def test_recording_a_trial_reads_no_other_record(plan_of, tmp_path, monkeypatch, instant_executor):
     def read(path):
         raise AssertionError(f"{path} was read while trials ran")
 
     plan = plan_of(models=["tiny_raising", "tiny"])
-    run(plan.trials[:1], tmp_path, watcher)
-    monkeypatch.setattr(records.store, "_read", read)
-    run(plan.trials[1:], tmp_path, watcher)
-    monkeypatch.undo()
-    assert left(plan, tmp_path).missing == []
+    run(plan.trials[:1], tmp_path, executor=instant_executor)
+    with monkeypatch.context() as patch:
+        patch.setattr(records.store, "_read", read)
+        run(plan.trials[1:], tmp_path, executor=instant_executor)
+    assert pending(plan, tmp_path).trials == []
 
 
-def test_overwriting_leaves_one_record_with_the_same_predictions(plan_of, tmp_path, watcher):
+def test_a_record_is_replaced_only_on_request(plan_of, tmp_path, callback, instant_executor):
     plan = plan_of(models=["tiny"])
-    run(plan.trials, tmp_path, watcher)
-    (before,) = records.load(tmp_path)
-    expected = before.predictions("test").probabilities
-    run(plan.trials, tmp_path, watcher)
-    assert watcher.events.pop() == ("elsewhere", "tiny")  # it was not to be replaced
-    run(plan.trials, tmp_path, watcher, Ways(replaced=left(plan, tmp_path, overwrite=True).replaced))
-    assert watcher.events[-1] == ("trial ends", "finished")
-    (after,) = records.load(tmp_path)
-    np.testing.assert_array_equal(after.predictions("test").probabilities, expected)
+    run(plan.trials, tmp_path, executor=instant_executor)
+    run(plan.trials, tmp_path, [callback], executor=instant_executor)
+    assert callback.events == [("trial delegated", "tiny"), ("sweep end", "completed")]
+    superseded = pending(plan, tmp_path, overwrite=True).superseded
+    assert list(superseded) == [plan.trials[0].key]
+    run(plan.trials, tmp_path, [callback], executor=instant_executor, superseded=superseded)
+    assert callback.events[-2] == ("trial end", "finished")
+    assert len(records.load(tmp_path)) == 1
 
 
-def test_models_are_kept_where_that_is_asked_for(plan_of, tmp_path, watcher):
+def test_models_are_saved_on_request(plan_of, tmp_path, instant_executor):
     plan = plan_of(models=["tiny", "tiny_raising"])
-    run(plan.trials, tmp_path, watcher)
-    known = left(plan, tmp_path)
-    assert (known.missing, known.without_model) == ([], 1)  # it is told, and not trained again unasked
-    again = left(plan, tmp_path, overwrite=True)
-    run(again.missing, tmp_path, watcher, Ways(keep_models=True, replaced=again.replaced))
+    run(plan.trials, tmp_path, executor=instant_executor)
+    known = pending(plan, tmp_path, keep_models=True)
+    assert (known.trials, known.without_saved_model) == ([], 1)  # reported, and not trained again without a request
+    options = {"keep_models": True, "overwrite": True}
+    again = pending(plan, tmp_path, **options)
+    run(again.trials, tmp_path, options=SweepOptions(**options), superseded=again.superseded)
     stored = {s.record.trial.architecture: s for s in records.load(tmp_path)}
     assert stored["tiny_raising"].model_file is None
-    kept = stored["tiny"]
-    assert kept.model_file.stat().st_size == kept.record.costs.model_bytes
-    assert left(plan, tmp_path).without_model == 0
+    saved = stored["tiny"]
+    assert saved.model_file.stat().st_size == saved.record.costs.model_bytes
+    assert pending(plan, tmp_path).without_saved_model == 0
     assert not list((tmp_path / "records").glob(".part-*"))
 
 
-def test_an_interrupt_leaves_no_model_behind(plan_of, tmp_path, watcher, monkeypatch):
-    plan = plan_of(models=["tiny"])
-
+def test_an_interrupt_leaves_no_model_behind(plan_of, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fer_bench.records.write", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, watcher, Ways(keep_models=True))
+        run(plan_of(models=["tiny"]).trials, tmp_path, options=SweepOptions(keep_models=True))
     assert list((tmp_path / "records").iterdir()) == []
 
 
-def test_a_trial_that_failed_is_replaced_once_it_succeeds(plan_of, tmp_path, watcher, monkeypatch):
-    plan = plan_of(models=["tiny"])
-    works = ARCHITECTURES.function("tiny")
+def test_the_record_of_a_failed_trial_is_replaced(plan_of, tmp_path, instant_executor):
+    plan = plan_of(models=["tiny_raising"])
+    run(plan.trials, tmp_path, executor=instant_executor)
+    assert pending(plan, tmp_path).num_failed == 1
+    again = pending(plan, tmp_path, retry_failed=True)
 
-    def broken(inputs, recipe):
-        raise RuntimeError("out of order")
+    def diverge(queue, callback):
+        for planned, record, predictions in instant_executor(queue, callback):
+            yield TrialResult(planned, record.model_copy(update={"status": "diverged"}), predictions)
 
-    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: broken)
-    run(plan.trials, tmp_path, watcher)
-    monkeypatch.setattr(ARCHITECTURES, "function", lambda name: works)
-    assert left(plan, tmp_path).failed == 1
-    again = left(plan, tmp_path, retry_failed=True)
-    run(again.missing, tmp_path, watcher, Ways(replaced=again.replaced))
+    run(again.trials, tmp_path, executor=diverge, superseded=again.superseded)
     (stored,) = records.load(tmp_path)
-    assert stored.record.status == "finished"
+    assert stored.record.status == "diverged"
 
 
-def test_an_interrupted_sweep_keeps_what_was_done_and_goes_on(plan_of, tmp_path, watcher):
-    plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
-
-    class Interrupting(type(watcher)):
-        def on_step_end(self, step, steps, loss):
-            if len([e for e in self.events if e[0] == "trial begins"]) == 2:
+def test_an_interrupted_sweep_keeps_its_records_and_resumes(plan_of, tmp_path):
+    class Interrupt(Callback):
+        def on_step_end(self, planned, step, steps, loss):
+            if planned.number == 2:
                 raise KeyboardInterrupt
 
+    plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, Interrupting())
-    assert [p.trial.seed for p in left(plan, tmp_path).missing] == [1, 2]
+        run(plan.trials, tmp_path, [Interrupt()])
+    assert [p.trial.seed for p in pending(plan, tmp_path).trials] == [1, 2]
     assert [path.name[:12] for path in (tmp_path / "records").iterdir()] == ["tiny-made-s0"]
 
 
-def test_open_results_makes_the_folder(tmp_path):
+def test_open_results_creates_the_folder(tmp_path):
     open_results(tmp_path / "deep" / "results")
     assert (tmp_path / "deep" / "results" / "records").is_dir()
     assert list((tmp_path / "deep" / "results" / "records").iterdir()) == []
 
 
-def test_a_results_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
+def test_a_results_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("mine")
-    for place in (tmp_path / "file" / "results", tmp_path / "file"):
-        with pytest.raises(UserError, match=rf"The results folder {place} cannot be written: \w+"):
-            open_results(place)
+    for folder in (tmp_path / "file" / "results", tmp_path / "file"):
+        with pytest.raises(UserError, match=str(folder)):
+            open_results(folder)
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_remains_of_long_dead_writers_are_swept_out(tmp_path):
-    dead, living = (tmp_path / "records" / name for name in (".part-dead", ".part-living"))
-    for folder in (dead, living):
+def test_temporary_folders_of_killed_writers_are_removed(tmp_path):
+    killed, active = (tmp_path / "records" / name for name in (".part-killed", ".part-active"))
+    for folder in (killed, active):
         folder.mkdir(parents=True)
         (folder / "record.json").write_text("{")
     long_ago = time.time() - STALE_SECONDS - 60
-    os.utime(dead, (long_ago, long_ago))
+    os.utime(killed, (long_ago, long_ago))
     open_results(tmp_path)
-    assert not dead.exists() and living.exists()
+    assert not killed.exists() and active.exists()
 
 
-def test_a_writer_that_finishes_meanwhile_is_no_error(tmp_path, monkeypatch):
-    gone = tmp_path / "records" / ".part-gone"
-    monkeypatch.setattr(type(tmp_path), "glob", lambda self, pattern: [gone])
+def test_a_writer_that_finishes_at_that_moment_is_no_error(tmp_path, monkeypatch):
+    finished = tmp_path / "records" / ".part-finished"
+    monkeypatch.setattr(type(tmp_path), "glob", lambda self, pattern: [finished])
     open_results(tmp_path)

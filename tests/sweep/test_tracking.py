@@ -1,4 +1,4 @@
-"""Trackers are told what a sweep does, and are never in its way."""
+"""Trackers receive the curves and the record of each trial, and never fail a trial."""
 
 import json
 import sys
@@ -9,106 +9,132 @@ import pytest
 from fer_bench import records
 from fer_bench.core.errors import UserError
 from fer_bench.sweep.run import run
-from fer_bench.sweep.tracking.tracker import CURVES, Tracking, tracker
+from fer_bench.sweep.tracking.tracker import CURVES, TrackerCallback, create_tracker
+from fer_bench.training.callback import Callback
 
 
 @pytest.fixture
 def plan(plan_of):
-    return plan_of(models=["tiny", "tiny_nan"], epochs=3)
+    return plan_of(models=["tiny", "tiny_nan"], epochs=2)
 
 
-def tracked(name, plan, results, watcher):
-    with Tracking(tracker(name, results, "faces"), watcher) as sweep:
-        run(plan.trials, results, sweep)
-        assert not sweep.open
-    return {stored.record.trial.architecture: stored for stored in records.load(results)}
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def test_tensorboard_has_the_curves_and_the_record(plan, tmp_path, watcher):
+@pytest.fixture
+def run_tracked(instant_executor):
+    """Run trials with a tracker; return their records by architecture."""
+
+    def make(tracker, trials, results, *callbacks):
+        run(trials, results, [TrackerCallback(tracker), *callbacks], executor=instant_executor)
+        return {stored.record.trial.architecture: stored for stored in records.load(results)}
+
+    return make
+
+
+def expected_curve(history, curve):
+    return [(epoch.epoch, pytest.approx(getattr(epoch, curve), rel=1e-6)) for epoch in history]
+
+
+def test_tensorboard_has_the_curves_and_the_record(plan, tmp_path, run_tracked):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found = tracked("tensorboard", plan, tmp_path, watcher)
-    assert ("trial ends", "finished") in watcher.events and ("epoch", 3, 3) in watcher.events
+    found = run_tracked(create_tracker("tensorboard", tmp_path, "faces"), plan.trials, tmp_path)
     for name, stored in found.items():
         events = EventAccumulator(str(tmp_path / "tensorboard" / stored.path.name))
         events.Reload()
-        history = stored.record.history
         if name == "tiny":
             assert set(events.Tags()["scalars"]) == set(CURVES)
             for curve in CURVES:
-                told = [(event.step, event.value) for event in events.Scalars(curve)]
-                assert told == [(e.epoch, pytest.approx(getattr(e, curve), rel=1e-6)) for e in history]
+                logged = [(event.step, event.value) for event in events.Scalars(curve)]
+                assert logged == expected_curve(stored.record.history, curve)
         (text,) = events.Tensors("record")
-        told = json.loads(text.tensor_proto.string_val[0])
-        assert told["status"] == stored.record.status and told["trial"]["architecture"] == name
-    run(plan.trials[:1], tmp_path / "again", Tracking(tracker("tensorboard", tmp_path, "faces"), watcher))
-    assert len(list((tmp_path / "tensorboard" / found["tiny"].path.name).iterdir())) == 1
+        logged = json.loads(text.tensor_proto.string_val[0])
+        assert logged["status"] == stored.record.status and logged["trial"]["architecture"] == name
+    folder = tmp_path / "tensorboard" / found["tiny"].path.name
+    create_tracker("tensorboard", tmp_path, "faces").start_run(plan.trials[0].trial).end(None)
+    assert len(list(folder.iterdir())) == 1  # a new run of a trial replaces the earlier one
 
 
-def test_mlflow_has_the_curves_and_the_record(plan, tmp_path, watcher, monkeypatch):
-    pytest.importorskip("mlflow")
+def mlflow_runs(folder):
+    """Return the MLflow client and the runs of the experiment by architecture."""
     from mlflow.tracking import MlflowClient
 
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    found = tracked("mlflow", plan, tmp_path, watcher)
-    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("faces").experiment_id
-    runs = {run.data.params["architecture"]: run for run in client.search_runs([experiment])}
+    return client, {run.data.params["architecture"]: run for run in client.search_runs([experiment])}
+
+
+def test_mlflow_has_the_curves_and_the_record(plan, tmp_path, run_tracked):
+    pytest.importorskip("mlflow")
+    found = run_tracked(create_tracker("mlflow", tmp_path, "faces"), plan.trials, tmp_path)
+    client, runs = mlflow_runs(tmp_path)
     assert runs["tiny"].info.status == "FINISHED" and runs["tiny_nan"].info.status == "FAILED"
     assert "the loss became nan" in runs["tiny_nan"].data.tags["reason"]
-    history = found["tiny"].record.history
     for curve in CURVES:
-        told = client.get_metric_history(runs["tiny"].info.run_id, curve)
-        assert [(m.step, m.value) for m in told] == [(e.epoch, pytest.approx(getattr(e, curve))) for e in history]
+        logged = client.get_metric_history(runs["tiny"].info.run_id, curve)
+        assert [(m.step, m.value) for m in logged] == expected_curve(found["tiny"].record.history, curve)
     assert runs["tiny"].data.params["recipe.optimizer.name"] == "adamw"
     path = client.download_artifacts(runs["tiny"].info.run_id, "record.json", str(tmp_path))
     assert json.loads(Path(path).read_text())["status"] == "finished"
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
-def test_a_trial_that_was_interrupted_is_not_left_open(plan, tmp_path, watcher, monkeypatch, name):
-    pytest.importorskip(name)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def pressed(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(watcher, "step", pressed)
-    with pytest.raises(KeyboardInterrupt):
-        tracked(name, plan, tmp_path, watcher)
-    if name == "mlflow":
-        from mlflow.tracking import MlflowClient
-
-        client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-        (run,) = client.search_runs([client.get_experiment_by_name("faces").experiment_id])
-        assert run.info.status == "KILLED"
+def test_mlflow_shows_an_interrupted_trial_as_killed(plan, tmp_path):
+    pytest.importorskip("mlflow")
+    callback = TrackerCallback(create_tracker("mlflow", tmp_path, "faces"))
+    callback.on_trial_begin(plan.trials[0])
+    callback.on_sweep_end("interrupted")
+    assert mlflow_runs(tmp_path)[1]["tiny"].info.status == "KILLED"
 
 
-class Broken:
-    """A tracker whose server is down."""
+class FakeTracker:
+    """Records its calls; raises in those that are named."""
 
-    def begins(self, trial):
+    def __init__(self, *failing):
+        self.calls, self._failing = [], failing
+
+    def start_run(self, trial):
+        self._call("start_run")
         return self
 
-    def on_epoch_end(self, epoch):
-        raise ConnectionError("the server is down")
+    def log_epoch(self, epoch):
+        self._call("log_epoch")
 
-    on_trial_end = on_epoch_end
+    def end(self, record):
+        self._call("end", record and record.status)
+
+    def _call(self, name, *details):
+        self.calls.append((name, *details))
+        if name in self._failing:
+            raise ConnectionError("the server is down")
 
 
-def test_a_tracker_that_fails_costs_no_trial(plan, tmp_path, watcher, caplog):
-    with Tracking(Broken(), watcher) as sweep:
-        run(plan.trials, tmp_path, sweep)
-    assert len(records.load(tmp_path)) == 2
-    assert "The tracker failed: ConnectionError: the server is down" in caplog.text
+def test_an_interrupted_trial_is_ended(plan, tmp_path, run_tracked):
+    class Interrupt(Callback):
+        def on_step_end(self, planned, step, steps, loss):
+            raise KeyboardInterrupt
+
+    tracker = FakeTracker()
+    with pytest.raises(KeyboardInterrupt):
+        run_tracked(tracker, plan.trials, tmp_path, Interrupt())
+    assert tracker.calls == [("start_run",), ("end", None)]
+
+
+@pytest.mark.parametrize("failing", ["start_run", "log_epoch", "end"])
+def test_a_tracker_that_fails_fails_no_trial(plan, tmp_path, run_tracked, caplog, failing):
+    found = run_tracked(FakeTracker(failing), plan.trials[:1], tmp_path)
+    assert found["tiny"].record.status == "finished"
+    assert "the server is down" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
-def test_a_library_that_is_missing_is_said(tmp_path, monkeypatch, name):
+def test_a_missing_library_is_an_error_with_advice(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"fer_bench.sweep.tracking.{name}", raising=False)
     for module in [m for m in sys.modules if m.startswith(f"{name}.")]:
         monkeypatch.delitem(sys.modules, module)
-    with pytest.raises(UserError, match=f"--tracker {name} needs .*pip install 'fer-bench"):
-        tracker(name, tmp_path, "faces")
+    with pytest.raises(UserError, match="pip install"):
+        create_tracker(name, tmp_path, "faces")
