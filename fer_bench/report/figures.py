@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from textwrap import wrap
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,246 +19,279 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from matplotlib.transforms import Bbox
 
 from fer_bench.core.text import duration, percent, plural
-from fer_bench.leaderboard.rows import Row
+from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.records.schema import Record
 from fer_bench.report.label_placement import place_labels
 
-# Okabe and Ito's colours, told apart with any colour vision; yellow is left out as too pale for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "os^Dv<>"  # with the colours: told apart in grey too
-MAP = "Blues"  # one hue, from light to dark: read by lightness alone
-DARK = 70  # per cent in that map from which white is read more easily than black
-WEIGHTS = {"imagenet": 0, "random": 1}  # initial weights → place among the colours and markers; others after them
-MOST_NAMED = 6  # lines in a legend
-MOST_LABELS = 20  # rows of a section up to which each is named in its overview
-MOST_TICKS = 8
+# The colors of Okabe and Ito, which color-blind readers can distinguish; without yellow, which is too pale for lines.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "os^Dv<>"  # used together with the colors, for prints in gray
+GRAY = "#555555"
+COLORMAP = "Blues"  # from light to dark in one hue, so that lightness alone can be read
+WHITE_TEXT_ABOVE = 70  # percent in the color map, from which white text has more contrast than black
+WEIGHTS_STYLE = {"imagenet": 0, "random": 1}  # initial weights → index of color and marker
+MAX_LEGEND_TRIALS = 6
+MAX_LABELS = 20  # labeled rows in an overview
+MAX_TICKS = 8
 SECONDS, MINUTES, HOURS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 24, 48)
 ROUND_TIMES = (*SECONDS, *(60 * m for m in MINUTES), *(3600 * h for h in HOURS))
-GREY = "#555555"
-TITLE_CHARACTERS = 12  # to an inch of a title
-TITLE_LINE = 9.5 * 1.4 / 72  # inches
-MARGIN = 0.12  # inches around a figure
-CELL = 0.66  # inches
-DOTS = 300  # to an inch of a PNG
-# Hinting is for coarse screens and takes a third of the time of drawing; the salt gives equal figures equal files.
+TITLE_FONT_SIZE, LINE_SPACING = 9.5, 1.4
+TITLE_CHARACTERS_PER_INCH = 12
+TITLE_LINE_HEIGHT = TITLE_FONT_SIZE * LINE_SPACING / 72  # inches
+MARGIN = 0.12  # inches
+CELL_SIZE = 0.66  # inches
+DPI = 300
+# Hinting only helps coarse screens and takes a third of the drawing time. The salt makes SVG files reproducible.
 STYLE = {"text.hinting": "no_hinting", "svg.fonttype": "path", "svg.hashsalt": "fer-bench"}
 
 
-def confusion_figure(row: Row, heading: str, name: str) -> Figure:
-    """Confusion matrix of a row with finished trials: each true class in per cent, with counts, seeds pooled."""
+def confusion_figure(row: LeaderboardRow, heading: str, name: str) -> Figure:
+    """Draw the confusion matrix of a row with finished trials, pooled over seeds.
+
+    Args:
+        row: The row.
+        heading: Dataset and protocol, for the title.
+        name: Name of the row, for the title.
+    """
     counts = np.sum([seed.confusion for seed in row.seeds], axis=0)
     classes = row.seeds[0].records[0].classes
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    side = CELL * max(len(classes), 5)
-    figure, (axes,) = _bare(side, side)
-    axes.pcolormesh(shares, cmap=MAP, vmin=0, vmax=100, edgecolors="white", linewidth=1)
+    percentages = np.divide(100 * counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    size = CELL_SIZE * max(len(classes), 5)
+    figure, (axes,) = tight_axes(size, size)
+    axes.pcolormesh(percentages, cmap=COLORMAP, vmin=0, vmax=100, edgecolors="white", linewidth=1)
     axes.invert_yaxis()
-    for (true, predicted), share in np.ndenumerate(shares):
-        text = f"{share:.1f}\n{counts[true, predicted]:,}" if totals[true] else "–"
-        colour = "white" if share > DARK else "black"
-        axes.text(predicted + 0.5, true + 0.5, text, ha="center", va="center", fontsize=7.5, color=colour)
-    middles = np.arange(len(classes)) + 0.5
-    axes.set_xticks(middles, classes, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(middles, [f"{c} ({n:,})" for c, n in zip(classes, totals[:, 0], strict=True)])
+    for (true, predicted), percentage in np.ndenumerate(percentages):
+        text = f"{percentage:.1f}\n{counts[true, predicted]:,}" if totals[true] else "–"
+        color = "white" if percentage > WHITE_TEXT_ABOVE else "black"
+        axes.text(predicted + 0.5, true + 0.5, text, ha="center", va="center", fontsize=7.5, color=color)
+    centers = np.arange(len(classes)) + 0.5
+    axes.set_xticks(centers, classes, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(centers, [f"{c} ({n:,})" for c, n in zip(classes, totals[:, 0], strict=True)])
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class (images)")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    accuracy = np.mean([seed.scores["accuracy"] for seed in row.seeds])
+    accuracy = float(np.mean([seed.scores["accuracy"] for seed in row.seeds]))
     seeds = f"{len(row.seeds)} seeds pooled" if len(row.seeds) > 1 else "1 seed"
-    scored = f"test accuracy {percent(accuracy)} %, {seeds}"
-    cells = "Each cell: % of the true class, and number of images"
-    _fit(figure, name, f"{heading}, recipe {row.trial.recipe_name}", scored, cells)
+    score = f"test accuracy {percent(accuracy)} %, {seeds}"
+    explanation = "Each cell: % of the true class, and number of images"
+    fit_layout(figure, name, f"{heading}, recipe {row.trial.recipe_name}", score, explanation)
     return figure
 
 
-def curves_figure(row: Row, heading: str, name: str) -> Figure | None:
-    """Loss and accuracy over the epochs, a colour and marker for each trial; None where none came to an epoch's end.
+def curves_figure(row: LeaderboardRow, heading: str, name: str) -> Figure | None:
+    """Draw loss and accuracy by epoch, one color and marker per trial.
 
-    Training is dashed, validation solid, the selected epoch a ring. Failed trials are drawn as far as they came.
+    Failed trials are drawn until their last epoch.
+
+    Args:
+        row: The row.
+        heading: Dataset and protocol, for the title.
+        name: Name of the row, for the title.
+
+    Returns:
+        The figure, or None if no trial finished an epoch.
     """
     records = sorted((r for r in row.records if r.history), key=lambda r: (r.trial.seed, r.trial.fold))
     if not records:
         return None
-    figure, (loss, accuracy) = _bare(6.8, 3, columns=2)
+    figure, (loss, accuracy) = tight_axes(6.8, 3, columns=2)
     for index, record in enumerate(records):
-        _curve(loss, record, "loss", 1, index)
-        _curve(accuracy, record, "accuracy", 100, index)
+        _plot_curve(loss, record, "loss", 1, index)
+        _plot_curve(accuracy, record, "accuracy", 100, index)
     loss.set_ylabel("loss")
     accuracy.set_ylabel("accuracy (%)")
     for axes in (loss, accuracy):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        _plain(axes)
-    accuracy.legend(
-        handles=_curve_handles(records), loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8
-    )
-    _fit(figure, name, f"{heading}, recipe {row.trial.recipe_name}")
+        style_axes(axes)
+    handles = _legend_handles(records)
+    accuracy.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
+    fit_layout(figure, name, f"{heading}, recipe {row.trial.recipe_name}")
     return figure
 
 
 def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
-    """Test accuracy against training wall-clock of one section; None where no row has both.
+    """Draw test accuracy against training time of one section, with its Pareto front.
 
-    A line joins the rows that no other beats in both. Where there are more than MOST_LABELS rows, only the best of
-    those are named, and the title says how many.
+    With more than MAX_LABELS rows, only the best rows of the front are labeled, and the title says so.
+
+    Args:
+        section: The rows of one dataset and protocol.
+        heading: Dataset and protocol, for the title.
+
+    Returns:
+        The figure, or None if no row has both numbers.
     """
-    shown = section.dropna(subset=["accuracy", "training_seconds"])
-    if shown.empty:
+    rows = section.dropna(subset=["accuracy", "training_seconds"])
+    if rows.empty:
         return None
-    figure, (axes,) = _bare(7, 4.1)
-    many = len(shown) > 3 * MOST_LABELS
-    for weights, part in shown.groupby("weights"):
-        index = WEIGHTS.get(weights, len(WEIGHTS))
-        spread = part["accuracy_sd"]
+    figure, (axes,) = tight_axes(7, 4.1)
+    is_dense = len(rows) > 3 * MAX_LABELS
+    for weights, group in rows.groupby("weights"):
+        style = WEIGHTS_STYLE.get(str(weights), len(WEIGHTS_STYLE))
+        sd = group["accuracy_sd"]
         axes.errorbar(
-            part["training_seconds"],
-            100 * part["accuracy"],
-            yerr=None if spread.isna().all() else 100 * spread.fillna(0),
-            fmt=MARKERS[index],
-            color=COLOURS[index],
-            markersize=3.5 if many else 6,
-            elinewidth=0.5 if many else 1,
-            capsize=0 if many else 2,
+            group["training_seconds"],
+            100 * group["accuracy"],
+            yerr=None if sd.isna().all() else 100 * sd.fillna(0),
+            fmt=MARKERS[style],
+            color=COLORS[style],
+            markersize=3.5 if is_dense else 6,
+            elinewidth=0.5 if is_dense else 1,
+            capsize=0 if is_dense else 2,
             label=f"{weights} initial weights",
         )
-    front = _front(shown)
+    front = _pareto_front(rows)
     axes.step(
         front["training_seconds"],
         100 * front["accuracy"],
         where="post",
-        color=GREY,
+        color=GRAY,
         linewidth=0.9,
         linestyle=":",
-        label="front: no row is both faster and better",
+        label="Pareto front: no row is both faster and better",
         zorder=1,
     )
-    _time_axis(axes, shown["training_seconds"])
+    _format_time_axis(axes, rows["training_seconds"])
     axes.margins(0.12)
     axes.set_ylabel("test accuracy (%)")
-    _plain(axes)
+    style_axes(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=8)
-    notes = ["bars: standard deviation over seeds" if (shown["seeds"] > 1).any() else "one seed each"]
-    named = shown if len(shown) <= MOST_LABELS else front.nlargest(MOST_LABELS, "accuracy")
-    if len(named) < len(shown):
-        notes.append(f"named: {plural(len(named), 'row')} of the front, of {len(shown):,} in all")
-    _fit(figure, "Accuracy against training time", heading, "; ".join(notes))
-    labels = shown["label"].where(shown.index.isin(named.index), "")
-    place_labels(axes, shown["training_seconds"], 100 * shown["accuracy"], labels)
+    notes = ["bars: standard deviation over seeds" if (rows["seeds"] > 1).any() else "one seed each"]
+    labeled = rows if len(rows) <= MAX_LABELS else front.nlargest(MAX_LABELS, "accuracy")
+    if len(labeled) < len(rows):
+        notes.append(f"labeled: the best {plural(len(labeled), 'row')} of the Pareto front, out of {len(rows):,}")
+    fit_layout(figure, "Accuracy against training time", heading, "; ".join(notes))
+    labels = rows["label"].where(rows.index.isin(labeled.index), "")
+    place_labels(axes, rows["training_seconds"], 100 * rows["accuracy"], labels)
     return figure
 
 
-def pictures(figure: Figure) -> dict[str, bytes]:
-    """A figure as files, by suffix: "png" of 300 dots to an inch, "svg" with its text as outlines.
+def to_image_files(figure: Figure) -> dict[str, bytes]:
+    """Return a figure as files by suffix: "png" at 300 dpi, and "svg" with text as outlines.
 
-    Both show the same; an equal figure gives equal files with the same version of matplotlib.
+    Equal figures give equal files with the same version of matplotlib.
     """
     png, svg = BytesIO(), BytesIO()
-    with rc_context(STYLE):  # the canvases themselves: `savefig` would draw each picture twice
-        figure.dpi = DOTS
+    with rc_context(STYLE):  # type: ignore[arg-type]  # matplotlib's stubs list every key as a literal
+        figure.dpi = DPI
+        # The canvases are called directly because `savefig` draws each figure twice.
         FigureCanvasAgg(figure).print_png(png, pil_kwargs={"compress_level": 1})
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
     return {"png": png.getvalue(), "svg": svg.getvalue()}
 
 
-def _front(shown: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other beats in both time and accuracy, the fastest first."""
-    ordered = shown.sort_values(["training_seconds", "accuracy"], ascending=[True, False])
-    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]
+def tight_axes(width: float, height: float, columns: int = 1, gap: float = 0.3) -> tuple[Figure, list[Axes]]:
+    """Create a figure of one row of axes without margins; `fit_layout` adds them.
 
-
-def _bare(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Axes side by side in so many inches, without room around them: `_fit` gives it."""
-    figure = Figure(figsize=(width, height), dpi=DOTS)
+    Args:
+        width: Width of the row in inches.
+        height: Height of the row in inches.
+        columns: Number of axes.
+        gap: Gap between axes, as a fraction of their width.
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, columns, squeeze=False, gridspec_kw={"wspace": 0.3})
+    axes = figure.subplots(1, columns, squeeze=False, gridspec_kw={"wspace": gap})
     figure.subplots_adjust(0, 0, 1, 1)
     return figure, list(axes[0])
 
 
-def _fit(figure: Figure, name: str, *lines: str) -> None:
-    """Enlarge a bare figure by what its labels, legends and title need.
+def fit_layout(figure: Figure, name: str, *lines: str) -> None:
+    """Enlarge a figure of `tight_axes` to fit its labels, legends and title.
 
-    matplotlib's own layouts draw a figure twice to find that out.
+    The layout engines of matplotlib would draw the figure twice to measure them.
+
+    Args:
+        figure: The figure, with labels and legends.
+        name: First line of the title.
+        *lines: Further lines of the title.
     """
-    renderer = figure.canvas.get_renderer()
+    renderer = cast(FigureCanvasAgg, figure.canvas).get_renderer()
     boxes = [axis.get_tightbbox(renderer) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
-    boxes += [axes.get_legend().get_window_extent(renderer) for axes in figure.axes if axes.get_legend()]
-    around = Bbox.union([figure.bbox, *filter(None, boxes)])
-    left, bottom, right, top = np.array([-around.x0, -around.y0, *(around.max - figure.bbox.max)]) / figure.dpi + MARGIN
-    width, height = figure.get_size_inches()
-    wide = width + left + right
-    wrapped = _wrapped(wide, name, *lines)
-    top += len(wrapped) * TITLE_LINE + MARGIN / 2
-    high = height + bottom + top
-    figure.set_size_inches(wide, high)
-    figure.subplots_adjust(left / wide, bottom / high, 1 - right / wide, 1 - top / high)
-    figure.suptitle("\n".join(wrapped), fontsize=9.5, x=MARGIN / wide, y=1 - MARGIN / high, ha="left", linespacing=1.4)
+    boxes += [axes.title.get_window_extent(renderer) for axes in figure.axes if axes.get_title()]
+    boxes += [legend.get_window_extent(renderer) for axes in figure.axes if (legend := axes.get_legend())]
+    extent = Bbox.union([figure.bbox, *filter(None, boxes)])
+    left, bottom = MARGIN - np.array(extent.min) / figure.dpi
+    right, top = MARGIN + (np.array(extent.max) - figure.bbox.max) / figure.dpi
+    inner_width, inner_height = figure.get_size_inches()
+    width = inner_width + left + right
+    title_lines = [part for line in (name, *lines) for part in wrap(line, int(width * TITLE_CHARACTERS_PER_INCH))]
+    top += len(title_lines) * TITLE_LINE_HEIGHT + MARGIN / 2
+    height = inner_height + bottom + top
+    figure.set_size_inches(width, height)
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    figure.suptitle(
+        "\n".join(title_lines),
+        fontsize=TITLE_FONT_SIZE,
+        x=MARGIN / width,
+        y=1 - MARGIN / height,
+        ha="left",
+        linespacing=LINE_SPACING,
+    )
 
 
-def _figure(width: float, height: float, columns: int = 1):
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    return figure, figure.subplots(1, columns)
-
-
-def _title(figure: Figure, name: str, *lines: str) -> None:
-    """The name, and below it what it was measured on, in lines that fit the figure."""
-    wrapped = _wrapped(figure.get_figwidth(), name, *lines)
-    figure.suptitle("\n".join(wrapped), fontsize=9.5, x=0.01, ha="left", linespacing=1.4)
-
-
-def _wrapped(inches: float, *lines: str) -> list[str]:
-    return [part for line in lines for part in wrap(line, int(inches * TITLE_CHARACTERS))]
-
-
-def _plain(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
+    """Remove the top and right spines and draw a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
 
 
-def _curve(axes: Axes, record: Record, quantity: str, factor: float, index: int) -> None:
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+def _pareto_front(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that no other row beats in both time and accuracy, fastest first."""
+    ordered = rows.sort_values(["training_seconds", "accuracy"], ascending=[True, False])
+    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]
+
+
+def _plot_curve(axes: Axes, record: Record, quantity: str, factor: float, index: int) -> None:
+    color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
     epochs = [e.epoch for e in record.history]
-    training = _finite([factor * getattr(e, quantity) for e in record.history])
-    validation = _finite([factor * getattr(e, f"validation_{quantity}") for e in record.history])
+    training = _mask_non_finite([factor * getattr(e, quantity) for e in record.history])
+    validation = _mask_non_finite([factor * getattr(e, f"validation_{quantity}") for e in record.history])
     step = 1 + len(epochs) // 8
-    marked = {"marker": marker, "markersize": 4, "markevery": (index % step, step)}
     dot = "." if len(epochs) == 1 else ""
-    axes.plot(epochs, training, color=colour, linestyle="--", linewidth=1, marker=dot, alpha=0.75)
-    axes.plot(epochs, validation, color=colour, linewidth=1.6, **marked)
+    axes.plot(epochs, training, color=color, linestyle="--", linewidth=1, marker=dot, alpha=0.75)
+    axes.plot(
+        epochs, validation, color=color, linewidth=1.6, marker=marker, markersize=4, markevery=(index % step, step)
+    )
     if record.best_epoch in epochs:
-        best = epochs.index(record.best_epoch)
-        ring = {"markerfacecolor": "white", "markeredgewidth": 1.5, "markersize": 9, "zorder": 3}
-        axes.plot(epochs[best], validation[best], "o", color=colour, **ring)
+        best = validation[epochs.index(record.best_epoch)]
+        axes.plot(
+            *([record.best_epoch], [best], "o"),
+            color=color,
+            markerfacecolor="white",
+            markeredgewidth=1.5,
+            markersize=9,
+            zorder=3,
+        )
 
 
-def _finite(values: Sequence[float]) -> np.ndarray:
+def _mask_non_finite(values: Sequence[float]) -> np.ndarray:
     array = np.asarray(values, dtype=float)
-    return np.where(np.isfinite(array), array, np.nan)  # an infinite loss has no place on the axis
+    return np.where(np.isfinite(array), array, np.nan)
 
 
-def _curve_handles(records: list[Record]) -> list[Line2D]:
+def _legend_handles(records: list[Record]) -> list[Line2D]:
     folds = len({r.trial.fold for r in records}) > 1
     handles = [
-        Line2D([], [], color=GREY, linestyle="--", linewidth=1, label="training"),
-        Line2D([], [], color=GREY, linewidth=1.6, label="validation"),
-        Line2D([], [], color=GREY, linestyle="", marker="o", markerfacecolor="white", markersize=8, label="best epoch"),
+        Line2D([], [], color=GRAY, linestyle="--", linewidth=1, label="training"),
+        Line2D([], [], color=GRAY, linewidth=1.6, label="validation"),
+        Line2D([], [], color=GRAY, linestyle="", marker="o", markerfacecolor="white", markersize=8, label="best epoch"),
     ]
-    for index, record in enumerate(records[:MOST_NAMED]):
+    for index, record in enumerate(records[:MAX_LEGEND_TRIALS]):
         text = f"seed {record.trial.seed}" + (f", fold {record.trial.fold}" if folds else "")
         text += "" if record.status == "finished" else f" ({record.status})"
         marker = MARKERS[index % len(MARKERS)]
-        handles.append(Line2D([], [], color=COLOURS[index % len(COLOURS)], linewidth=3, marker=marker, label=text))
-    if len(records) > MOST_NAMED:
-        handles.append(Line2D([], [], linestyle="", label=f"and {len(records) - MOST_NAMED} more"))
+        handles.append(Line2D([], [], color=COLORS[index % len(COLORS)], linewidth=3, marker=marker, label=text))
+    if len(records) > MAX_LEGEND_TRIALS:
+        handles.append(Line2D([], [], linestyle="", label=f"and {len(records) - MAX_LEGEND_TRIALS} more"))
     return handles
 
 
-def _time_axis(axes: Axes, seconds: pd.Series) -> None:
+def _format_time_axis(axes: Axes, seconds: pd.Series) -> None:
     shortest, longest = seconds.min(), seconds.max()
     if shortest > 0 and longest > 8 * shortest:
         axes.set_xscale("log")
@@ -265,7 +299,12 @@ def _time_axis(axes: Axes, seconds: pd.Series) -> None:
         axes.minorticks_off()
     else:
         span = max(longest - shortest, longest / 10)
-        steps = [t for t in ROUND_TIMES if span / t <= MOST_TICKS]
+        steps = [t for t in ROUND_TIMES if span / t <= MAX_TICKS]
         axes.xaxis.set_major_locator(MultipleLocator(steps[0] if steps else ROUND_TIMES[-1]))
-    axes.set_xlabel("training wall-clock" + (", logarithmic" if axes.get_xscale() == "log" else ""))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(max(value, 0)).replace(".0 s", " s")))
+    axes.set_xlabel("training time (wall-clock" + (", logarithmic)" if axes.get_xscale() == "log" else ")"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _format_round_time(max(value, 0))))
+
+
+def _format_round_time(seconds: float) -> str:
+    """Return a time without zero units: `20 min`, not `20 min 00 s`."""
+    return duration(seconds).replace(".0 s", " s").replace(" 00 s", "").replace(" 00 min", "")

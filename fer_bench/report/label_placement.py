@@ -1,17 +1,19 @@
-"""Labels beside the points of a scatter plot, kept off each other as far as there is room."""
+"""Labels beside the points of a scatter plot, placed to avoid overlaps as far as possible."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
-Place = tuple[int, int, str, int]  # direction to the right and up, horizontal alignment, distance in points
+Position = tuple[int, int, str, int]  # direction right and up (-1, 0 or 1), alignment, distance in points
 
-# Where a label may stand from its point: direction and horizontal alignment, the most readable first.
-PLACES = (
+# Direction and horizontal alignment, the most readable first.
+DIRECTIONS = (
     (1, 0, "left"),
     (-1, 0, "right"),
     (0, 1, "center"),
@@ -22,68 +24,83 @@ PLACES = (
     (-1, -1, "right"),
 )
 DISTANCES = (7, 16, 28)  # points
-CANDIDATES = [(*place, distance) for distance in DISTANCES for place in PLACES]
-FONT = 8
-LINE = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
-GROUND = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}  # over other lines
-POINT = 3.5  # half the side of the square that a point takes, in points
+POSITIONS: list[Position] = [(*direction, distance) for distance in DISTANCES for direction in DIRECTIONS]
+FONT_SIZE = 8
+LEADER_LINE = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+LABEL_BACKGROUND = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+POINT_RADIUS = 3.5  # points
 
 
 def place_labels(axes: Axes, x: Iterable[float], y: Iterable[float], labels: Iterable[str]) -> None:
-    """Write each label at the first place that crosses no point, other label or border, else at the least crowded.
+    """Write each label at its first position without an overlap, or at the one with the least overlap.
 
-    x, y: data coordinates; a point whose label is empty is kept free alone. The axes must not be moved afterwards.
+    The limits and the size of the axes must not change afterwards.
+
+    Args:
+        axes: The axes.
+        x: Data coordinates of the points.
+        y: Data coordinates of the points.
+        labels: One label per point; empty for a point that is only to be avoided.
     """
     figure = axes.figure
-    renderer, pixels = figure.canvas.get_renderer(), figure.dpi / 72
+    renderer, pixels_per_point = cast(FigureCanvasAgg, figure.canvas).get_renderer(), figure.dpi / 72
     axes.autoscale_view()
-    spots = axes.transData.transform(np.column_stack([list(x), list(y)]))
-    taken = [*np.hstack([spots - POINT * pixels, spots + POINT * pixels])]
+    points = axes.transData.transform(np.column_stack([list(x), list(y)]))
+    radius = POINT_RADIUS * pixels_per_point
+    occupied = [*np.hstack([points - radius, points + radius])]
     for index, label in enumerate(labels):
         if not label:
             continue
-        note = axes.annotate(
-            *(label, axes.transData.inverted().transform(spots[index])),
+        annotation = axes.annotate(
+            label,
+            tuple(axes.transData.inverted().transform(points[index])),
             xytext=(0, 0),
             textcoords="offset points",
-            fontsize=FONT,
-            arrowprops=dict(LINE),
-            bbox=dict(GROUND),
+            fontsize=FONT_SIZE,
+            arrowprops=dict(LEADER_LINE),
+            bbox=dict(LABEL_BACKGROUND),
         )
-        size = Text.get_window_extent(note, renderer).size  # of the text without the line to its point
-        others = np.array(taken[:index] + taken[index + 1 :]).reshape(-1, 4)
-        boxes = np.array([_box(spots[index], place, size, pixels) for place in CANDIDATES])
-        best = int(np.argmin(_crowding(boxes, others, np.ravel(axes.bbox.get_points()))))
-        _put(note, CANDIDATES[best])
-        taken.append(boxes[best])
+        size = np.array(Text.get_window_extent(annotation, renderer).size)  # without the leader line
+        others = np.array(occupied[:index] + occupied[index + 1 :]).reshape(-1, 4)
+        boxes = np.array([_label_box(points[index], position, size, pixels_per_point) for position in POSITIONS])
+        best = int(np.argmin(_overlap_cost(boxes, others, np.ravel(axes.bbox.get_points()))))
+        _apply_position(annotation, POSITIONS[best])
+        occupied.append(boxes[best])
 
 
-def _put(note: Annotation, place: Place) -> None:
-    right, up, align, distance = place
-    note.set(ha=align, va={1: "bottom", 0: "center", -1: "top"}[up])
-    note.xyann = (right * distance, up * distance)
-    note.arrow_patch.set_visible(distance > DISTANCES[0])
+def _apply_position(annotation: Annotation, position: Position) -> None:
+    right, up, align, distance = position
+    annotation.set(ha=align, va={1: "bottom", 0: "center", -1: "top"}[up])
+    annotation.xyann = (right * distance, up * distance)
+    if annotation.arrow_patch is not None:
+        annotation.arrow_patch.set_visible(distance > DISTANCES[0])
 
 
-def _box(spot: np.ndarray, place: Place, size: np.ndarray, pixels: float) -> np.ndarray:
-    """Left, lower, right and upper border of a label at this place."""
-    right, up, align, distance = place
-    start = {"left": 0, "center": -0.5, "right": -1}[align], {1: 0, 0: -0.5, -1: -1}[up]
-    corner = spot + np.array([right, up]) * distance * pixels + np.array(start) * size
+def _label_box(point: np.ndarray, position: Position, size: np.ndarray, pixels_per_point: float) -> np.ndarray:
+    """Return left, bottom, right and top of a label at a position, in pixels."""
+    right, up, align, distance = position
+    offset = {"left": 0, "center": -0.5, "right": -1}[align], {1: 0, 0: -0.5, -1: -1}[up]
+    corner = point + np.array([right, up]) * distance * pixels_per_point + np.array(offset) * size
     return np.concatenate([corner, corner + size])
 
 
-def _crowding(boxes: np.ndarray, others: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """(boxes,): the area in pixels that each would share with others or lose beyond the border.
+def _overlap_cost(boxes: np.ndarray, others: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Return the area of each box that overlaps others or lies outside the border.
 
-    boxes: (n, 4), others: (m, 4), border: (4,).
+    Args:
+        boxes: (n, 4).
+        others: (m, 4).
+        border: (4,).
+
+    Returns:
+        Areas in square pixels, (n,).
     """
-    lost = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - _shared(boxes, border[None])[:, 0]
-    return _shared(boxes, others).sum(axis=1) + lost
+    outside = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - _overlap_areas(boxes, border[None])[:, 0]
+    return _overlap_areas(boxes, others).sum(axis=1) + outside
 
 
-def _shared(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n, m): the area that each of n boxes has in common with each of m others."""
+def _overlap_areas(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the overlap of each of n boxes with each of m others, (n, m)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return np.clip(high - low, 0, None).prod(axis=2)

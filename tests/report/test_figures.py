@@ -1,4 +1,4 @@
-"""The figures of a report: what stands in them, that nothing in them collides, and that their files are sound."""
+"""The figures of a report: content, layout without overlaps, and valid files."""
 
 from io import BytesIO
 from itertools import combinations
@@ -10,36 +10,36 @@ from made_up_records import exact
 from matplotlib.text import Text
 from PIL import Image
 
-from fer_bench.leaderboard.leaderboard import board
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.records import load
-from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure, pictures
+from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure, to_image_files
 
 
-def the_row(make):
-    (row,) = board(load(make.results)).rows.values()
+def only_row(make):
+    (row,) = compute_leaderboard(load(make.results)).rows.values()
     return row
 
 
 def overview(make):
-    return overview_figure(board(load(make.results)).frame, "fer2013, protocol official")
+    return overview_figure(compute_leaderboard(load(make.results)).frame, "fer2013, protocol official")
 
 
-def names_in(figure) -> list[str]:
+def labels_in(figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
 def boxes(figure):
-    """Of the title, the axes with their labels, and the legends, in pixels."""
+    """Return the extents in pixels of the title, the axes with their labels, and the legends."""
     renderer = figure.canvas.get_renderer()
-    found = [figure._suptitle.get_window_extent(renderer)]
-    found += [axis.get_tightbbox(renderer) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
-    return found + [axes.get_legend().get_window_extent(renderer) for axes in figure.axes if axes.get_legend()]
+    extents = [figure._suptitle.get_window_extent(renderer)]
+    extents += [axis.get_tightbbox(renderer) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    return extents + [axes.get_legend().get_window_extent(renderer) for axes in figure.axes if axes.get_legend()]
 
 
-def test_a_cell_holds_the_share_of_its_true_class_and_the_count_over_all_seeds(make):
+def test_cells_show_percentage_and_count_pooled_over_seeds(make):
     make(seed=0, test=exact([0, 0, 0, 0, 1], [0, 0, 0, 1, 0]))
     make(seed=1, test=exact([0, 0, 0, 0, 1], [0, 1, 1, 1, 0]))
-    figure = confusion_figure(the_row(make), "fer2013", "cnn")
+    figure = confusion_figure(only_row(make), "fer2013", "cnn")
     cells = {tuple(np.floor(t.get_position()).astype(int)[::-1]): t.get_text() for t in figure.axes[0].texts}
     assert cells[0, 0] == "50.0\n4" and cells[0, 1] == "50.0\n4" and cells[0, 2] == "0.0\n0"
     assert cells[1, 0] == "100.0\n2" and cells[1, 1] == "0.0\n0"
@@ -47,35 +47,35 @@ def test_a_cell_holds_the_share_of_its_true_class_and_the_count_over_all_seeds(m
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["angry (8)", "disgust (2)", "fear (0)"]
     assert "2 seeds pooled" in figure.get_suptitle()
     top_left = figure.axes[0].transAxes.inverted().transform(figure.axes[0].transData.transform((0.5, 0.5)))
-    assert top_left == pytest.approx([1 / 6, 5 / 6])  # the first true class on top
+    assert top_left == pytest.approx([1 / 6, 5 / 6])  # the first true class is at the top
 
 
-def test_numbers_are_legible_on_every_shade(make):
+def test_cell_text_has_contrast_on_every_shade(make):
     labels = np.repeat([0, 1, 2], 100)
     predicted = np.concatenate([np.repeat([0, 1, 2], counts) for counts in ([100, 0, 0], [65, 35, 0], [0, 25, 75])])
     make(test=exact(list(labels), list(predicted)))
-    figure = confusion_figure(the_row(make), "fer2013", "cnn")
+    figure = confusion_figure(only_row(make), "fer2013", "cnn")
     mesh = figure.axes[0].collections[0]
     shades = mesh.cmap(mesh.norm(mesh.get_array())).reshape(3, 3, 4)
     for text in figure.axes[0].texts:
         column, line = np.floor(text.get_position()).astype(int)
-        ground, ink = luminance(shades[line, column]), 1.0 if text.get_color() == "white" else 0.0
-        low, high = sorted([ground, ink])
-        assert (high + 0.05) / (low + 0.05) >= 4  # WCAG 2.2 asks for 4.5 of small text, 3 of large
+        background, foreground = luminance(shades[line, column]), 1.0 if text.get_color() == "white" else 0.0
+        low, high = sorted([background, foreground])
+        assert (high + 0.05) / (low + 0.05) >= 4  # WCAG 2.2: 4.5 for small text, 3 for large text
 
 
-def luminance(colour) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+def luminance(color) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
 @pytest.mark.parametrize("name", ["cnn", "a very long name of a model with many words " * 4, "x" * 200])
-def test_title_labels_and_legend_are_whole_and_apart(make, name):
+def test_title_labels_and_legend_are_complete_and_separate(make, name):
     for seed in range(8):
         make(seed=seed)
     make(seed=8, status="diverged", reason="loss is NaN", epochs=2)
-    row = the_row(make)
-    frame = board(load(make.results)).frame
+    row = only_row(make)
+    frame = compute_leaderboard(load(make.results)).frame
     for figure in (confusion_figure(row, "h", name), curves_figure(row, "h", name), overview_figure(frame, name)):
         title, *others = boxes(figure)
         for box in (title, *others):
@@ -83,42 +83,42 @@ def test_title_labels_and_legend_are_whole_and_apart(make, name):
         assert all(title.y0 >= box.y1 for box in others)
 
 
-def test_trials_are_told_apart_without_colour(make):
+def test_trials_are_distinguishable_without_color(make):
     for seed in range(4):
         make(seed=seed)
-    figure = curves_figure(the_row(make), "fer2013", "cnn")
+    figure = curves_figure(only_row(make), "fer2013", "cnn")
     solid = [line for line in figure.axes[0].lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 1]
     assert len(solid) == 4 == len({line.get_marker() for line in solid})
 
 
-def test_few_rows_are_all_named_and_many_by_their_front(make):
-    for place in range(20):
-        make(f"m{place:02}", seconds=100 + place, test=exact([0] * 50, [0] * (10 + place) + [1] * (40 - place)))
-    assert sorted(names_in(overview(make))) == [f"m{place:02}" for place in range(20)]
+def test_all_rows_are_labeled_if_few_and_the_pareto_front_if_many(make):
+    for index in range(20):
+        make(f"m{index:02}", seconds=100 + index, test=exact([0] * 50, [0] * (10 + index) + [1] * (40 - index)))
+    assert sorted(labels_in(overview(make))) == [f"m{index:02}" for index in range(20)]
     make("slow", seconds=1000, test=exact([0] * 50, [0] * 15 + [1] * 35))
     figure = overview(make)
-    assert "slow" not in names_in(figure) and "m19" in names_in(figure)
-    assert "named: 20 rows of the front, of 21 in all" in figure.get_suptitle()
+    assert "slow" not in labels_in(figure) and "m19" in labels_in(figure)
+    assert "best 20 rows of the Pareto front, out of 21" in figure.get_suptitle()
     assert sum(len(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == "None") >= 21
 
 
-def test_names_do_not_cover_each_other(make):
-    for place in range(6):
-        make(f"model_{place}", seconds=100 + 0.2 * place, test=exact([0] * 50, [0] * 30 + [1] * 20))
+def test_labels_do_not_overlap(make):
+    for index in range(6):
+        make(f"model_{index}", seconds=100 + 0.2 * index, test=exact([0] * 50, [0] * 30 + [1] * 20))
     figure = overview(make)
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
-    texts = [Text.get_window_extent(note, renderer) for note in figure.axes[0].texts]
+    texts = [Text.get_window_extent(annotation, renderer) for annotation in figure.axes[0].texts]
     assert len(texts) == 6
     assert not [pair for pair in combinations(texts, 2) if pair[0].overlaps(pair[1])]
     assert all(figure.axes[0].bbox.containsx(x) for box in texts for x in (box.x0, box.x1))
 
 
-def test_files_show_the_same_at_the_stated_size_and_are_equal_for_equal_figures(make):
+def test_png_and_svg_have_the_same_size_and_are_reproducible(make):
     make()
-    row = the_row(make)
-    first, again = (pictures(confusion_figure(row, "fer2013", "cnn")) for _ in range(2))
-    assert first == again
+    row = only_row(make)
+    first, second = (to_image_files(confusion_figure(row, "fer2013", "cnn")) for _ in range(2))
+    assert first == second
     with Image.open(BytesIO(first["png"])) as image:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         inches = np.array(image.size) / 300
