@@ -1,19 +1,24 @@
-"""Batches of augmented uint8 images, made while the step before them runs; and the views a test image is cut to."""
+"""Batches of augmented uint8 images, prefetched during the step before them, and the test-time views of an image."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
+from fer_bench.datasets.subset import Subset
 from fer_bench.training.augmentation import augment
 from fer_bench.training.mixing import mix
 
 PREDICTION_BATCH_SIZE = 256
+
+Images = np.ndarray | Subset
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -24,29 +29,38 @@ class Batch(NamedTuple):
 
 
 def training_batches(
-    images: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int, epoch: int, labels: np.ndarray
+    images: Images, targets: np.ndarray, recipe: Recipe, seed: int, epoch: int, labels: np.ndarray
 ) -> Iterator[Batch]:
-    """One epoch of images (samples, [time,] height, width) uint8: sampled, augmented, cropped, mixed with targets.
+    """Yield the batches of one epoch: sampled, augmented, cropped and mixed.
 
-    Every batch is full: the images left over differ from epoch to epoch. Seed and epoch decide all of it,
-    whatever the threads do. labels (samples,) say what balanced sampling balances.
+    Every batch is full; the images that fill no batch differ from epoch to epoch. Seed and epoch determine the
+    result, independently of threads.
+
+    Args:
+        images: (samples, [time,] height, width) uint8.
+        targets: (samples, classes) float32.
+        recipe: The recipe.
+        seed: The seed of the trial.
+        epoch: Number of the epoch, from 1.
+        labels: (samples,), the classes that balanced sampling balances.
     """
     steps = batch_indices(labels, recipe, seed, epoch)
 
     def make(step: int) -> Batch:
-        chosen = steps[step]
+        indices = steps[step]
         rng = np.random.default_rng([seed, epoch, step])
-        x = augment(images[chosen], recipe.augmentation, rng, recipe.crop)
-        x, y = mix(x, targets[chosen], recipe.augmentation, rng)
+        x = augment(images[indices], recipe.augmentation, rng, recipe.crop)
+        x, y = mix(x, targets[indices], recipe.augmentation, rng)
         return Batch(x[..., None], y)
 
     yield from prefetch(make, len(steps))
 
 
 def batch_indices(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
-    """The samples of each of an epoch's steps, all steps with as many.
+    """Return the sample indices of each step of an epoch; all steps have the same number of samples.
 
-    Sorted: a memory map is read in one direction. The order within a batch has no effect on its gradient.
+    The indices of a batch are sorted, so that a memory map is read in one direction. The order within a batch does
+    not change its gradient.
     """
     order = epoch_order(labels, recipe.sampling, np.random.default_rng([seed, epoch]))
     batch_size = min(recipe.batch_size, len(order))
@@ -54,61 +68,64 @@ def batch_indices(labels: np.ndarray, recipe: Recipe, seed: int, epoch: int) -> 
 
 
 def epoch_order(labels: np.ndarray, sampling: Literal["shuffled", "balanced"], rng: np.random.Generator) -> np.ndarray:
-    """An epoch's order of samples, as many as there are labels: each once, or of each class the same number, up to one.
+    """Return the order of samples in an epoch, as many as there are labels.
 
-    Balanced, a class's samples come again only once all of them have come.
+    "shuffled" contains each sample once. "balanced" contains the same number of samples of each class (±1), and
+    repeats a sample only after all samples of its class have been drawn.
     """
     if sampling == "shuffled":
         return rng.permutation(len(labels))
-    classes = rng.permutation(np.unique(labels))  # shuffled: the first of them get what cannot be shared out
-    each, left = divmod(len(labels), len(classes))
-    drawn = [_drawn(np.flatnonzero(labels == c), each + (i < left), rng) for i, c in enumerate(classes)]
+    classes = rng.permutation(np.unique(labels))  # shuffled, because the first classes get the remainder
+    count, remainder = divmod(len(labels), len(classes))
+    drawn = [_draw(np.flatnonzero(labels == c), count + (i < remainder), rng) for i, c in enumerate(classes)]
     return rng.permutation(np.concatenate(drawn))
 
 
-def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _draw(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     rounds = math.ceil(count / len(members))
     return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count]
 
 
-def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """All images in order as (batch (batch, [time,] height, width, 1) uint8, how many of it are real).
+def padded_batches(images: Images, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield all images in order as (batch (batch, [time,] height, width, 1) uint8, number of images without padding).
 
-    The last batch is filled up by repeats, so that every batch has one shape and nothing is traced twice.
+    The last batch is padded with repeated images, so that all batches have one shape and the model is traced once.
     """
 
     def make(step: int) -> tuple[np.ndarray, int]:
-        part = images[step * batch_size : (step + 1) * batch_size]
-        real = len(part)
-        return np.resize(part, (batch_size, *part.shape[1:]))[..., None], real
+        batch = images[step * batch_size : (step + 1) * batch_size]
+        return np.resize(batch, (batch_size, *batch.shape[1:]))[..., None], len(batch)
 
     yield from prefetch(make, math.ceil(len(images) / batch_size))
 
 
-def test_time_views(batch: np.ndarray, views: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
-    """The views of a batch (batch, [time,] height, width, 1) that are predicted in its place, each contiguous.
+def tta_views(batch: np.ndarray, tta: Literal["1", "flip", "ten-crop"], crop: int | None) -> list[np.ndarray]:
+    """Return the views of a batch that are predicted and averaged, each as a contiguous array.
 
-    1: the centre. flip: the centre and its mirror. ten-crop: the four corners and the centre, then their mirrors;
-    Krizhevsky et al., NIPS 2012. Without a crop the centre is the whole image.
+    Args:
+        batch: (batch, [time,] height, width, 1).
+        tta: "1" for the center, "flip" for the center and its mirror image, "ten-crop" for the four corners and the
+            center, then their mirror images (Krizhevsky et al., NIPS 2012).
+        crop: Side of the crops in pixels. Without a crop the center is the whole image.
     """
     height, width = batch.shape[-3:-1]
-    high, wide = (crop, crop) if crop else (height, width)
-    bottom, right = height - high, width - wide
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)] if views == "ten-crop" else []
-    places = [*corners, (bottom // 2, right // 2)]
-    cuts = [batch[..., top : top + high, left : left + wide, :] for top, left in places]
-    if views != "1":
-        cuts += [cut[..., ::-1, :] for cut in cuts]
-    return [np.ascontiguousarray(cut) for cut in cuts]
+    crop_height, crop_width = (crop, crop) if crop else (height, width)
+    bottom, right = height - crop_height, width - crop_width
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)] if tta == "ten-crop" else []
+    positions = [*corners, (bottom // 2, right // 2)]
+    views = [batch[..., top : top + crop_height, left : left + crop_width, :] for top, left in positions]
+    if tta != "1":
+        views += [view[..., ::-1, :] for view in views]
+    return [np.ascontiguousarray(view) for view in views]
 
 
-def prefetch(make: Callable[[int], Any], steps: int) -> Iterator[Any]:
-    """make(0), make(1), …, each begun while the consumer works on the one before."""
+def prefetch(make: Callable[[int], T], steps: int) -> Iterator[T]:
+    """Yield make(0), make(1), …; each call starts in a thread while the consumer uses the result before it."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, 0) if steps else None
+        future = pool.submit(make, 0) if steps else None
         for step in range(steps):
-            assert coming is not None
-            made = coming.result()
+            assert future is not None
+            result = future.result()
             if step + 1 < steps:
-                coming = pool.submit(make, step + 1)
-            yield made
+                future = pool.submit(make, step + 1)
+            yield result

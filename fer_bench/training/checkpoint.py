@@ -1,6 +1,6 @@
-"""What a trial has come to after an epoch, on disk, so that one that is stopped goes on from there.
+"""The state of a trial after an epoch, on disk, from which an interrupted trial resumes.
 
-One file, replaced in one step. Whoever reads it gets the numbers that were written, to the bit.
+The checkpoint is one file, which is replaced atomically and restores all numbers bit by bit.
 """
 
 from __future__ import annotations
@@ -18,25 +18,31 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-# Of training, at least, between two checkpoints, which each take a part of a second.
+from fer_bench.core.files import atomic_write
+
 INTERVAL_VARIABLE = "FER_BENCH_CHECKPOINT_SECONDS"
-INTERVAL_SECONDS = float(os.environ.get(INTERVAL_VARIABLE, "30"))
+INTERVAL_SECONDS = float(os.environ.get(INTERVAL_VARIABLE, "30"))  # at least, because saving takes a part of a second
 FILE = "state.npz"
-METADATA = "facts"
+METADATA = "metadata"
 
 Arrays = Mapping[str, list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """Facts that JSON can hold, and lists of arrays by name."""
+    """Metadata as JSON, and lists of arrays by name."""
 
     metadata: dict[str, Any]
     arrays: Arrays
 
 
 class Checkpoint:
-    """The checkpoint of one trial, in a folder of its own. `identity` is what it is good for; another's is not read."""
+    """The checkpoint of one trial.
+
+    Args:
+        folder: A folder for this trial alone.
+        identity: What the checkpoint is valid for; a checkpoint with another identity is not loaded.
+    """
 
     def __init__(self, folder: Path, identity: str) -> None:
         self._file = folder / FILE
@@ -44,35 +50,36 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def load(self) -> CheckpointState | None:
-        """What was saved; None where nothing was, or it is damaged, or of another trial or other versions."""
+        """Return the saved state, or None if there is none, it is damaged or has another identity."""
         try:
             with np.load(self._file, allow_pickle=False) as file:
-                facts = json.loads(str(file[METADATA]))
-                if facts.pop("identity") != self._identity:
+                metadata = json.loads(str(file[METADATA]))
+                if metadata.pop("identity") != self._identity:
                     return None
-                counts = facts.pop("counts")
-                return CheckpointState(
-                    facts, {name: [file[f"{name}_{i}"] for i in range(n)] for name, n in counts.items()}
-                )
+                counts = metadata.pop("counts")
+                arrays = {name: [file[f"{name}_{i}"] for i in range(n)] for name, n in counts.items()}
+                return CheckpointState(metadata, arrays)
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError):
             return None
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for another."""
+        """Whether the interval since the last checkpoint has passed."""
         return time.monotonic() - self._saved >= INTERVAL_SECONDS
 
     def save(self, state: CheckpointState) -> None:
-        """Replace what was saved before. Where that is impossible it stays, and the trial goes on."""
+        """Replace the checkpoint. If it cannot be written, log a warning and leave the earlier one."""
         counts = {name: len(arrays) for name, arrays in state.arrays.items()}
-        facts = json.dumps(state.metadata | {"identity": self._identity, "counts": counts})
-        named = {f"{name}_{i}": array for name, arrays in state.arrays.items() for i, array in enumerate(arrays)}
-        _replace(self._file, lambda file: np.savez(file, **{METADATA: np.array(facts)}, **named))
+        metadata = json.dumps(state.metadata | {"identity": self._identity, "counts": counts})
+        arrays: dict[str, Any] = {METADATA: np.array(metadata)}
+        for name, values in state.arrays.items():
+            arrays |= {f"{name}_{i}": value for i, value in enumerate(values)}
+        _replace(self._file, lambda file: np.savez(file, **arrays))
         self._saved = time.monotonic()
 
 
 def modified_at(folder: Path) -> int | None:
-    """When the checkpoint in a folder was written, in nanoseconds; None where there is none."""
+    """Return the modification time of the checkpoint in a folder, in nanoseconds; None if there is none."""
     try:
         return (folder / FILE).stat().st_mtime_ns
     except OSError:
@@ -80,7 +87,7 @@ def modified_at(folder: Path) -> int | None:
 
 
 def to_bytes(folder: Path) -> bytes | None:
-    """The checkpoint in a folder, to be sent elsewhere; None where there is none."""
+    """Return the checkpoint in a folder, to send it to another machine; None if there is none."""
     try:
         return (folder / FILE).read_bytes()
     except OSError:
@@ -88,19 +95,13 @@ def to_bytes(folder: Path) -> bytes | None:
 
 
 def from_bytes(content: bytes, folder: Path) -> None:
-    """Put what `packed` gave in place of the checkpoint in a folder; as `Checkpoint.save`."""
+    """Replace the checkpoint in a folder by the result of `to_bytes`; failures are logged as in `Checkpoint.save`."""
     _replace(folder / FILE, lambda file: file.write(content))
 
 
 def _replace(checkpoint: Path, write: Callable[[BinaryIO], object]) -> None:
-    part = checkpoint.with_name(f"{FILE}.{os.getpid()}.part")
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with atomic_write(checkpoint, sync=True) as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(checkpoint)
     except OSError as error:
         logging.getLogger(__name__).warning("No checkpoint could be written: %s", error.strerror or error)
-        part.unlink(missing_ok=True)

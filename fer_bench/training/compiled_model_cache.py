@@ -1,7 +1,7 @@
-"""Trials of one shape are traced once: the next one takes the compiled model of the last, with weights of its own.
+"""Reuse of a compiled model: consecutive trials of the same shape are traced once.
 
-Tracing takes seconds, of a fold of a small dataset a fifth of all. One model is kept. On JAX and Torch none is: one
-finds its programs again by itself (see `jax.keep_programs`), the other compiles nothing.
+Tracing takes seconds, a fifth of a fold of a small dataset. One model is cached, on TensorFlow only: JAX has its own
+cache of compiled programs (see `jax_backend.enable_compilation_cache`), and Torch compiles nothing.
 """
 
 from __future__ import annotations
@@ -13,21 +13,26 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from fer_bench.training.optimizer import assign_values
+
 
 @dataclass
 class _CachedModel:
     key: str
     model: keras.Model
-    optimizer: list[np.ndarray] | None = None  # its variables before the first step, once it is compiled
+    optimizer: list[np.ndarray] | None = None  # its variables before the first step, once the model is compiled
 
 
-_last: list[_CachedModel] = []  # one at most
+_last: list[_CachedModel] = []  # at most one
 
 
 def get_model(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
-    """A model as `build` makes it, with its initial weights and random states; traced already where the key is known.
+    """Return a model with the weights and random states of `build()`, already traced if the key is cached.
 
-    key: all that decides what is traced: architecture and its source, recipe, shapes, classes. None: nothing is kept.
+    Args:
+        key: Everything that determines the traced graph: architecture and source, recipe, shapes, classes. None
+            caches nothing.
+        build: Builds the model.
     """
     if key is None or keras.backend.backend() != "tensorflow":
         clear()
@@ -37,30 +42,32 @@ def get_model(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
         _last.append(_CachedModel(key, build()))
         return _last[0].model
     model = _last[0].model
-    for ours, new in zip(model.variables, build().variables, strict=True):
-        ours.assign(new)
+    assign_values(model.variables, build().variables)
     return model
 
 
 def restore_optimizer(model: keras.Model) -> bool:
-    """Whether the model was compiled by an earlier trial; its optimizer is then as it was before the first step."""
-    kept = _find(model)
-    if kept is None or kept.optimizer is None:
+    """Reset the optimizer of a cached model to its state before the first step.
+
+    Returns:
+        Whether an earlier trial compiled the model; otherwise the caller has to.
+    """
+    cached = _find(model)
+    if cached is None or cached.optimizer is None:
         return False
-    for variable, value in zip(model.optimizer.variables, kept.optimizer, strict=True):
-        variable.assign(value)
+    assign_values(model.optimizer.variables, cached.optimizer)
     return True
 
 
 def store_optimizer(model: keras.Model) -> None:
-    """Remember how the optimizer of a model that has just been compiled begins."""
-    if kept := _find(model):
+    """Store the initial state of the optimizer of a model that has just been compiled."""
+    if cached := _find(model):
         model.optimizer.build(model.trainable_variables)
-        kept.optimizer = [variable.numpy() for variable in model.optimizer.variables]
+        cached.optimizer = [variable.numpy() for variable in model.optimizer.variables]
 
 
 def clear() -> None:
-    """Keep no model: the next trial's memory is its own."""
+    """Drop the cached model and free its memory."""
     _last.clear()
     gc.collect()
 

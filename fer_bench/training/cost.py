@@ -1,6 +1,6 @@
-"""What a trained model costs to use: operations, size on disk, latency of a single image.
+"""The inference costs of a trained model: FLOPs, size on disk, latency of a single image.
 
-Measured when everything else of a trial is done, so that no time of it contains this one.
+They are measured at the end of a trial, so that no other time contains this one.
 """
 
 from __future__ import annotations
@@ -19,23 +19,28 @@ import numpy as np
 
 from fer_bench.training.flops import count_flops
 
-NUM_WARMUP_CALLS = 3  # calls; the first of them is traced and compiled
+NUM_WARMUP_CALLS = 3  # the first call traces and compiles
 MAX_CALLS, MIN_CALLS = 100, 20
-TARGET_SECONDS, MAX_SECONDS = 1.0, 5.0  # after the first, a large model makes do with the fewest calls
+TARGET_SECONDS, MAX_SECONDS = 1.0, 5.0  # after the first, MIN_CALLS suffice; after the second, even fewer
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from one image in NumPy to its logits in NumPy; p95 None where too few calls were timed to say."""
+    """Seconds from one image in NumPy to its logits in NumPy; p95 is None after fewer than MIN_CALLS calls."""
 
     p50_seconds: float
     p95_seconds: float | None
 
 
 def measure_inference_costs(model: keras.Model, model_file: Path | None = None) -> dict[str, Any]:
-    """The fields flops, model_bytes, latency_p50_seconds and latency_p95_seconds of `Costs`, None where one fails.
+    """Measure the fields flops, model_bytes, latency_p50_seconds and latency_p95_seconds of `Costs`.
 
-    The model is kept as `model_file` where one is named; that it cannot be saved is a warning.
+    Args:
+        model: The trained model.
+        model_file: File in which the model is saved; None saves nothing. A failure to save is a warning.
+
+    Returns:
+        The fields by name; None for a cost that cannot be measured.
     """
     latency = _or_none(measure_latency, model)
     return {
@@ -47,7 +52,7 @@ def measure_inference_costs(model: keras.Model, model_file: Path | None = None) 
 
 
 def measure_latency(model: keras.Model) -> Latency:
-    """Latency of `predict_on_batch` on one image of random pixels, warmed up, on Keras' default device."""
+    """Measure `predict_on_batch` on one image of random pixels, after warm-up, on the default device of Keras."""
     pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape[1:]), dtype=np.uint8)
     for _ in range(NUM_WARMUP_CALLS):
         model.predict_on_batch(pixels)
@@ -60,14 +65,14 @@ def measure_latency(model: keras.Model) -> Latency:
         seconds.append(ended - called)
         if ended - began > (TARGET_SECONDS if len(seconds) >= MIN_CALLS else MAX_SECONDS):
             break
-    enough = len(seconds) >= MIN_CALLS
-    return Latency(float(np.median(seconds)), float(np.percentile(seconds, 95)) if enough else None)
+    p95 = float(np.percentile(seconds, 95)) if len(seconds) >= MIN_CALLS else None
+    return Latency(float(np.median(seconds)), p95)
 
 
 def save_model(model: keras.Model, file: Path) -> int:
-    """Save a model for predicting alone, without optimizer and loss, as a .keras file; its size in bytes.
+    """Save a model for inference, without optimizer and loss, as a .keras file; return its size in bytes.
 
-    The file's folder is made where there is none.
+    A missing folder is created.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     keras.Model(model.inputs, model.outputs, name=model.name).save(file)
@@ -82,16 +87,16 @@ def _saved_bytes(model: keras.Model) -> int:
 def _save_or_warn(model: keras.Model, file: Path) -> int | None:
     try:
         return save_model(model, file)
-    except Exception as error:  # whatever a layer of its own gets wrong, or the disk
+    except Exception as error:  # of a custom layer, or of the disk
         with suppress(OSError):
-            file.unlink()  # what of it was written
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        logging.getLogger("fer_bench").warning("fer-bench: warning: '%s' cannot be kept: %s", model.name, said)
+            file.unlink()  # an incomplete file
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        logging.getLogger("fer_bench").warning("fer-bench: warning: '%s' cannot be saved: %s", model.name, reason)
         return None
 
 
 def _or_none(measure: Callable[[keras.Model], Any], model: keras.Model) -> Any:
-    """A trial that is trained and predicted does not fail since one of its costs cannot be had."""
+    """Return a cost, or None if measuring it fails: a trained trial does not fail because of its costs."""
     try:
         return measure(model)
     except Exception:

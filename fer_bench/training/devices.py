@@ -1,4 +1,4 @@
-"""Several devices to one trial: each takes its part of every batch, and all have the weights. JAX alone."""
+"""Several devices per trial: each takes its share of every batch, and all hold the weights. JAX only."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import keras
 
 
 def enable_data_parallel() -> None:
-    """From now on all devices that this process sees share each batch."""
+    """Share each batch between all devices that this process sees."""
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 
 
 def num_replicas() -> int:
-    """How many devices share a batch."""
+    """Return how many devices share a batch."""
     distribution = keras.distribution.distribution()
     return distribution.num_model_replicas if distribution else 1
 
 
-def round_up_to_replicas(batch: int) -> int:
-    """The least number of images from `batch` on that the devices share evenly."""
-    return math.ceil(batch / num_replicas()) * num_replicas()
+def round_up_to_replicas(batch_size: int) -> int:
+    """Return the smallest multiple of the number of replicas that is at least `batch_size`."""
+    return math.ceil(batch_size / num_replicas()) * num_replicas()

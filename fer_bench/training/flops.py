@@ -1,4 +1,4 @@
-"""How many operations a model needs for one image, counted from the shapes that flow through it."""
+"""FLOPs of a model for one image, counted from the shapes of its layers and operations."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Shape = tuple[int, ...]
 
 
 class UnsupportedOperation(Exception):
-    """A part of a model that no formula here is for; the message names it."""
+    """The FLOPs of a layer or operation are unknown. The message names it."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A layer, or an operation of keras.ops, as it is called; shapes with the batch."""
+    """One call of a layer or of an operation of keras.ops. Shapes include the batch."""
 
     operation: Any
     inputs: dict[str | int, Any]  # by position or name
     output: Any
 
     def argument(self, position: int, name: str) -> Any:
-        """An input, however it was passed."""
+        """Return an input, passed by position or by name."""
         return self.inputs[name] if name in self.inputs else self.inputs[position]
 
     def shape(self, position: int, name: str) -> Shape:
@@ -36,28 +36,34 @@ class Call:
 
 @dataclass
 class FlopCounter:
-    """What has been met so far."""
+    """The operations counted so far.
+
+    Attributes:
+        multiply_adds: Number of multiply-add operations.
+        counted_weights: Ids of the weights whose operations are counted, or free.
+        in_opaque_layer: Whether a layer is being called whose formula includes everything that it calls.
+    """
 
     multiply_adds: int = 0
-    counted_weights: set[int] = field(
-        default_factory=set
-    )  # ids of the weights whose use is counted, or known to be free
-    in_opaque_layer: bool = False  # a layer whose formula holds for all that it calls
+    counted_weights: set[int] = field(default_factory=set)
+    in_opaque_layer: bool = False
 
 
 def count_flops(model: keras.Model) -> int:
-    """FLOPs of one image, or of one sequence, on any backend; nothing is computed. FLOPS_METHOD says what counts.
+    """Return the FLOPs of one image or sequence, on any backend, without computing the model.
 
-    Each weight of a kernel multiplies once at each position of the output, also where the kernel stands over padding:
-    the convention of published figures. Products without weights are seen where Keras' attention or an operation of
-    the model's graph makes them, not within a custom layer's code. Raises Uncountable for weights of several
-    dimensions, and for products, that no formula is for.
+    FLOPS_METHOD describes what counts. Each weight of a kernel multiplies once per position of the output, also over
+    padding, which is the convention of published figures. Products without weights are counted in Keras' attention
+    and in operations of the model's graph, not in the code of custom layers.
+
+    Raises:
+        UnsupportedOperation: A weight of several dimensions or a product has no formula.
     """
     return 2 * _multiply_adds(model, (1, *model.input_shape[1:]))
 
 
 class _ModelLayer(layers.Layer):
-    """A model as a layer that cannot tell its output's shape: to find it, Keras calls all layers without computing."""
+    """A model as a layer of unknown output shape, so that Keras calls all its layers symbolically to find the shape."""
 
     def __init__(self, model: layers.Layer) -> None:
         super().__init__()
@@ -68,40 +74,38 @@ class _ModelLayer(layers.Layer):
 
 
 def _multiply_adds(layer: layers.Layer, shape: Shape) -> int:
-    tally = FlopCounter()
-    with _count_calls(tally):
+    counter = FlopCounter()
+    with _count_calls(counter):
         _ModelLayer(layer).compute_output_spec(keras.KerasTensor(shape, dtype="float32"))
-    unknown = [
-        w.path for w in layer.weights if id(w) not in tally.counted_weights and sum(size > 1 for size in w.shape) > 1
-    ]
-    if unknown:
-        raise UnsupportedOperation(f"no formula is for the weights {', '.join(unknown)}")
-    return tally.multiply_adds
+    uncounted = [weight for weight in layer.weights if id(weight) not in counter.counted_weights]
+    if unknown := [weight.path for weight in uncounted if sum(size > 1 for size in weight.shape) > 1]:
+        raise UnsupportedOperation(f"there is no formula for the weights {', '.join(unknown)}")
+    return counter.multiply_adds
 
 
 @contextmanager
-def _count_calls(tally: FlopCounter) -> Iterator[None]:
-    """Within it, every layer and operation that is called, however deeply nested, is added to the tally."""
-    plain = keras.Operation.__call__
+def _count_calls(counter: FlopCounter) -> Iterator[None]:
+    """Add every layer and operation that is called within the block to the counter, including nested ones."""
+    original = keras.Operation.__call__
 
-    def counting(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        formula = None if tally.in_opaque_layer else _formula(operation)
+    def counting_call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        formula = None if counter.in_opaque_layer else _formula(operation)
         if formula is None:
-            return plain(operation, *args, **kwargs)
-        tally.in_opaque_layer = formula in OPAQUE_LAYERS
+            return original(operation, *args, **kwargs)
+        counter.in_opaque_layer = formula in OPAQUE_LAYERS
         try:
-            output = plain(operation, *args, **kwargs)
-            tally.multiply_adds += formula(Call(operation, dict(enumerate(args)) | kwargs, output))
+            output = original(operation, *args, **kwargs)
+            counter.multiply_adds += formula(Call(operation, dict(enumerate(args)) | kwargs, output))
         finally:
-            tally.in_opaque_layer = False
-        tally.counted_weights |= {id(weight) for weight in getattr(operation, "weights", ())}
+            counter.in_opaque_layer = False
+        counter.counted_weights |= {id(weight) for weight in getattr(operation, "weights", ())}
         return output
 
-    keras.Operation.__call__ = counting
+    keras.Operation.__call__ = counting_call
     try:
         yield
     finally:
-        keras.Operation.__call__ = plain
+        keras.Operation.__call__ = original
 
 
 def _convolution(call: Call) -> int:
@@ -122,10 +126,10 @@ def _dense(call: Call) -> int:
 
 
 def _einsum_dense(call: Call) -> int:
-    kernel, given = call.operation.kernel, call.shape(0, "inputs")
-    over, _, by = call.operation.equation.partition("->")[0].partition(",")
-    shared = [size for label, size in zip(by, kernel.shape, strict=True) if label in over]
-    return math.prod(given) // math.prod(shared) * _size(kernel)
+    kernel, input_shape = call.operation.kernel, call.shape(0, "inputs")
+    input_labels, _, kernel_labels = call.operation.equation.partition("->")[0].partition(",")
+    shared = [size for label, size in zip(kernel_labels, kernel.shape, strict=True) if label in input_labels]
+    return math.prod(input_shape) // math.prod(shared) * _size(kernel)
 
 
 def _recurrent(call: Call) -> int:
@@ -135,10 +139,10 @@ def _recurrent(call: Call) -> int:
 
 def _cell(cell: Any) -> int:
     if isinstance(cell, layers.StackedRNNCells):
-        return sum(_cell(one) for one in cell.cells)
+        return sum(map(_cell, cell.cells))
     if isinstance(cell, (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)):
         return _size(cell.kernel) + _size(cell.recurrent_kernel)
-    raise UnsupportedOperation(f"no formula is for the cell {type(cell).__name__}")
+    raise UnsupportedOperation(f"there is no formula for the cell {type(cell).__name__}")
 
 
 def _distributed(call: Call) -> int:
@@ -147,7 +151,7 @@ def _distributed(call: Call) -> int:
 
 
 def _attention(call: Call) -> int:
-    """Scores and weighted means; the projections are layers of their own."""
+    """Count scores and weighted means; the projections are separate layers."""
     sizes = call.operation.get_config()
     batch, *queries, _ = call.shape(0, "query")
     values = call.shape(1, "value")[1:-1]
@@ -162,10 +166,10 @@ def _matmul(call: Call) -> int:
 def _einsum(call: Call) -> int:
     operands = call.operation.subscripts.partition("->")[0].split(",")
     if "." in call.operation.subscripts or len(operands) != 2:
-        raise UnsupportedOperation(f"no formula is for the einsum {call.operation.subscripts}")
-    sizes = {}
-    for place, labels in enumerate(operands):
-        sizes |= dict(zip(labels.strip(), _shape(call.inputs[place]), strict=True))
+        raise UnsupportedOperation(f"there is no formula for the einsum {call.operation.subscripts}")
+    sizes: dict[str, int] = {}
+    for position, labels in enumerate(operands):
+        sizes |= dict(zip(labels.strip(), _shape(call.inputs[position]), strict=True))
     return math.prod(sizes.values())
 
 
@@ -174,17 +178,14 @@ def _free(call: Call) -> int:
 
 
 def _unknown(call: Call) -> int:
-    raise UnsupportedOperation(f"no formula is for {type(call.operation).__name__}")
+    raise UnsupportedOperation(f"there is no formula for {type(call.operation).__name__}")
 
 
-# The first that fits; what nothing fits is looked into, and so free where it calls nothing that is counted.
+# The first match applies. Layers without a match are free, except for the layers and operations that they call.
 LAYER_FORMULAS: tuple[tuple[tuple[type, ...], Callable[[Call], int]], ...] = (
     ((layers.SeparableConv1D, layers.SeparableConv2D), _separable),
     ((layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose), _transposed),
-    (
-        (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-        _convolution,
-    ),
+    ((layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D), _convolution),
     ((layers.Dense,), _dense),
     ((layers.EinsumDense,), _einsum_dense),
     ((layers.RNN,), _recurrent),
@@ -193,7 +194,7 @@ LAYER_FORMULAS: tuple[tuple[tuple[type, ...], Callable[[Call], int]], ...] = (
     ((layers.PReLU, layers.Embedding, layers.LayerNormalization, layers.BatchNormalization), _free),
     ((layers.Attention, layers.GroupQueryAttention, layers.Dot), _unknown),
 )
-# Operations of keras.ops in a model's graph, which have no public classes, by their names.
+# By name, because the operations of keras.ops in a model's graph have no public classes.
 UNSUPPORTED_OPERATIONS = ("Dot", "Tensordot", "Inner", "Outer", "Vdot", "DotProductAttention", "Conv", "DepthwiseConv")
 OPERATION_FORMULAS = {"Matmul": _matmul, "Einsum": _einsum, **dict.fromkeys(UNSUPPORTED_OPERATIONS, _unknown)}
 OPAQUE_LAYERS = (_recurrent, _distributed)
@@ -206,7 +207,7 @@ def _formula(operation: Any) -> Callable[[Call], int] | None:
 
 
 def _positions(layer: Any, tensor: Any) -> int:
-    """At how many places of a feature map, over the batch, a kernel is laid."""
+    """Return the number of positions of a kernel in a feature map, over the whole batch."""
     shape = _shape(tensor)
     return math.prod(shape) // shape[-1 if layer.data_format == "channels_last" else 1]
 
@@ -214,7 +215,7 @@ def _positions(layer: Any, tensor: Any) -> int:
 def _shape(tensor: Any) -> Shape:
     shape = tuple(tensor.shape)
     if None in shape:
-        raise UnsupportedOperation(f"a shape of {shape} is not known beforehand")
+        raise UnsupportedOperation(f"the shape {shape} is not fully known")
     return shape
 
 

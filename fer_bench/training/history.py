@@ -1,4 +1,4 @@
-"""What the epochs of a trial have come to, in whatever loop: its history, the best of them, when patience is over."""
+"""The epochs of a trial in any training loop: their history, the best epoch, early stopping."""
 
 from __future__ import annotations
 
@@ -13,62 +13,56 @@ from fer_bench.training.schedule import learning_rate
 
 
 class Diverged(Exception):
-    """The loss is not a finite number; the message says where."""
+    """The loss is not a finite number. The message names the epoch and the step."""
 
 
 @dataclass
 class TrainingHistory:
-    """The best epoch has the highest validation accuracy, then the lowest validation loss.
+    """The epochs so far and the best of them: highest validation accuracy, then lowest validation loss.
 
-    probabilities: (samples, classes) float32, of the validation images in the best epoch. since: the epoch that
-    patience counts from.
+    Attributes:
+        history: One entry per epoch.
+        best_score: Validation accuracy and negative validation loss of the best epoch; greater is better.
+        best_epoch: Number of the best epoch, from 1.
+        probabilities: (samples, classes) float32, of the validation images in the best epoch.
+        patience_start: The epoch from which patience counts.
     """
 
     history: list[Epoch] = field(default_factory=list)
-    best_score: tuple[float, float] | None = None  # of the best epoch, the greater the better
+    best_score: tuple[float, float] | None = None
     best_epoch: int = 0
     probabilities: np.ndarray | None = None
     patience_start: int = 0
 
-    def learning_rates(self, recipe: Recipe, number: int, steps: int) -> list[float]:
-        """Learning rates of an epoch's steps."""
-        reached = [epoch.validation_accuracy for epoch in self.history]
-        return [learning_rate(recipe, step, steps, reached) for step in range((number - 1) * steps, number * steps)]
+    def learning_rates(self, recipe: Recipe, epoch: int, steps: int) -> list[float]:
+        """Return the learning rate of each step of an epoch."""
+        accuracies = [past.validation_accuracy for past in self.history]
+        return [learning_rate(recipe, step, steps, accuracies) for step in range((epoch - 1) * steps, epoch * steps)]
 
-    def update_best(self, number: int, accuracy: float, loss: float, probabilities: np.ndarray) -> bool:
-        """Whether an epoch is the best so far, as which it is kept then."""
-        if self.best_score is not None and (accuracy, -loss) <= self.best_score:
+    def update_best(self, epoch: int, accuracy: float, loss: float, probabilities: np.ndarray) -> bool:
+        """Store an epoch if it is the best so far, and return whether it is."""
+        score = (accuracy, -loss)
+        if self.best_score is not None and score <= self.best_score:
             return False
-        self.best_score, self.best_epoch, self.patience_start, self.probabilities = (
-            (accuracy, -loss),
-            number,
-            number,
-            probabilities,
-        )
+        self.best_score, self.best_epoch, self.patience_start, self.probabilities = score, epoch, epoch, probabilities
         return True
 
-    def out_of_patience(self, recipe: Recipe, number: int, last_stage: int) -> bool:
-        """Whether patience ends it before an epoch; it waits for the last stage of unfreezing."""
-        return (
-            recipe.patience is not None and number - 1 - self.patience_start >= recipe.patience and number > last_stage
-        )
+    def out_of_patience(self, recipe: Recipe, epoch: int, last_stage: int) -> bool:
+        """Return whether training stops before an epoch. Patience applies only after the last stage has begun."""
+        return recipe.patience is not None and epoch - 1 - self.patience_start >= recipe.patience and epoch > last_stage
 
     def to_metadata(self) -> dict[str, Any]:
-        """All but the probabilities, as JSON can hold it."""
+        """Return everything except the probabilities, as JSON."""
         return {
             "history": [epoch.model_dump() for epoch in self.history],
-            "merit": self.best_score,
+            "best_score": self.best_score,
             "best_epoch": self.best_epoch,
-            "since": self.patience_start,
+            "patience_start": self.patience_start,
         }
 
     def restore(self, metadata: dict[str, Any], probabilities: np.ndarray) -> None:
-        """Become what `facts` told of; other facts beside them are left alone."""
-        accuracy, minus_loss = metadata["merit"]
+        """Restore the state that `to_metadata` returned; other keys of `metadata` are ignored."""
+        accuracy, negative_loss = metadata["best_score"]
         self.history = [Epoch.model_validate(epoch) for epoch in metadata["history"]]
-        self.best_score, self.best_epoch, self.patience_start = (
-            (accuracy, minus_loss),
-            metadata["best_epoch"],
-            metadata["since"],
-        )
-        self.probabilities = probabilities
+        self.best_score, self.best_epoch = (accuracy, negative_loss), metadata["best_epoch"]
+        self.patience_start, self.probabilities = metadata["patience_start"], probabilities

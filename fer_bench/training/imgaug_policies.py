@@ -1,4 +1,4 @@
-"""Augmentation through the imgaug library (imaug), for those whose pipelines are written in it."""
+"""Augmentation policies of the imgaug library (package imaug)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ import numpy as np
 
 
 def apply_policy(images: np.ndarray, policy: str, rng: np.random.Generator) -> np.ndarray:
-    """Images (batch, time, height, width) uint8 under a policy of PIPELINES; all frames of a sequence alike."""
+    """Augment images (batch, time, height, width) uint8; all frames of a sequence get the same change.
+
+    Args:
+        images: The images.
+        policy: A key of PIPELINES.
+        rng: The random generator.
+    """
     import imgaug.augmenters as library  # takes more than a second
 
     seed = int(rng.integers(2**31))
-    colours = 3 if policy == "randaugment" else 1  # some of its augmenters refuse images of one channel
+    channels = 3 if policy == "randaugment" else 1  # some of its augmenters reject images with one channel
     out = np.empty_like(images)
     for time in range(images.shape[1]):
-        # Built and seeded anew for every frame: an augmenter's state goes on from call to call.
+        # Built and seeded for every frame, because an augmenter keeps its random state between calls.
         pipeline = PIPELINES[policy](library)
         pipeline.seed_(seed)
-        frames = np.repeat(images[:, time, ..., None], colours, axis=-1)
+        frames = np.repeat(images[:, time, ..., None], channels, axis=-1)
         out[:, time] = pipeline(images=frames)[..., 0]
     return out
 
@@ -50,13 +56,13 @@ def _strong(library: Any) -> Any:
 
 
 def _randaugment(library: Any) -> Any:
-    """The library's version of Cubuk et al., NeurIPS 2020: two of 18 operations at magnitude 6 to 12, flip and crop."""
+    """RandAugment of imgaug (Cubuk et al., NeurIPS 2020): two of 18 operations at magnitude 6 to 12, flip and crop."""
     return library.RandAugment(n=2, m=(6, 12))
 
 
 def _affine(library: Any, shift: float, **options: Any) -> Any:
-    each = (-shift, shift)
-    return library.Affine(translate_percent={"x": each, "y": each}, mode="edge", **options)
+    bounds = (-shift, shift)
+    return library.Affine(translate_percent={"x": bounds, "y": bounds}, mode="edge", **options)
 
 
 PIPELINES: dict[str, Callable[[Any], Any]] = {

@@ -1,6 +1,6 @@
-"""The random changes of training images within a compiled JAX step: what augmentation and mixing do on the host.
+"""Augmentation and mixing within a compiled JAX step, with the same distributions as on the host.
 
-All draws have the distributions of the host's. All functions may be traced, by jit, vmap over keys and scan alike.
+All functions can be traced by jit, vmap over keys, and scan.
 """
 
 from __future__ import annotations
@@ -14,86 +14,103 @@ from fer_bench.training.augmentation import ERASING_AREA, ERASING_ASPECT, affine
 
 
 def augment(images: jax.Array, augmentation: Augmentation, key: jax.Array, crop: int | None = None) -> jax.Array:
-    """Images (batch, [time,] height, width) uint8, each changed in its own way; all frames of a sequence in one way.
+    """Augment each image at random; all frames of a sequence get the same change.
 
-    With `crop`, a square of so many pixels a side, cut at random. Where there is nothing to do, the images themselves.
-    ValueError for a policy of imgaug.
+    Args:
+        images: (batch, [time,] height, width) uint8.
+        augmentation: The augmentation of the recipe.
+        key: The random key, which determines the result.
+        crop: Side of a random square crop in pixels; None keeps the whole image.
+
+    Returns:
+        The augmented images, or `images` itself if the augmentation changes nothing.
+
+    Raises:
+        ValueError: The augmentation is a policy of imgaug, or the crop is larger than the images.
     """
     if augmentation.imgaug:
-        raise ValueError("a policy of imgaug runs on the host alone, not in a compiled step")
+        raise ValueError("a policy of imgaug runs on the host only, not in a compiled step")
     sequences = images if images.ndim == 4 else images[:, None]
-    moving, lighting, erasing = jax.random.split(key, 3)
-    out = _affine_transform(sequences, augmentation, moving, crop)
-    out = random_erasing(adjust_brightness_contrast(out, augmentation, lighting), augmentation, erasing)
+    affine_key, brightness_key, erasing_key = jax.random.split(key, 3)
+    out = _affine_transform(sequences, augmentation, affine_key, crop)
+    out = adjust_brightness_contrast(out, augmentation, brightness_key)
+    out = random_erasing(out, augmentation, erasing_key)
     return out if images.ndim == 4 else out[:, 0]
 
 
 def mix(
     images: jax.Array, targets: jax.Array, augmentation: Augmentation, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Images (batch, [time,] height, width) uint8 and targets (batch, classes), each mixed with another of the batch.
+    """Mix each image and target with another one of the batch, as `mixing.mix` does.
 
-    One share for the whole batch, as in the authors' programs. Where both ways are asked for, one of them at random.
+    Args:
+        images: (batch, [time,] height, width) uint8.
+        targets: (batch, classes) float32.
+        augmentation: The augmentation of the recipe.
+        key: The random key.
     """
     if not (augmentation.mixup or augmentation.cutmix):
         return images, targets
-    choosing, sharing, pairing, placing = jax.random.split(key, 4)
-    partner = jax.random.permutation(pairing, len(images))
+    method_key, lam_key, permutation_key, box_key = jax.random.split(key, 4)
+    permutation = jax.random.permutation(permutation_key, len(images))
     if augmentation.mixup and augmentation.cutmix:
-        cut = jax.random.bernoulli(choosing)
-        alpha = jnp.where(cut, augmentation.cutmix, augmentation.mixup)
-        share = jax.random.beta(sharing, alpha, alpha)
-        images, share = jax.lax.cond(cut, _cutmix, _mixup, images, images[partner], share, placing)
+        cutmix = jax.random.bernoulli(method_key)
+        alpha = jnp.where(cutmix, augmentation.cutmix, augmentation.mixup)
+        lam = jax.random.beta(lam_key, alpha, alpha)
+        images, lam = jax.lax.cond(cutmix, _cutmix, _mixup, images, images[permutation], lam, box_key)
     else:
-        alpha, way = (augmentation.cutmix, _cutmix) if augmentation.cutmix else (augmentation.mixup, _mixup)
-        images, share = way(images, images[partner], jax.random.beta(sharing, alpha, alpha), placing)
-    return images, share * targets + (1 - share) * targets[partner]
+        alpha, method = (augmentation.cutmix, _cutmix) if augmentation.cutmix else (augmentation.mixup, _mixup)
+        images, lam = method(images, images[permutation], jax.random.beta(lam_key, alpha, alpha), box_key)
+    return images, lam * targets + (1 - lam) * targets[permutation]
 
 
-def warp(images: jax.Array, maps: jax.Array, crop: int | None = None) -> jax.Array:
-    """Images (batch, time, height, width) uint8 under maps (batch, 2, 3) of source to target, edges repeated.
+def warp(images: jax.Array, matrices: jax.Array, crop: int | None = None) -> jax.Array:
+    """Warp images with repeated edges, like OpenCV's warpAffine without its rounding to 1/32 of a pixel.
 
-    Of the result the upper left `crop`². As OpenCV's warpAffine, which however rounds positions to 1/32 of a pixel.
+    Args:
+        images: (batch, time, height, width) uint8.
+        matrices: (batch, 2, 3), from source to target coordinates.
+        crop: Only the upper left `crop`² pixels are returned.
     """
     rows, columns = jnp.indices((crop, crop) if crop else images.shape[2:], dtype=jnp.float32)
 
-    def one(frames: jax.Array, matrix: jax.Array) -> jax.Array:
+    def warp_frames(frames: jax.Array, matrix: jax.Array) -> jax.Array:
         (a, b, right), (c, d, down) = matrix
         x, y = columns - right, rows - down
-        places = jnp.stack([a * y - c * x, d * x - b * y]) / (a * d - b * c)
-        return jax.vmap(lambda frame: map_coordinates(frame, places, order=1, mode="nearest"))(frames)
+        coordinates = jnp.stack([a * y - c * x, d * x - b * y]) / (a * d - b * c)
+        return jax.vmap(lambda frame: map_coordinates(frame, coordinates, order=1, mode="nearest"))(frames)
 
-    return jax.vmap(one)(images, maps)
+    return jax.vmap(warp_frames)(images, matrices)
 
 
 def adjust_brightness_contrast(images: jax.Array, augmentation: Augmentation, key: jax.Array) -> jax.Array:
-    """Images (batch, time, height, width) uint8 under another brightness and contrast."""
+    """Change the brightness and contrast of images (batch, time, height, width) uint8."""
     if not (augmentation.brightness or augmentation.contrast):
         return images
-    spread, shade = jax.random.uniform(key, (2, len(images), 1, 1, 1), minval=-1, maxval=1)
-    factor = 1 + spread * augmentation.contrast
-    added = 255 * shade * augmentation.brightness + (1 - factor) * images.mean(axis=(1, 2, 3), keepdims=True)
+    contrast, brightness = jax.random.uniform(key, (2, len(images), 1, 1, 1), minval=-1, maxval=1)
+    factor = 1 + contrast * augmentation.contrast
+    added = 255 * brightness * augmentation.brightness + (1 - factor) * images.mean(axis=(1, 2, 3), keepdims=True)
     return jnp.clip(jnp.rint(images * factor + added), 0, 255).astype(jnp.uint8)
 
 
 def random_erasing(images: jax.Array, augmentation: Augmentation, key: jax.Array) -> jax.Array:
-    """Images (batch, time, height, width) uint8, some with a rectangle of noise; Zhong et al., AAAI 2020."""
+    """Replace a rectangle of some images (batch, time, height, width) uint8 by noise; Zhong et al., AAAI 2020."""
     if not augmentation.random_erasing:
         return images
     count, _, *size = images.shape
-    choosing, sizing, shaping, placing, filling = jax.random.split(key, 5)
-    area = jax.random.uniform(sizing, (count,), minval=ERASING_AREA[0], maxval=ERASING_AREA[1]) * size[0] * size[1]
-    aspect = jnp.exp(jax.random.uniform(shaping, (count,), minval=-1, maxval=1) * jnp.log(ERASING_ASPECT))
+    chosen_key, area_key, aspect_key, corner_key, noise_key = jax.random.split(key, 5)
+    area = jax.random.uniform(area_key, (count,), minval=ERASING_AREA[0], maxval=ERASING_AREA[1]) * size[0] * size[1]
+    aspect = jnp.exp(jax.random.uniform(aspect_key, (count,), minval=-1, maxval=1) * jnp.log(ERASING_ASPECT))
     sides = jnp.sqrt(jnp.stack([area * aspect, area / aspect], 1))
     sides = jnp.clip(jnp.rint(sides), 1, jnp.array(size)).astype(int)
-    corners = jax.random.randint(placing, (count, 2), 0, jnp.array(size) - sides + 1)
-    chosen = jax.random.bernoulli(choosing, augmentation.random_erasing, (count, 1, 1))
-    noise = jax.random.bits(filling, (count, 1, *size), jnp.uint8)
-    return jnp.where((chosen & _box_mask(size, corners, corners + sides))[:, None], noise, images)
+    corners = jax.random.randint(corner_key, (count, 2), 0, jnp.array(size) - sides + 1)
+    chosen = jax.random.bernoulli(chosen_key, augmentation.random_erasing, (count, 1, 1))
+    noise = jax.random.bits(noise_key, (count, 1, *size), jnp.uint8)
+    return jnp.where((chosen & _box_mask(images.shape[2:], corners, corners + sides))[:, None], noise, images)
 
 
 class _JaxGenerator:
-    """What affine maps ask of a NumPy generator, from a JAX key: a part of its own for each draw."""
+    """The methods of a NumPy generator that `affine_matrices` calls; each call uses a new key."""
 
     def __init__(self, key: jax.Array) -> None:
         self._key = key
@@ -102,18 +119,19 @@ class _JaxGenerator:
         return self.uniform(0, 1, shape)
 
     def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> jax.Array:
-        self._key, part = jax.random.split(self._key)
-        return jax.random.uniform(part, shape, minval=low, maxval=high)
+        self._key, key = jax.random.split(self._key)
+        return jax.random.uniform(key, shape, minval=low, maxval=high)
 
 
 def _affine_transform(images: jax.Array, augmentation: Augmentation, key: jax.Array, crop: int | None) -> jax.Array:
-    moving, cutting = jax.random.split(key)
-    corners = _crop_corners(images, crop, cutting)
+    matrix_key, crop_key = jax.random.split(key)
+    corners = _crop_corners(images, crop, crop_key)
     if not (augmentation.rotation or augmentation.shift or augmentation.zoom or augmentation.resized_crop):
-        return _crop(_random_flip(images, augmentation.flip, moving), corners, crop)
-    with jax.default_matmul_precision("highest"):  # a GPU's own precision is off by hundredths of a pixel
-        maps = affine_matrices(len(images), images.shape[2:], augmentation, _JaxGenerator(moving), jnp)
-    return warp(images, maps.at[:, :, 2].add(-corners[:, ::-1]), crop)
+        return _crop(_random_flip(images, augmentation.flip, matrix_key), corners, crop)
+    with jax.default_matmul_precision("highest"):  # the default precision of a GPU is off by hundredths of a pixel
+        size = (images.shape[2], images.shape[3])
+        matrices = jnp.asarray(affine_matrices(len(images), size, augmentation, _JaxGenerator(matrix_key), jnp))
+    return warp(images, matrices.at[:, :, 2].add(-corners[:, ::-1]), crop)
 
 
 def _random_flip(images: jax.Array, probability: float, key: jax.Array) -> jax.Array:
@@ -124,7 +142,7 @@ def _random_flip(images: jax.Array, probability: float, key: jax.Array) -> jax.A
 
 
 def _crop_corners(images: jax.Array, crop: int | None, key: jax.Array) -> jax.Array:
-    """Row and column of the upper left corner of a random crop of each, (batch, 2)."""
+    """Return row and column of the upper left corner of a random crop of each image, (batch, 2)."""
     if crop is None:
         return jnp.zeros((len(images), 2), int)
     size = images.shape[2:]
@@ -140,28 +158,28 @@ def _crop(images: jax.Array, corners: jax.Array, crop: int | None) -> jax.Array:
     return jax.vmap(lambda frames, corner: jax.lax.dynamic_slice(frames, (0, *corner), size))(images, corners)
 
 
-def _mixup(images: jax.Array, others: jax.Array, share: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The larger of `share` and its rest of each image, the other of its partner, rounded; Zhang et al., ICLR 2018."""
-    share = jnp.maximum(share, 1 - share)  # as on the host: each image may be its own larger part
-    return jnp.rint(share * images + (1 - share) * others).astype(jnp.uint8), share
+def _mixup(images: jax.Array, partners: jax.Array, lam: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return `lam` × each image + (1 - `lam`) × its partner, rounded, and `lam`; Zhang et al., ICLR 2018."""
+    lam = jnp.maximum(lam, 1 - lam)  # as on the host: a pair is equally likely in both orders
+    return jnp.rint(lam * images + (1 - lam) * partners).astype(jnp.uint8), lam
 
 
-def _cutmix(images: jax.Array, others: jax.Array, share: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Each image with a box of its partner, and the share of the area that is left; Yun et al., ICCV 2019.
+def _cutmix(images: jax.Array, partners: jax.Array, lam: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Paste a box of its partner into each image; return the images and the remaining area; Yun et al., ICCV 2019.
 
-    The box has 1 - `share` of the area and any middle: what lies beyond the border is cut off.
+    The box has 1 - `lam` of the area and a uniform center; the part outside the image is cut off.
     """
     size = jnp.array(images.shape[-2:])
-    half = jnp.sqrt(1 - share) * size / 2
-    middle = jax.random.uniform(key, (2,)) * size
-    first, past = jnp.rint(jnp.clip(jnp.stack([middle - half, middle + half]), 0, size))
-    inside = _box_mask(images.shape[-2:], first, past)
-    return jnp.where(inside, others, images), 1 - inside.mean()
+    half = jnp.sqrt(1 - lam) * size / 2
+    center = jax.random.uniform(key, (2,)) * size
+    start, end = jnp.rint(jnp.clip(jnp.stack([center - half, center + half]), 0, size))
+    inside = _box_mask(images.shape[-2:], start, end)
+    return jnp.where(inside, partners, images), 1 - inside.mean()
 
 
-def _box_mask(size: tuple[int, int], first: jax.Array, past: jax.Array) -> jax.Array:
-    """Mask (…, height, width) of the boxes from `first` (…, 2), row and column, to before `past`."""
+def _box_mask(size: tuple[int, ...], start: jax.Array, end: jax.Array) -> jax.Array:
+    """Return the mask (…, height, width) of the boxes from `start` (…, 2), row and column, to before `end`."""
     row, column = jnp.arange(size[0]), jnp.arange(size[1])
-    rows = (first[..., :1] <= row) & (row < past[..., :1])
-    columns = (first[..., 1:] <= column) & (column < past[..., 1:])
+    rows = (start[..., :1] <= row) & (row < end[..., :1])
+    columns = (start[..., 1:] <= column) & (column < end[..., 1:])
     return rows[..., :, None] & columns[..., None, :]

@@ -1,4 +1,4 @@
-"""What is special to the JAX backend."""
+"""Functions for the JAX backend."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 def make_deterministic() -> None:
-    """Same trial, same machine, same predictions, on GPUs too; without effect once JAX has looked at its devices."""
+    """Make GPU operations deterministic. Call this before JAX initializes its devices; later it has no effect."""
     flags = os.environ.get("XLA_FLAGS", "")
     if DETERMINISTIC not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
 
 
 def enable_compilation_cache(folder: Path) -> None:
-    """Keep what is compiled for a GPU or TPU in a folder, and read it from there in other trials and processes.
+    """Cache programs compiled for GPUs and TPUs in a folder, for other trials and processes.
 
-    Not on CPUs: JAX warns there that what one processor compiled may fail on another that reads the same folder.
+    Nothing is cached on CPUs, because a program compiled for one processor may fail on another.
     """
     import jax
 
@@ -31,9 +31,9 @@ def enable_compilation_cache(folder: Path) -> None:
 
 
 def disable_cudnn_rnn(model: keras.Model) -> None:
-    """Have recurrent layers run as plain JAX on GPUs too.
+    """Run recurrent layers as plain JAX on GPUs, too.
 
-    cuDNN's recurrence, as Keras 3.15 calls it, takes neither bfloat16 nor several seeds at once.
+    The cuDNN kernels, as Keras 3.15 calls them, support neither bfloat16 nor vmap over several seeds.
     """
     for layer in model._flatten_layers():
         if hasattr(layer, "use_cudnn"):
@@ -41,7 +41,7 @@ def disable_cudnn_rnn(model: keras.Model) -> None:
 
 
 def accelerators() -> list[str]:
-    """Names of the GPUs and TPUs that JAX sees."""
+    """Return the names of the GPUs and TPUs that JAX sees."""
     make_deterministic()
     import jax
 

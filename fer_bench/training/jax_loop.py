@@ -1,7 +1,8 @@
-"""The training loop on JAX with the data on the device: an epoch, of one seed or of several, is one compiled program.
+"""The training loop on JAX with the data on the device: an epoch of one or several seeds is one compiled program.
 
-Images stay uint8 on the device; loss, accuracy and validation logits are read once an epoch. Without augmentation and
-dropout it computes what `loop.fit` does, to rounding; with them it draws other numbers from the same distributions.
+Images stay uint8 on the device; losses, accuracies and validation logits are read once per epoch. Without augmentation
+and dropout the loop computes the same as `loop.fit`, up to rounding; with them it draws other random numbers from the
+same distributions.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +20,8 @@ import numpy as np
 
 from fer_bench.config.recipe import Recipe
 from fer_bench.records.schema import Epoch
-from fer_bench.training import checkpoint as checkpoints
-from fer_bench.training.batches import PREDICTION_BATCH_SIZE, batch_indices
-from fer_bench.training.checkpoint import Checkpoint
+from fer_bench.training.batches import PREDICTION_BATCH_SIZE, Images, batch_indices
+from fer_bench.training.checkpoint import Checkpoint, CheckpointState
 from fer_bench.training.freezing import model_variables
 from fer_bench.training.history import Diverged, TrainingHistory
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state
@@ -28,14 +29,16 @@ from fer_bench.training.loop import FitResult, begin_stage
 from fer_bench.training.loss import class_weights, make_targets
 from fer_bench.training.predict import log_loss, predict, softmax
 
-WAIT = 1e-3  # seconds between two looks at the device, so that Ctrl-C is heard during an epoch
+POLL_SECONDS = 1e-3  # between two checks of the device, so that Ctrl-C interrupts an epoch
+
+T = TypeVar("T")
 
 
 def fit(
     model: keras.Model,
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
-    validation_images: np.ndarray,
+    validation_images: Images,
     validation_labels: np.ndarray,
     recipe: Recipe,
     seed: int,
@@ -44,25 +47,25 @@ def fit(
     on_epoch_end: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
 ) -> FitResult:
-    """As `loop.fit`, on the device; `on_step` is called as an epoch ends."""
-    steps = _steps(recipe, labels)
+    """Train a model on the device, with the arguments of `loop.fit`; `on_step_end` is called once per epoch."""
+    steps = _steps_per_epoch(recipe, labels)
 
-    def tell(_: int, epoch: Epoch) -> None:
+    def end_epoch(_: int, epoch: Epoch) -> None:
         on_step_end(steps, steps, epoch.loss)
         on_epoch_end(epoch)
 
     data = (images, labels, validation_images, validation_labels)
-    (fitted,) = fit_together([model], *data, recipe, [seed], soft_labels, tell, checkpoint)
-    if isinstance(fitted, Diverged):
-        raise fitted
-    return fitted
+    (result,) = fit_together([model], *data, recipe, [seed], soft_labels, end_epoch, checkpoint)
+    if isinstance(result, Diverged):
+        raise result
+    return result
 
 
 def fit_together(
     models: Sequence[keras.Model],
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
-    validation_images: np.ndarray,
+    validation_images: Images,
     validation_labels: np.ndarray,
     recipe: Recipe,
     seeds: Sequence[int],
@@ -70,14 +73,30 @@ def fit_together(
     on_epoch_end: Callable[[int, Epoch], None] = lambda index, epoch: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[FitResult | Diverged]:
-    """Train models of one architecture at once, each built with its own seed; each is left with its best weights.
+    """Train several models of one architecture at once, and leave each with the weights of its best epoch.
 
-    What is returned, in the models' order, is what each would have returned alone, to rounding; seconds are each
-    one's equal share. A model that diverges is a Diverged, and the others go on. ValueError for imgaug policies.
-    From a checkpoint of the same seeds they go on after the epoch saved there.
+    Each model gets the same result as alone, up to rounding. A model that diverges does not affect the others.
+
+    Args:
+        models: The models, each built with its own seed.
+        images: Training images (samples, [time,] height, width) uint8.
+        labels: Classes of the training images (samples,).
+        validation_images: Validation images of the same shape.
+        validation_labels: Classes of the validation images (samples,).
+        recipe: The recipe.
+        seeds: One seed per model.
+        soft_labels: Label distributions of the training images (samples, classes).
+        on_epoch_end: Called with the index of the model and the epoch, also for the epochs of the checkpoint.
+        checkpoint: Training resumes after its last epoch, with the same seeds.
+
+    Returns:
+        One result per model, with an equal share of the measured times; a Diverged for a model that diverged.
+
+    Raises:
+        ValueError: The augmentation is a policy of imgaug.
     """
     model, classes = models[0], models[0].output_shape[-1]
-    steps, stages = _steps(recipe, labels), recipe.backbone.stages(recipe.epochs)
+    steps, stages = _steps_per_epoch(recipe, labels), recipe.backbone.stages(recipe.epochs)
     targets = make_targets(recipe, labels, classes, soft_labels)
     data = Data(jnp.asarray(images), jnp.asarray(targets), jnp.asarray(_full_batches(validation_images)))
     runs = [_Run(recipe=recipe, seed=seed, last_stage=max(stages)) for seed in seeds]
@@ -85,159 +104,175 @@ def fit_together(
     best: list[jax.Array] | None = None
     compile_seconds = 0.0
     first = 1
-    if saved := checkpoint.load() if checkpoint else None:
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
         first = saved.metadata["epoch"] + 1
         weights, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in ("weights", "best"))
         for index, run in enumerate(runs):
             run.restore(saved.metadata["runs"][index], saved.arrays["probabilities"][index])
-            run.over = run.out_of_patience(recipe, first, run.last_stage)
-            for epoch in run.history:
-                on_epoch_end(index, epoch)
+            run.stopped = run.out_of_patience(recipe, first, run.last_stage)
+            for entry in run.history:
+                on_epoch_end(index, entry)
 
-    for number in range(first, recipe.epochs + 1):
-        if all(run.over for run in runs):
+    for epoch in range(first, recipe.epochs + 1):
+        if all(run.stopped for run in runs):
             break
-        if number in stages or number == first:
+        if epoch in stages or epoch == first:
             began = time.perf_counter()
-            stage = max(start for start in stages if start <= number)
+            stage = max(start for start in stages if start <= epoch)
             begin_stage(model, recipe, stages[stage])
             state = State(weights, _optimizer_variables(model, len(models)))
-            if number > stage:
+            if epoch > stage:
+                assert saved is not None  # only a checkpoint resumes within a stage
                 state = State(weights, [jnp.asarray(a) for a in saved.arrays["optimizer"]])
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
             compile_seconds += time.perf_counter() - began
-            for run in runs:
-                run.patience_start = number - 1 if number == stage else run.patience_start
+            if epoch == stage:
+                for run in runs:
+                    run.patience_start = epoch - 1
 
         began = time.perf_counter()
-        rates = np.array([run.learning_rates(recipe, number, steps) for run in runs], np.float32)
-        order = np.stack([batch_indices(labels, recipe, run.seed, number) for run in runs]).astype(np.int32)
-        keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), number) for run in runs])
-        state, trained = program.train(state, order, rates, keys, data.images, data.targets)
-        losses, accuracies = map(np.asarray, _waited_for(trained))
+        rates = np.array([run.learning_rates(recipe, epoch, steps) for run in runs], np.float32)
+        order = np.stack([batch_indices(labels, recipe, run.seed, epoch) for run in runs]).astype(np.int32)
+        keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), epoch) for run in runs])
+        state, metrics = program.train(state, order, rates, keys, data.images, data.targets)
+        losses, accuracies = map(np.asarray, _wait_for(metrics))
         train_seconds = (time.perf_counter() - began) / len(runs)
 
         began = time.perf_counter()
-        evaluated = program.averaged(state)
-        logits = np.asarray(_waited_for(program.logits(evaluated, data.validation)))
+        averaged = program.averaged(state)
+        logits = np.asarray(_wait_for(program.logits(averaged, data.validation)))
         logits = logits.reshape(len(runs), -1, classes)[:, : len(validation_labels)]
-        better = [run.validated(number, softmax(of), validation_labels) for run, of in zip(runs, logits, strict=True)]
-        best = _waited_for(_kept(np.array(better), evaluated, evaluated if best is None else best))
+        improved = [run.validate(epoch, softmax(x), validation_labels) for run, x in zip(runs, logits, strict=True)]
+        best = _wait_for(_select(np.array(improved), averaged, averaged if best is None else best))
         validation_seconds = (time.perf_counter() - began) / len(runs)
 
-        going = [(index, run) for index, run in enumerate(runs) if not run.over]
-        for index, run in going:
-            run.end(
-                number, float(rates[index, -1]), losses[index], accuracies[index], train_seconds, validation_seconds
-            )
+        active = [(index, run) for index, run in enumerate(runs) if not run.stopped]
+        for index, run in active:
+            rate = float(rates[index, -1])
+            run.end_epoch(epoch, rate, losses[index], accuracies[index], train_seconds, validation_seconds)
         if checkpoint and checkpoint.is_due and not any(run.diverged for run in runs):
-            checkpoint.save(_saved(number, runs, state, best))
-        for index, run in going:
+            checkpoint.save(_to_checkpoint(epoch, runs, state, best))
+        for index, run in active:
             if run.diverged is None:
                 on_epoch_end(index, run.history[-1])
         weights = state.weights
 
     assert best is not None
-    for index, of in enumerate(models):
-        for variable, values in zip(model_variables(of), best, strict=True):
+    for index, trained in enumerate(models):
+        for variable, values in zip(model_variables(trained), best, strict=True):
             variable.assign(values[index])
-    seen = steps * min(recipe.batch_size, len(labels))
+    images_per_epoch = steps * min(recipe.batch_size, len(labels))
     return [
-        run.fitted(of, validation_images, compile_seconds / len(runs), seen)
-        for run, of in zip(runs, models, strict=True)
+        run.result(trained, validation_images, compile_seconds / len(runs), images_per_epoch)
+        for run, trained in zip(runs, models, strict=True)
     ]
 
 
 @dataclass(kw_only=True)
 class _Run(TrainingHistory):
-    """The course of one seed, and whether it is over."""
+    """The history of one seed.
+
+    Attributes:
+        recipe: The recipe.
+        seed: The seed.
+        last_stage: First epoch of the last stage of unfreezing.
+        stopped: Whether the run diverged or is out of patience.
+        diverged: The exception of a run that diverged.
+    """
 
     recipe: Recipe
     seed: int
     last_stage: int
-    over: bool = False
+    stopped: bool = False
     diverged: Diverged | None = None
-    _reached: tuple[float, float] = (0.0, 0.0)  # accuracy and loss of the epoch just validated
+    _validation: tuple[float, float] = (0.0, 0.0)  # accuracy and loss of the current epoch
 
-    def validated(self, number: int, probabilities: np.ndarray, labels: np.ndarray) -> bool:
-        """Whether these are the best weights so far."""
+    def validate(self, epoch: int, probabilities: np.ndarray, labels: np.ndarray) -> bool:
+        """Evaluate the validation probabilities of an epoch, and return whether the epoch is the best so far."""
         accuracy = float(np.mean(probabilities.argmax(1) == labels))
         loss = log_loss(probabilities, labels)
-        self._reached = accuracy, loss
-        return not self.over and math.isfinite(loss) and self.update_best(number, accuracy, loss, probabilities)
+        self._validation = accuracy, loss
+        return not self.stopped and math.isfinite(loss) and self.update_best(epoch, accuracy, loss, probabilities)
 
-    def end(
-        self, number: int, rate: float, losses: np.ndarray, accuracies: np.ndarray, trained: float, validated: float
+    def end_epoch(
+        self,
+        epoch: int,
+        rate: float,
+        losses: np.ndarray,
+        accuracies: np.ndarray,
+        train_seconds: float,
+        validation_seconds: float,
     ) -> None:
-        accuracy, loss = self._reached
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if len(bad):
-            where = f"epoch {number}, step {bad[0] + 1} of {len(losses)}"
-            self.diverged = Diverged(f"the loss became {losses[bad[0]]} in {where}")
+        """Append an epoch to the history, or stop the run if a loss is not finite."""
+        accuracy, loss = self._validation
+        invalid = np.flatnonzero(~np.isfinite(losses))
+        if len(invalid):
+            where = f"epoch {epoch}, step {invalid[0] + 1} of {len(losses)}"
+            self.diverged = Diverged(f"the loss became {losses[invalid[0]]} in {where}")
         elif not math.isfinite(loss):
-            self.diverged = Diverged(f"the validation loss became {loss} in epoch {number}")
+            self.diverged = Diverged(f"the validation loss became {loss} in epoch {epoch}")
         if self.diverged:
-            self.over = True
+            self.stopped = True
             return
         self.history.append(
             Epoch(
-                epoch=number,
+                epoch=epoch,
                 learning_rate=rate,
                 loss=float(losses.mean(dtype=np.float64)),
                 accuracy=float(accuracies.mean(dtype=np.float64)),
                 validation_loss=loss,
                 validation_accuracy=accuracy,
-                train_seconds=trained,
-                validation_seconds=validated,
+                train_seconds=train_seconds,
+                validation_seconds=validation_seconds,
             )
         )
-        self.over = self.out_of_patience(self.recipe, number + 1, self.last_stage)
+        self.stopped = self.out_of_patience(self.recipe, epoch + 1, self.last_stage)
 
-    def fitted(self, model: keras.Model, images: np.ndarray, compile_seconds: float, seen: int) -> FitResult | Diverged:
-        """`seen`: training images an epoch."""
+    def result(
+        self, model: keras.Model, validation_images: Images, compile_seconds: float, images_per_epoch: int
+    ) -> FitResult | Diverged:
         if self.diverged:
             return self.diverged
         probabilities = self.probabilities
         assert probabilities is not None
-        if self.recipe.tta != "1":  # as the test will be predicted; no epoch's time, as the test's is none
-            probabilities = predict(model, images, self.recipe.tta, self.recipe.crop).probabilities
-        rate = seen / float(np.median([epoch.train_seconds for epoch in self.history]))
+        if self.recipe.tta != "1":  # predicted like the test split; no epoch contains this time
+            probabilities = predict(model, validation_images, self.recipe.tta, self.recipe.crop).probabilities
+        rate = images_per_epoch / float(np.median([epoch.train_seconds for epoch in self.history]))
         return FitResult(self.history, self.best_epoch, probabilities, compile_seconds, rate)
 
 
-def _saved(number: int, runs: list[_Run], state: State, best: list[jax.Array]) -> checkpoints.CheckpointState:
-    arrays = {"weights": state.weights, "optimizer": state.optimizer, "best": best}
-    return checkpoints.CheckpointState(
-        {"epoch": number, "runs": [run.to_metadata() for run in runs]},
-        {name: [np.asarray(a) for a in of] for name, of in arrays.items()}
-        | {"probabilities": [run.probabilities for run in runs]},
-    )
+def _to_checkpoint(epoch: int, runs: list[_Run], state: State, best: list[jax.Array]) -> CheckpointState:
+    on_device = {"weights": state.weights, "optimizer": state.optimizer, "best": best}
+    arrays = {name: [np.asarray(array) for array in arrays] for name, arrays in on_device.items()}
+    arrays["probabilities"] = [run.probabilities for run in runs if run.probabilities is not None]
+    return CheckpointState({"epoch": epoch, "runs": [run.to_metadata() for run in runs]}, arrays)
 
 
-def _steps(recipe: Recipe, labels: np.ndarray) -> int:
+def _steps_per_epoch(recipe: Recipe, labels: np.ndarray) -> int:
     return max(1, len(labels) // recipe.batch_size)
 
 
-def _full_batches(images: np.ndarray) -> np.ndarray:
-    """Images (batches, batch, …), filled up by repeats."""
-    batch = min(PREDICTION_BATCH_SIZE, len(images))
-    count = math.ceil(len(images) / batch)
-    return np.resize(images, (count * batch, *images.shape[1:])).reshape(count, batch, *images.shape[1:])
+def _full_batches(images: Images) -> np.ndarray:
+    """Return images as (batches, batch, …), padded with repeated images."""
+    batch_size = min(PREDICTION_BATCH_SIZE, len(images))
+    count = math.ceil(len(images) / batch_size)
+    return np.resize(images, (count * batch_size, *images.shape[1:])).reshape(count, batch_size, *images.shape[1:])
 
 
-def _optimizer_variables(model: keras.Model, seeds: int) -> list[jax.Array]:
+def _optimizer_variables(model: keras.Model, num_seeds: int) -> list[jax.Array]:
     model.optimizer.build(model.trainable_variables)
-    return [jnp.stack([variable.value] * seeds) for variable in model.optimizer.variables]
+    return [jnp.stack([variable.value] * num_seeds) for variable in model.optimizer.variables]
 
 
 @jax.jit
-def _kept(better: jax.Array, new: list[jax.Array], old: list[jax.Array]) -> list[jax.Array]:
-    """Of each seed the new weights where they are better, else the old."""
-    return [jnp.where(better.reshape(-1, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(new, old, strict=True)]
+def _select(improved: jax.Array, new: list[jax.Array], old: list[jax.Array]) -> list[jax.Array]:
+    """Return the new weights of the seeds that improved, and the old weights of the others."""
+    return [jnp.where(improved.reshape(-1, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(new, old, strict=True)]
 
 
-def _waited_for(arrays):
-    """The same, once the device has made them."""
+def _wait_for(arrays: T) -> T:
+    """Return the arrays as soon as the device has computed them."""
     while not all(array.is_ready() for array in jax.tree.leaves(arrays)):
-        time.sleep(WAIT)
+        time.sleep(POLL_SECONDS)
     return arrays

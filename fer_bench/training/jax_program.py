@@ -1,4 +1,4 @@
-"""An epoch as one compiled JAX program: gather, augment, learn, step after step, with the data on the device."""
+"""An epoch as one compiled JAX program: gather, augment and train, with the data on the device."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from fer_bench.training.optimizer import unwrap_loss_scaling
 
 
 class State(NamedTuple):
-    """What training changes: arrays (seeds, …) in the order of `weights_of` and of the optimizer's variables."""
+    """The state of training: arrays (seeds, …) in the order of `model_variables` and `optimizer.variables`."""
 
     weights: list[jax.Array]
     optimizer: list[jax.Array]
 
 
 class Data(NamedTuple):
-    """On the device: images (samples, [time,] height, width) uint8 and targets (samples, classes) float32 to train on,
-    validation images in full batches (batches, batch, [time,] height, width) uint8."""
+    """The data on the device.
+
+    Attributes:
+        images: Training images (samples, [time,] height, width) uint8.
+        targets: (samples, classes) float32.
+        validation: Validation images in full batches (batches, batch, [time,] height, width) uint8.
+    """
 
     images: jax.Array
     targets: jax.Array
@@ -36,12 +41,14 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """Compiled functions of one stage of unfreezing, for a number of seeds at once.
+    """The compiled functions of one stage of unfreezing, for several seeds at once.
 
-    train(state, order (seeds, steps, batch) int32, rates (seeds, steps) float32, keys (seeds,), images, targets) gives
-    the state an epoch later, losses and accuracies (seeds, steps); the state that goes in is given away.
-    averaged(state) are the weights to validate with. logits(weights, validation) are (seeds, batches, batch, classes)
-    float32.
+    Attributes:
+        train: train(state, order (seeds, steps, batch) int32, rates (seeds, steps) float32, keys (seeds,), images,
+            targets) trains for an epoch. It returns the new state, and losses and accuracies (seeds, steps). The
+            arrays of the old state are donated.
+        averaged: averaged(state) returns the weights for validation.
+        logits: logits(weights, validation) returns (seeds, batches, batch, classes) float32.
     """
 
     train: Callable[..., tuple[State, tuple[jax.Array, jax.Array]]]
@@ -50,7 +57,7 @@ class Program:
 
 
 def initial_state(models: Sequence[keras.Model]) -> list[jax.Array]:
-    """The weights of models built alike, each array (models, …)."""
+    """Return the weights of models of one architecture, stacked to arrays (models, …)."""
     return [jnp.stack([v.value for v in same]) for same in zip(*map(model_variables, models), strict=True)]
 
 
@@ -62,7 +69,7 @@ def compile_program(
     steps: int,
     class_weights: np.ndarray | None,
 ) -> Program:
-    """Trace and compile for a compiled model, whose own weights are left alone."""
+    """Trace and compile the functions of a compiled Keras model, whose weights do not change."""
     seeds = state.weights[0].shape[0]
     batch = min(recipe.batch_size, len(data.images))
     order = jax.ShapeDtypeStruct((seeds, steps, batch), jnp.int32)
@@ -78,21 +85,21 @@ def compile_program(
     )
 
 
-def _over_seeds(function: Callable, seeds: int, own: int) -> Callable:
-    """A function over a first axis of seeds of its first `own` arguments; the others are shared.
+def _over_seeds(function: Callable, seeds: int, num_mapped: int) -> Callable:
+    """Map a function over a first axis of seeds in its first `num_mapped` arguments; the others are shared.
 
-    A single seed is no vmap: a batch of one kernel would still become a grouped convolution.
+    A single seed does not use vmap, which would turn each convolution into a grouped convolution.
     """
 
-    def alone(*arguments: Any) -> Any:
-        first = jax.tree.map(lambda array: array[0], arguments[:own])
-        return jax.tree.map(lambda array: array[None], function(*first, *arguments[own:]))
+    def call_single(*arguments: Any) -> Any:
+        first = jax.tree.map(lambda array: array[0], arguments[:num_mapped])
+        return jax.tree.map(lambda array: array[None], function(*first, *arguments[num_mapped:]))
 
-    def together(*arguments: Any) -> Any:
-        shared = len(arguments) - own
-        return jax.vmap(function, in_axes=(0,) * own + (None,) * shared)(*arguments)
+    def call_mapped(*arguments: Any) -> Any:
+        num_shared = len(arguments) - num_mapped
+        return jax.vmap(function, in_axes=(0,) * num_mapped + (None,) * num_shared)(*arguments)
 
-    return alone if seeds == 1 else together
+    return call_single if seeds == 1 else call_mapped
 
 
 def _epoch(
@@ -107,78 +114,78 @@ def _epoch(
     targets: jax.Array,
 ) -> tuple[State, tuple[jax.Array, jax.Array]]:
     optimizer = model.optimizer
-    parts = _Parts(model)
-    rate_at = _index(optimizer.variables, unwrap_loss_scaling(optimizer).learning_rate)
-    metrics = [variable.value for variable in model.metrics_variables]  # unused: the loss is read from each step
+    partition = _Partition(model)
+    rate_index = _index(optimizer.variables, unwrap_loss_scaling(optimizer).learning_rate)
+    metrics = [variable.value for variable in model.metrics_variables]  # unused, because each step returns its loss
     gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
 
-    def step(state: State, given: tuple[jax.Array, jax.Array, jax.Array]):
-        chosen, rate, key = given
-        changed, paired = jax.random.split(key)
-        x = augment(images[chosen], recipe.augmentation, changed, recipe.crop)
-        x, y = mix(x, targets[chosen], recipe.augmentation, paired)
-        weighed = None if class_weights is None else y @ class_weights
-        trainable, non_trainable = parts.split(state.weights)
+    def step(state: State, inputs: tuple[jax.Array, jax.Array, jax.Array]):
+        indices, rate, key = inputs
+        augment_key, mix_key = jax.random.split(key)
+        x = augment(images[indices], recipe.augmentation, augment_key, recipe.crop)
+        x, y = mix(x, targets[indices], recipe.augmentation, mix_key)
+        weight = None if class_weights is None else y @ class_weights
+        trainable, non_trainable = partition.split(state.weights)
         variables = [*state.optimizer]
-        variables[rate_at] = rate
+        variables[rate_index] = rate
         (_, (loss, logits, non_trainable, _)), gradients = gradient(
-            trainable, non_trainable, metrics, x[..., None], y, weighed, training=True, optimizer_variables=variables
+            trainable, non_trainable, metrics, x[..., None], y, weight, training=True, optimizer_variables=variables
         )
         trainable, variables = optimizer.stateless_apply(variables, gradients, trainable)
-        right = jnp.mean(logits.argmax(-1) == y.argmax(-1), dtype=jnp.float32)
-        return State(parts.join(trainable, non_trainable), variables), (loss, right)
+        accuracy = jnp.mean(logits.argmax(-1) == y.argmax(-1), dtype=jnp.float32)
+        return State(partition.join(trainable, non_trainable), variables), (loss, accuracy)
 
     return jax.lax.scan(step, state, (order, rates, jax.random.split(key, len(rates))))
 
 
 def _averaged(model: keras.Model, state: State) -> list[jax.Array]:
-    """The weights, or their moving averages once there are any: see `optimizer.averaged_weights`."""
+    """Return the weights, or their moving averages after the first step, as `optimizer.averaged_weights` does."""
     optimizer = unwrap_loss_scaling(model.optimizer)
     if not optimizer.use_ema:
         return state.weights
-    parts = _Parts(model)
-    trainable, non_trainable = parts.split(state.weights)
+    partition = _Partition(model)
+    trainable, non_trainable = partition.split(state.weights)
     variables = [*model.optimizer.variables, *model.trainable_variables]
     mapping = list(zip(variables, [*state.optimizer, *trainable], strict=True))
     with keras.StatelessScope(state_mapping=mapping) as scope:
-        begun = optimizer.iterations > 0
+        has_stepped = optimizer.iterations > 0
         optimizer.finalize_variable_values(model.trainable_variables)
         averages = [scope.get_current_value(variable) for variable in model.trainable_variables]
-    chosen = [jnp.where(begun, average, weight) for average, weight in zip(averages, trainable, strict=True)]
-    return parts.join(chosen, non_trainable)
+    weights = [jnp.where(has_stepped, average, weight) for average, weight in zip(averages, trainable, strict=True)]
+    return partition.join(weights, non_trainable)
 
 
 def _logits(model: keras.Model, crop: int | None, weights: list[jax.Array], batches: jax.Array) -> jax.Array:
-    trainable, non_trainable = _Parts(model).split(weights)
+    trainable, non_trainable = _Partition(model).split(weights)
 
     def predict(images: jax.Array) -> jax.Array:
-        return model.stateless_call(trainable, non_trainable, _middle(images, crop)[..., None], training=False)[0]
+        return model.stateless_call(trainable, non_trainable, _center_crop(images, crop)[..., None], training=False)[0]
 
     return jax.lax.map(predict, batches)
 
 
-def _middle(images: jax.Array, crop: int | None) -> jax.Array:
+def _center_crop(images: jax.Array, crop: int | None) -> jax.Array:
     if crop is None:
         return images
     top, left = (images.shape[-2] - crop) // 2, (images.shape[-1] - crop) // 2
     return images[..., top : top + crop, left : left + crop]
 
 
-class _Parts:
-    """Weights in the model's order ↔ those that are trained now and those that are not."""
+class _Partition:
+    """Splits weights in the order of `model_variables` into trainable and non-trainable ones, and joins them again."""
 
     def __init__(self, model: keras.Model) -> None:
-        places = {id(variable): place for place, variable in enumerate(model_variables(model))}
-        self._trainable = [places[id(variable)] for variable in model.trainable_variables]
-        self._others = [places[id(variable)] for variable in model.non_trainable_variables]
+        positions = {id(variable): position for position, variable in enumerate(model_variables(model))}
+        self._trainable = [positions[id(variable)] for variable in model.trainable_variables]
+        self._non_trainable = [positions[id(variable)] for variable in model.non_trainable_variables]
 
     def split(self, weights: Sequence[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
-        return [weights[place] for place in self._trainable], [weights[place] for place in self._others]
+        return [weights[i] for i in self._trainable], [weights[i] for i in self._non_trainable]
 
-    def join(self, trainable: Sequence[jax.Array], others: Sequence[jax.Array]) -> list[jax.Array]:
-        placed = dict(zip([*self._trainable, *self._others], [*trainable, *others], strict=True))
-        return [placed[place] for place in sorted(placed)]
+    def join(self, trainable: Sequence[jax.Array], non_trainable: Sequence[jax.Array]) -> list[jax.Array]:
+        by_position = dict(zip([*self._trainable, *self._non_trainable], [*trainable, *non_trainable], strict=True))
+        return [by_position[i] for i in sorted(by_position)]
 
 
-def _index(variables: Sequence[keras.Variable], wanted: keras.Variable) -> int:
-    return next(index for index, variable in enumerate(variables) if variable is wanted)
+def _index(variables: Sequence[keras.Variable], variable: keras.Variable) -> int:
+    return next(index for index, candidate in enumerate(variables) if candidate is variable)

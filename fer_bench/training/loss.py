@@ -1,4 +1,4 @@
-"""What training minimises: a loss on soft targets, class weights, penalties."""
+"""The loss that training minimizes: cross-entropy on soft targets, class weights, penalties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fer_bench.config.recipe import Recipe
 
 
 def make_loss(recipe: Recipe) -> keras.losses.Loss:
-    """The loss of a recipe, from logits and targets, both (batch, classes)."""
+    """Return the loss of a recipe, a function of targets and logits, both (batch, classes)."""
     common = {"from_logits": True, "label_smoothing": recipe.label_smoothing}
     if recipe.loss == "focal":
         return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal_gamma, **common)
@@ -17,9 +17,19 @@ def make_loss(recipe: Recipe) -> keras.losses.Loss:
 
 
 def make_targets(recipe: Recipe, labels: np.ndarray, classes: int, soft_labels: np.ndarray | None = None) -> np.ndarray:
-    """What training aims at, (samples, classes) float32: label distributions where the recipe asks, else one-hot.
+    """Return the targets of training: label distributions if the recipe uses them, otherwise one-hot vectors.
 
-    ValueError where it asks for distributions that there are not.
+    Args:
+        recipe: The recipe.
+        labels: (samples,).
+        classes: Number of classes.
+        soft_labels: (samples, classes), the label distributions of the dataset.
+
+    Returns:
+        (samples, classes) float32.
+
+    Raises:
+        ValueError: The recipe uses label distributions, and there are none or they have a wrong shape.
     """
     if not recipe.soft_labels:
         return np.eye(classes, dtype=np.float32)[labels]
@@ -31,9 +41,10 @@ def make_targets(recipe: Recipe, labels: np.ndarray, classes: int, soft_labels: 
 
 
 def class_weights(recipe: Recipe, labels: np.ndarray, classes: int) -> np.ndarray | None:
-    """Weight of each class in the loss, (classes,) float32, or None: images / (classes × images of the class).
+    """Return the weight of each class in the loss, (classes,) float32, or None if the recipe has no weights.
 
-    A mixed or soft target weighs targets @ weights. On average an image weighs one.
+    The weight is images / (classes × images of the class), so that the mean weight of an image is 1. The weight of a
+    mixed or soft target is targets @ weights.
     """
     if recipe.class_weights == "none":
         return None
@@ -42,9 +53,9 @@ def class_weights(recipe: Recipe, labels: np.ndarray, classes: int) -> np.ndarra
 
 
 def add_kernel_regularizers(model: keras.Model, recipe: Recipe) -> None:
-    """Put the recipe's L1 and L2 penalties on all kernels, pretrained ones too.
+    """Add the recipe's L1 and L2 penalties to all kernels, including pretrained ones.
 
-    Keras counts a penalty only while its variable is trained: frozen kernels cost nothing.
+    Keras counts a penalty only while its variable is trainable, so frozen kernels have none.
     """
     if not (recipe.l1 or recipe.l2):
         return

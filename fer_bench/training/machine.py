@@ -1,4 +1,4 @@
-"""The machine a trial ran on, and the memory that it took."""
+"""The machine of a trial and its memory use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "opencv-python", "jax", "torch")
 
 
 def describe_machine(backend: str) -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in bytes, accelerator, versions."""
+    """Return processor, cores available to this process, memory in bytes, accelerator, system and versions."""
     versions = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
@@ -31,14 +31,14 @@ def describe_machine(backend: str) -> dict[str, Any]:
 
 
 def precision_unsupported(precision: str, backend: str) -> str | None:
-    """Why this machine cannot train at a precision, in one sentence; None where it can."""
+    """Return the reason why this machine cannot train at a precision, or None if it can."""
     if precision == "mixed_float16" and not _accelerators(backend):
         return "mixed_float16 needs a GPU, and this machine has none: use mixed_bfloat16 or float32."
     return None
 
 
 def reset_peak_memory() -> None:
-    """Start the process' peak anew, so that a trial is not charged with the one before it. Linux alone."""
+    """Reset the peak memory of this process, so that it measures one trial. Linux only."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -46,20 +46,20 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_bytes() -> int | None:
-    """Peak resident memory of this process since the last reset; None where the system does not say."""
+    """Return the peak resident memory of this process since the last reset; None if the system does not report it."""
     try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:
         return None
-    return int(found[1]) * 1024 if found else None
+    return int(match[1]) * 1024 if match else None
 
 
 def _processor() -> str:
     try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        match = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+        match = None
+    return match[1].strip() if match else platform.processor() or platform.machine()
 
 
 def _memory() -> int | None:

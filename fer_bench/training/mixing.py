@@ -1,4 +1,4 @@
-"""Mixup and cutmix: pairs of a batch's images in one, with targets to match."""
+"""Mixup and CutMix: two images of a batch combined into one, with matching targets."""
 
 from __future__ import annotations
 
@@ -10,43 +10,53 @@ from fer_bench.config.recipe import Augmentation
 def mix(
     images: np.ndarray, targets: np.ndarray, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (batch, [time,] height, width) uint8 and targets (batch, classes), each mixed with another of the batch.
+    """Mix each image and target with another one of the batch.
 
-    One share for the whole batch, as in the authors' programs. Where both ways are asked for, one of them at random.
+    All images of a batch share one mixing coefficient, as in the authors' implementations. If both methods are
+    enabled, each batch uses one of them at random.
+
+    Args:
+        images: (batch, [time,] height, width) uint8.
+        targets: (batch, classes) float32.
+        augmentation: The augmentation of the recipe.
+        rng: The random generator.
+
+    Returns:
+        Images and targets of the same shapes; the arguments themselves if neither method is enabled.
     """
     if not (augmentation.mixup or augmentation.cutmix):
         return images, targets
-    cut = rng.random() < 0.5 if augmentation.mixup and augmentation.cutmix else bool(augmentation.cutmix)
-    alpha = augmentation.cutmix if cut else augmentation.mixup
-    share, partner = rng.beta(alpha, alpha), rng.permutation(len(images))
-    if cut:
-        images, share = _cutmix(images, partner, share, rng)
+    cutmix = rng.random() < 0.5 if augmentation.mixup and augmentation.cutmix else bool(augmentation.cutmix)
+    alpha = augmentation.cutmix if cutmix else augmentation.mixup
+    lam, permutation = rng.beta(alpha, alpha), rng.permutation(len(images))
+    if cutmix:
+        images, lam = _cutmix(images, permutation, lam, rng)
     else:
-        share = max(share, 1 - share)  # every pair is as likely either way round: each image may be its own larger part
-        images = _mixup(images, partner, share)
-    weight = np.float32(share)
-    return images, weight * targets + (1 - weight) * targets[partner]
+        lam = max(lam, 1 - lam)  # without a change of the distribution: a pair is equally likely in both orders
+        images = _mixup(images, permutation, lam)
+    weight = np.float32(lam)
+    return images, weight * targets + (1 - weight) * targets[permutation]
 
 
-def _mixup(images: np.ndarray, partner: np.ndarray, share: float) -> np.ndarray:
-    """`share` of each image and the rest of its partner, rounded; Zhang et al., ICLR 2018."""
+def _mixup(images: np.ndarray, permutation: np.ndarray, lam: float) -> np.ndarray:
+    """Return `lam` × each image + (1 - `lam`) × its partner, rounded; Zhang et al., ICLR 2018."""
     import cv2
 
     flat = images.reshape(len(images), -1)
-    return cv2.addWeighted(flat, share, flat[partner], 1 - share, 0).reshape(images.shape)
+    return cv2.addWeighted(flat, lam, flat[permutation], 1 - lam, 0).reshape(images.shape)
 
 
 def _cutmix(
-    images: np.ndarray, partner: np.ndarray, share: float, rng: np.random.Generator
+    images: np.ndarray, permutation: np.ndarray, lam: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """Each image with a box of its partner, and the share of the area that is left; Yun et al., ICCV 2019.
+    """Paste a box of its partner into each image; return the images and the remaining area; Yun et al., ICCV 2019.
 
-    The box has 1 - `share` of the area and any middle: what lies beyond the border is cut off.
+    The box has 1 - `lam` of the area and a uniform center; the part outside the image is cut off.
     """
     size = np.array(images.shape[-2:])
-    half = np.sqrt(1 - share) * size / 2
-    middle = rng.uniform(0, size)
-    (top, left), (bottom, right) = np.rint(np.clip([middle - half, middle + half], 0, size)).astype(int)
+    half = np.sqrt(1 - lam) * size / 2
+    center = rng.uniform(0, size)
+    (top, left), (bottom, right) = np.rint(np.clip([center - half, center + half], 0, size)).astype(int)
     out = images.copy()
-    out[..., top:bottom, left:right] = images[partner, ..., top:bottom, left:right]
+    out[..., top:bottom, left:right] = images[permutation, ..., top:bottom, left:right]
     return out, 1 - float((bottom - top) * (right - left) / size.prod())

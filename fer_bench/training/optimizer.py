@@ -1,33 +1,42 @@
-"""The optimizer of a recipe, a slower learning rate for its backbone, and its moving average of the weights."""
+"""The optimizer of a recipe, with a lower learning rate for the backbone and a moving average of the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from fer_bench.config.recipe import Optimizer
 
+if TYPE_CHECKING:
+    from keras.optimizers import Optimizer as _Base
+else:
+    _Base = object
+
 
 def make_optimizer(
     config: Optimizer, slow_variables: Sequence[keras.Variable] = (), lr_factor: float = 1.0, accumulate: int = 1
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe at its peak learning rate; variables in `slow` learn and decay at `factor` of it.
+    """Return the optimizer of a recipe at its peak learning rate.
 
-    It takes a step each `accumulate` calls, with the mean of their gradients.
+    Args:
+        config: The optimizer of the recipe.
+        slow_variables: Variables with a learning rate and weight decay multiplied by `lr_factor`.
+        lr_factor: The factor.
+        accumulate: Number of calls whose mean gradient makes one step.
     """
     kind = config.name if lr_factor == 1 else f"scaled_{config.name}"
     optimizer = OPTIMIZERS[kind](
         learning_rate=config.learning_rate,
-        # AdamW takes no None for no decay; to the others it spares an idle step over every weight.
+        # AdamW does not accept None. For the others None avoids a pass over all weights without effect.
         weight_decay=config.weight_decay if config.name == "adamw" else config.weight_decay or None,
         global_clipnorm=config.clip_norm,
         clipvalue=config.clip_value,
         use_ema=config.ema is not None,
-        ema_momentum=(config.ema or 0.0) ** (1 / accumulate),  # Keras averages in each call
+        ema_momentum=(config.ema or 0.0) ** (1 / accumulate),  # Keras updates the average in each call
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
         **_momentum(config),
     )
@@ -40,56 +49,57 @@ def make_optimizer(
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """The moving averages in place of the weights, if the optimizer keeps them; afterwards the weights again.
+    """Replace the weights by their moving averages within the block, if the optimizer computes averages.
 
-    Frozen weights have no average, and batch normalisation's statistics are what they are: those that the weights
-    themselves have met, which the averaged weights, close by, meet as well.
+    Frozen weights have no average. The statistics of batch normalization stay those of the weights themselves, which
+    are close to those of the averaged weights.
     """
     optimizer = unwrap_loss_scaling(model.optimizer)
-    # The averages are zeros until a first step was taken; a scaled loss that overflows takes none.
+    # The averages are zeros before the first step, and a scaled loss that overflows makes no step.
     if not optimizer.use_ema or int(optimizer.iterations.numpy()) == 0:
         yield
         return
     variables = model.trainable_variables
     weights = [variable.numpy() for variable in variables]
     optimizer.finalize_variable_values(variables)
-    # On JAX the weights now are the averages' own arrays, which predicting would give away: make them copies.
-    _assign(variables, [variable.numpy() for variable in variables])
+    # On JAX the weights now share the arrays of the averages, which predicting would donate: copy them.
+    assign_values(variables, [variable.numpy() for variable in variables])
     try:
         yield
     finally:
-        _assign(variables, weights)
+        assign_values(variables, weights)
 
 
 def unwrap_loss_scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer itself, where mixed_float16 has put one that scales losses around it."""
+    """Return the optimizer inside the loss-scaling optimizer that mixed_float16 adds, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+def assign_values(variables: Sequence[keras.Variable], values: Sequence[np.ndarray | keras.Variable]) -> None:
+    """Assign one value to each variable, in order."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def _momentum(asked: Optimizer) -> dict[str, float | bool]:
-    if asked.name != "sgd":
+def _momentum(config: Optimizer) -> dict[str, float | bool]:
+    if config.name != "sgd":
         return {}
-    return {"momentum": asked.momentum, "nesterov": asked.nesterov and asked.momentum > 0}
+    return {"momentum": config.momentum, "nesterov": config.nesterov and config.momentum > 0}
 
 
-class _ScaledLearningRate:
-    """An optimizer in which some variables have a learning rate of their own.
+class _ScaledLearningRate(_Base):
+    """An optimizer in which some variables have a lower learning rate.
 
-    A gradient cannot be scaled instead: Adam would undo it. Keras calls these two methods on TensorFlow and JAX; on
-    Torch it updates all variables at once, so that a recipe with a factor is refused there.
+    Scaling their gradients instead would have no effect, because Adam normalizes gradients. Keras calls the two
+    overridden methods on TensorFlow and JAX. On Torch it updates all variables at once, so a factor is not supported.
     """
 
-    _var_key: Callable[[Any], Any]  # Keras' own; on TensorFlow the methods below get tf.Variables, it knows both
+    _var_key: Callable[[Any], Any]  # of Keras; accepts Keras variables, and the tf.Variables passed to these methods
     weight_decay: float | None
 
     def set_lr_factor(self, variables: Sequence[keras.Variable], factor: float) -> None:
         if keras.backend.backend() == "torch":
-            raise ValueError("backbone.learning_rate_factor is not possible on the Torch backend")
+            raise ValueError("backbone.learning_rate_factor is not supported on the Torch backend")
         self._factor = factor
         self._slow = {self._var_key(variable) for variable in variables}
 
@@ -97,7 +107,7 @@ class _ScaledLearningRate:
         super().update_step(gradient, variable, learning_rate * self._factor_of(variable))
 
     def _apply_weight_decay(self, variables):
-        # Keras multiplies the decay by the learning rate for all variables alike.
+        # Keras multiplies the decay by the same learning rate for all variables.
         decay = self.weight_decay
         if decay is None:
             return
@@ -111,15 +121,15 @@ class _ScaledLearningRate:
 
 
 class ScaledSGD(_ScaledLearningRate, keras.optimizers.SGD):
-    """SGD with a slower backbone."""
+    """SGD with a lower learning rate for the backbone."""
 
 
 class ScaledAdam(_ScaledLearningRate, keras.optimizers.Adam):
-    """Adam with a slower backbone."""
+    """Adam with a lower learning rate for the backbone."""
 
 
 class ScaledAdamW(_ScaledLearningRate, keras.optimizers.AdamW):
-    """AdamW with a slower backbone."""
+    """AdamW with a lower learning rate for the backbone."""
 
 
 OPTIMIZERS = {

@@ -1,4 +1,4 @@
-"""The learning rate of each step: pure functions of the recipe, the step and the validation accuracies so far."""
+"""The learning rate of each step, a pure function of the recipe, the step and earlier validation accuracies."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from fer_bench.config.recipe import Recipe, Schedule
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, accuracies: Sequence[float] = ()) -> float:
-    """Learning rate of a step, counted from 0 over the whole run.
+    """Return the learning rate of a step.
 
-    `accuracies` are the validation accuracies of the epochs before; the plateau schedule alone looks at them.
+    Args:
+        recipe: The recipe.
+        step: Number of the step in the whole run, from 0.
+        steps_per_epoch: Steps per epoch.
+        accuracies: Validation accuracies of earlier epochs, used by the plateau schedule only.
     """
     total = recipe.epochs * steps_per_epoch
-    # A tenth of the run at most: a short run must not spend itself on warming up.
+    # At most a tenth of the run, so that short runs do not consist of warm-up.
     warmup = min(round(recipe.schedule.warmup_epochs * steps_per_epoch), total // 10)
-    # The first step is never an idle one, and the peak is reached as the warm-up ends.
+    # The first step has a learning rate above 0, and the warm-up ends at the peak.
     warm = min(1.0, (step + 1) / (warmup + 1))
     progress = (step - warmup) / (total - warmup)
     decay = _decay(recipe.schedule, progress, step // steps_per_epoch, accuracies)
@@ -24,7 +28,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, accuracies: S
 
 
 def _decay(schedule: Schedule, progress: float, epochs_done: int, accuracies: Sequence[float]) -> float:
-    """Part of the peak. `progress`: part of what follows the warm-up that is done, below 0 before."""
+    """Return the factor of the peak. `progress` is the fraction of the steps after the warm-up, below 0 before."""
     if schedule.name == "cosine":
         progress = max(0.0, progress)
         return schedule.final_lr_ratio + (1 - schedule.final_lr_ratio) * (1 + math.cos(math.pi * progress)) / 2
@@ -36,11 +40,11 @@ def _decay(schedule: Schedule, progress: float, epochs_done: int, accuracies: Se
 
 
 def num_reductions(accuracies: Sequence[float], patience: int) -> int:
-    """How often `patience` epochs have passed without a better accuracy, each drop waiting anew."""
-    best, waited, count = -math.inf, 0, 0
+    """Return how often `patience` epochs passed without a better accuracy; the wait restarts after each time."""
+    best, wait, count = -math.inf, 0, 0
     for accuracy in accuracies:
-        waited = 0 if accuracy > best else waited + 1
+        wait = 0 if accuracy > best else wait + 1
         best = max(best, accuracy)
-        if waited == patience:
-            waited, count = 0, count + 1
+        if wait == patience:
+            wait, count = 0, count + 1
     return count

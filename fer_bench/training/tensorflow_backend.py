@@ -1,4 +1,4 @@
-"""What is special to the TensorFlow backend."""
+"""Functions for the TensorFlow backend."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import tensorflow as tf
 
 
 def make_deterministic() -> None:
-    """Same trial, same machine, same predictions. Costs nothing measurable on CPUs without XLA."""
+    """Make operations deterministic. The cost is not measurable on CPUs without XLA."""
     tf.config.experimental.enable_op_determinism()
 
 
 def accelerators() -> list[str]:
-    """Names of the GPUs and TPUs that TensorFlow sees."""
+    """Return the names of the GPUs and TPUs that TensorFlow sees."""
     devices = [d for kind in ("GPU", "TPU") for d in tf.config.list_physical_devices(kind)]
     return [tf.config.experimental.get_device_details(d).get("device_name", d.name) for d in devices]

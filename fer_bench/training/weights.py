@@ -1,4 +1,4 @@
-"""Where initial weights come from: a weights folder, Keras' own cache, Keras' download."""
+"""Initial weights: from a weights folder, from the cache of Keras, or downloaded by Keras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_bench.registry.architectures import Architecture
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 
-# Address and hash, MD5 or SHA-256 (None: Keras itself checks none), of the files that keras.applications reads.
+# URL and hash (MD5 or SHA-256; None: Keras checks none) of the files that keras.applications reads.
 KERAS_FILES: dict[str, tuple[str, str | None]] = {
     "vgg16": (
         f"{KERAS_URL}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -47,45 +47,58 @@ KERAS_FILES: dict[str, tuple[str, str | None]] = {
         "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
     ),
 }
-DOWNLOAD_TIMEOUT = 20  # seconds without an answer
+DOWNLOAD_TIMEOUT = 20  # seconds without a response
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """What a model starts from: `label` as it stands in a Trial, and the file, None for random weights."""
+    """The initial weights of a model.
 
-    label: str  # "random", or "imagenet:<digest of the file>"
+    Attributes:
+        label: "random", or "imagenet:<digest of the file>", as in a Trial.
+        file: The file; None for random weights.
+        note: Why `auto` fell back to random weights.
+    """
+
+    label: str
     file: Path | None = None
-    note: str = ""  # why `auto` fell back to random
+    note: str = ""
 
     @property
     def kind(self) -> str:
-        """random or imagenet."""
+        """Return "random" or "imagenet"."""
         return self.label.partition(":")[0]
 
 
 def find_initial_weights(architecture: Architecture, requested: str, weights_dir: Path | None) -> InitialWeights:
-    """The initial weights that `auto`, `imagenet` or `random` stands for.
+    """Find the initial weights of an architecture.
 
-    `auto` falls back to random weights and says why in `note`; `imagenet` that cannot be had is a UserError naming
-    the places looked at.
+    Args:
+        architecture: The architecture.
+        requested: "auto", "imagenet" or "random". "auto" falls back to random weights, with the reason in `note`.
+        weights_dir: The weights folder, which is searched before the cache of Keras.
+
+    Raises:
+        UserError: The ImageNet weights are requested and not available; the message lists the searched locations.
     """
     if requested == "random" or (requested == "auto" and architecture.weights is None):
         return InitialWeights("random")
     if architecture.weights is None:
         raise UserError(f"There are no ImageNet weights for '{architecture.name}': use random or auto.")
-    file, looked = _find(architecture.weights_name, weights_dir)
+    file, searched = _find(architecture.weights_name, weights_dir)
     if file is not None:
         return InitialWeights(f"imagenet:{_digest(file)}", file)
-    places = "; ".join(looked) or "no place: they come from a folder given by --weights-dir or FER_BENCH_WEIGHTS"
-    note = f"No ImageNet weights for {architecture.name}; looked at {places}."
+    if searched:
+        note = f"No ImageNet weights for {architecture.name}; searched {'; '.join(searched)}."
+    else:
+        note = f"No ImageNet weights for {architecture.name}: pass a folder by --weights-dir or FER_BENCH_WEIGHTS."
     if requested == "imagenet":
         raise UserError(note)
     return InitialWeights("random", note=note)
 
 
 def resolve_weights_dir(weights_dir: Path | None) -> Path | None:
-    """The weights folder: the given one, else FER_BENCH_WEIGHTS. UserError where it is not a folder."""
+    """Return the weights folder: the argument, or FER_BENCH_WEIGHTS. Raise UserError if it is not a folder."""
     folder = weights_dir or (Path(os.environ["FER_BENCH_WEIGHTS"]) if os.environ.get("FER_BENCH_WEIGHTS") else None)
     if folder is not None and not folder.is_dir():
         raise UserError(f"The weights folder {folder} does not exist.")
@@ -94,23 +107,23 @@ def resolve_weights_dir(weights_dir: Path | None) -> Path | None:
 
 @cache
 def _find(name: str, weights_dir: Path | None) -> tuple[Path | None, list[str]]:
-    places = [weights_dir / f"{name}_notop.weights.h5"] if weights_dir else []
+    candidates = [weights_dir / f"{name}_notop.weights.h5"] if weights_dir else []
     if name in KERAS_FILES:
         home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-        places.append(home / "models" / KERAS_FILES[name][0].rpartition("/")[2])
-    looked = [str(place) for place in places]
-    for place in places:
-        if place.is_file():
-            return place, looked
+        candidates.append(home / "models" / KERAS_FILES[name][0].rpartition("/")[2])
+    searched = [str(candidate) for candidate in candidates]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate, searched
     if name in KERAS_FILES:
         file, reason = _download(name)
         if file is not None:
-            return file, looked
-        looked.append(f"{KERAS_FILES[name][0]} ({reason})")
-    return None, looked
+            return file, searched
+        searched.append(f"{KERAS_FILES[name][0]} ({reason})")
+    return None, searched
 
 
-_unreachable: list[str] = []  # the first failure to reach Keras' server: one is enough for a run
+_unreachable: list[str] = []  # the first failure to reach the server of Keras; a run does not retry
 
 
 def _download(name: str) -> tuple[Path | None, str]:
@@ -119,22 +132,22 @@ def _download(name: str) -> tuple[Path | None, str]:
     with suppress_stderr():
         import keras
 
-    address, file_hash = KERAS_FILES[name]
-    before = socket.getdefaulttimeout()
+    url, file_hash = KERAS_FILES[name]
+    timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
-        file = keras.utils.get_file(address.rpartition("/")[2], address, cache_subdir="models", file_hash=file_hash)
+        file = keras.utils.get_file(url.rpartition("/")[2], url, cache_subdir="models", file_hash=file_hash)
         return Path(file), ""
-    except Exception as error:  # get_file wraps whatever went wrong in a bare Exception
+    except Exception as error:  # get_file raises a bare Exception for every failure
         if "URL fetch failure" not in str(error) and not isinstance(error, TimeoutError | ConnectionError):
             return None, str(error).split("\n")[0]
         _unreachable.append("could not be reached")
         return None, _unreachable[0]
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(timeout)
 
 
 @cache
 def _digest(file: Path) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
