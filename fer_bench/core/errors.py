@@ -1,14 +1,14 @@
-"""The one exception whose message is meant for the user."""
+"""The exception whose message is for the user."""
 
 
 class UserError(Exception):
-    """What the user asked for cannot be done; the message is one clear sentence.
+    """A request that cannot be fulfilled; the message says what is wrong and what to do.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2.
     """
 
 
 def write_error(what: object, error: OSError, advice: str = "") -> UserError:
-    """That a file or a folder cannot be written, why, and in a sentence what to do."""
-    why = error.strerror or f"there may be no space left ({error})"  # NumPy tells in numbers alone that a disk is full
+    """Return a UserError that a file or folder cannot be written, why, and what to do."""
+    why = error.strerror or f"the disk may be full ({error})"  # NumPy's message for a full disk has only byte counts
     return UserError(f"{what} cannot be written: {why}.{advice and ' '}{advice}")

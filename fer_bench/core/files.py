@@ -1,4 +1,4 @@
-"""Files that readers see whole or not at all."""
+"""Atomic writing: readers see a complete file or none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def atomic_write(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
 
     Args:
         path: The file to write.
-        sync: Whether the content is forced to the disk before the replacement, so that it survives a power cut.
+        sync: Whether to force the content to the disk before the replacement, so that it survives a power cut.
 
     Yields:
         The temporary file, open for binary writing.
@@ -42,6 +42,6 @@ def atomic_write(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file's content in one step; text is written as UTF-8. Raises OSError as `atomic_write`."""
+    """Replace a file's content in one step, text as UTF-8. Raises OSError as `atomic_write`."""
     with atomic_write(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)

@@ -1,3 +1,3 @@
-"""The names of the three splits, in the order in which datasets and folds number them."""
+"""The names of the three splits, in the order of their numbers in datasets and folds."""
 
 SPLITS = ("training", "validation", "test")

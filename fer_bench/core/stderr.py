@@ -1,4 +1,4 @@
-"""Holding back what native libraries write to standard error."""
+"""Suppress what native libraries write to standard error."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from contextlib import contextmanager
 def suppress_stderr() -> Iterator[None]:
     """Keep file descriptor 2 silent; on an exception, show what was written to it.
 
-    TensorFlow logs its start-up from C++ before any of its settings is read, so nothing gentler reaches it.
+    TensorFlow logs its start-up from C++ before it reads any setting, so only the file descriptor can be redirected.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            captured.seek(0)
+            os.write(original, captured.read())
             raise
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)

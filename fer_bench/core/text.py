@@ -1,4 +1,4 @@
-"""Numbers and names as people read them. An unknown number is shown as a dash."""
+"""Formatting of numbers and names for people. NaN is shown as a dash."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ UNKNOWN = "–"
 
 
 def percent(mean: float, sd: float = float("nan")) -> str:
-    """A fraction in per cent: `63.42 ± 0.31`, without the ± where there is no standard deviation."""
-    if math.isnan(mean):
-        return UNKNOWN
-    return f"{100 * mean:.2f}" + ("" if math.isnan(sd) else f" ± {100 * sd:.2f}")
+    """Return a fraction as a percentage with its standard deviation if known: `63.42 ± 0.31`."""
+    return _mean_and_sd(100 * mean, 100 * sd, ".2f")
 
 
 def millions(parameters: float) -> str:
-    """A number of parameters: `1.33 M`, below a hundred thousand in thousands: `12.3 k`."""
+    """Return a number of parameters: `1.33 M`, or below 100,000 `12.3 k`."""
     if math.isnan(parameters):
         return UNKNOWN
     return f"{parameters / 1e6:.2f} M" if parameters >= 1e5 else f"{parameters / 1e3:.1f} k"
@@ -46,45 +44,43 @@ def duration(seconds: float, approximate: bool = False) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Images per second: three digits at least."""
+    """Return images per second, with at least three digits."""
     if math.isnan(per_second):
         return UNKNOWN
     return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"
 
 
 def mean_count(value: float) -> str:
-    """A count, with one decimal where it is a mean over unequal seeds."""
+    """Return a count, with one decimal if it is a mean over unequal seeds."""
     if math.isnan(value):
         return UNKNOWN
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
 
 
 def interval(low: float, high: float) -> str:
-    """Two fractions in per cent: `61.8–65.0`."""
+    """Return an interval of fractions as percentages: `61.8–65.0`."""
     return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f}–{100 * high:.1f}"
 
 
 def decimal(mean: float, sd: float = float("nan")) -> str:
-    """A number that is no share: `1.042 ± 0.012`."""
-    if math.isnan(mean):
-        return UNKNOWN
-    return f"{mean:.3f}" + ("" if math.isnan(sd) else f" ± {sd:.3f}")
+    """Return a number with its standard deviation if known: `1.042 ± 0.012`."""
+    return _mean_and_sd(mean, sd, ".3f")
 
 
 def decimal_interval(low: float, high: float) -> str:
-    """Two numbers that are no shares: `0.981 to 1.034`, since they may be negative."""
+    """Return an interval of numbers, which may be negative: `0.981 to 1.034`."""
     return UNKNOWN if math.isnan(low) or math.isnan(high) else f"{low:.3f} to {high:.3f}"
 
 
 def operations(flops: float) -> str:
-    """Floating-point operations: `30.95 G`, below a hundred million `1.23 M`."""
+    """Return a number of floating-point operations: `30.95 G`, or below 100 million `1.23 M`."""
     if math.isnan(flops):
         return UNKNOWN
     return f"{flops / 1e9:.2f} G" if flops >= 1e8 else f"{flops / 1e6:.2f} M"
 
 
 def megabytes(size: float) -> str:
-    """Bytes in MiB: three digits at least, `0.68 MiB`."""
+    """Return a size in bytes as MiB, with at least three digits: `0.683 MiB`."""
     if math.isnan(size):
         return UNKNOWN
     mebibytes = size / 2**20
@@ -92,17 +88,22 @@ def megabytes(size: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """A short time: `12.3 ms`."""
+    """Return a short time: `12.3 ms`."""
     return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f} ms"
 
 
 def slug(text: str) -> str:
-    """A text as part of a file's name or of a label."""
+    """Return a text that can be part of a file name or a label."""
     return re.sub(r"[^\w.=]+", "-", text).strip("-.") or "unnamed"
 
 
+def one_line(text: str) -> str:
+    """Return a text without line breaks and repeated spaces."""
+    return " ".join(text.split())
+
+
 def plural(number: int, noun: str) -> str:
-    """A count of something: `1 seed`, `3,589 test images`."""
+    """Return a count with its noun: `1 seed`, `3,589 test images`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
@@ -124,3 +125,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def _mean_and_sd(mean: float, sd: float, form: str) -> str:
+    if math.isnan(mean):
+        return UNKNOWN
+    return f"{mean:{form}}" + ("" if math.isnan(sd) else f" ± {sd:{form}}")

@@ -1,22 +1,55 @@
-"""Numbers as people read them."""
+"""Formatting of numbers and names."""
 
 import pytest
 
-from fer_bench.core.text import duration
+from fer_bench.core.text import (
+    decimal,
+    did_you_mean,
+    duration,
+    flatten,
+    interval,
+    mean_count,
+    megabytes,
+    millions,
+    milliseconds,
+    operations,
+    percent,
+    rate,
+)
+
+
+def test_numbers_are_formatted_for_people():
+    nan = float("nan")
+    assert [percent(0.63421, 0.0031), percent(0.63421), percent(nan)] == ["63.42 ± 0.31", "63.42", "–"]
+    assert [millions(138_357_544), millions(12_345), millions(nan)] == ["138.36 M", "12.3 k", "–"]
+    assert [duration(s) for s in (42.13, 59.97, 187, 5025, nan)] == [
+        "42.1 s",
+        "1 min 00 s",
+        "3 min 07 s",
+        "1 h 23 min",
+        "–",
+    ]
+    assert [duration(s, approximate=True) for s in (42.13, 187, 5025)] == ["42 s", "3 min", "1 h 24 min"]
+    assert [rate(v) for v in (12.34, 1234.5, nan)] == ["12.3", "1,234", "–"]
+    assert [mean_count(v) for v in (30, 29.5, nan)] == ["30", "29.5", "–"]
+    assert [interval(0.6181, 0.6499), interval(nan, nan)] == ["61.8–65.0", "–"]
+    assert [decimal(1.0421, 0.0123), decimal(1.0421), decimal(nan)] == ["1.042 ± 0.012", "1.042", "–"]
+    assert [operations(v) for v in (30.95e9, 1.234e6, nan)] == ["30.95 G", "1.23 M", "–"]
+    assert [megabytes(v) for v in (528 * 2**20, 700_000, nan)] == ["528 MiB", "0.668 MiB", "–"]
+    assert [milliseconds(v) for v in (0.01234, nan)] == ["12.3 ms", "–"]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (45, "45 s"),
-        (89, "89 s"),
-        (90, "2 min"),
-        (720, "12 min"),
-        (5340, "1 h 29 min"),
-        (5400, "1 h 30 min"),
-        (11_100, "3 h 05 min"),
-    ],
+    ("name", "hint"),
+    [("vgg", "Did you mean 'vgg19' or 'vgg16'?"), ("resnet", "Choose from: vgg16, vgg19, cnn.")],
 )
-def test_an_approximate_duration_has_few_digits(seconds, text):
-    assert duration(seconds, approximate=True) == text
+def test_near_names_are_suggested_and_otherwise_all_names(name, hint):
+    assert did_you_mean(name, ["vgg16", "vgg19", "cnn"]) == hint
+
+
+def test_nested_mappings_are_flattened_to_dotted_keys():
+    assert flatten({"epochs": 3, "optimizer": {"name": "adam", "rate": {"end": 0}}}) == {
+        "epochs": 3,
+        "optimizer.name": "adam",
+        "optimizer.rate.end": 0,
+    }
