@@ -1,4 +1,4 @@
-"""What `data` shows: the datasets that are there, their layout and their counts beside the published ones."""
+"""What `data` prints: the datasets that are found, their layout, and their counts beside the published ones."""
 
 from __future__ import annotations
 
@@ -8,61 +8,70 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from fer_bench.cli.options import print_text
+from fer_bench.cli.progress import ProgressBar
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DATASETS, DataConfig, found, load
+from fer_bench.datasets import DATASETS, DataConfig, find_all, load
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.expected_counts import counts, differences, published
+from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts
 from fer_bench.datasets.registry import find, needs_files
-from fer_bench.datasets.tree import look
+from fer_bench.datasets.tree import list_folder
 
 MAX_FOLDERS = 4  # folders that a layout names
 
 
-def print_datasets(places: DataConfig, console: Console, names: Sequence[str] = ()) -> int:
-    """Print what is found where, with counts per class and part; how many of the datasets cannot be read.
+def print_datasets(data_config: DataConfig, console: Console, names: Sequence[str] = ()) -> int:
+    """Read datasets into their cache and print their counts per class and split.
 
-    Datasets are read into their cache on the way. UserError for an unknown name.
+    Args:
+        data_config: Where the datasets lie and how they are read.
+        console: Where to print.
+        names: Datasets; default: all that are found.
+
+    Returns:
+        How many datasets cannot be read.
+
+    Raises:
+        UserError: A name is unknown.
     """
-    sources = {name: find(name, places) for name in names} or found(places)
-    there = {name: path for name, path in sources.items() if path or not needs_files(name)}
-    failed = sum(not _print_dataset(name, path, places, console) for name, path in there.items())
-    missing = [name for name in names or DATASETS.names() if name not in sources or name not in there]
-    if missing:
-        _print(console, f"[dim]Not found below {escape(str(places.data_dir))}:[/] {', '.join(missing)}")
-        _print(console, "[dim]`data download NAME` gets one, or says where to ask and how to lay out its files.[/]")
-    return failed
+    sources = {name: find(name, data_config) for name in names} or find_all(data_config)
+    found = {name: path for name, path in sources.items() if path or not needs_files(name)}
+    num_failed = sum(not _print_dataset(name, path, data_config, console) for name, path in found.items())
+    if missing := [name for name in names or DATASETS.names() if name not in found]:
+        folder = escape(str(data_config.data_dir))
+        print_text(console, f"[dim]Not found in {folder}:[/] {', '.join(missing)}", markup=True)
+        advice = "`data download NAME` downloads one, or explains how to request it and where to put its files."
+        print_text(console, f"[dim]{advice}[/]", markup=True)
+    return num_failed
 
 
-def _print_dataset(name: str, path: Path | None, places: DataConfig, console: Console) -> bool:
-    """Print one dataset; whether it could be read."""
-    where = f"{path}: {describe_layout(path)}" if path else "built in"
-    _print(console, f"[bold]{escape(name)}[/]  {escape(where)}")
+def _print_dataset(name: str, path: Path | None, data_config: DataConfig, console: Console) -> bool:
+    """Print one dataset and return whether it can be read."""
+    source = f"{path}: {describe_layout(path)}" if path else "built in"
+    print_text(console, f"[bold]{escape(name)}[/]  {escape(source)}", markup=True)
     try:
-        dataset = load(name, places)
+        dataset = load(name, data_config)
     except UserError as error:
-        _print(console, f"  [red]✗[/] {escape(str(error))}")
-        console.print()
+        ProgressBar.close()
+        print_text(console, f"  [red]✗[/] {escape(str(error))}\n", markup=True)
         return False
     _print_counts(dataset, console)
-    wrong = differences(dataset, DATASETS.get(name).options)
-    if wrong is not None:
-        verdict = (
-            "[yellow]✗[/] The counts are not the published ones."
-            if wrong
-            else "[green]✓[/] The counts are the published ones."
-        )
-        _print(console, f"  {verdict}")
-    for note in (note for note in dataset.notes if note not in (wrong or ())):
-        _print(console, f"  [yellow]note[/]: {escape(note)}")
+    mismatches = count_mismatches(dataset, DATASETS.get(name).options)
+    if mismatches:
+        print_text(console, "  [yellow]✗[/] The counts differ from the published ones.", markup=True)
+    elif mismatches is not None:
+        print_text(console, "  [green]✓[/] The counts are the published ones.", markup=True)
+    for note in (note for note in dataset.notes if note not in (mismatches or ())):
+        print_text(console, f"  [yellow]note[/]: {escape(note)}", markup=True)
     console.print()
     return True
 
 
 def describe_layout(path: Path) -> str:
-    """What a source looks like, in a few words."""
+    """Return in a few words what a source is: a file, or a folder with which subfolders."""
     if path.is_file():
         return f"a {path.suffix.lstrip('.') or 'file'} file"
-    folder = look(path)
+    folder = list_folder(path)
     if folder is None or not folder.folders:
         return "a folder of images" if folder and folder.images else "a folder"
     more = f" and {len(folder.folders) - MAX_FOLDERS} more" if len(folder.folders) > MAX_FOLDERS else ""
@@ -70,22 +79,18 @@ def describe_layout(path: Path) -> str:
 
 
 def _print_counts(dataset: Dataset, console: Console) -> None:
-    """A table of parts × classes, with the published figure behind a count that differs from it."""
-    declared = published(dataset, DATASETS.get(dataset.name).options)
+    """Print a table of splits × classes. A count that differs from the published one is followed by that one."""
+    published = published_counts(dataset, DATASETS.get(dataset.name).options)
     rows = [["", *dataset.classes, "all"]]
-    for part, own in counts(dataset).items():
-        of = declared.get(part, own)
-        cells = [_count_cell(one, other) for one, other in zip(own, of, strict=True)]
-        rows.append([part, *cells, _count_cell(sum(own), sum(of))])
+    for split, counts in class_counts(dataset).items():
+        expected = published.get(split, counts)
+        cells = [_count_cell(*pair) for pair in zip(counts, expected, strict=True)]
+        rows.append([split, *cells, _count_cell(sum(counts), sum(expected))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         console.out("  ".join(["", first.ljust(widths[0]), *cells]), highlight=False)
 
 
-def _count_cell(count: int, of: int) -> str:
-    return f"{count:,}" if count == of else f"{count:,} of {of:,}"
-
-
-def _print(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+def _count_cell(count: int, expected: int) -> str:
+    return f"{count:,}" if count == expected else f"{count:,} of {expected:,}"

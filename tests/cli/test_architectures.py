@@ -1,4 +1,4 @@
-"""The commands on architectures, from the command line to their exit status."""
+"""The commands list, check and new-architecture."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def nets(tmp_path):
     """A folder with an architecture that passes the contract and one that fails it."""
     folder = tmp_path / "nets"
     folder.mkdir()
-    said = CliRunner().invoke(cli, ["new-architecture", "zoo_good", "--folder", str(folder)], catch_exceptions=False).output
-    assert f"--extra-architectures {folder / 'zoo_good.py'}" in said
+    command = ["new-architecture", "zoo_good", "--folder", str(folder)]
+    output = CliRunner().invoke(cli, command, catch_exceptions=False).output
+    assert f"--extra-architectures {folder / 'zoo_good.py'}" in output
     good = (folder / "zoo_good.py").read_text()
     bad = good.replace("zoo_good", "zoo_bad").replace("parameters=94_247", "parameters=94_248")
     (folder / "zoo_bad.py").write_text(bad.replace("float32", "float").replace('."""', '"""'))
@@ -27,7 +28,7 @@ def nets(tmp_path):
         yield folder
 
 
-def test_check_marks_every_check_and_says_what_is_wrong(nets):
+def test_check_marks_every_check_and_explains_failures(nets):
     arguments = ["check", "zoo_*", "--backend", "tensorflow", "--extra-architectures", str(nets)]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 1
@@ -43,42 +44,42 @@ def test_check_marks_every_check_and_says_what_is_wrong(nets):
     )
 
 
-def test_check_of_what_keeps_the_contract_is_a_success(nets, monkeypatch):
-    outcome = run.CheckResult("zoo_good", "docs", None, 0.1)
-    monkeypatch.setattr(run, "run_checks_on_backend", lambda backend, names, extra_architectures: iter([outcome]))
+def test_check_succeeds_if_all_checks_pass(nets, monkeypatch):
+    result = run.CheckResult("zoo_good", "docs", None, 0.1)
+    monkeypatch.setattr(run, "run_checks_on_backend", lambda backend, names, extra_architectures: iter([result]))
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow", "jax"])
-    result = CliRunner().invoke(cli, ["check", "zoo_good", "--extra-architectures", str(nets)], catch_exceptions=False)
-    assert result.exit_code == 0
-    assert "Contract on tensorflow" in result.output and "Contract on jax" in result.output
+    done = CliRunner().invoke(cli, ["check", "zoo_good", "--extra-architectures", str(nets)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "Contract on tensorflow" in done.output and "Contract on jax" in done.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "reason"),
     [
-        (["vgg91"], "Did you mean 'vgg19'"),
-        ([], "or --all"),
-        (["cnn", "--all"], "or --all"),
-        (["cnn", "--backend", "torch"], "'torch' is not installed"),
+        (["vgg91"], "vgg19"),
+        ([], "--all"),
+        (["cnn", "--all"], "--all"),
+        (["cnn", "--backend", "torch"], "torch"),
     ],
 )
-def test_what_cannot_be_checked_is_said_at_once(arguments, said, monkeypatch):
+def test_an_invalid_request_is_refused_before_any_check(arguments, reason, monkeypatch):
     monkeypatch.setattr(run, "installed_backends", lambda: ["tensorflow"])
-    monkeypatch.setattr(run, "run_checks_on_backend", lambda *_: pytest.fail("it began"))
-    with pytest.raises(UserError, match=said):
+    monkeypatch.setattr(run, "run_checks_on_backend", lambda *_: pytest.fail("a check ran"))
+    with pytest.raises(UserError, match=reason):
         CliRunner().invoke(cli, ["check", *arguments], catch_exceptions=False)
 
 
-def test_a_backend_that_cannot_start_is_said_in_one_sentence(monkeypatch):
+def test_a_backend_that_cannot_start_is_an_error(monkeypatch):
     monkeypatch.setattr(run, "ROOT", run.ROOT / "nowhere")
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(UserError, match="backend .jax. stopped"):
+    with pytest.raises(UserError, match="jax"):
         list(run.run_checks_on_backend("jax", ["cnn"]))
 
 
-def test_list_takes_names():
+def test_list_accepts_names_and_patterns():
     result = CliRunner().invoke(cli, ["list", "vgg1?", "cnn"], catch_exceptions=False)
     assert result.exit_code == 0
     assert "VGG16 without" in result.output and "VGG19 without" in result.output and "resnet50" not in result.output
-    with pytest.raises(UserError, match="Did you mean 'vgg19'"):
+    with pytest.raises(UserError, match="vgg19"):
         CliRunner().invoke(cli, ["list", "vgg91"], catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""The values of --set, and how it stands to the other flags."""
+"""The values of --set, and its precedence over other flags."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_the_values_of_set_are_yaml(settings, expected):
     assert recipe_overrides(None, None, None, tuple(settings)) == expected
 
 
-def test_set_wins_over_the_flag_for_the_same():
+def test_set_overrides_a_flag_with_the_same_key():
     assert recipe_overrides(7, 8, "random", ("epochs=3",)) == {
         "epochs": 3,
         "batch_size": 8,
