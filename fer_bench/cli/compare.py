@@ -5,46 +5,46 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import click
+import rich_click as click
 
 from fer_bench.cli.options import PATH, console
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
 
 
 @click.command()
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
-@click.option("--output", type=PATH, metavar="FILE.md", help="Write the comparison as Markdown too.")
-@click.option("--fail-on-regression", is_flag=True, help="Exit with 1 where a row got worse; see above.")
+@click.option("--output", type=PATH, metavar="FILE.md", help="Also write the comparison as Markdown.")
+@click.option("--fail-on-regression", is_flag=True, help="Exit with status 1 if a row got worse; see above.")
 def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> None:
     """Compare two results folders, or two leaderboard.csv: A before, B after.
 
-    Rows match by what was asked for: dataset, protocol, model, recipe name, initial weights and backend. Digests of
-    source, data and resolved recipe do not count, so that two versions of the project or two machines can be compared;
-    what differs in them is said beside the row. Where several rows of one side fit, only those that are the same trials
-    match.
+    Rows match by dataset, protocol, model, recipe name, initial weights and backend. Digests of source, data and
+    resolved recipe do not count, so that two versions of the project or two machines can be compared; the table says
+    what differs in them. If several rows of a side match, only rows of the same trials are compared.
 
-    Where both sides have predictions of the same test samples, a row is better or worse if paired bootstrap and
-    McNemar's exact test both reject at 5 %, Holm-corrected over all rows tested.
+    If both sides have predictions of the same test samples, a row is better or worse if paired bootstrap and McNemar's
+    exact test both reject at 5 %, Holm-corrected over all tested rows.
 
-    With --fail-on-regression the exit status is 1 where a row is significantly worse in that sense, or was scored in A
-    and has only failed trials in B. A row that is lost, or cannot be tested, is no regression; where nothing at all can
-    be tested, that is an error (status 2).
+    With --fail-on-regression the exit status is 1 if a row is significantly worse in that sense, or was scored in A and
+    has only failed trials in B. Rows that are lost or cannot be tested are no regressions; if no row at all can be
+    tested, that is an error (status 2).
     """
-    from fer_bench.leaderboard import compare as comparing
+    from fer_bench.leaderboard import compare as leaderboards
     from fer_bench.report.comparison import to_markdown, to_terminal
 
-    made = comparing.compare(comparing.read_side(a), comparing.read_side(b))
-    to_terminal(made, console())
+    comparison = leaderboards.compare(leaderboards.read_side(a), leaderboards.read_side(b))
+    to_terminal(comparison, console())
     if output:
         try:
-            output.write_text(to_markdown(made), encoding="utf-8")
+            write_atomically(output, to_markdown(comparison))
         except OSError as error:
             raise write_error(output, error) from None
         click.echo(f"Written: {output}")
     if not fail_on_regression:
         return
-    if made.regressions:
+    if comparison.regressions:
         sys.exit(1)
-    if not made.tested:
+    if not comparison.num_tested:
         raise UserError("Nothing could be tested: no row of A and B has predictions of the same test samples.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
-from numbers import Integral
 from typing import Any, Literal
+
+import numpy as np
 
 from fer_bench.core import text
 from fer_bench.core.text import UNKNOWN
@@ -18,6 +19,7 @@ Kind = Literal[
     "text", "count", "score", "number", "interval", "amount", "operations", "bytes", "duration", "milliseconds", "rate"
 ]
 
+BADGE_SEPARATOR = " · "
 TIED = "≈"  # before the rank of a row that is tied with the best
 FORMATS: dict[str, Callable[[float], str]] = {
     "count": text.mean_count,
@@ -116,10 +118,11 @@ class Column:
 
 def format_rank(row: Values) -> str:
     """Return `≈ 2` for the second of its table that is tied with the first of its section."""
-    if not isinstance(row["rank"], Integral):
+    rank = row["rank"]
+    if not isinstance(rank, (int, np.integer)):  # pandas has a missing value of its own
         return UNKNOWN
-    rank = row.get("group_rank", row["rank"])
-    return f"{TIED} {rank}" if row["tied"] is True and row["rank"] > 1 else str(rank)
+    shown = row.get("group_rank", rank)
+    return f"{TIED} {shown}" if row["tied"] is True and rank > 1 else str(shown)
 
 
 def _format_recipe(row: Values) -> str:

@@ -54,7 +54,7 @@ COLUMNS: tuple[Column, ...] = (
         "recipe",
         "recipe",
         "text",
-        "Named recipe, with the number of settings that differ from it.",
+        "Named recipe, and the setting that differs from it or the number of such settings.",
         View.SUMMARY | TABLES | View.TERMINAL,
         "row",
     ),

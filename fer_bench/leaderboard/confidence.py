@@ -1,169 +1,180 @@
-"""How sure a row's accuracy is, and which rows cannot be told from the best of their section."""
+"""Confidence intervals of accuracies, and which rows are tied with the best of their section."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fer_bench.core.text import plural
-from fer_bench.evaluation.resampling import bootstrap_weights, drawn_units, percentile_interval, resampled_means
-from fer_bench.evaluation.significance import all_pairs, not_told_from_best
-from fer_bench.leaderboard.rows import Row, SeedResult
-from fer_bench.report.columns import ALIKE
+from fer_bench.evaluation.resampling import (
+    bootstrap_weights,
+    num_resampling_units,
+    percentile_interval,
+    resampled_means,
+)
+from fer_bench.evaluation.significance import compare_all_pairs, tied_with_best
+from fer_bench.leaderboard.column import TIED
+from fer_bench.leaderboard.rows import LeaderboardRow, by_sample_set, groups_of
 
-Name = Callable[[Row], str]
-MOST_NAMED = 5  # rows in a sentence
-# Below these, simulated 95 % intervals held the truth in less than 93 of 100 cases.
-FEW_GROUPS = 8
-FEW_IMAGES = 5
+MAX_LISTED = 5  # rows in a sentence
+# Below these, simulated 95 % intervals covered the true value in less than 93 of 100 cases.
+MIN_GROUPS = 8
+MIN_IMAGES = 5
 
 
 @dataclass(frozen=True)
-class Uncertainty:
-    """95 % interval of a row's accuracy over the draw of test samples, fractions; and how it was tested."""
+class AccuracyInterval:
+    """The 95 % interval of a row's accuracy over the draw of test samples.
+
+    Attributes:
+        low: Low end, a fraction.
+        high: High end, a fraction.
+        num_groups: How many groups are drawn as a whole; None if single samples are drawn.
+        tied: Whether the row is tied with the best of its section; None if it was not compared.
+    """
 
     low: float
     high: float
-    groups: int | None  # that were drawn whole; None: each sample on its own
-    best_group: bool | None = None  # not told from the best of its section; None where it was not compared
+    num_groups: int | None
+    tied: bool | None = None
 
 
-@dataclass(frozen=True)
-class _Tested:
-    """A row on one set of test samples: the seeds that were tested on it, alike in the order of samples."""
+def accuracy_intervals(
+    section: Sequence[LeaderboardRow], labels: Mapping[str, str]
+) -> tuple[dict[str, AccuracyInterval], list[str]]:
+    """Return the intervals of a section's finished rows, by row id, and sentences on them and on what was compared.
 
-    row: Row
-    seeds: list[SeedResult]
+    The rows with the test samples that most rows have are compared with each other.
 
-    @property
-    def samples(self) -> str:
-        return self.seeds[0].samples
-
-    @property
-    def correct(self) -> np.ndarray:
-        return np.stack([seed.right for seed in self.seeds])
-
-
-def uncertainty(section: Sequence[Row], name: Name) -> tuple[dict[str, Uncertainty], list[str]]:
-    """Of each finished row by its identity, and sentences on what was compared in this section.
-
-    Rows with the test samples that most rows have are compared; `name` is what a row is called.
+    Args:
+        section: The rows of a section.
+        labels: Their labels, by row id.
     """
-    tested = [_on_one_set(row) for row in section if row.seeds]
-    sets: dict[str, list[_Tested]] = defaultdict(list)
-    for one in tested:
-        sets[one.samples].append(one)
+    sets = by_sample_set(section)
     if not sets:
         return {}, []
-    main = max(sets.values(), key=lambda members: (len(members), len(members[0].seeds[0].right)))
-    found: dict[str, Uncertainty] = {}
-    for members in sets.values():
-        found |= _of_set(members, compared=members is main)
-    notes = _drawn(found, tested, main, name) + _seeds(tested) + _compared(main, tested, found, name)
-    return found, notes + _part_of_seeds(tested, name) + _absent(tested)
+    main, finished = sets[0], [row for row in section if row.seeds]
+    intervals: dict[str, AccuracyInterval] = {}
+    for members in sets:
+        intervals |= _intervals(members, compared=members is main and len(members) > 1)
+    notes = [*_interval_notes(intervals[main[0].id].num_groups, main, finished, labels), _seeds_note(finished)]
+    notes += _comparison_notes(main, finished, intervals, labels)
+    return intervals, notes + _partial_notes(finished, labels) + _absent_class_notes(finished)
 
 
-def _on_one_set(row: Row) -> _Tested:
-    """The seeds of a row with the samples that most of its seeds have, of equally many the greater set."""
-    times = Counter(seed.samples for seed in row.seeds)
-    chosen = max(row.seeds, key=lambda seed: (times[seed.samples], len(seed.right))).samples
-    return _Tested(row, [seed for seed in row.seeds if seed.samples == chosen])
+def significance_note(num_significant: int, num_others: int, tests: str, best: str = "best row") -> str:
+    """Return a sentence on how many of the other rows differ significantly from the best one."""
+    num_pairs = num_others * (num_others + 1) // 2
+    corrected = f", Holm-corrected over {num_pairs:,} pairs" if num_pairs > 1 else ""
+    verb = "differs" if num_significant == 1 else "differ"
+    marked = f" {TIED} marks tied rows." if num_significant < num_others else ""
+    return (
+        f"{num_significant} of {plural(num_others, 'other row')} {verb} significantly from the {best}: {tests} at 5 %"
+        f"{corrected}.{marked}"
+    )
 
 
-def _of_set(members: list[_Tested], compared: bool) -> dict[str, Uncertainty]:
-    groups = next((seed.groups for one in members for seed in one.seeds if seed.groups is not None), None)
-    correct = [one.correct for one in members]
+def _correct(row: LeaderboardRow) -> np.ndarray:
+    """Return (comparable seeds, samples) bool."""
+    return np.stack([seed.correct for seed in row.comparable_seeds])
+
+
+def _intervals(members: list[LeaderboardRow], compared: bool) -> dict[str, AccuracyInterval]:
+    """Return the intervals of rows with equal samples."""
+    groups = groups_of(members)
+    correct = [_correct(row) for row in members]
     samples = correct[0].shape[1]
-    units = drawn_units(samples, groups)
-    times_right = np.stack([right.sum(axis=0) for right in correct])  # in whole numbers the product is faster
-    draws = resampled_means(times_right, bootstrap_weights(samples if groups is None else groups))
-    draws /= np.array([[len(right)] for right in correct])
+    units = num_resampling_units(samples, groups)
+    num_correct = np.stack([seeds.sum(axis=0) for seeds in correct])  # the product of integers is faster
+    draws = resampled_means(num_correct, bootstrap_weights(samples if groups is None else groups))
+    draws /= np.array([[len(seeds)] for seeds in correct])
     lows, highs = percentile_interval(draws, units)
-    best: Sequence[bool | None] = [None] * len(members)
-    if compared and len(members) > 1:
-        best = not_told_from_best(all_pairs(correct, groups, draws)).tolist()
-    drawn = None if units == samples else units
+    tied: Sequence[bool | None] = [None] * len(members)
+    if compared:
+        tied = tied_with_best(compare_all_pairs(correct, groups, draws)).tolist()
+    num_groups = None if units == samples else units
     return {
-        one.row.id: Uncertainty(float(low), float(high), drawn, among)
-        for one, low, high, among in zip(members, lows, highs, best, strict=True)
+        row.id: AccuracyInterval(float(low), float(high), num_groups, is_tied)
+        for row, low, high, is_tied in zip(members, lows, highs, tied, strict=True)
     }
 
 
-def _drawn(found: dict[str, Uncertainty], tested: list[_Tested], main: list[_Tested], name: Name) -> list[str]:
-    groups, samples = found[main[0].row.id].groups, len(main[0].seeds[0].right)
-    what = f"{samples:,} test images"
-    if groups is not None:
-        what = f"{groups:,} subjects or sequences, each drawn whole ({what})"
-    notes = [f"95 % intervals: bootstrap over {what}."]
-    if groups is not None and groups < FEW_GROUPS:
-        notes.append("With so few to draw, the intervals hold the truth less often than 95 times in 100.")
-    if few := [name(one.row) for one in tested if _rare(one.correct) < FEW_IMAGES]:
-        notes.append(f"Too narrow, since fewer than {FEW_IMAGES} images are wrong, or right: {_named(few)}.")
+def _interval_notes(
+    num_groups: int | None, main: list[LeaderboardRow], finished: list[LeaderboardRow], labels: Mapping[str, str]
+) -> list[str]:
+    units = f"{main[0].comparable_seeds[0].test_images:,} test images"
+    if num_groups is not None:
+        units = f"{num_groups:,} subjects or sequences, each drawn as a whole ({units})"
+    notes = [f"95 % intervals: bootstrap over {units}."]
+    if num_groups is not None and num_groups < MIN_GROUPS:
+        notes.append("With so few groups, the intervals cover the true value in less than 95 of 100 cases.")
+    if few := [labels[row.id] for row in finished if _num_rare(_correct(row)) < MIN_IMAGES]:
+        notes.append(f"Too narrow, because fewer than {MIN_IMAGES} images are wrong or correct: {_listed(few)}.")
     return notes
 
 
-def _rare(correct: np.ndarray) -> float:
-    """Images that are wrong, or right if those are fewer; mean over seeds."""
+def _num_rare(correct: np.ndarray) -> float:
+    """Return the number of wrong images, or of correct ones if those are fewer; mean over seeds."""
     return min(correct.mean(), 1 - correct.mean()) * correct.shape[1]
 
 
-def _seeds(tested: list[_Tested]) -> list[str]:
-    numbers = [len(one.row.seeds) for one in tested]
+def _seeds_note(finished: list[LeaderboardRow]) -> str:
+    numbers = [len(row.seeds) for row in finished]
     if max(numbers) == 1:
-        return ["One seed a row: how much of a difference is the noise of training is not known."]
-    few = f"{min(numbers)} to {max(numbers)}" if min(numbers) < max(numbers) else str(max(numbers))
-    return [f"{few} seeds a row; ± is the standard deviation over them."]
+        return "One seed per row: the noise of training is unknown."
+    number = f"{min(numbers)} to {max(numbers)}" if min(numbers) < max(numbers) else str(max(numbers))
+    return f"{number} seeds per row; ± is the standard deviation over seeds."
 
 
-def _compared(main: list[_Tested], tested: list[_Tested], found: dict[str, Uncertainty], name: Name) -> list[str]:
-    others = [name(one.row) for one in tested if one.samples != main[0].samples]
+def _comparison_notes(
+    main: list[LeaderboardRow],
+    finished: list[LeaderboardRow],
+    intervals: Mapping[str, AccuracyInterval],
+    labels: Mapping[str, str],
+) -> list[str]:
+    compared = {row.id for row in main}
+    others = [labels[row.id] for row in finished if row.id not in compared]
     notes = []
     if len(main) > 1:
-        told, rivals = sum(not found[one.row.id].best_group for one in main), len(main) - 1
-        pairs = len(main) * rivals // 2
-        which = f"best of the {len(main)} with the same test images" if others else "best"
-        corrected = f", Holm-corrected over {pairs:,} pairs" if pairs > 1 else ""
-        rest = f" {ALIKE} marks those that cannot." if told < rivals else ""
-        notes.append(
-            f"{told} of {plural(rivals, 'other row')} can be told from the {which}: paired bootstrap and McNemar's "
-            f"exact test both reject at 5 %{corrected}.{rest}"
-        )
+        best = f"best of the {len(main)} with the same test images" if others else "best row"
+        num_significant = sum(not intervals[row.id].tied for row in main)
+        tests = "paired bootstrap and McNemar's exact test both reject"
+        notes.append(significance_note(num_significant, len(main) - 1, tests, best))
     if others:
-        notes.append(f"Not compared, since the test images are not the same: {_named(others)}.")
+        notes.append(f"Not compared, because the test images differ: {_listed(others)}.")
     return notes
 
 
-def _part_of_seeds(tested: list[_Tested], name: Name) -> list[str]:
-    fewer = [
-        f"{name(one.row)} ({len(one.seeds)} of {len(one.row.seeds)})"
-        for one in tested
-        if len(one.seeds) < len(one.row.seeds)
+def _partial_notes(finished: list[LeaderboardRow], labels: Mapping[str, str]) -> list[str]:
+    partial = [
+        f"{labels[row.id]} ({len(row.comparable_seeds)} of {len(row.seeds)})"
+        for row in finished
+        if len(row.comparable_seeds) < len(row.seeds)
     ]
-    return [f"Interval and comparison rest on the seeds with the same test images: {_named(fewer)}."] if fewer else []
+    return [f"Interval and comparison use the seeds with the same test images: {_listed(partial)}."] if partial else []
 
 
-def _absent(tested: list[_Tested]) -> list[str]:
-    """Which classes no test image has, and how many folds lack one that others have."""
-    seed = max((seed for one in tested for seed in one.row.seeds), key=lambda seed: seed.test_images)
-    classes, folds = seed.records[0].classes, len(seed.fold_accuracies)
-    none = [c for c, support in zip(classes, seed.of_class.support, strict=True) if not support]
-    lacking = [set(absent) - set(none) for absent in seed.fold_absent.values()]
-    lacking = [absent for absent in lacking if absent]
+def _absent_class_notes(finished: list[LeaderboardRow]) -> list[str]:
+    """Return sentences on classes that no test image has, and on folds without a class that other folds have."""
+    seed = max((seed for row in finished for seed in row.seeds), key=lambda seed: seed.test_images)
+    classes, num_folds = seed.records[0].classes, len(seed.fold_accuracies)
+    absent = [name for name, support in zip(classes, seed.per_class.support, strict=True) if not support]
+    by_fold = [missing for names in seed.absent_classes_by_fold.values() if (missing := set(names) - set(absent))]
     notes = []
-    if none:
-        notes.append(f"No test image shows {', '.join(none)}: macro averages leave that out unless it is predicted.")
-    if lacking:
-        which = ", ".join(c for c in classes if any(c in absent for absent in lacking))
+    if absent:
+        names = ", ".join(absent)
+        notes.append(f"No test image has the class {names}: macro averages exclude it unless it is predicted.")
+    if by_fold:
+        names = ", ".join(name for name in classes if any(name in missing for missing in by_fold))
         notes.append(
-            f"{len(lacking)} of {folds} folds have no test image of a class ({which}): all scores but the mean of "
-            "folds are of the pooled predictions."
+            f"{len(by_fold)} of {num_folds} folds have no test image of a class ({names}): all scores except the mean "
+            "of folds use the pooled predictions."
         )
     return notes
 
 
-def _named(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: list[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

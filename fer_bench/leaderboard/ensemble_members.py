@@ -1,10 +1,10 @@
-"""Which rows of the leaderboard vote in an ensemble, and what their trials said of the same samples."""
+"""Which rows of the leaderboard vote in an ensemble, and their predictions of the same samples."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -12,65 +12,71 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.leaderboard.row_labels import names_of
-from fer_bench.leaderboard.rows import LeftOut, Row, rows
+from fer_bench.leaderboard.row_labels import label_rows
+from fer_bench.leaderboard.rows import LeaderboardRow, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord, load
 from fer_bench.records.schema import Predictions
 
-Place = tuple[int, int]  # seed and fold
+SeedFold = tuple[int, int]  # seed and fold
+Member = tuple[LeaderboardRow, StoredRecord]
+MIN_ID_LENGTH = 6  # characters of a row's id that identify it
+MAX_LISTED_ROWS = 5
+MAX_LISTED_FOLDS = 3
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of one dataset and protocol that may vote, in an order that does not depend on how they were named.
+    """Rows of one dataset and protocol that can vote, in an order that does not depend on how they were named.
 
-    labels: what the leaderboard calls them, by identity; stored: their records by key; left_out: records of the folder
-    that cannot be read.
+    Attributes:
+        rows: The rows.
+        labels: Labels of the leaderboard's rows, by row id.
+        stored: The records, by key.
+        skipped: Records of the folder that were skipped.
     """
 
-    rows: list[Row]
+    rows: list[LeaderboardRow]
     labels: dict[str, str]
     stored: dict[str, StoredRecord]
-    left_out: list[LeftOut]
+    skipped: list[SkippedRecord]
 
-    def label(self, row: Row) -> str:
+    def label(self, row: LeaderboardRow) -> str:
         return self.labels[row.id]
 
-    def keys(self, row: Row) -> list[str]:
-        return [record.trial.key for seed in row.seeds for record in seed.records]
-
-    def seeds(self, row: Row) -> list[int]:
-        """Those that have all the folds which vote."""
+    def seeds(self, row: LeaderboardRow) -> list[int]:
+        """Return the seeds that have all the folds that vote."""
         folds = {fold for _, fold in self._common}
-        return sorted(s.seed for s in row.seeds if folds <= {r.trial.fold for r in s.records})
+        return sorted(seed.seed for seed in row.seeds if folds <= {r.trial.fold for r in seed.records})
 
-    def places(self, across_seeds: bool) -> Iterator[tuple[int, int, list[tuple[Row, StoredRecord]]]]:
-        """Seed, fold and those who vote there: for each seed and fold that all rows have; or all seeds in each fold.
+    def seed_folds(self, across_seeds: bool) -> Iterator[tuple[int, int, list[Member]]]:
+        """Yield seed, fold and the members that vote there.
 
-        UserError where there is none.
+        across_seeds: Whether all seeds vote together, once per fold with 0 as the seed. Raises UserError if the rows
+        have no seed and fold in common.
         """
         if not across_seeds:
             for seed, fold in sorted(self._common):
-                yield seed, fold, [(row, self._of(row)[seed, fold]) for row in self.rows]
+                yield seed, fold, [(row, self._records(row)[seed, fold]) for row in self.rows]
             return
         for fold in sorted({fold for _, fold in self._common}):
-            yield 0, fold, [(row, self._of(row)[seed, fold]) for row in self.rows for seed in self.seeds(row)]
+            yield 0, fold, [(row, self._records(row)[seed, fold]) for row in self.rows for seed in self.seeds(row)]
 
-    def without(self, across_seeds: bool) -> list[Place]:
-        """Seeds and folds that some rows have and others lack, so that no ensemble is made of them."""
+    def incomplete_seed_folds(self, across_seeds: bool) -> list[SeedFold]:
+        """Return the seeds and folds that only some rows have, which get no ensemble."""
         if across_seeds:
             return []
-        return sorted({place for row in self.rows for place in self._of(row)} - self._common)
+        return sorted({seed_fold for row in self.rows for seed_fold in self._records(row)} - self._common)
 
     @cached_property
-    def _common(self) -> set[Place]:
-        common = set.intersection(*(set(self._of(row)) for row in self.rows))
+    def _common(self) -> set[SeedFold]:
+        common = set.intersection(*(set(self._records(row)) for row in self.rows))
         if not common:
-            shown = "; ".join(f"{self.label(row)} has {_seeds(self._of(row))}" for row in self.rows[:5])
-            raise UserError(f"These rows have no seed and fold in common, so none can vote together: {shown}.")
+            listed = (f"{self.label(row)} has {_list_seed_folds(self._records(row))}" for row in self.rows)
+            shown = "; ".join(list(listed)[:MAX_LISTED_ROWS])
+            raise UserError(f"These rows have no seed and fold in common, so they cannot vote together: {shown}.")
         return common
 
-    def _of(self, row: Row) -> dict[Place, StoredRecord]:
+    def _records(self, row: LeaderboardRow) -> dict[SeedFold, StoredRecord]:
         return {
             (record.trial.seed, record.trial.fold): self.stored[record.trial.key]
             for seed in row.seeds
@@ -78,126 +84,152 @@ class Candidates:
         }
 
 
-def candidates(
+def select_candidates(
     results: Path, members: Sequence[str], dataset: str | None = None, protocol: str | None = None
 ) -> Candidates:
-    """The rows of a results folder that members name, or all of them; they must be of one dataset and protocol.
+    """Return the rows of a results folder that are named; all rows except ensembles if none is named.
 
-    A member is a label of the leaderboard, an architecture, the first characters (6 at least) of a row's identity, or a
-    pattern for labels and architectures. Ensembles are meant only where they are named without a pattern. A row without
-    a finished trial is no candidate. UserError for a name that nothing has, or where no or several datasets and
-    protocols are left, or several versions of the data.
+    A name is a label of the leaderboard, an architecture, the first characters of a row's id, or a pattern for labels
+    and architectures. Patterns never match ensembles. Rows without a finished trial are no candidates.
+
+    Args:
+        results: The results folder.
+        members: The names.
+        dataset: Only rows of this dataset.
+        protocol: Only rows of this protocol.
+
+    Raises:
+        UserError: Nothing has one of the names, no row is left, or the rows have several datasets, protocols or
+            versions of the data.
     """
-    read = load(results)
-    found, unreadable = rows(read)
-    labels = {identity: name["label"] for identity, name in names_of(found).items()}
-    there = [
+    records = load(results)
+    rows, unreadable = build_rows(records)
+    labels = {row_id: names["label"] for row_id, names in label_rows(rows).items()}
+    finished = [
         row
-        for row in found
+        for row in rows
         if row.seeds and dataset in (None, row.trial.dataset) and protocol in (None, row.trial.protocol)
     ]
-    if not there:
-        asked = "".join(f" with {what} {name}" for what, name in (("dataset", dataset), ("protocol", protocol)) if name)
-        raise UserError(f"There are no finished trials{asked} in {results}.")
+    if not finished:
+        options = {"dataset": dataset, "protocol": protocol}
+        filters = "".join(f" with {option} {name}" for option, name in options.items() if name)
+        raise UserError(f"There are no finished trials{filters} in {results}.")
     if members:
-        chosen = {row.id: row for text in members for row in _named(text, there, labels, results)}
+        chosen = {row.id: row for text in members for row in _resolve(text, finished, labels, results)}
     else:
-        chosen = {row.id: row for row in there if not row.trial.ensemble}
+        chosen = {row.id: row for row in finished if not row.trial.ensemble}
     if not chosen:
-        raise UserError(f"There are no rows but ensembles in {results}: name them with --members to vote again.")
+        raise UserError(f"There are only ensembles in {results}. Name them with --members to let them vote again.")
     ordered = sorted(chosen.values(), key=lambda row: (row.trial.architecture, row.id))
     _check_one_section(ordered, labels)
-    return Candidates(ordered, labels, read.stored, [*read.left_out, *unreadable])
+    return Candidates(ordered, labels, records.stored, [*records.skipped, *unreadable])
 
 
-def aligned(
-    part: str, stored: Sequence[StoredRecord], names: Sequence[str], needed: bool
+def aligned_predictions(
+    split: str, stored: Sequence[StoredRecord], names: Sequence[str], required: bool
 ) -> tuple[Predictions, np.ndarray] | None:
-    """The first one's predictions of a part, and all of them in its order: (members, samples, classes) float64.
+    """Return the first member's predictions of a split, and those of all members in the same order of samples.
 
-    None where one has no such part and it is not needed. UserError where it is, or where one has other classes, samples
-    or labels than the first; `names` are what they are called.
+    Args:
+        split: validation or test.
+        stored: The members' records.
+        names: Their names in messages.
+        required: Whether every member must have predictions of the split.
+
+    Returns:
+        The first predictions and an array (members, samples, classes) float64; None if a member has no predictions of
+        the split and they are not required.
+
+    Raises:
+        UserError: A member has no predictions although they are required, or has other classes, samples or labels than
+            the first member.
     """
-    read = []
-    for one, name in zip(stored, names, strict=True):
+    predictions = []
+    for record, name in zip(stored, names, strict=True):
         try:
-            read.append(one.predictions(part))
+            predictions.append(record.predictions(split))
         except KeyError:
-            if not needed:
+            if not required:
                 return None
             raise UserError(
-                f"{name} has no {part} predictions ({one.record.trial}), and weights and selection are made on them."
+                f"{name} has no {split} predictions ({record.record.trial}), which weights and selection need."
             ) from None
-    first, classes = read[0], stored[0].record.classes
-    members = np.empty((len(read), *first.probabilities.shape))
-    for place, (one, name) in enumerate(zip(read, names, strict=True)):
-        if stored[place].record.classes != classes:
+    first, aligned = predictions[0], []
+    no_duplicate = first.no_duplicate
+    for record, name, member in zip(stored, names, predictions, strict=True):
+        if record.record.classes != stored[0].record.classes:
             raise UserError(f"{name} has other classes than {names[0]}: they cannot vote together.")
-        order = _order(one, first)
+        order = _order(member, first)
         if order is None:
             raise UserError(
-                f"{name} was not tried on the same {part} samples as {names[0]}: they cannot vote together "
-                f"({stored[place].record.trial})."
+                f"{name} has other {split} samples than {names[0]}: they cannot vote together ({record.record.trial})."
             )
-        members[place] = one.probabilities[order]
-    marked = next((one for one in read if one.clean is not None), None)
-    if marked is not None and first.clean is None:
-        first = Predictions(first.ids, first.labels, first.probabilities, marked.clean[_order(marked, first)])
-    return first, members
+        aligned.append(member.probabilities[order].astype(np.float64))
+        if no_duplicate is None and member.no_duplicate is not None:
+            no_duplicate = member.no_duplicate[order]
+    return replace(first, no_duplicate=no_duplicate), np.stack(aligned)
 
 
-def _order(one: Predictions, first: Predictions) -> np.ndarray | None:
-    """Indices that bring predictions into the order of the first ones; None where they are of other samples."""
-    if len(one.ids) != len(first.ids):
+def _order(predictions: Predictions, first: Predictions) -> np.ndarray | None:
+    """Return the indices that bring predictions into the order of the first ones; None if their samples differ."""
+    if len(predictions.ids) != len(first.ids):
         return None
-    mine, theirs = np.argsort(one.ids, kind="stable"), np.argsort(first.ids, kind="stable")
-    order = np.empty(len(mine), dtype=np.intp)
-    order[theirs] = mine
-    same = np.array_equal(one.ids[order], first.ids) and np.array_equal(one.labels[order], first.labels)
-    return order if same else None
+    order = np.empty(len(first.ids), dtype=np.intp)
+    order[np.argsort(first.ids, kind="stable")] = np.argsort(predictions.ids, kind="stable")
+    same_ids = np.array_equal(predictions.ids[order], first.ids)
+    return order if same_ids and np.array_equal(predictions.labels[order], first.labels) else None
 
 
-def _named(text: str, there: Iterable[Row], labels: dict[str, str], results: Path) -> list[Row]:
-    """The rows that one value of --members names: a label, or several names with commas between them."""
-    there = list(there)
-    if whole := [row for row in there if labels[row.id] == text.strip()]:  # a label may hold commas
-        return whole
-    named = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
-        matching = _matching(name, there, labels)
-        if not matching:
-            known = ", ".join(sorted({labels[row.id] for row in there}))
-            raise UserError(f"Nothing is recorded for '{name}' in {results}; there are finished trials of {known}.")
-        named += matching
-    return named
-
-
-def _matching(name: str, there: list[Row], labels: dict[str, str]) -> list[Row]:
-    if exact := [row for row in there if labels[row.id] == name]:
+def _resolve(
+    text: str, rows: Sequence[LeaderboardRow], labels: Mapping[str, str], results: Path
+) -> list[LeaderboardRow]:
+    """Return the rows that one value of --members names: a label, or several names separated by commas."""
+    if exact := [row for row in rows if labels[row.id] == text.strip()]:  # a label may contain commas
         return exact
-    if models := [row for row in there if row.trial.architecture == name]:
+    found = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        matching = _match(name, rows, labels)
+        if not matching:
+            known = ", ".join(sorted({labels[row.id] for row in rows}))
+            raise UserError(f"There are no records of '{name}' in {results}; there are finished trials of {known}.")
+        found += matching
+    return found
+
+
+def _match(name: str, rows: Sequence[LeaderboardRow], labels: Mapping[str, str]) -> list[LeaderboardRow]:
+    if exact := [row for row in rows if labels[row.id] == name]:
+        return exact
+    if models := [row for row in rows if row.trial.architecture == name]:
         return models
-    if re.fullmatch("[0-9a-f]{6,12}", name) and (rows := [row for row in there if row.id.startswith(name)]):
-        return rows
-    plain = [row for row in there if not row.trial.ensemble]
-    return [row for row in plain if any(fnmatchcase(n, name) for n in (labels[row.id], row.trial.architecture))]
+    is_id = re.fullmatch(f"[0-9a-f]{{{MIN_ID_LENGTH},12}}", name)
+    if is_id and (by_id := [row for row in rows if row.id.startswith(name)]):
+        return by_id
+    return [
+        row
+        for row in rows
+        if not row.trial.ensemble and any(fnmatchcase(n, name) for n in (labels[row.id], row.trial.architecture))
+    ]
 
 
-def _check_one_section(rows: list[Row], labels: dict[str, str]) -> None:
+def _check_one_section(rows: Sequence[LeaderboardRow], labels: Mapping[str, str]) -> None:
     sections = sorted({row.section[:2] for row in rows})
     if len(sections) > 1:
         shown = ", ".join(f"{dataset} {protocol}" for dataset, protocol in sections)
-        raise UserError(f"An ensemble is of one dataset and protocol; choose with --dataset and --protocol: {shown}.")
+        raise UserError(
+            f"An ensemble has one dataset and protocol, and there are several: {shown}. "
+            "Choose with --dataset and --protocol."
+        )
     first = rows[0]
     for row in rows:
         if row.trial.fingerprint != first.trial.fingerprint:
             raise UserError(
-                f"{labels[row.id]} was tried on other data of the name {row.trial.dataset} than {labels[first.id]} "
+                f"{labels[row.id]} and {labels[first.id]} have different versions of the data {row.trial.dataset} "
                 f"(fingerprints {row.trial.fingerprint[:8]} and {first.trial.fingerprint[:8]}): they cannot vote "
                 "together."
             )
 
 
-def _seeds(places: Iterable[Place]) -> str:
-    shown = [f"seed {seed}" + (f" fold {fold}" if fold else "") for seed, fold in sorted(places)]
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+def _list_seed_folds(seed_folds: Iterable[SeedFold]) -> str:
+    listed = [f"seed {seed}" + (f" fold {fold}" if fold else "") for seed, fold in sorted(seed_folds)]
+    more = len(listed) - MAX_LISTED_FOLDS
+    return ", ".join(listed[:MAX_LISTED_FOLDS]) + (f" and {more} more" if more > 0 else "")

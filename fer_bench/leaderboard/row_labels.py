@@ -1,52 +1,99 @@
-"""What a row is called: as briefly as sets it apart from the others of its section."""
+"""Names of the leaderboard's rows and their recipes."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from fer_bench.leaderboard.rows import Row
+from fer_bench.core.text import plural
+from fer_bench.leaderboard.rows import LeaderboardRow
 
-LONGEST_VARIANT = 40  # characters; beyond, a digest tells two recipes apart
-LONGEST_RECIPE = 60  # characters in a label, and so in the name of a figure's file; beyond, the same
+MAX_VARIANT_LENGTH = 40  # characters; the row's id replaces a longer variant
+MAX_SHORT_NAME_LENGTH = 40  # characters
+MAX_CHANGE_LENGTH = 30  # characters; a longer change is counted instead
 
 
-def names_of(found: list[Row]) -> dict[str, dict[str, str]]:
-    """By identity: the shortest name that no other row of the section has (label), and in what equal names differ."""
-    models: dict[tuple, list[Row]] = defaultdict(list)
-    for row in found:
+def label_rows(rows: Iterable[LeaderboardRow]) -> dict[str, dict[str, str]]:
+    """Return the names of rows, by row id.
+
+    `label` is the shortest name that is unique in the row's section; `variant` distinguishes rows of the same
+    architecture and recipe name; `short_recipe` is the recipe's short name, and `recipe_changes` what it omits.
+    """
+    models: dict[tuple[str, ...], list[LeaderboardRow]] = defaultdict(list)
+    for row in rows:
         models[(*row.section, row.trial.architecture)].append(row)
-    return {row.id: _name(row, alike) for alike in models.values() for row in alike}
+    return {row.id: _names(row, model) for model in models.values() for row in model}
 
 
-def _name(row: Row, model: list[Row]) -> dict[str, str]:
-    alike = [r for r in model if r.trial.recipe_name == row.trial.recipe_name]
-    variant = _variant(row, alike)
-    recipe = "" if len(alike) == len(model) else told_apart([r.trial.recipe_name for r in model])[row.trial.recipe_name]
-    if len(recipe) > LONGEST_RECIPE:
-        recipe = f"{recipe.partition(',')[0][:LONGEST_RECIPE]} … {row.id[:6]}"
-    named = f"{row.trial.architecture} {recipe}".rstrip()
-    return {"variant": variant, "label": f"{named} ({variant})" if variant else named}
+def _names(row: LeaderboardRow, model: list[LeaderboardRow]) -> dict[str, str]:
+    """Return the names of a row among all rows of its architecture and section."""
+    name = row.trial.recipe_name
+    same_recipe = [other for other in model if other.trial.recipe_name == name]
+    variant = _variant(row, same_recipe)
+    all_names = {other.trial.recipe_name for other in model}
+    short = _short_name(name, {full: full for full in all_names}, row)
+    recipe = f" {_short_name(name, disambiguate(all_names), row)}" if len(all_names) > 1 else ""
+    return {
+        "label": f"{row.trial.architecture}{recipe}" + (f" ({variant})" if variant else ""),
+        "variant": variant,
+        "short_recipe": short,
+        "recipe_changes": "" if short == name else hidden_changes(name),
+    }
 
 
-def told_apart(recipes: Iterable[str]) -> dict[str, str]:
-    """Recipes' names → the same without the departures that all of them share."""
-    parts = {recipe: recipe.split(", ") for recipe in recipes}
-    shared = set.intersection(*(set(departures) for _, *departures in parts.values()))
-    return {recipe: ", ".join([name, *(d for d in rest if d not in shared)]) for recipe, (name, *rest) in parts.items()}
+def _short_name(name: str, recipes: Mapping[str, str], row: LeaderboardRow) -> str:
+    """Return a recipe's short name, with the row's id if another recipe of the model has the same short name."""
+    short = shorten_recipe(recipes[name])
+    unique = sum(shorten_recipe(other) == short for other in recipes.values()) == 1
+    return short if unique else f"{short} (row {row.id[:6]})"
 
 
-def _variant(row: Row, alike: list[Row]) -> str:
-    """In what a row differs from those of its model and recipe name; empty where it is the only one."""
-    if len(alike) == 1:
+def split_recipe_name(name: str) -> tuple[str, list[str]]:
+    """Split `default, epochs=3, dropout=0` into the named recipe and the settings that differ from it."""
+    base, *changes = re.split(r", (?=[\w.]+=)", name)
+    return base, changes
+
+
+def shorten_recipe(name: str) -> str:
+    """Return `default`, `default, epochs=3` or `default + 3 changes`."""
+    base, changes = split_recipe_name(name)
+    if len(base) > MAX_SHORT_NAME_LENGTH:
+        base = f"{base[: MAX_SHORT_NAME_LENGTH - 1].rstrip()}…"
+    if not changes:
+        return base
+    if len(changes) == 1 and len(changes[0]) <= MAX_CHANGE_LENGTH:
+        return f"{base}, {changes[0]}"
+    return f"{base} + {plural(len(changes), 'change')}"
+
+
+def hidden_changes(name: str) -> str:
+    """Return what the short name omits: the changes, or the whole name if that itself is shortened."""
+    base, changes = split_recipe_name(name)
+    return ", ".join(changes) if len(base) <= MAX_SHORT_NAME_LENGTH else name
+
+
+def disambiguate(recipe_names: Iterable[str]) -> dict[str, str]:
+    """Return recipe names without the changes that all of them share, by full name."""
+    split = {name: split_recipe_name(name) for name in recipe_names}
+    shared = set.intersection(*(set(changes) for _, changes in split.values()))
+    return {
+        name: ", ".join([base, *(change for change in changes if change not in shared)])
+        for name, (base, changes) in split.items()
+    }
+
+
+def _variant(row: LeaderboardRow, same_recipe: list[LeaderboardRow]) -> str:
+    """Return how a row differs from others of its architecture and recipe name; empty if there are no others."""
+    if len(same_recipe) == 1:
         return ""
-    fields, mine = [_fields(r) for r in alike], _fields(row)
-    text = ", ".join(value for key, value in mine.items() if len({f.get(key) for f in fields}) > 1)
-    return text if 0 < len(text) <= LONGEST_VARIANT else f"row {row.id[:6]}"
+    all_fields, fields = [_identity_fields(other) for other in same_recipe], _identity_fields(row)
+    text = ", ".join(value for key, value in fields.items() if len({other.get(key) for other in all_fields}) > 1)
+    return text if 0 < len(text) <= MAX_VARIANT_LENGTH else f"row {row.id[:6]}"
 
 
-def _fields(row: Row) -> dict[str, str]:
-    """All in which two rows can differ, each as it is shown."""
+def _identity_fields(row: LeaderboardRow) -> dict[str, str]:
+    """Return everything that two rows of a recipe name can differ in, as it is shown."""
     trial = row.trial
     return {
         "weights": trial.initial_weights.replace(":", " ")[:15],

@@ -1,11 +1,11 @@
-"""From records to the leaderboard's rows: trials that are equal but for the seed and the fold, scored per seed."""
+"""Rows of the leaderboard from records: trials that differ in seed and fold only, scored per seed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,50 +19,78 @@ from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Record, Trial
 from fer_bench.records.store import READ_ERRORS
 
-LeftOut = tuple[Path, str]
-READ = (
-    *("test_ids", "test_labels", "test_probabilities", "test_clean", "test_groups"),
+SkippedRecord = tuple[Path, str]  # folder and reason
+Section = tuple[str, str, str]  # dataset, protocol and data fingerprint
+SECTION = ["dataset", "protocol", "fingerprint"]  # the same, as columns of the frame
+SYNTHETIC = "synthetic"  # the dataset of drawn faces, which is not a benchmark
+ARRAYS = (
+    *("test_ids", "test_labels", "test_probabilities", "test_no_duplicate", "test_groups"),
     *("validation_labels", "validation_probabilities"),
 )
 
 
 @dataclass(frozen=True)
 class SeedResult:
-    """One seed of a row, its folds pooled: scores on the test predictions, and what its trials were."""
+    """The results of one seed of a row, scored on the pooled test predictions of its folds.
+
+    Attributes:
+        seed: The seed.
+        records: One record per fold.
+        scores: Value by metric.
+        per_class: Scores of each class.
+        confusion: Confusion matrix, (classes, classes) int.
+        test_images: Number of test images.
+        dedup_test_images: Number of test images without a duplicate in another split; 0 if unknown.
+        dedup_accuracy: Accuracy on these; NaN if there are none, or if no test image has a duplicate.
+        validation_accuracy: Accuracy on validation; NaN if there are no validation predictions.
+        sample_digest: Equal for seeds that were tested on the same samples with the same labels.
+        correct: (test samples,) bool, in an order that is the same for equal `sample_digest`.
+        groups: (test samples,) str in that order, see `Predictions`; None if a fold has none.
+        fold_accuracies: Accuracy by fold.
+        absent_classes_by_fold: Classes without a test image, of the folds that have such classes.
+    """
 
     seed: int
-    records: list[Record]  # one per fold
+    records: list[Record]
     scores: dict[str, float]
     per_class: PerClass
-    confusion: np.ndarray  # (classes, classes) int
+    confusion: np.ndarray
     test_images: int
-    clean_images: int  # of them, those known to have no twin in other parts; 0 where that was not looked at
-    clean_accuracy: float  # on those; NaN where there are none, or where all are clean
-    validation_accuracy: float  # NaN where no validation predictions were kept
-    samples: str  # the same for seeds that were tested on the same samples with the same labels
-    correct: np.ndarray  # (test samples,) bool, in an order that is the same for the same samples
-    groups: np.ndarray | None  # (test samples,) str in that order, see Predictions; None where any fold has none
-    fold_accuracies: dict[int, float]  # of each fold on its own
-    fold_absent: dict[int, list[str]]  # classes without a test image, of the folds where there are any
+    dedup_test_images: int
+    dedup_accuracy: float
+    validation_accuracy: float
+    sample_digest: str
+    correct: np.ndarray
+    groups: np.ndarray | None
+    fold_accuracies: dict[int, float]
+    absent_classes_by_fold: dict[int, list[str]]
 
 
 @dataclass(frozen=True)
-class Row:
-    """Trials that are equal but for the seed and the fold."""
+class LeaderboardRow:
+    """Trials that differ in seed and fold only.
 
-    id: str  # 12 hexadecimal digits, the same wherever the same row is computed
-    trial: Trial  # the first of them; of its seed and fold nothing is to be read
+    Attributes:
+        id: 12 hexadecimal digits, which depend on the trials alone.
+        trial: The first trial; its seed and fold have no meaning here.
+        seeds: The finished seeds.
+        failed: The records of trials that did not finish.
+        robustness: Accuracy under corruptions, of the finished trials that were tested for it.
+    """
+
+    id: str
+    trial: Trial
     seeds: list[SeedResult]
     failed: list[Record]
-    corrupted: list[Robustness] = field(default_factory=list)  # of the finished trials that were tried so
+    robustness: list[Robustness] = field(default_factory=list)
 
     @cached_property
     def records(self) -> list[Record]:
-        """The finished trials first."""
+        """The records, finished trials first."""
         return [r for seed in self.seeds for r in seed.records] + self.failed
 
     @property
-    def section(self) -> tuple[str, str, str]:
+    def section(self) -> Section:
         """Dataset, protocol and data fingerprint: only rows that agree in them can be compared."""
         return self.trial.dataset, self.trial.protocol, self.trial.fingerprint
 
@@ -76,168 +104,187 @@ class Row:
         return {r.trial.fold for r in self.records}
 
     @property
-    def remarks(self) -> list[str]:
-        """What must be known of its split, each once."""
-        return list(dict.fromkeys(remark for record in self.records for remark in record.split_notes))
+    def split_notes(self) -> list[str]:
+        """The notes on the split, without repetition."""
+        return list(dict.fromkeys(note for record in self.records for note in record.split_notes))
+
+    @cached_property
+    def comparable_seeds(self) -> list[SeedResult]:
+        """The seeds with the test samples that most seeds have, of equally many the larger set of samples."""
+        counts = Counter(seed.sample_digest for seed in self.seeds)
+        main = max(self.seeds, key=lambda seed: (counts[seed.sample_digest], len(seed.correct)), default=None)
+        return [seed for seed in self.seeds if main and seed.sample_digest == main.sample_digest]
 
     @property
     def complete(self) -> bool:
-        """Whether every scored seed has all the folds that any trial of this row had."""
+        """Whether every finished seed has all the folds that any trial of this row has."""
         return all({r.trial.fold for r in seed.records} == self.folds for seed in self.seeds)
 
 
 @dataclass(frozen=True)
 class _Fold:
-    """What was read of one trial."""
+    """The predictions of one trial; `validation_correct` is empty if there are no validation predictions."""
 
     record: Record
     ids: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
-    clean: np.ndarray
+    no_duplicate: np.ndarray
     groups: np.ndarray | None
-    validation_right: np.ndarray  # (validation samples,) bool, empty where no validation predictions were kept
+    validation_correct: np.ndarray
 
     @property
-    def absent(self) -> list[str]:
+    def absent_classes(self) -> list[str]:
         counts = np.bincount(self.labels, minlength=len(self.record.classes))
         return [name for name, count in zip(self.record.classes, counts, strict=True) if not count]
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What is known so far while rows are read: what could not be, and the sets of test samples that were seen."""
+class _ReadState:
+    """What accumulates while rows are read: skipped records, and digest and order of each set of test samples."""
 
-    left_out: list[LeftOut] = field(default_factory=list)
-    seen: dict[tuple[bytes, ...], tuple[str, np.ndarray]] = field(default_factory=dict)
+    skipped: list[SkippedRecord] = field(default_factory=list)
+    sample_sets: dict[tuple[bytes, ...], tuple[str, np.ndarray]] = field(default_factory=dict)
 
 
-def rows(stored: Iterable[StoredRecord]) -> tuple[list[Row], list[LeftOut]]:
-    """Group and score records. Those whose predictions cannot be read or scored are named in the second value."""
+def by_sample_set(rows: Iterable[LeaderboardRow]) -> list[list[LeaderboardRow]]:
+    """Group the finished rows by the test samples of their comparable seeds, the samples of most rows first."""
+    sets: dict[str, list[LeaderboardRow]] = defaultdict(list)
+    for row in rows:
+        if row.seeds:
+            sets[row.comparable_seeds[0].sample_digest].append(row)
+    return sorted(sets.values(), key=lambda members: (-len(members), -len(members[0].comparable_seeds[0].correct)))
+
+
+def groups_of(rows: Iterable[LeaderboardRow]) -> np.ndarray | None:
+    """Return the groups of the samples of rows with equal samples, None if no seed has them."""
+    return next((s.groups for row in rows for s in row.comparable_seeds if s.groups is not None), None)
+
+
+def build_rows(stored: Iterable[StoredRecord]) -> tuple[list[LeaderboardRow], list[SkippedRecord]]:
+    """Group and score records; return the rows, and the records whose predictions cannot be read or scored."""
     groups: dict[str, list[StoredRecord]] = defaultdict(list)
-    for one in stored:
-        groups[_identity(one.record.trial)].append(one)
-    reading = _Reading()
-    result = [_row(identity, members, reading) for identity, members in groups.items()]
-    return [row for row in result if row.seeds or row.failed], reading.left_out
+    for record in stored:
+        groups[_row_id(record.record.trial)].append(record)
+    state = _ReadState()
+    rows = [_build_row(row_id, members, state) for row_id, members in groups.items()]
+    return [row for row in rows if row.seeds or row.failed], state.skipped
 
 
-def _identity(trial: Trial) -> str:
+def _row_id(trial: Trial) -> str:
     text = json.dumps(trial.model_dump(exclude={"seed", "fold", "recipe_name"}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _row(identity: str, members: list[StoredRecord], reading: _Reading) -> Row:
+def _build_row(row_id: str, members: list[StoredRecord], state: _ReadState) -> LeaderboardRow:
     members = sorted(members, key=lambda s: (s.record.trial.seed, s.record.trial.fold))
     by_seed: dict[int, list[StoredRecord]] = defaultdict(list)
-    for one in members:
-        if one.record.status == "finished":
-            by_seed[one.record.trial.seed].append(one)
-    results = [_seed_result(seed, folds, reading) for seed, folds in by_seed.items()]
-    return Row(
-        id=identity,
+    for member in members:
+        if member.record.status == "finished":
+            by_seed[member.record.trial.seed].append(member)
+    results = [_seed_result(seed, folds, state) for seed, folds in by_seed.items()]
+    return LeaderboardRow(
+        id=row_id,
         trial=members[0].record.trial,
-        seeds=[r for r in results if r],
-        failed=[s.record for s in members if s.record.status != "finished"],
-        corrupted=[found for s in members if (found := _corrupted(s, reading))],
+        seeds=[result for result in results if result],
+        failed=[member.record for member in members if member.record.status != "finished"],
+        robustness=[found for member in members if (found := _read_robustness(member, state))],
     )
 
 
-def _corrupted(one: StoredRecord, reading: _Reading) -> Robustness | None:
-    """Its accuracy under corruptions; a file of it that cannot be used is named, and harms the record no further."""
-    if one.record.status != "finished":
+def _read_robustness(stored: StoredRecord, state: _ReadState) -> Robustness | None:
+    """Return a finished trial's accuracy under corruptions; a file that cannot be used is listed as skipped."""
+    if stored.record.status != "finished":
         return None
     try:
-        found = robustness.read(one.path)
-        if found and found.key not in (None, one.record.trial.key):
-            raise ValueError(f"{robustness.FILE} is of another trial")
+        found = robustness.read(stored.path)
+        if found and found.key not in (None, stored.record.trial.key):
+            raise ValueError(f"{robustness.ROBUSTNESS_FILE} belongs to another trial")
     except ValueError as error:
-        reading.left_out.append((one.path, f"{error}; all else of the record is there"))
+        state.skipped.append((stored.path, f"{error}; the rest of the record is used"))
         return None
     return found
 
 
-def _seed_result(seed: int, stored: list[StoredRecord], reading: _Reading) -> SeedResult | None:
+def _seed_result(seed: int, stored: list[StoredRecord], state: _ReadState) -> SeedResult | None:
     folds = []
-    for one in stored:
+    for record in stored:
         try:
-            folds.append(_fold(one))
+            folds.append(_read_fold(record))
         except READ_ERRORS as error:
-            reading.left_out.append((one.path, _reason(error)))
+            state.skipped.append((record.path, _reason(error)))
     if not folds:
         return None
-    ids, labels, probabilities, clean, validation_right = (
-        _joined([getattr(fold, name) for fold in folds])
-        for name in ("ids", "labels", "probabilities", "no_duplicate", "validation_right")
-    )
-    groups = None if any(fold.groups is None for fold in folds) else _joined([fold.groups for fold in folds])
-    measured = MetricResults(labels, probabilities)
-    right = measured.correct
-    samples, order = _samples(ids, labels, reading)
-    starts = np.cumsum([0, *(len(fold.labels) for fold in folds)])
+    ids = _concatenate([fold.ids for fold in folds])
+    labels = _concatenate([fold.labels for fold in folds])
+    no_duplicate = _concatenate([fold.no_duplicate for fold in folds])
+    validation_correct = _concatenate([fold.validation_correct for fold in folds])
+    groups = [fold.groups for fold in folds if fold.groups is not None]
+    results = MetricResults(labels, _concatenate([fold.probabilities for fold in folds]))
+    sample_digest, order = _sample_order(ids, labels, state)
+    ends = np.cumsum([len(fold.labels) for fold in folds])
     return SeedResult(
         seed=seed,
         records=[fold.record for fold in folds],
-        scores=measured.scores,
-        per_class=measured.per_class,
-        confusion=measured.confusion,
+        scores=results.scores,
+        per_class=results.per_class,
+        confusion=results.confusion,
         test_images=len(labels),
-        clean_images=int(clean.sum()),
-        clean_accuracy=float(right[clean].mean()) if 0 < clean.sum() < len(clean) else float("nan"),
-        validation_accuracy=float(validation_right.mean()) if len(validation_right) else float("nan"),
-        samples=samples,
-        correct=right[order],
-        groups=None if groups is None else groups[order],
+        dedup_test_images=int(no_duplicate.sum()),
+        dedup_accuracy=float(results.correct[no_duplicate].mean())
+        if 0 < no_duplicate.sum() < len(labels)
+        else float("nan"),
+        validation_accuracy=float(validation_correct.mean()) if len(validation_correct) else float("nan"),
+        sample_digest=sample_digest,
+        correct=results.correct[order],
+        groups=_concatenate(groups)[order] if len(groups) == len(folds) else None,
         fold_accuracies={
-            fold.record.trial.fold: float(right[start : start + len(fold.labels)].mean())
-            for fold, start in zip(folds, starts[:-1], strict=True)
+            fold.record.trial.fold: float(correct.mean())
+            for fold, correct in zip(folds, np.split(results.correct, ends[:-1]), strict=True)
         },
-        fold_absent={fold.record.trial.fold: fold.absent for fold in folds if fold.absent},
+        absent_classes_by_fold={fold.record.trial.fold: fold.absent_classes for fold in folds if fold.absent_classes},
     )
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+def _concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays) if len(arrays) > 1 else arrays[0]  # a single array needs no copy
 
 
-def _samples(ids: np.ndarray, labels: np.ndarray, reading: _Reading) -> tuple[str, np.ndarray]:
-    """A digest of the samples whatever their order, and the order that makes equal sets equal."""
+def _sample_order(ids: np.ndarray, labels: np.ndarray, state: _ReadState) -> tuple[str, np.ndarray]:
+    """Return a digest of the samples that ignores their order, and the indices that sort them."""
     raw = (ids.dtype.str.encode(), ids.tobytes(), labels.tobytes())
-    if raw not in reading.seen:
+    if raw not in state.sample_sets:
         order = np.lexsort((labels, ids))
         text = json.dumps([ids[order].tolist(), labels[order].tolist()])
-        reading.seen[raw] = hashlib.sha256(text.encode()).hexdigest(), order
-    return reading.seen[raw]
+        state.sample_sets[raw] = hashlib.sha256(text.encode()).hexdigest(), order
+    return state.sample_sets[raw]
 
 
-def _fold(one: StoredRecord) -> _Fold:
-    found, classes = one.arrays(*READ), len(one.record.classes)
-    labels, probabilities = _checked(found, "test", classes)
-    ids, clean, groups = found["test_ids"], found.get("test_clean"), found.get("test_groups")
-    if ids.shape != labels.shape or ids.dtype.kind != "U":
-        raise ValueError(f"{ids.dtype} {ids.shape} names {len(labels)} samples")
-    clean = np.zeros(len(labels), bool) if clean is None else clean
-    if clean.shape != labels.shape or clean.dtype != bool:
-        raise ValueError(f"{clean.dtype} {clean.shape} marks {len(labels)} samples as clean")
-    if groups is not None and (groups.shape != labels.shape or groups.dtype.kind != "U"):
-        raise ValueError(f"{groups.dtype} {groups.shape} groups {len(labels)} samples")
-    right = np.zeros(0, bool)  # a protocol may have no validation part
-    if "validation_labels" in found:
-        validated, said = _checked(found, "validation", classes)
-        right = said.argmax(axis=1) == validated
-    return _Fold(one.record, ids, labels, probabilities, clean, groups, right)
+def _read_fold(stored: StoredRecord) -> _Fold:
+    arrays, num_classes = stored.arrays(*ARRAYS), len(stored.record.classes)
+    labels, probabilities = _validated(arrays, "test", num_classes)
+    ids, groups = arrays["test_ids"], arrays.get("test_groups")
+    no_duplicate = arrays.get("test_no_duplicate", np.zeros(len(labels), bool))
+    for name, array, kind in (("ids", ids, "U"), ("no_duplicate", no_duplicate, "b"), ("groups", groups, "U")):
+        if array is not None and (array.shape != labels.shape or array.dtype.kind != kind):
+            raise ValueError(f"{name} has shape {array.shape} and type {array.dtype} for {len(labels)} samples")
+    validation_correct = np.zeros(0, bool)  # a protocol may have no validation split
+    if "validation_labels" in arrays:
+        validation_labels, predicted = _validated(arrays, "validation", num_classes)
+        validation_correct = predicted.argmax(axis=1) == validation_labels
+    return _Fold(stored.record, ids, labels, probabilities, no_duplicate, groups, validation_correct)
 
 
-def _checked(found: dict[str, np.ndarray], part: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    labels, probabilities = validated_predictions(found[f"{part}_labels"], found[f"{part}_probabilities"])
-    if probabilities.shape[1:] != (classes,):
-        raise ValueError(f"{probabilities.shape[1]} columns of probabilities for {classes} classes")
+def _validated(arrays: dict[str, np.ndarray], split: str, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = validated_predictions(arrays[f"{split}_labels"], arrays[f"{split}_probabilities"])
+    if probabilities.shape[1:] != (num_classes,):
+        raise ValueError(f"{probabilities.shape[1]} columns of probabilities for {num_classes} classes")
     return labels, probabilities
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"predictions.npz holds no {str(error.args[0]).partition('_')[0]} predictions"
+        return f"predictions.npz has no {str(error.args[0]).partition('_')[0]} predictions"
     if isinstance(error, ValueError) and "pickle" not in str(error):
         return f"its predictions cannot be scored: {error}"
     return f"predictions.npz cannot be read ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""The comparison of two leaderboards, for the terminal and as Markdown."""
+"""The comparison of two leaderboards, in the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from tabulate import tabulate
 
-from fer_bench.core.text import UNKNOWN, percent
-from fer_bench.leaderboard.compare import SAME, VERDICTS, Comparison, Match, Side
-from fer_bench.leaderboard.leaderboard import plural
+from fer_bench.core.text import UNKNOWN, percent, plural
+from fer_bench.leaderboard.compare import SAME, VERDICTS, Comparison, ComparisonSide, RowMatch
+from fer_bench.report.tables import markdown_table
 
 LEGEND = """\
-Accuracy in per cent on the test images, B less A in points. The 95 % interval and p are of the same test images in \
-both: a paired bootstrap (by whole subjects where they are known) and McNemar's exact test must both reject, \
-Holm-corrected over all rows tested. That covers the draw of the test images; how much of a difference is the noise \
-of training shows only over seeds."""
-COLUMNS = ("row", "data", "A", "B", "B − A", "95 % interval", "p", "verdict", "differs in")
-ALONE = ("row", "data", "accuracy")
-LEFT = {"row", "data", "verdict", "differs in"}
+Accuracy in percent on the test images; B − A in points. The 95 % interval and p are computed on the test images that \
+both have: paired bootstrap (over whole subjects if they are known) and McNemar's exact test must both reject, \
+Holm-corrected over all tested rows. This covers the draw of the test images; the noise of training shows only over \
+seeds."""
+MATCH_COLUMNS = ("row", "data", "A", "B", "B − A", "95 % interval", "p", "verdict", "differs in")
+ROW_COLUMNS = ("row", "data", "accuracy")
+LEFT_ALIGNED = {"row", "data", "verdict", "differs in"}
 STYLES = {"worse": "red", "fails now": "red", "better": "green", "works now": "green"}
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """What `compare --output` writes: a heading, the counts, and a table for changed, lost and added rows each."""
-    parts = ["# Comparison", "\n".join(f"- {line}" for line in _sides(comparison)), summary(comparison), LEGEND]
+    """Return what `compare --output` writes: the counts, then a table each of changed, lost and added rows."""
+    sides = "\n".join(f"- {line}" for line in _sides(comparison))
+    parts = ["# Comparison", sides, summary(comparison), LEGEND]
     for title, columns, lines in _tables(comparison):
-        align = ["left" if name in LEFT else "right" for name in columns]
-        cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines]
-        parts += [f"## {title}", tabulate(cells, columns, tablefmt="pipe", colalign=align, disable_numparse=True)]
+        parts += [f"## {title}", markdown_table([(name, _align(name)) for name in columns], lines)]
     return "\n\n".join(parts) + "\n"
 
 
 def to_terminal(comparison: Comparison, console: Console) -> None:
-    """Print the same."""
-    for line in _sides(comparison):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print the same tables and counts."""
+    for side in _sides(comparison):
+        console.print(side, markup=False, highlight=False, soft_wrap=True)
     for title, columns, lines in _tables(comparison):
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
         for name in columns:
-            table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
-        for line in lines:
-            style = STYLES.get(line[columns.index("verdict")]) if "verdict" in columns else None
-            table.add_row(*map(escape, line), style=style)
+            table.add_column(name, justify="left" if name in LEFT_ALIGNED else "right", overflow="fold")
+        for cells in lines:
+            style = STYLES.get(cells[columns.index("verdict")]) if "verdict" in columns else None
+            table.add_row(*map(escape, cells), style=style)
         console.print()
         console.print(table)
     console.print()
@@ -53,38 +51,42 @@ def to_terminal(comparison: Comparison, console: Console) -> None:
 
 
 def summary(comparison: Comparison) -> str:
-    """How many rows of which kind, in a sentence."""
+    """Return the number of rows per verdict, in one sentence."""
     counts = [f"{comparison.counts[verdict]} {verdict}" for verdict in VERDICTS if comparison.counts[verdict]]
     both = f"{plural(len(comparison.matches), 'row')} in both: {', '.join(counts)}" if counts else "No row is in both"
-    alone = [f"{len(rows)} {word}" for word, rows in (("lost", comparison.lost), ("added", comparison.added))]
-    return "; ".join([both, *alone]) + "."
+    return f"{both}; {len(comparison.lost)} lost; {len(comparison.added)} added."
+
+
+def _align(column: str) -> str:
+    return "left" if column in LEFT_ALIGNED else "right"
 
 
 def _sides(comparison: Comparison) -> list[str]:
-    lines = [f"{letter}: {_side(side)}" for letter, side in (("A", comparison.a), ("B", comparison.b))]
+    sides = {"A": comparison.a, "B": comparison.b}
+    lines = [f"{letter}: {_side(side)}" for letter, side in sides.items()]
     if comparison.a.machines != comparison.b.machines:
-        lines += [f"machine of {n}: {' + '.join(s.machines)}" for n, s in (("A", comparison.a), ("B", comparison.b))]
+        lines += [f"machine of {letter}: {' + '.join(side.machines)}" for letter, side in sides.items()]
     return lines
 
 
-def _side(side: Side) -> str:
-    unread = f", {plural(side.left_out, 'unreadable record')} left out" if side.left_out else ""
-    alone = "" if side.rows else ", a table without predictions: nothing can be tested"
-    return f"{side.name}: {plural(len(side.frame), 'row')}{unread}{alone}"
+def _side(side: ComparisonSide) -> str:
+    skipped = f", {plural(side.num_skipped, 'unreadable record')} skipped" if side.num_skipped else ""
+    table_only = "" if side.rows else ", a table without predictions: nothing can be tested"
+    return f"{side.name}: {plural(len(side.frame), 'row')}{skipped}{table_only}"
 
 
 def _tables(comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
-    """Title, columns and lines of each table that has any."""
+    """Yield title, columns and lines of each table that has lines."""
     changed = [_line(match) for match in comparison.matches if match.verdict != SAME]
     if changed:
-        yield f"Changed ({len(changed)})", COLUMNS, changed
+        yield f"Changed ({len(changed)})", MATCH_COLUMNS, changed
     for title, frame in (("Lost", comparison.lost), ("Added", comparison.added)):
         if len(frame):
             lines = [[row["label"], _data(row), _accuracy(row)] for _, row in frame.iterrows()]
-            yield f"{title} ({len(frame)})", ALONE, lines
+            yield f"{title} ({len(frame)})", ROW_COLUMNS, lines
 
 
-def _line(match: Match) -> list[str]:
+def _line(match: RowMatch) -> list[str]:
     difference = match.after["accuracy"] - match.before["accuracy"]
     interval = f"{100 * match.test.low:+.2f} to {100 * match.test.high:+.2f}" if match.test else UNKNOWN
     return [
@@ -96,7 +98,7 @@ def _line(match: Match) -> list[str]:
         interval,
         _p(match.p),
         match.verdict,
-        "; ".join(match.differs),
+        "; ".join(match.differences),
     ]
 
 

@@ -1,172 +1,153 @@
-"""The leaderboard as Markdown and CSV; `to_terminal` stands in a file of its own."""
+"""The leaderboard as Markdown and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
-from tabulate import tabulate
 
-from fer_bench.core.text import plural
-from fer_bench.leaderboard.filter import groups, summary
-from fer_bench.leaderboard.leaderboard import SECTION, Board, View, machine_text, sections
-from fer_bench.leaderboard.rows import LeftOut, Row
-from fer_bench.report.columns import (
-    COSTS,
-    LEFT,
-    SCORES,
-    Cell,
+from fer_bench.core.text import one_line, plural
+from fer_bench.leaderboard.column import View
+from fer_bench.leaderboard.columns import BY_KEY, columns_in
+from fer_bench.leaderboard.filter import group_summary, split_groups
+from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, sections
+from fer_bench.leaderboard.row_values import machine_text
+from fer_bench.leaderboard.rows import LeaderboardRow
+from fer_bench.report.published_table import published_table
+from fer_bench.report.tables import (
+    NO_REASON,
+    RANKS_LEGEND,
     half_width,
-    header,
-    of_ranking,
-    put_first,
-    with_something,
+    markdown_table,
+    rank_lines,
+    records_of,
+    table_columns,
 )
-from fer_bench.report.published_table import reported_table
-from fer_bench.report.terminal import to_terminal
 
-__all__ = ["to_csv", "to_markdown", "to_terminal"]
-
+GROUP_SUMMARY_ALIGN = ("left", "right", "right", "left", "right", "right")
 LEGEND = """\
-Scores are in per cent on the test images (kappa from −1 to 1, the log loss in nats): mean over seeds, ± the standard \
-deviation over seeds where there are several. The epoch was selected by validation accuracy; the test images were \
-predicted once, afterwards. Macro averages weigh every class alike, weighted ones by its share of the test images; AUC \
-is the macro mean of the one-vs-rest areas under the ROC curve; ECE is the expected calibration error (15 bins). The \
-95 % interval of the {metric} covers the draw of the test images, not the noise of training, which ± shows. ≈ before \
-the rank marks rows that cannot be told from the best. Badges: protocol, initial weights, views of each test image, \
-seeds, the split that selected the epoch, precision, backend; what is remarkable about the split stands after the \
-protocol. leaderboard.csv holds the same numbers as fractions and seconds, balanced accuracy and weighted AUC too."""
-
-COST_LEGEND = """\
-Training time is the wall-clock of training and validation over all epochs, without building, tracing, downloading or \
-predicting (mean over seeds); to 60 %: the same until the validation accuracy was first 60 % (mean over trials, – \
-where one never got there); images/s is training throughput; epochs are those run, best epoch the one kept."""
-USE_LEGEND = """\
-FLOPs are of one image; latency is that of a call with one image; predicted images/s is throughput at the stated \
-batch; peak memory is the process's while the trial ran."""
-
-TWINS = "Clean accuracy is that on the test images without a pixel-identical twin in another part of the data."
-FOLDS = """\
-Where there are several folds, all scores are of their predictions pooled; beside them stands the mean of the folds' \
-own accuracies, ± the standard deviation over folds."""
-RANKS = """\
-Accuracies in per cent of the models that all of these tables have, and the mean of their ranks by accuracy (ties \
-share the mean; Demšar 2006)."""
+Scores are in percent on the test images, unless the list says otherwise. The epoch was selected by validation accuracy;
+the test images were predicted once, afterwards. leaderboard.csv has the same numbers as fractions and seconds, and more
+columns."""
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """The leaderboard as CSV text: raw numbers, a column for each of the frame's, the row's identity first."""
+    """Return the leaderboard as CSV: raw numbers, one column per column of the frame, the row's id first."""
     return frame.to_csv(lineterminator="\n")
 
 
-def to_markdown(board: Board) -> str:
-    """leaderboard.md: a section for each dataset × protocol, then machines, failed trials and what was left out."""
-    parts = ["# Leaderboard", " ".join(_legend(board)), *map(_plain, board.view.said)]
-    for heading, _, section in sections(board.frame):
-        parts += [f"## {heading}", *_tables(section, board.view), _resolution(section)]
-        if notes := board.notes.get(tuple(section[SECTION].iloc[0])):
-            parts.append("\n".join(f"- {_plain(note)}" for note in notes))
-        if board.view.by is None:
-            parts.append(_table(COSTS, section))
-    parts += _ranks(board.ranks)
-    parts += list(filter(None, [reported_table(board.frame)]))
-    parts += _machines(board.rows.values())
-    parts += _listed("Failed trials", _failures(board.rows.values()))
-    parts += _listed("Left out", _left_out(board.left_out))
-    return "\n\n".join(parts) + "\n"
+def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
+    """Return leaderboard.md: a summary of each dataset and protocol, the full tables, and the legend at the end.
 
-
-def _legend(board: Board) -> list[str]:
-    known = board.frame.columns[board.frame.notna().any()]
-    interval = header(board.view.metric if f"{board.view.metric}_low" in known else "accuracy")
-    further = {"clean_accuracy": TWINS, "fold_accuracy": FOLDS, "latency_p50_seconds": USE_LEGEND}
-    return [LEGEND.format(metric=interval), COST_LEGEND, *(text for name, text in further.items() if name in known)]
-
-
-def _tables(section: pd.DataFrame, view: View) -> list[str]:
-    """Of scores; where rows are grouped a summary, then scores and costs of each group."""
-    scores = put_first(SCORES, of_ranking(view.metric, section))
-    if view.by is None:
-        return [_table(scores, section, view.metric)]
-    headers, lines = summary(section, view.by, view.metric)
-    cells = [[_in_cell(cell) for cell in line] for line in lines]
-    align = ["left", "right", "right", "left", "right", "right"]
-    parts = [tabulate(cells, headers, tablefmt="pipe", colalign=align, disable_numparse=True)]
-    for name, rows in groups(section):
-        heading = f"### {headers[0]}: {_plain(name)}"
-        parts += [heading, _table(scores, rows, view.metric), _table(COSTS, rows)]
-    return parts
-
-
-def _table(columns: dict[str, Cell], group: pd.DataFrame, metric: str = "") -> str:
-    columns, rows = with_something(columns, group), group.to_dict("records")
-    cells = [[_in_cell(cell(row)) for cell in columns.values()] for row in rows]
-    if header(metric) in columns:
-        for line, row in zip(cells, rows, strict=True):
-            if row["status"] != "finished":
-                reason = f"{row['status']}: {row['reason'] or 'no reason given'}"
-                line[list(columns).index(header(metric))] = _in_cell(reason)
-    align = ["left" if name in LEFT else "right" for name in columns]
-    return tabulate(cells, list(columns), tablefmt="pipe", colalign=align, disable_numparse=True)
-
-
-def _plain(text: str) -> str:
-    """Text that stays on its line."""
-    return " ".join(str(text).split())
-
-
-def _in_cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|")
-
-
-def _resolution(group: pd.DataFrame) -> str:
-    """How far apart two accuracies must be before one test set can tell them apart."""
-    scored = group.dropna(subset=["accuracy"])
-    if scored.empty:
-        return "No trial of this section has finished."
-    images, half = half_width(scored)
-    clean = scored["clean_test_images"].max() if "clean_test_images" in scored else images
-    twins = f", {int(clean):,} of them clean" if 0 < clean < images else ""
-    return (
-        f"{plural(images, 'test image')}{twins}: at the best accuracy the 95 % binomial interval is ± {half:.2f} "
-        "points, however many seeds; on its own, a smaller difference puts no two rows in order."
+    Args:
+        leaderboard: The leaderboard.
+        figures_note: A sentence on the figures, empty for none.
+    """
+    options, rows = leaderboard.options, list(leaderboard.rows.values())
+    parts = ["# Leaderboard", *map(one_line, options.notes)]
+    for heading, _, section in sections(leaderboard.frame):
+        notes = [*_resolution(section), *leaderboard.section_notes(section)]
+        parts += [f"## {heading}", *_summaries(section, options), _bullets(notes)]
+    parts += _average_ranks(leaderboard.ranks)
+    parts.append("## Full tables")
+    for heading, _, section in sections(leaderboard.frame):
+        for group, group_rows in split_groups(section):
+            name = f"{heading}, {options.group_by} {one_line(group)}" if group else heading
+            parts += [f"### {name}", _table(View.SCORES, group_rows, options), _table(View.COSTS, group_rows, options)]
+    parts += list(filter(None, [published_table(leaderboard.frame)]))
+    parts += _machines(rows)
+    parts += _listed(
+        "Failed trials", (f"{r.trial}: {r.status}: {r.reason or NO_REASON}" for x in rows for r in x.failed)
     )
+    parts += _listed("Skipped records", (f"{path.name}: {reason}" for path, reason in leaderboard.skipped))
+    parts += ["## Figures", figures_note] if figures_note else []
+    return "\n\n".join([*parts, *_legend(leaderboard)]) + "\n"
 
 
-def _ranks(ranks: pd.DataFrame) -> list[str]:
+def _summaries(section: pd.DataFrame, options: TableOptions) -> Iterator[str]:
+    """Yield the summary table of a section; of groups, a table of the groups and a summary table of each."""
+    if options.group_by is not None:
+        headers, lines = group_summary(section, options.group_by, options.metric)
+        yield markdown_table(list(zip(headers, GROUP_SUMMARY_ALIGN, strict=True)), lines)
+    for group, rows in split_groups(section):
+        if group:
+            yield f"### {options.group_by}: {one_line(group)}"
+        yield _table(View.SUMMARY, rows, options)
+        if changes := _recipe_changes(rows):
+            yield f"Settings that differ from the named recipe:\n\n{_bullets(changes)}"
+
+
+def _recipe_changes(rows: pd.DataFrame) -> list[str]:
+    """Return the changes that short names of recipes omit, each once, with the models that were trained with them."""
+    models: dict[tuple[str, str], list[str]] = {}
+    for row in records_of(rows):
+        if row["recipe_changes"]:
+            models.setdefault((row["short_recipe"], row["recipe_changes"]), []).append(row["model"])
+    return [f"{recipe} ({', '.join(dict.fromkeys(names))}): {text}" for (recipe, text), names in models.items()]
+
+
+def _table(view: View, rows: pd.DataFrame, options: TableOptions) -> str:
+    """Return a table; a row without a score has its status, in full tables also the reason, in place of the metric."""
+    columns, lines = table_columns(view, rows, options.metric), []
+    for row in records_of(rows):
+        cells = {column.key: column.cell(row) for column in columns}
+        if row["status"] != "finished" and options.metric in cells:
+            reason = f": {row['reason'] or NO_REASON}" if view is View.SCORES else ""
+            cells[options.metric] = f"{row['status']}{reason}"
+        lines.append(cells.values())
+    return markdown_table([(column.title, column.align) for column in columns], lines)
+
+
+def _resolution(section: pd.DataFrame) -> list[str]:
+    """Return a sentence on how far apart two accuracies must be before one test set can distinguish them."""
+    scored = section.dropna(subset=["accuracy"])
+    if scored.empty:
+        return ["No trial of this section has finished."]
+    images, half = half_width(scored)
+    dedup = scored["dedup_test_images"].max() if "dedup_test_images" in scored else images
+    duplicates = f", {int(dedup):,} of them without a duplicate in another split" if 0 < dedup < images else ""
+    return [
+        f"{plural(images, 'test image')}{duplicates}: at the best accuracy the 95 % binomial interval is "
+        f"± {half:.2f} points, however many seeds."
+    ]
+
+
+def _average_ranks(ranks: pd.DataFrame) -> list[str]:
     if ranks.empty:
         return []
-    sections = [name for name in ranks.columns if name != "average_rank"]
-    lines = [
-        [*map(_in_cell, model), *(f"{100 * row[name]:.2f}" for name in sections), f"{row['average_rank']:.2f}"]
-        for model, row in zip(ranks.index, ranks.to_dict("records"), strict=True)
-    ]
-    headers = ["model", "recipe", "weights", "backend", *map(_in_cell, sections), "average rank"]
-    align = ["left"] * 4 + ["right"] * (len(sections) + 1)
-    table = tabulate(lines, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
-    return ["## Average ranks", RANKS, table]
+    names, lines = rank_lines(ranks)
+    columns = [(name, "left") for name in ("model", "recipe", "weights", "backend")]
+    columns += [(name, "right") for name in (*names, "average rank")]
+    return ["## Average ranks", RANKS_LEGEND, markdown_table(columns, lines)]
 
 
-def _machines(rows: Iterable[Row]) -> list[str]:
-    trials: dict[str, int] = {}
-    for record in (r for row in rows for r in row.records):
-        text = machine_text(record.machine)
-        trials[text] = trials.get(text, 0) + 1
+def _machines(rows: Iterable[LeaderboardRow]) -> list[str]:
+    trials = Counter(machine_text(record.machine) for row in rows for record in row.records)
     if len(trials) < 2:
-        return ["## Machine", *map(_plain, trials)] if trials else []
-    note = "Times of different machines cannot be compared; leaderboard.csv names each row's."
-    return ["## Machines", note, "\n".join(f"- {_plain(text)} ({plural(n, 'trial')})" for text, n in trials.items())]
+        return ["## Machine", *map(one_line, trials)] if trials else []
+    note = "Times of different machines cannot be compared; leaderboard.csv names the machine of each row."
+    return ["## Machines", note, _bullets(f"{text} ({plural(n, 'trial')})" for text, n in trials.items())]
 
 
-def _failures(rows: Iterable[Row]) -> list[str]:
-    return [f"{r.trial}: {r.status}: {r.reason or 'no reason given'}" for row in rows for r in row.failed]
+def _listed(heading: str, lines: Iterable[str]) -> list[str]:
+    lines = list(lines)
+    return [f"## {heading} ({len(lines)})", _bullets(lines)] if lines else []
 
 
-def _left_out(left_out: Sequence[LeftOut]) -> list[str]:
-    return [f"{path.name}: {reason}" for path, reason in left_out]
+def _legend(leaderboard: Leaderboard) -> list[str]:
+    """Return the explanation of every column that a table shows."""
+    metric, shown = BY_KEY[leaderboard.options.metric], set()
+    for _, _, section in sections(leaderboard.frame):
+        for view in (View.SUMMARY, View.SCORES, View.COSTS):
+            shown |= {column.key for column in table_columns(view, section, metric.key)}
+    columns = [*columns_in(View.SUMMARY | View.SCORES | View.COSTS), metric]
+    lines = [f"**{column.title}**: {column.help}" for column in dict.fromkeys(columns) if column.key in shown]
+    if f"{metric.key}_interval" in shown:
+        interval = BY_KEY["interval"]
+        lines.append(f"**{interval.title}**: {interval.help}")
+    return ["## Legend", one_line(LEGEND), _bullets(lines)]
 
 
-def _listed(heading: str, lines: list[str]) -> list[str]:
-    if not lines:
-        return []
-    return [f"## {heading} ({len(lines)})", "\n".join(f"- {_plain(line)}" for line in lines)]
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {one_line(line)}" for line in lines)

@@ -1,68 +1,63 @@
-"""What others report and what was measured here, in two columns."""
+"""Published and measured results in two columns."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
-from tabulate import tabulate
 
-from fer_bench.core.text import UNKNOWN, percent
-from fer_bench.leaderboard.published_results import reported
+from fer_bench.core.text import UNKNOWN
+from fer_bench.leaderboard.average_ranks import named_recipes
+from fer_bench.leaderboard.columns import BY_KEY
+from fer_bench.leaderboard.published_results import PublishedResult, published_results
+from fer_bench.report.tables import markdown_table, records_of
 
-HEADING = "## Reported elsewhere"
 LEGEND = """\
-What papers and repositories report of these datasets, in per cent, beside what was measured here with the \
-architecture that corresponds: with the recipe that follows theirs where it was run, else with the recipe whose \
-validation accuracy is best. The two compare only as far as protocol, test views and badge allow. Badges: clean; \
-selected on test (the epoch was chosen by the images it is measured on); PublicTest as test; leaky folds (the same \
-persons in training and test); extra data; not reproduced."""
+Results that papers and repositories report for these datasets, in percent, beside those measured here with the \
+corresponding architecture: with the recipe that follows theirs if it was run, else with the recipe that has the best \
+validation accuracy. The two are comparable only as far as protocol, test views and badge allow. Badges: selected on \
+validation; selected on test (the epoch was selected on the images that it is measured on); PublicTest as test; leaky \
+folds (the same subjects in training and test); extra data; not reproduced."""
 COLUMNS = ("model", "metric", "reported", "ours", "our row", "their protocol", "their views", "badge", "source")
 NUMERIC = {"reported", "ours"}
 
 
-def reported_table(frame: pd.DataFrame) -> str:
-    """A section of leaderboard.md: each reported figure of the frame's datasets beside ours, "" where there is none.
+def published_table(frame: pd.DataFrame) -> str:
+    """Return the section of leaderboard.md on published results; empty if there are none for the frame's datasets.
 
-    frame: the leaderboard's, or the rows of some of its sections. A figure has a line for each protocol under which
-    its architecture was scored here, and one without ours where that was not.
+    A result has one line per protocol under which its architecture was scored here; if there is none, one line without
+    our score.
+
+    frame: The leaderboard's, or some lines of it.
     """
-    claims = [claim for dataset in frame["dataset"].unique() for claim in reported(dataset)]
-    if not claims:
+    results = [result for dataset in frame["dataset"].unique() for result in published_results(dataset)]
+    if not results:
         return ""
-    lines = [[_in_cell(cell) for cell in line] for claim in claims for line in _lines(claim, frame)]
-    align = ["right" if name in NUMERIC else "left" for name in COLUMNS]
-    table = tabulate(lines, COLUMNS, tablefmt="pipe", colalign=align, disable_numparse=True)
-    return f"{HEADING}\n\n{LEGEND}\n\n{table}"
+    columns = [(name, "right" if name in NUMERIC else "left") for name in COLUMNS]
+    table = markdown_table(columns, (line for result in results for line in _lines(result, frame)))
+    return f"## Published results\n\n{LEGEND}\n\n{table}"
 
 
-def _lines(claim: dict[str, Any], frame: pd.DataFrame) -> list[list[str]]:
-    theirs = [claim["protocol"], claim["views"], claim["badge"], _source(claim)]
-    begin = [claim["model"], claim["metric"].replace("_", " "), f"{claim['value']:.2f}"]
-    ours = ours_for(claim, frame)
-    if ours.empty:
-        return [[*begin, UNKNOWN, UNKNOWN, *theirs]]
-    metric = claim["metric"]
-    return [
-        [*begin, percent(row[metric], row[f"{metric}_sd"]), f"{row['label']}, {row['protocol']}", *theirs]
-        for _, row in ours.iterrows()
-    ]
-
-
-def ours_for(claim: dict[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
-    """One scored row of the claim's architecture for each protocol and version of its dataset."""
-    mine = frame[(frame["dataset"] == claim["dataset"]) & (frame["model"] == claim["architecture"])]
-    mine = mine[mine[claim["metric"]].notna()] if claim["metric"] in mine else mine.iloc[:0]
-    # Never by the test figure itself: the best of several is what the badges are about.
-    follows = mine["recipe"].str.split(",").str[0] == claim["recipe"]
-    order = mine.assign(_follows=follows).sort_values(["_follows", "validation_accuracy"], ascending=False)
+def matching_rows(result: PublishedResult, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one scored row of the result's architecture for each protocol and version of its dataset."""
+    rows = frame[(frame["dataset"] == result.dataset) & (frame["model"] == result.architecture)]
+    rows = rows[rows[result.metric].notna()] if result.metric in rows else rows.iloc[:0]
+    # The choice never uses test scores: the best of several test scores is what the badges warn of.
+    follows = named_recipes(rows["recipe"]) == result.recipe
+    order = rows.assign(_follows=follows).sort_values(["_follows", "validation_accuracy"], ascending=False)
     return order.groupby(["protocol", "fingerprint"], sort=False).head(1)
 
 
-def _source(claim: dict[str, Any]) -> str:
-    source = f"[{claim['source']}]({claim['url']})" if claim["url"] else claim["source"]
-    return f"{source}; {claim['note']}" if claim["note"] else source
+def _lines(result: PublishedResult, frame: pd.DataFrame) -> Iterator[list[str]]:
+    published = [result.model, BY_KEY[result.metric].title, f"{result.value:.2f}"]
+    details = [result.protocol, result.views, result.badge, _source(result)]
+    rows = records_of(matching_rows(result, frame))
+    for row in rows:
+        yield [*published, BY_KEY[result.metric].cell(row), f"{row['label']}, {row['protocol']}", *details]
+    if not rows:
+        yield [*published, UNKNOWN, UNKNOWN, *details]
 
 
-def _in_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _source(result: PublishedResult) -> str:
+    source = f"[{result.source}]({result.url})" if result.url else result.source
+    return f"{source}; {result.note}" if result.note else source

@@ -1,8 +1,9 @@
-"""The leaderboard in the terminal: as many columns as there is room for."""
+"""The leaderboard in the terminal, with as many columns as fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from rich.cells import cell_len
@@ -10,149 +11,127 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_bench.core.text import plural
-from fer_bench.leaderboard.filter import groups, summary
-from fer_bench.leaderboard.leaderboard import View, sections
-from fer_bench.leaderboard.row_labels import told_apart
-from fer_bench.leaderboard.rows import LeftOut
-from fer_bench.report.columns import (
-    ALIKE,
-    COSTS,
-    LEFT,
-    SCORES,
-    Cell,
-    half_width,
-    header,
-    of_ranking,
-    put_first,
-    rank,
-    score,
-    with_something,
-)
-
-Columns = dict[str, tuple[str, Cell]]  # header and cell
-
-# The columns shown, how they are shortened for a narrow terminal, and in which order they then go.
-TERMINAL: Columns = {
-    "rank": ("#", rank),
-    "model": ("model", SCORES["model"]),
-    "recipe": ("recipe", SCORES["recipe"]),
-    "weights": ("weights", SCORES["weights"]),
-    "seeds": ("seeds", SCORES["seeds"]),
-    "accuracy": ("accuracy", SCORES["accuracy"]),
-    "95 % interval": ("95 % interval", SCORES["95 % interval"]),
-    "clean accuracy": ("clean accuracy", SCORES["clean accuracy"]),
-    "mean of folds": ("mean of folds", SCORES["mean of folds"]),
-    "macro F1": ("macro F1", SCORES["macro F1"]),
-    "weighted F1": ("weighted F1", SCORES["weighted F1"]),
-    "macro AUC": ("AUC", SCORES["macro AUC"]),
-    "parameters": ("params", COSTS["parameters"]),
-    "training time": ("time", COSTS["training time"]),
-    "images/s": ("images/s", COSTS["images/s"]),
-}
-SHORTER: Columns = {
-    "clean accuracy": ("clean\nacc.", score("clean_accuracy", spread=False)),
-    "macro F1": ("macro\nF1", score("macro_f1", spread=False)),
-    "weighted F1": ("wtd.\nF1", score("weighted_f1", spread=False)),
-    "macro AUC": ("AUC", score("macro_auc", spread=False)),
-    "95 % interval": ("95 %\ninterval", SCORES["95 % interval"]),
-    "images/s": ("images\n/s", COSTS["images/s"]),
-}
-DISPENSABLE = (
-    *("mean of folds", "95 % interval", "weighted F1", "parameters", "macro AUC", "images/s", "weights", "seeds"),
-    *("macro F1", "clean accuracy", "training time"),
-)
-EXPLAINED = f"{ALIKE} cannot be told from the best: paired bootstrap and McNemar's test, Holm-corrected, at 5 %."
-BY_METRIC = f"{ALIKE} cannot be told from the best by {{}}: paired bootstrap, Holm-corrected, at 5 %."
+from fer_bench.core.text import one_line, plural
+from fer_bench.leaderboard.average_ranks import named_recipes
+from fer_bench.leaderboard.column import TIED, Column, Values, View, format_rank
+from fer_bench.leaderboard.columns import BY_KEY
+from fer_bench.leaderboard.filter import group_summary, split_groups
+from fer_bench.leaderboard.leaderboard import TableOptions, sections
+from fer_bench.leaderboard.row_labels import disambiguate, shorten_recipe
+from fer_bench.leaderboard.rows import SkippedRecord
+from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns
 
 
 def to_terminal(
-    frame: pd.DataFrame, console: Console, left_out: Sequence[LeftOut] = (), view: View | None = None
+    frame: pd.DataFrame,
+    console: Console,
+    skipped: Sequence[SkippedRecord] = (),
+    options: TableOptions | None = None,
 ) -> None:
-    """Print a table for each dataset × protocol, or each group of it, with as many columns as the console is wide."""
-    view = view or View()
-    for heading, _, group in sections(frame):
-        if view.by is not None:
-            console.print(_summary(heading, group, view))
-        for name, rows in groups(group):
-            console.print(_fitting(f"{view.by}: {name}" if view.by else heading, rows, console.width, view.metric))
-        for _, row in group[group["failed"] > 0].iterrows():
-            failed = plural(row["failed"], "failed trial")
-            text = f"{row['label']}: {failed}: {row['reason'] or 'no reason given'}"
-            console.print(" ".join(text.split()), markup=False)
-        scored = group.dropna(subset=["accuracy"])
-        if not scored.empty:
-            images, half = half_width(scored)
-            console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
-        if any(ALIKE in rank(row) for row in scored.to_dict("records")):
-            explained = EXPLAINED if view.metric == "accuracy" else BY_METRIC.format(header(view.metric))
-            console.print(explained, style="dim")
+    """Print a table for each dataset and protocol, or for each group of it, with as many columns as fit.
+
+    Args:
+        frame: The leaderboard's, or some lines of it.
+        console: Where to print.
+        skipped: Records that were skipped.
+        options: What ranks and what groups.
+    """
+    options = options or TableOptions()
+    for heading, _, section in sections(frame):
+        if options.group_by is not None:
+            console.print(_group_summary(heading, section, options.group_by, options.metric))
+        for name, rows in split_groups(section):
+            title = f"{options.group_by}: {name}" if name else heading
+            console.print(_fit_table(title, rows, console.width, options.metric))
+        _print_notes(section, console, options.metric)
         console.print()
-    for sentence in view.said:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    if left_out:
-        console.print(f"Left out ({len(left_out)}):")
-        for path, reason in left_out:
+    for note in options.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    if skipped:
+        console.print(f"Skipped records ({len(skipped)}):")
+        for path, reason in skipped:
             console.print(f"  {path.name}: {reason}", markup=False)
 
 
-def _summary(heading: str, section: pd.DataFrame, view: View) -> Table:
-    headers, lines = summary(section, view.by, view.metric)
-    table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for name in headers:
-        table.add_column(name, justify="left" if name in (headers[0], "best row") else "right", overflow="fold")
+def _print_notes(section: pd.DataFrame, console: Console, metric: str) -> None:
+    lines = records_of(section)
+    for row in lines:
+        if row["failed"]:
+            text = f"{row['label']}: {plural(row['failed'], 'failed trial')}: {row['reason'] or NO_REASON}"
+            console.print(one_line(text), markup=False)
+    scored = section.dropna(subset=["accuracy"])
+    if not scored.empty:
+        images, half = half_width(scored)
+        console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
+    if any(TIED in format_rank(row) for row in lines):
+        tests = "paired bootstrap and McNemar's test" if metric == "accuracy" else "paired bootstrap"
+        by = "" if metric == "accuracy" else f" by {BY_KEY[metric].title}"
+        console.print(f"{TIED} tied with the best{by}: {tests}, Holm-corrected, at 5 %.", style="dim")
+
+
+def _group_summary(heading: str, section: pd.DataFrame, group_by: str, metric: str) -> Table:
+    headers, lines = group_summary(section, group_by, metric)
+    table = _empty_table(heading)
+    for header in headers:
+        table.add_column(header, justify="left" if header in (headers[0], "best row") else "right", overflow="fold")
     for line in lines:
         table.add_row(*map(escape, line))
     return table
 
 
-def _fitting(heading: str, group: pd.DataFrame, width: int, metric: str) -> Table:
-    first = {name: (name, cell) for name, cell in of_ranking(metric, group).items()}
-    columns = put_first(with_something(TERMINAL, group), first)
-    names = group["recipe"].str.partition(",")[0]
-    if not group["model"].duplicated().any() and (names == "default").all():
-        # Nothing to be told apart by it; the files have it all the same.
-        columns = {name: column for name, column in columns.items() if name != "recipe"}
-    rows = group.assign(recipe=group["recipe"].map(told_apart(group["recipe"]))).to_dict("records")
-    for fewer in _ever_fewer(columns, first):
-        cells = {name: [cell(row) for row in rows] for name, (_, cell) in fewer.items()}
-        _say_failures(cells[header(metric)], rows)
-        if sum(_width(header, cells[name]) + 1 for name, (header, _) in fewer.items()) <= width:
+def _fit_table(title: str, rows: pd.DataFrame, width: int, metric: str) -> Table:
+    """Return the table with as many columns as fit the width."""
+    columns = [_with_terminal_title(column, metric) for column in table_columns(View.TERMINAL, rows, metric)]
+    names = disambiguate(rows["recipe"].tolist())
+    if not rows["model"].duplicated().any() and (named_recipes(rows["recipe"]) == "default").all():
+        columns = [column for column in columns if column.key != "recipe"]
+    short_names = [
+        short if "(row " in short else shorten_recipe(names[full])
+        for short, full in zip(rows["short_recipe"], rows["recipe"], strict=True)
+    ]
+    lines = records_of(rows.assign(short_recipe=short_names))
+    for fewer in _ever_fewer(columns):
+        cells = {column.key: [_cell(column, row, metric) for row in lines] for column in fewer}
+        if sum(_width(column.title, cells[column.key]) + 1 for column in fewer) <= width:
             break
-    return _table(heading, rows, fewer, cells, header(metric))
-
-
-def _ever_fewer(columns: Columns, first: Columns) -> Iterator[Columns]:
-    """The columns, then the same with one more shortened at each step, then with one more left away, `first` last."""
-    yield columns
-    for name, short in SHORTER.items():
-        if name in columns and name not in first:
-            columns = columns | {name: short}
-            yield columns
-    for name in (*(name for name in DISPENSABLE if name not in first), *list(first)[1:]):
-        if name in columns:
-            columns = {key: column for key, column in columns.items() if key != name}
-            yield columns
-
-
-def _say_failures(accuracies: list[str], rows: list[dict]) -> None:
-    for place, row in enumerate(rows):
+    table = _empty_table(title)
+    for column in fewer:
+        table.add_column(column.title, justify=column.align, overflow="fold", vertical="top")
+    for position, row in enumerate(lines):
+        line = {key: escape(texts[position]) for key, texts in cells.items()}
         if row["status"] != "finished":
-            accuracies[place] = row["status"]
-
-
-def _width(header: str, cells: list[str]) -> int:
-    return max(map(cell_len, (*header.split("\n"), *cells)))
-
-
-def _table(heading: str, rows: list[dict], columns: Columns, cells: dict[str, list[str]], first: str) -> Table:
-    table = Table(title=heading, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for name, (title, _) in columns.items():
-        justify = "left" if name in LEFT else "right"
-        table.add_column(title, justify=justify, overflow="fold", vertical="top")
-    for place, row in enumerate(rows):
-        line = {name: escape(column[place]) for name, column in cells.items()}
-        if row["status"] != "finished":
-            line[first] = f"[red]{line[first]}[/red]"
+            line[metric] = f"[red]{line[metric]}[/red]"
         table.add_row(*line.values(), style="bold" if row["rank"] is not pd.NA and row["rank"] == 1 else None)
     return table
+
+
+def _with_terminal_title(column: Column, metric: str) -> Column:
+    """Return a column with its terminal title; the ranking metric is never dropped, nor its interval before others."""
+    if metric != "accuracy" and column.key in (metric, f"{metric}_interval"):
+        return replace(column, short_title="", priority=0 if column.key == metric else 100)
+    return replace(column, title=column.short_title.replace("\n", " ") or column.title)
+
+
+def _ever_fewer(columns: list[Column]) -> Iterator[list[Column]]:
+    """Yield the columns, then with one more narrowed at each step, then with one more dropped."""
+    yield columns
+    for position, column in enumerate(columns):
+        if "\n" in column.short_title or (column.short_title and column.spread and column.priority):
+            columns = columns.copy()
+            columns[position] = replace(column, title=column.short_title).without_spread()
+            yield columns
+    for dropped in sorted((column for column in columns if column.priority), key=lambda column: column.priority):
+        columns = [column for column in columns if column.key != dropped.key]
+        yield columns
+
+
+def _cell(column: Column, row: Values, metric: str) -> str:
+    return row["status"] if column.key == metric and row["status"] != "finished" else column.cell(row)
+
+
+def _width(title: str, cells: list[str]) -> int:
+    return max(map(cell_len, (*title.split("\n"), *cells)))
+
+
+def _empty_table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")

@@ -1,152 +1,166 @@
-"""Write the report of a results folder: leaderboard as Markdown, CSV and page, and the figures, from records alone."""
+"""Write the report of a results folder from records alone: leaderboard as Markdown, CSV, LaTeX, page, and figures."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
 from fer_bench.core.text import slug
-from fer_bench.leaderboard.leaderboard import SECTION, Board, board, sections
-from fer_bench.records import load
+from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard, section_key, sections
+from fer_bench.leaderboard.rows import SECTION
+from fer_bench.records import Records, load
 from fer_bench.report.latex import to_latex
 from fer_bench.report.markdown import to_csv, to_markdown
-from fer_bench.report.page.page import leaderboard_page
+from fer_bench.report.page.render import leaderboard_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = "figures"
-MOST_DRAWN = 50  # rows with pictures of their own unless more are asked for; each takes some 0.4 s
+FIGURES_DIR = "figures"
+MAX_FIGURE_ROWS = 50  # rows with figures of their own by default; each takes about 0.4 s
 
 
-def read_board(results_dir: Path | str) -> Board:
-    """The leaderboard of a results folder. UserError where the folder holds no record that can be read."""
-    records = load(results_dir)
-    result = board(records, records.left_out)
-    if result.rows:
-        return result
-    unread = f" ({len(result.left_out)} could not be read: {result.left_out[0][1]})" if result.left_out else ""
+def read_leaderboard(results_dir: Path | str, records: Records | None = None) -> Leaderboard:
+    """Return the leaderboard of a results folder.
+
+    Args:
+        results_dir: The folder.
+        records: Its records, if they are loaded already.
+
+    Raises:
+        UserError: There is no readable record.
+    """
+    records = load(results_dir) if records is None else records
+    leaderboard = compute_leaderboard(records, records.skipped)
+    if leaderboard.rows:
+        return leaderboard
+    skipped = leaderboard.skipped
+    unreadable = f" ({len(skipped)} could not be read: {skipped[0][1]})" if skipped else ""
     raise UserError(
-        f"There are no records in {results_dir}{unread}; `python benchmark.py --models all --results-dir {results_dir}`"
-        " makes them."
+        f"There are no records in {results_dir}{unreadable}. "
+        f"Train models with `python benchmark.py --models all --results-dir {results_dir}`."
     )
 
 
-def write_report(results_dir: Path | str, figures: bool = True, most: int | None = MOST_DRAWN) -> list[Path]:
-    """Write leaderboard.md, .csv, .tex and .html and, unless told otherwise, the figures; the paths written.
+def write_report(
+    results_dir: Path | str, figures: bool = True, max_figure_rows: int | None = MAX_FIGURE_ROWS
+) -> list[Path]:
+    """Read a results folder and write its leaderboard; arguments and result as `write_leaderboard`.
 
-    most: how many rows get pictures of their own, those of the best places in their sections; None for all. Of the
-    others leaderboard.md tells, and leaderboard.html has the same for every row. UserError where there are no records,
-    or where the folder cannot be written.
+    Raises UserError as well if there are no records.
     """
-    return write_board(read_board(results_dir), results_dir, figures, most)
+    return write_leaderboard(read_leaderboard(results_dir), results_dir, figures, max_figure_rows)
 
 
-def write_board(
-    board: Board,
+def write_leaderboard(
+    leaderboard: Leaderboard,
     results_dir: Path | str,
     figures: bool = True,
-    most: int | None = MOST_DRAWN,
+    max_figure_rows: int | None = MAX_FIGURE_ROWS,
     output: Path | None = None,
-    page: Board | None = None,
+    page: Leaderboard | None = None,
 ) -> list[Path]:
-    """As `write_report`, for a leaderboard that has been read already.
+    """Write leaderboard.md, .csv, .tex and .html, and the figures.
 
-    output: another folder to write into. page: the rows that the page shows, where the tables have them ranked by
-    another metric: the page explains its marks by accuracy, and sorts by any column.
+    Args:
+        leaderboard: The leaderboard.
+        results_dir: The folder of its records.
+        figures: Whether to draw figures.
+        max_figure_rows: How many rows get figures of their own, the best of each section first; None for all. The page
+            has the same information for every row.
+        output: The folder to write into, by default `results_dir`.
+        page: What the page shows, by default `leaderboard`. The page explains ties by accuracy and sorts by any column,
+            so it always gets the leaderboard that is ranked by accuracy.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        UserError: A file cannot be written.
     """
-    folder = Path(output or results_dir)
-    results, note = Path(results_dir), not_drawn(board, most) if figures else ""
-    files = [
-        (folder / "leaderboard.md", lambda: _markdown(board, note).encode()),
-        (folder / "leaderboard.csv", lambda: to_csv(board.frame).encode()),
-        (folder / "leaderboard.tex", lambda: to_latex(board).encode()),
-        (folder / "leaderboard.html", lambda: leaderboard_page(_said_in_notes(page or board), results).encode()),
+    folder, results = Path(output or results_dir), Path(results_dir)
+    note = missing_figures_note(leaderboard, max_figure_rows) if figures else ""
+    written = [
+        _write(folder / "leaderboard.md", to_markdown(leaderboard, note)),
+        _write(folder / "leaderboard.csv", to_csv(leaderboard.frame)),
+        _write(folder / "leaderboard.tex", to_latex(leaderboard)),
+        _write(folder / "leaderboard.html", leaderboard_page(_with_option_notes(page or leaderboard), results)),
     ]
-    written = [_replace(path, content()) for path, content in files]
     if figures:
-        written += [_replace(path, content) for path, content in _figures(board, folder / FIGURES, most)]
+        drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows)
+        written += [_write(path, content) for path, content in drawn]
     return written
 
 
-def not_drawn(board: Board, most: int | None = MOST_DRAWN) -> str:
-    """A sentence on the rows that get no pictures of their own; empty where all do."""
-    rows, drawn = len(board.frame), len(_drawn(board, most))
-    if drawn == rows:
+def missing_figures_note(leaderboard: Leaderboard, max_figure_rows: int | None = MAX_FIGURE_ROWS) -> str:
+    """Return a sentence on the rows without figures of their own; empty if all rows have them."""
+    num_rows, num_drawn = len(leaderboard.frame), len(_rows_to_draw(leaderboard, max_figure_rows))
+    if num_drawn == num_rows:
         return ""
     return (
-        f"Confusion matrices and training curves in {FIGURES}/ are of {drawn:,} of the {rows:,} rows, those best "
-        "placed in their tables; leaderboard.html shows them for every row."
+        f"{FIGURES_DIR}/ has confusion matrices and training curves of {num_drawn:,} of the {num_rows:,} rows, the "
+        "best ones of each table; leaderboard.html shows them for every row."
     )
 
 
-def _markdown(board: Board, note: str) -> str:
-    return to_markdown(board) + (f"\n## Figures\n\n{note}\n" if note else "")
+def _with_option_notes(leaderboard: Leaderboard) -> Leaderboard:
+    """Return the leaderboard with its notes repeated in each section, because the page shows those of sections."""
+    notes = {
+        section_key(section): [*leaderboard.options.notes, *leaderboard.section_notes(section)]
+        for _, _, section in sections(leaderboard.frame)
+    }
+    return replace(leaderboard, notes=notes)
 
 
-def _said_in_notes(board: Board) -> Board:
-    """With what holds of the whole leaderboard among the notes of each section, which the page shows."""
-    notes = {section: [*board.view.said, *board.notes.get(section, [])] for section in _sections(board)}
-    return replace(board, notes=notes) if board.view.said else board
+def _rows_to_draw(leaderboard: Leaderboard, max_rows: int | None) -> set[str]:
+    """Return the ids of the rows with figures of their own: the best of every section, then the second, and so on."""
+    best_first = leaderboard.frame.sort_values("rank", kind="stable")  # grouped rows are in another order
+    positions = best_first.groupby(SECTION, sort=False).cumcount().sort_values(kind="stable")
+    return set(positions.index[:max_rows])
 
 
-def _sections(board: Board) -> list[tuple[str, str, str]]:
-    return list(board.frame[SECTION].drop_duplicates().itertuples(index=False, name=None))
+def _figures(leaderboard: Leaderboard, folder: Path, max_rows: int | None) -> Iterator[tuple[Path, bytes]]:
+    """Yield path and content of each image file, drawn one at a time."""
+    from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure  # imports matplotlib
 
-
-def _drawn(board: Board, most: int | None) -> set[str]:
-    """Identities of the rows with pictures of their own: the first of every section, then the second, and so on."""
-    best_first = board.frame.sort_values("rank", kind="stable")  # which grouped rows are not
-    places = best_first.groupby(SECTION, sort=False).cumcount().sort_values(kind="stable")
-    return set(places.index[:most])
-
-
-def _figures(board: Board, folder: Path, most: int | None) -> Iterator[tuple[Path, bytes]]:
-    """Path and content of each picture, drawn one at a time."""
-    from fer_bench.report import figures as draw  # matplotlib is needed here alone
-
-    drawn = _drawn(board, most)
-    for heading, stem, group in sections(board.frame):
-        place = folder / slug(stem)
-        yield from _files(place / "accuracy-time", draw.overview_figure(group, heading))
-        for identity, name in _names(group).items():
-            if identity not in drawn:
+    drawn = _rows_to_draw(leaderboard, max_rows)
+    for heading, stem, section in sections(leaderboard.frame):
+        directory = folder / slug(stem)
+        yield from _image_files(directory / "accuracy-time", overview_figure(section, heading))
+        for row_id, name in _file_stems(section).items():
+            if row_id not in drawn:
                 continue
-            row, label = board.rows[identity], group.loc[identity, "label"]
+            row, label = leaderboard.rows[row_id], str(section.loc[row_id, "label"])
             if row.seeds:
-                yield from _files(place / f"{name}-confusion", draw.confusion_figure(row, heading, label))
-            yield from _files(place / f"{name}-curves", draw.curves_figure(row, heading, label))
+                yield from _image_files(directory / f"{name}-confusion", confusion_figure(row, heading, label))
+            yield from _image_files(directory / f"{name}-curves", curves_figure(row, heading, label))
 
 
-def _files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
-    from fer_bench.report.figures import pictures
+def _image_files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
+    from fer_bench.report.figures import to_image_files
 
     if figure is not None:
-        for suffix, content in pictures(figure).items():
+        for suffix, content in to_image_files(figure).items():
             yield stem.with_name(f"{stem.name}.{suffix}"), content
 
 
-def _names(group) -> dict[str, str]:
-    """A file name stem for each row of a section, unique even where letter case is not told apart."""
-    slugs = {identity: slug(label) for identity, label in group["label"].items()}
+def _file_stems(section: pd.DataFrame) -> dict[str, str]:
+    """Return a file name stem for each row of a section, unique even if the file system ignores letter case."""
+    slugs = {str(row_id): slug(label) for row_id, label in section["label"].items()}
     lowered = [name.lower() for name in slugs.values()]
     return {i: name if lowered.count(name.lower()) == 1 else f"{name}-{i}" for i, name in slugs.items()}
 
 
-def _replace(path: Path, content: bytes) -> Path:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+def _write(path: Path, content: str | bytes) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
+        write_atomically(path, content)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        advice = "The records are unharmed; once there is room, `python benchmark.py report` writes it."
+        advice = "The records are intact; free some space, then run `python benchmark.py report`."
         raise write_error(path, error, advice) from error
     return path

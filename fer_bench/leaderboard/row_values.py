@@ -1,0 +1,173 @@
+"""The values of one row of the leaderboard, by column of its frame."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from fer_bench.core.text import plural
+from fer_bench.evaluation.metrics import METRICS
+from fer_bench.leaderboard.column import BADGE_SEPARATOR
+from fer_bench.leaderboard.columns import COLUMNS
+from fer_bench.leaderboard.confidence import AccuracyInterval
+from fer_bench.leaderboard.corruption_notes import mean_corruption_accuracy
+from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult
+from fer_bench.records.schema import EXTERNAL, Costs, Record, Trial
+
+SELECTION = "selected on validation"  # the only selection that training offers
+TEST_VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
+TARGET_ACCURACY = 0.6  # the validation accuracy that seconds_to_60 waits for
+METRIC_KEYS = [column.key for column in COLUMNS if column.key in METRICS]
+COST_KEYS = [column.key for column in COLUMNS if column.key in Costs.model_fields]
+
+
+def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str, Any]:
+    """Return a row's values; columns that do not apply are missing.
+
+    Args:
+        row: The row.
+        interval: Its accuracy's interval, None if it has no finished trial.
+    """
+    trial, finished = row.trial, [record for seed in row.seeds for record in seed.records]
+    costs = [record.costs for record in finished if record.costs]
+    return {
+        "model": trial.architecture,
+        "dataset": trial.dataset,
+        "protocol": trial.protocol,
+        "fingerprint": trial.fingerprint,
+        "recipe": trial.recipe_name,
+        "weights": row.weights,
+        "backend": trial.backend,
+        "precision": _precision(trial),
+        "tta": str(trial.recipe.get("tta", 1)),
+        "seeds": len(row.seeds),
+        "folds": len(row.folds),
+        "failed": len(row.failed),
+        "status": "finished" if row.seeds else row.failed[0].status,
+        "reason": "; ".join(dict.fromkeys(record.reason for record in row.failed if record.reason)),
+        **_scores(row, interval),
+        "corruption_accuracy": mean_corruption_accuracy(row),
+        "parameters": _mean(record.num_parameters for record in row.records),
+        "training_seconds": _mean(_wall_clock_seconds(seed.records) for seed in row.seeds),
+        "seconds_to_60": _seconds_to(TARGET_ACCURACY, finished),
+        **{key: _mean(getattr(cost, key) for cost in costs) for key in COST_KEYS},
+        "epochs": _mean(len(record.history) or None for record in finished),
+        "best_epoch": _mean(record.best_epoch for record in finished),
+        "test_images": max((seed.test_images for seed in row.seeds), default=None),
+        "dedup_test_images": max((seed.dedup_test_images for seed in row.seeds), default=None),
+        "absent_classes": ", ".join(_absent_classes(row)),
+        "split_notes": "; ".join(row.split_notes),
+        "badges": BADGE_SEPARATOR.join(_badges(row)),
+        "machine": " + ".join(dict.fromkeys(machine_text(record.machine) for record in row.records)),
+    }
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """Return one line on a machine: processor, cores, memory in GiB, accelerator, library versions."""
+    cores, memory = machine.get("cores"), machine.get("memory_bytes")
+    accelerator, versions = machine.get("accelerator"), machine.get("versions") or {}
+    parts = [
+        str(machine.get("processor") or "unknown processor"),
+        plural(cores, "core") if isinstance(cores, int) else "cores unknown",
+        f"{memory / 2**30:.1f} GiB memory" if isinstance(memory, int) else "memory unknown",
+        accelerator if accelerator not in (None, "", "none") else "no accelerator",
+    ]
+    return ", ".join(parts) + ("; " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) if versions else "")
+
+
+def _scores(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str, Any]:
+    """Return means over seeds with `<name>_sd`, the sample standard deviation over seeds if there are several."""
+    values: dict[str, Any] = {"tied": interval and interval.tied}
+    if interval:
+        values |= {"accuracy_low": interval.low, "accuracy_high": interval.high, "test_groups": interval.num_groups}
+    by_name: dict[str, list[float]] = {key: [seed.scores[key] for seed in row.seeds] for key in METRIC_KEYS}
+    by_name["dedup_accuracy"] = [seed.dedup_accuracy for seed in row.seeds]
+    by_name["validation_accuracy"] = [seed.validation_accuracy for seed in row.seeds]
+    if len(row.folds) > 1:
+        by_name["fold_accuracy"] = _fold_accuracies(row.seeds)
+    for name, numbers in by_name.items():
+        values[name] = float(np.mean(numbers)) if numbers else None
+        values[f"{name}_sd"] = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+    return values
+
+
+def _precision(trial: Trial) -> str:
+    return str(trial.recipe.get("precision", "unknown precision"))  # a record written by hand must not stop the report
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else float("nan")
+
+
+def _wall_clock_seconds(folds: list[Record]) -> float | None:
+    """Return seconds over all folds of a seed; None if one was not measured."""
+    seconds = [record.wall_clock_seconds for record in folds]
+    return None if None in seconds else sum(second for second in seconds if second is not None)
+
+
+def _seconds_to(accuracy: float, trials: list[Record]) -> float:
+    """Return the training and validation time until a validation accuracy was first reached, to the end of the epoch.
+
+    It is the mean over trials; NaN if one of them never reached it.
+    """
+    times = []
+    for record in trials:
+        seconds = np.cumsum([epoch.train_seconds + epoch.validation_seconds for epoch in record.history])
+        reached = [i for i, epoch in enumerate(record.history) if epoch.validation_accuracy >= accuracy]
+        if not reached:
+            return float("nan")
+        times.append(float(seconds[reached[0]]))
+    return _mean(times)
+
+
+def _fold_accuracies(seeds: list[SeedResult]) -> list[float]:
+    """Return the accuracy of each fold, mean over the seeds that have the fold."""
+    folds: dict[int, list[float]] = defaultdict(list)
+    for seed in seeds:
+        for fold, accuracy in seed.fold_accuracies.items():
+            folds[fold].append(accuracy)
+    return [fmean(values) for values in folds.values()]
+
+
+def _absent_classes(row: LeaderboardRow) -> list[str]:
+    """Return the classes without a test image in any seed."""
+    if not row.seeds:
+        return []
+    support = np.max([seed.per_class.support for seed in row.seeds], axis=0)
+    return [name for name, images in zip(row.seeds[0].records[0].classes, support, strict=True) if not images]
+
+
+def _badges(row: LeaderboardRow) -> list[str]:
+    trial, tta = row.trial, str(row.trial.recipe.get("tta", 1))
+    views = TEST_VIEWS.get(tta, f"test views: {tta}")
+    badges = [SYNTHETIC] if trial.dataset == SYNTHETIC else []
+    badges += [trial.protocol, *row.split_notes]
+    if trial.ensemble:
+        badges.append(_ensemble_badge(row))
+    if trial.external:  # its weights, seeds, selection and precision are unknown
+        badges += [EXTERNAL, views, trial.backend]
+    else:
+        badges += [f"{row.weights} weights", views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
+    concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)
+    if concurrent > 1:
+        badges.append(f"timed with {concurrent} concurrent trials")
+    if len(row.folds) > 1:
+        badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
+    return badges
+
+
+def _seeds_badge(row: LeaderboardRow) -> str:
+    """Return how many seeds the scores are a mean over, or how many seeds vote together in an ensemble."""
+    voting = max((len({member.seed for member in record.members}) for record in row.records), default=0)
+    return f"members of {voting} seeds" if voting > 1 else plural(len(row.seeds), "seed")
+
+
+def _ensemble_badge(row: LeaderboardRow) -> str:
+    """Return how many distinct trials vote; a greedy selection may differ between seeds and folds."""
+    sizes = sorted({len(record.members) for record in row.records})
+    return f"ensemble of {sizes[0]}" + (f" to {sizes[-1]}" if sizes[1:] else "")

@@ -1,0 +1,61 @@
+"""What Markdown, terminal and LaTeX tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from fer_bench.core.text import one_line, percent
+from fer_bench.evaluation.metrics import accuracy_half_width
+from fer_bench.leaderboard.column import Column, Values, View
+from fer_bench.leaderboard.columns import columns_in, drop_empty, move_to_front, ranking_columns
+
+NO_REASON = "no reason given"
+RANKS_LEGEND = """\
+Accuracies in percent of the models that all of these tables have, and the mean of their ranks by accuracy (ties share \
+the mean; Demšar 2006)."""
+
+
+def table_columns(view: View, rows: pd.DataFrame, metric: str = "accuracy") -> list[Column]:
+    """Return the columns of a table, without empty ones; the metric that ranks and its interval are the first scores.
+
+    Args:
+        view: The table's view.
+        rows: Its lines of the leaderboard's frame.
+        metric: The metric that ranks.
+    """
+    known = rows.columns[rows.notna().any()]
+    columns = columns_in(view)
+    if view is not View.COSTS:
+        columns = move_to_front(columns, ranking_columns(metric, known))
+    return drop_empty(columns, known)
+
+
+def records_of(rows: pd.DataFrame) -> list[Values]:
+    """Return the lines of a frame as dictionaries by column."""
+    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+
+
+def markdown_table(columns: Sequence[tuple[str, str]], lines: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table; `columns`: header and alignment, left or right, of each column."""
+    cells = [[one_line(cell).replace("|", "\\|") for cell in line] for line in lines]
+    headers = [header.replace("|", "\\|") for header, _ in columns]
+    return tabulate(cells, headers, tablefmt="pipe", colalign=[align for _, align in columns], disable_numparse=True)
+
+
+def rank_lines(ranks: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return section names and lines of the table of average ranks; see `compute_average_ranks`."""
+    sections = [str(name) for name in ranks.columns if name != "average_rank"]
+    lines = [
+        [*model, *(percent(row[name]) for name in sections), f"{row['average_rank']:.2f}"]
+        for model, row in zip(ranks.index, records_of(ranks), strict=True)
+    ]
+    return sections, lines
+
+
+def half_width(scored: pd.DataFrame) -> tuple[int, float]:
+    """Return the number of test images, and half the 95 % binomial interval of the best accuracy in points."""
+    images = int(scored["test_images"].max())
+    return images, 100 * accuracy_half_width(scored["accuracy"].max(), images)
