@@ -65,7 +65,7 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
 
 def test_what_is_known_of_the_split_goes_into_the_record(dataset, fold, trial_of, watcher):
     clean = np.arange(18) % 3 > 0
-    known = replace(fold, clean=clean, remarks=("leaky",))
+    known = replace(fold, no_duplicate=clean, notes=("leaky",))
     record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, known, None, watcher)
     assert record.split_notes == ["leaky"]
     np.testing.assert_array_equal(predictions["test"].no_duplicate, clean)
@@ -100,7 +100,7 @@ def test_predictions_say_whose_images_they_are_where_that_is_known(dataset, fold
 
 def test_measuring_what_a_model_costs_to_use_changes_no_prediction(run, monkeypatch):
     _, measured = run("tiny_dropout")
-    monkeypatch.setattr("fer_bench.training.train.costs_of_use", lambda model, model_file: {})
+    monkeypatch.setattr("fer_bench.training.train.measure_inference_costs", lambda model, model_file: {})
     record, unmeasured = run("tiny_dropout")
     assert record.costs.flops is None
     for part in ("validation", "test"):
