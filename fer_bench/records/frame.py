@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from fer_bench.core.splits import SPLITS
-from fer_bench.records.schema import Costs
-
-if TYPE_CHECKING:
-    from fer_bench.records.store import StoredRecord
+from fer_bench.records.schema import Costs, Record
 
 TRIAL = ("architecture", "dataset", "protocol", "fold", "seed", "recipe_name", "initial_weights", "backend")
 COSTS = tuple(Costs.model_fields)
@@ -23,19 +21,18 @@ COLUMNS = (
 )
 
 
-def to_frame(records: Iterable[StoredRecord]) -> pd.DataFrame:
-    """Return one row per record; the columns are always COLUMNS.
+def to_frame(records: Iterable[tuple[Record, Path]]) -> pd.DataFrame:
+    """Return one row per record and its folder; the columns are always COLUMNS.
 
     Names and units are those of `Record` and `Costs`; NaN if not measured. `epochs` counts the epochs that ran,
     `best_validation_accuracy` is from the training history, and `members` is 0 for a trial that is no ensemble.
     """
-    frame = pd.DataFrame([_row(stored) for stored in records], columns=list(COLUMNS))
+    frame = pd.DataFrame([_row(record, path) for record, path in records], columns=list(COLUMNS))
     floats = dict.fromkeys((*COSTS, "wall_clock_seconds", "best_validation_accuracy"), float)
     return frame.astype(floats | dict.fromkeys(COUNTS, "Int64"))
 
 
-def _row(stored: StoredRecord) -> dict[str, Any]:
-    record = stored.record
+def _row(record: Record, path: Path) -> dict[str, Any]:
     best = [epoch.validation_accuracy for epoch in record.history if epoch.epoch == record.best_epoch]
     return {
         **{name: getattr(record.trial, name) for name in TRIAL},
@@ -49,5 +46,5 @@ def _row(stored: StoredRecord) -> dict[str, Any]:
         "members": len(record.members),
         "processor": record.machine.get("processor"),
         "key": record.trial.key,
-        "path": str(stored.path),
+        "path": str(path),
     }

@@ -121,7 +121,7 @@ class Records:
         """Return a pandas frame with one row per record, without scores; see `fer_bench.records.frame.to_frame`."""
         from fer_bench.records.frame import to_frame  # pandas takes half a second to import, and few readers need it
 
-        return to_frame(self)
+        return to_frame((stored.record, stored.path) for stored in self)
 
 
 def record_dir(results: Path, trial: Trial) -> Path:
