@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from fer_bench.protocols.fold import Fold
 
 PROTOCOL_OPTIONS = [
-    data_option("--protocol", help=f"{PROTOCOL_HELP} Default: official."),
-    data_option("--split-seed", "seed", type=click.IntRange(0), default=0, help="Default: 0, as in sweeps."),
+    data_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official."),
+    data_option(
+        "--split-seed", "seed", type=click.IntRange(0), metavar="N", default=0, help="Default: 0, as in sweeps."
+    ),
 ]
 
 
@@ -37,14 +39,16 @@ PROTOCOL_OPTIONS = [
     READ_OPTIONS,
     DATA_OPTIONS,
     [
-        results_option("--output", type=PATH, help="The page. Default: results/audits/NAME-PROTOCOL.md."),
+        results_option(
+            "--output", type=PATH, metavar="FILE", help="The page. Default: results/audits/NAME-PROTOCOL.md."
+        ),
         results_option(
             "--images", is_flag=True, help="Also draw the duplicates. The image shows faces; keep it private."
         ),
     ],
 )
 def audit(name: str | None, protocol: str | None, seed: int, output: Path | None, images: bool, **reading: Any) -> None:
-    """Search a dataset for leaks: duplicates, subjects in two splits, bad labels.
+    """Search for duplicates, subjects in two splits and bad labels.
 
     Writes a page, and a table of all duplicates beside it. NAME is a dataset, or TRAIN->TEST in quotes.
     """
@@ -72,7 +76,11 @@ def audit(name: str | None, protocol: str | None, seed: int, output: Path | None
     DATA_OPTIONS,
     [
         results_option(
-            "--output", type=PATH, required=True, help="A .json or .csv file, which --protocol file:PATH reads."
+            "--output",
+            type=PATH,
+            metavar="FILE",
+            required=True,
+            help="A .json or .csv file, which --protocol file:PATH reads.",
         )
     ],
 )

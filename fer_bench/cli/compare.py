@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from fer_bench.cli.options import PATH, console
+from fer_bench.cli.options import PATH, console, results_option
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.files import write_atomically
 
@@ -15,14 +15,15 @@ from fer_bench.core.files import write_atomically
 @click.command()
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
-@click.option("--output", type=PATH, metavar="FILE.md", help="Also write the comparison as Markdown.")
-@click.option("--fail-on-regression", is_flag=True, help="Exit with status 1 if a row got worse; see above.")
+@results_option("--output", type=PATH, metavar="FILE", help="Also write the comparison to this Markdown file.")
+@results_option("--fail-on-regression", is_flag=True, help="Exit with status 1 if a row got worse, as defined above.")
 def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> None:
-    """Compare two results folders, or two leaderboard.csv: A before, B after.
+    """Compare two results folders or two leaderboard.csv files.
 
-    Rows match by dataset, protocol, model, recipe name, initial weights and backend. Digests of source, data and
-    resolved recipe do not count, so that two versions of the project or two machines can be compared; the table says
-    what differs in them. If several rows of a side match, only rows of the same trials are compared.
+    A is the state before, B the state after. Rows match by dataset, protocol, model, recipe name, initial weights and
+    backend. Digests of source, data and resolved recipe do not count, so that two versions of the project or two
+    machines can be compared; the table says what differs in them. If several rows of a side match, only rows of the
+    same trials are compared.
 
     If both sides have predictions of the same test samples, a row is better or worse if paired bootstrap and McNemar's
     exact test both reject at 5 %, Holm-corrected over all tested rows.
@@ -47,4 +48,4 @@ def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> 
     if comparison.regressions:
         sys.exit(1)
     if not comparison.num_tested:
-        raise UserError("Nothing could be tested: no row of A and B has predictions of the same test samples.")
+        raise UserError("No row could be tested, because no row of A and B has predictions of the same test samples.")

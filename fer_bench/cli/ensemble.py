@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from fer_bench.cli.options import RESULTS_OPTIONS, console, options
+from fer_bench.cli.options import COUNT, RESULTS_OPTIONS, console, options, print_text, rows_option
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent, plural
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from fer_bench.records.schema import Member
 
 MAX_LISTED = 10  # seeds and folds
+vote_option = partial(click.option, panel="How to vote")
 
 
 @click.command()
 @options(
     [
-        click.option("--members", multiple=True, metavar="A,B,…", help="Rows of the leaderboard; see above."),
-        click.option("--greedy-size", type=click.IntRange(1), metavar="N", help="Select N of them, with replacement."),
-        click.option("--weighted", is_flag=True, help="Weight members by the log loss of their vote on validation."),
-        click.option("--across-seeds", is_flag=True, help="Let all seeds of the members vote together."),
-        click.option("--dataset", help="Only rows of this dataset."),
-        click.option("--protocol", help="Only rows of this protocol."),
+        rows_option("--members", multiple=True, metavar="A,B,…", help="Labels, models, row ids, patterns. Repeatable."),
+        rows_option("--dataset", metavar="NAME", help="Only rows of this dataset."),
+        rows_option("--protocol", metavar="NAME", help="Only rows of this protocol."),
+        vote_option("--greedy-size", type=COUNT, metavar="N", help="Select N of the rows, with replacement."),
+        vote_option("--weighted", is_flag=True, help="Weight members by the log loss of their vote on validation."),
+        vote_option("--across-seeds", is_flag=True, help="Let all seeds of the members vote together."),
     ],
     RESULTS_OPTIONS,
 )
@@ -40,12 +41,14 @@ def ensemble(
     protocol: str | None,
     results_dir: Path,
 ) -> None:
-    """Average the predictions of recorded trials, and record the result as a row of the leaderboard.
+    """Average the predictions of trials in a new row.
 
-    \b
-    ensemble --members cnn,vgg16                  the mean of their probabilities
-    ensemble --members 'vgg*,cnn' --weighted      with the weights of the lowest log loss on validation
-    ensemble --greedy-size 5 --dataset fer2013    of all rows, those whose vote is best on validation
+    Examples: the mean of two models, the weights with the lowest log loss on validation, and the rows whose vote is
+    best on validation:
+
+        ensemble --members cnn,vgg16
+        ensemble --members 'vgg*,cnn' --weighted
+        ensemble --greedy-size 5 --dataset fer2013
 
     A member is a label or a model of the leaderboard, the id of a row in leaderboard.csv (6 characters or more), or a
     pattern; --members can be repeated. Patterns never match other ensembles.
@@ -62,7 +65,7 @@ def ensemble(
         raise UserError("Name the --members, or select N of all rows with --greedy-size N.")
     candidates = select_candidates(results_dir, members, dataset, protocol)
     results = create_ensembles(results_dir, candidates, VotingMethod(greedy_size, weighted, across_seeds))
-    echo = partial(console().print, markup=False, highlight=False, soft_wrap=True)
+    echo = partial(print_text, console())
     several_folds = len({result.record.trial.fold for result in results}) > 1
     for result in results:
         for line in _describe(result, across_seeds, several_folds):

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Any], Any]
 
-# The panels of `--help`.
+# The panels of `--help`. A panel of one command alone is named by its options' `panel`.
 what_option = partial(click.option, panel="What to train")
 how_option = partial(click.option, panel="How to train")
 run_option = partial(click.option, panel="How the sweep runs")
 data_option = partial(click.option, panel="Data")
 results_option = partial(click.option, panel="Results")
+rows_option = partial(click.option, panel="Which rows")
+model_option = partial(click.option, panel="Which model")
 
 
 def options(*groups: list[Decorator]) -> Decorator:
@@ -78,15 +80,16 @@ READ_OPTIONS: list[Decorator] = [
     *SKIP_INVALID_OPTION,
     data_option("--refresh", is_flag=True, help="Read the files again, even if they are cached."),
 ]
-ARCHITECTURE_OPTIONS: list[Decorator] = [
-    what_option(
-        "--extra-architectures",
-        type=PATH,
-        multiple=True,
-        help="A file or folder of further architectures. Their code runs. Repeatable.",
-    ),
-]
+_extra_architectures = partial(
+    click.option,
+    "--extra-architectures",
+    type=PATH,
+    multiple=True,
+    help="A file or folder of further architectures. Their code runs. Repeatable.",
+)
+ARCHITECTURE_OPTIONS: list[Decorator] = [_extra_architectures(panel="Architectures")]
 TRAIN_OPTIONS: list[Decorator] = [
+    _extra_architectures(panel="What to train"),
     how_option(
         "--recipe",
         "recipes",

@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from rich.console import Console
 
 from fer_bench.cli.options import (
     DATA_OPTIONS,
     PATH,
+    PROTOCOL_HELP,
     RESULTS_OPTIONS,
     SKIP_INVALID_OPTION,
     Decorator,
     console,
     default_dataset_name,
     make_data_config,
+    model_option,
     options,
+    print_text,
+    results_option,
+    rows_option,
 )
 from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+external_option = partial(click.option, panel="An external model")
 FIGURE_SUFFIXES = {".png", ".svg"}
 FIGURE_OPTIONS: list[Decorator] = [
-    click.option("--all-figures", is_flag=True, help="Draw figures of every row, not only of the best of each table.")
+    results_option("--all-figures", is_flag=True, help="Draw figures of every row, not only of the best of each table.")
 ]
 TABLE_OPTIONS: list[Decorator] = [
-    click.option("--dataset", metavar="NAMES", help="Only these datasets, separated by commas; the rest is counted."),
-    click.option("--protocol", metavar="NAMES", help="Only these protocols, separated by commas."),
-    click.option(
-        "--metric", default="accuracy", help="Metric that ranks: a score of leaderboard.csv. Default: accuracy."
+    rows_option("--dataset", metavar="NAMES", help="Only these datasets, separated by commas. The rest is counted."),
+    rows_option("--protocol", metavar="NAMES", help="Only these protocols, separated by commas."),
+    rows_option(
+        "--metric", metavar="NAME", default="accuracy", help="Rank by this score of leaderboard.csv. Default: accuracy."
     ),
-    click.option("--group-by", metavar="COLUMN", help="One table per recipe, model, weights, backend, precision, …"),
-    click.option("--output", type=PATH, metavar="DIR", help="Folder to write into. Default: the results folder."),
+    rows_option("--group-by", metavar="COLUMN", help="One table per recipe, model, weights, backend, precision, …"),
+    results_option("--output", type=PATH, metavar="DIR", help="Folder to write to. Default: the results folder."),
 ]
 
 
 @click.command()
 @options(
     [
-        click.option("--model", help="A trained architecture."),
-        click.option("--model-file", type=PATH, help="An external model: .keras, .h5, .hdf5 or .onnx."),
-        click.option("--preprocessing", type=PATH, help="The external model's preprocessing: a YAML file, see above."),
-        click.option("--dataset", help="Only this dataset; with --model-file, the dataset to score it on."),
-        click.option("--protocol", help="With --model-file: one of `list`, or 'cross:TRAIN->TEST'. Default: official."),
-        click.option("--name", help="With --model-file: the name of its row. Default: the file's name."),
+        model_option("--model", metavar="NAME", help="A trained architecture."),
+        model_option(
+            "--dataset", metavar="NAME", help="Only this dataset; with --model-file, the dataset to score it on."
+        ),
+        external_option(
+            "--model-file", type=PATH, metavar="FILE", help="An external model: .keras, .h5, .hdf5 or .onnx."
+        ),
+        external_option("--preprocessing", type=PATH, metavar="FILE", help="Its preprocessing: a YAML file as above."),
+        external_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official."),
+        external_option("--name", metavar="NAME", help="The name of its row. Default: the file's name."),
     ],
     DATA_OPTIONS,
     SKIP_INVALID_OPTION,
@@ -61,20 +74,21 @@ def evaluate(
 ) -> None:
     """Score a trained model class by class, or score an external model.
 
-    \b
-    evaluate --model vgg19
-    evaluate --model-file M.onnx --preprocessing P.yaml --dataset fer2013 --protocol official
+    Examples:
+
+        evaluate --model vgg19
+        evaluate --model-file M.onnx --preprocessing P.yaml --dataset fer2013
 
     The first command reads recorded predictions. The second one predicts validation and test with a Keras or ONNX
     classifier and records a row with the badge 'external'. P.yaml describes the model's inputs and outputs:
 
-    \b
-    input_size: 64           one number, or [height, width]
-    scaling: -1..1           none, 0..1, -1..1, or {mean: 0.5, std: 0.25} of x/255
-    labels: [angry, disgust, fear, happy, sad, surprise, neutral]   its outputs in order; null to ignore one
-    channels: 1              or 3
-    layout: nchw             or nhwc; default: found from the model
-    outputs: logits          or probabilities; default: found from the values
+        input_size: 64     # one number, or [height, width]
+        scaling: -1..1     # none, 0..1, -1..1, or {mean: 0.5, std: 0.25} of x/255
+        labels: [angry, disgust, fear, happy, sad, surprise, neutral]
+                           # its outputs in order; null ignores an output
+        channels: 1        # or 3
+        layout: nchw       # or nhwc; default: inferred from the model
+        outputs: logits    # or probabilities; default: inferred from the values
     """
     from fer_bench.report.classes import print_classes
 
@@ -126,11 +140,12 @@ def report(
     all_figures: bool,
     results_dir: Path,
 ) -> None:
-    """Write leaderboard.md, .csv, .tex and .html and the figures from the records.
+    """Write the leaderboard and its figures from the records.
 
-    \b
-    report --dataset fer2013 --output tables
-    report --metric macro_f1 --group-by recipe
+    The leaderboard is written to leaderboard.md, .csv, .tex and .html. Examples:
+
+        report --dataset fer2013 --output tables
+        report --metric macro_f1 --group-by recipe
 
     --metric ranks rows, has the first interval and decides which rows are tied with the best; AUC and calibration error
     (ece) only rank. --group-by divides the rows of a table into groups, each with ranks of its own; intervals and tests
@@ -153,13 +168,13 @@ def report(
     written = write_leaderboard(leaderboard, results_dir, max_figure_rows=max_figure_rows, output=output, page=page)
     _print_written(written, output or results_dir, terminal)
     if note := missing_figures_note(leaderboard, max_figure_rows):
-        terminal.print(f"{note} --all-figures draws all of them.", soft_wrap=True)
+        print_text(terminal, f"{note} --all-figures draws all of them.")
 
 
 @click.command()
 @options(FIGURE_OPTIONS, RESULTS_OPTIONS)
 def visualize(all_figures: bool, results_dir: Path) -> None:
-    """Draw the figures: confusion matrices, training curves, accuracy against time."""
+    """Draw only the figures, such as confusion matrices."""
     from fer_bench.report.write import MAX_FIGURE_ROWS, write_report
 
     for path in write_report(results_dir, max_figure_rows=None if all_figures else MAX_FIGURE_ROWS):
@@ -174,6 +189,4 @@ def _split_names(text: str | None) -> list[str]:
 def _print_written(paths: list[Path], folder: Path, terminal: Console) -> None:
     tables = [str(path) for path in paths if path.suffix not in FIGURE_SUFFIXES]
     figures = sum(path.suffix == ".png" for path in paths)
-    terminal.print(
-        f"Written: {', '.join(tables)} and {figures} figures, as PNG and SVG, in {folder}/figures.", soft_wrap=True
-    )
+    print_text(terminal, f"Written: {', '.join(tables)} and {figures} figures, as PNG and SVG, in {folder}/figures.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import rich_click as click
 
 from fer_bench.cli.options import (
     ARCHITECTURE_OPTIONS,
+    BACKEND_HELP,
+    COUNT,
     DATA_OPTIONS,
     PATH,
     RESULTS_OPTIONS,
@@ -17,7 +20,9 @@ from fer_bench.cli.options import (
     console,
     default_dataset_name,
     make_data_config,
+    model_option,
     options,
+    print_text,
 )
 from fer_bench.core.backend import BACKENDS, import_keras
 from fer_bench.core.errors import UserError
@@ -27,28 +32,34 @@ if TYPE_CHECKING:
     from fer_bench.datasets import DataConfig
     from fer_bench.inference.robustness import RobustnessTarget
 
+measure_option = partial(click.option, panel="How to measure")
+
 
 @click.command()
 @options(
     [
-        click.option("--model", help="An architecture that was trained with --keep-models."),
-        click.option("--model-file", type=PATH, help="A saved model.keras, or another .keras file."),
-        click.option(
+        model_option("--model", metavar="NAME", help="An architecture that was trained with --keep-models."),
+        model_option("--model-file", type=PATH, metavar="FILE", help="A saved model.keras, or another .keras file."),
+        model_option(
             "--dataset",
+            metavar="NAME",
             help="With --model: only this dataset. With a file that has no record: the dataset to test on.",
         ),
-        click.option("--protocol", help="As --dataset.  [default: all; for a file that has no record: official]"),
-        click.option(
+        model_option(
+            "--protocol",
+            metavar="NAME",
+            help="As --dataset. Default: all protocols; for a file that has no record: official.",
+        ),
+        measure_option(
             "--corruptions",
-            help="Corruptions or types (noise, blur, weather, digital), separated by commas.  [default: all 15]",
+            metavar="NAMES",
+            help="Corruptions or types (noise, blur, weather, digital), separated by commas. Default: all 15.",
         ),
-        click.option("--severities", help="From 1 to 5, separated by commas.  [default: 1,2,3,4,5]"),
-        click.option(
-            "--samples", type=click.IntRange(1), help="Size of a stratified sample of the test images.  [default: all]"
+        measure_option("--severities", metavar="N,N", help="From 1 to 5, separated by commas. Default: all."),
+        measure_option(
+            "--samples", type=COUNT, metavar="N", help="Size of a stratified sample of the test images. Default: all."
         ),
-        click.option(
-            "--backend", type=click.Choice(BACKENDS), help="Keras backend.  [default: KERAS_BACKEND or tensorflow]"
-        ),
+        measure_option("--backend", type=click.Choice(BACKENDS), help=BACKEND_HELP),
     ],
     DATA_OPTIONS,
     SKIP_INVALID_OPTION,
@@ -71,9 +82,10 @@ def robustness(
 ) -> None:
     """Measure saved models on corrupted test images.
 
-    \b
-    robustness --model cnn --samples 1000
-    robustness --model-file results/records/…/model.keras --corruptions noise,fog --severities 1,3,5
+    Examples:
+
+        robustness --model cnn --samples 1000
+        robustness --model-file FOLDER/model.keras --corruptions noise,fog
 
     15 common corruptions at 5 severities (Hendrycks & Dietterich, ICLR 2019). All models see the same corrupted images,
     which are computed once and cached: the test split of FER2013 takes minutes of one core and 620 MB. robustness.json
@@ -104,9 +116,9 @@ def robustness(
         results.append(result)
         figures = write_figure(robustness_figure(result), folder / f"{prefix}robustness")
         terminal.print(severity_table(result))
-        terminal.print(f"{describe(result)}.", highlight=False, soft_wrap=True)
+        print_text(terminal, f"{describe(result)}.")
         names = ", ".join([f"{prefix}{ROBUSTNESS_FILE}", *(path.name for path in figures)])
-        terminal.print(f"Written to {folder}: {names}.\n", highlight=False, soft_wrap=True)
+        print_text(terminal, f"Written to {folder}: {names}.\n")
     if len(results) > 1:
         terminal.print(model_table(results))
 

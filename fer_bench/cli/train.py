@@ -9,7 +9,6 @@ from typing import Any
 import rich_click as click
 
 from fer_bench.cli.options import (
-    ARCHITECTURE_OPTIONS,
     COUNT,
     DATA_OPTIONS,
     DATASET_HELP,
@@ -28,7 +27,7 @@ from fer_bench.core.backend import choose_backend
 from fer_bench.core.errors import UserError
 
 EXPERIMENT_FIELDS = ("models", "datasets", "protocols", "recipes", "seeds")
-SHARED = (TRAIN_OPTIONS, ARCHITECTURE_OPTIONS, DATA_OPTIONS, SKIP_INVALID_OPTION, RESULTS_OPTIONS)
+SHARED = (TRAIN_OPTIONS, DATA_OPTIONS, SKIP_INVALID_OPTION, RESULTS_OPTIONS)
 
 
 @click.command()
