@@ -14,31 +14,12 @@ from scipy.special import bdtr, stdtr
 
 from fer_bench.evaluation.resampling import (
     MAX_EXACT_FLOAT32,
-    NUM_RESAMPLES,
     bootstrap_weights,
     num_resampling_units,
-    percentile_interval,
     resampled_means,
 )
 
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class BootstrapComparison:
-    """The paired bootstrap of two models.
-
-    Attributes:
-        difference: First accuracy minus second accuracy.
-        low: Low end of the difference's 95 % interval.
-        high: High end of the difference's 95 % interval.
-        p: Two-sided p-value.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -58,18 +39,11 @@ class PairwiseTests:
     p: np.ndarray
 
 
-def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Return the two-sided exact p of the hypothesis that two models are correct equally often.
-
-    correct_a, correct_b: (samples,) bool on the same samples, or (seeds, samples) as in `mcnemar_pairs`. McNemar, Note
-    on the sampling error of the difference between correlated proportions or percentages, Psychometrika 12, 1947;
-    exact: the binomial distribution with probability one half.
-    """
-    return float(mcnemar_pairs([correct_a, correct_b])[0, 1])
-
-
 def mcnemar_pairs(correct: Sequence[np.ndarray]) -> np.ndarray:
-    """Return McNemar's exact p for every two of many rows: (rows, rows).
+    """Return the two-sided p of McNemar's exact test for every two of many rows: (rows, rows).
+
+    McNemar, Note on the sampling error of the difference between correlated proportions or percentages, Psychometrika
+    12, 1947; exact: the binomial distribution with probability one half.
 
     If both rows have several seeds, the first seed of one is paired with the first of the other, and so on for k pairs,
     as many as the row with fewer seeds has. The p of the two rows is the p at which most of the pairs reject, corrected
@@ -90,35 +64,6 @@ def mcnemar_pairs(correct: Sequence[np.ndarray]) -> np.ndarray:
     majority = pairs // 2 + 1
     chosen = np.take_along_axis(np.sort(p, axis=0), majority[None] - 1, axis=0)[0]
     return np.minimum(1, chosen * pairs / majority)
-
-
-def paired_bootstrap(
-    correct_a: np.ndarray,
-    correct_b: np.ndarray,
-    groups: np.ndarray | None = None,
-    n_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
-) -> BootstrapComparison:
-    """Compare the accuracies of two models on the same draws of the same samples.
-
-    p is the tail of Student's t beyond the difference divided by the bootstrap's standard error, with one degree of
-    freedom less than there are samples (or groups). Counting draws would end at 1/n_resamples, too coarse for a
-    correction over many pairs. p is 1 if there is only one group to draw. Efron & Tibshirani, 1993, chapters 12 and 16.
-
-    Args:
-        correct_a: (samples,) bool or fraction of correct seeds, or (seeds, samples), whose mean is taken.
-        correct_b: The same of the second model.
-        groups: (samples,), such as subjects, which are then drawn whole.
-        n_resamples: Number of draws.
-        seed: Equal arguments give equal draws.
-    """
-    both = np.stack([_mean_over_seeds(correct_a), _mean_over_seeds(correct_b)])
-    samples = both.shape[1]
-    draws = resampled_means(both, bootstrap_weights(samples if groups is None else groups, n_resamples, seed))
-    n_units = num_resampling_units(samples, groups)
-    low, high = percentile_interval(draws[0] - draws[1], n_units)
-    p = bootstrap_p_values(both.mean(axis=1), draws, n_units)
-    return BootstrapComparison(float(both[0].mean() - both[1].mean()), float(low), float(high), float(p[0, 1]))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -179,6 +124,11 @@ def tied_with_best(pairs: PairwiseTests, alpha: float = ALPHA) -> np.ndarray:
 
 def bootstrap_p_values(accuracies: np.ndarray, draws: np.ndarray, n_units: int) -> np.ndarray:
     """Return the paired bootstrap's two-sided p of every two rows: (rows, rows).
+
+    p is the tail of Student's t beyond the difference divided by the bootstrap's standard error, with one degree of
+    freedom less than there are units. Counting draws would end at 1/n_resamples, too coarse for a correction over many
+    pairs. p is 1 if there is only one unit. Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 12 and
+    16.
 
     Args:
         accuracies: (rows,) float, or values of another metric.

@@ -1,16 +1,22 @@
 """Significance tests: against SciPy and by hand, and their error rates."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, norm, rankdata, ttest_rel
 
-from fer_bench.evaluation.resampling import bootstrap_weights, resampled_means
+from fer_bench.evaluation.resampling import (
+    bootstrap_weights,
+    num_resampling_units,
+    percentile_interval,
+    resampled_means,
+)
 from fer_bench.evaluation.significance import (
     average_ranks,
     compare_all_pairs,
     holm,
-    mcnemar_exact,
-    paired_bootstrap,
+    mcnemar_pairs,
     tied_with_best,
 )
 
@@ -20,6 +26,19 @@ def simulate_correct(*accuracies: float, samples: int = 1000, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     hard = rng.normal(0, 1, samples)
     return [hard + rng.normal(0, 1, samples) < norm.ppf(accuracy) * np.sqrt(2) for accuracy in accuracies]
+
+
+def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> float:
+    return mcnemar_pairs([first, second])[0, 1]
+
+
+def paired_bootstrap(first: np.ndarray, second: np.ndarray, groups=None, n_resamples: int = 2000) -> SimpleNamespace:
+    """The difference of two accuracies with its interval and p, as the leaderboard computes them."""
+    units = len(first) if groups is None else groups
+    draws = resampled_means(np.stack([first, second]).astype(float), bootstrap_weights(units, n_resamples))
+    low, high = percentile_interval(draws[0] - draws[1], num_resampling_units(len(first), groups))
+    tests = compare_all_pairs([first, second], groups, draws)
+    return SimpleNamespace(difference=tests.difference[0, 1], low=low, high=high, p=tests.bootstrap[0, 1])
 
 
 def test_mcnemar_by_hand():
