@@ -1,110 +1,134 @@
-"""The command that reads datasets into their cache, and prepares faces where that is asked for."""
+"""The command that reads datasets into their cache and crops faces."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+import rich_click as click
 
-from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options
+from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options, results_option
 from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
     from fer_bench.datasets import DataConfig
     from fer_bench.datasets.dataset import Dataset
-    from fer_bench.datasets.face_crop.spec import Preparation
+    from fer_bench.datasets.face_crop.spec import FaceCropSpec
 
-PREPARATION = [
-    click.option("--face", "detector", type=click.Choice(["none", "haar", "yunet"]), help="Find the face with this."),
-    click.option("--yunet-model", type=PATH, help="YuNet's file, such as face_detection_yunet_2023mar.onnx."),
-    click.option("--align/--no-align", default=None, help="Turn and scale the face so that the eyes lie fixed."),
-    click.option("--margin", type=float, help="Room on each side of the face, as a share of its width.  [default: 0]"),
-    click.option("--equalise", type=click.Choice(["none", "histogram", "clahe"]), help="Flatten the histogram."),
-    click.option("--side", type=int, help="Pixels a side.  [default: 48]"),
-    click.option(
-        "--without-face",
-        type=click.Choice(["keep", "drop", "fail"]),
-        help="What to do with an image without a face.  [default: keep]",
+_face_option = partial(click.option, panel="Face crop")
+
+FACE_CROP_OPTIONS = [
+    _face_option("--detector", type=click.Choice(["none", "haar", "yunet"]), help="Face detector. Default: none."),
+    _face_option(
+        "--yunet-model", type=PATH, metavar="FILE", help="YuNet's file, such as face_detection_yunet_2023mar.onnx."
     ),
-    click.option("--cropped-too", is_flag=True, default=None, help="Look for faces in cropped images, as FER2013's."),
-    click.option("--sheet", type=PATH, help="Draw a contact sheet to this PNG: before and after. It shows faces."),
+    _face_option("--align/--no-align", default=None, help="Rotate and scale the face to fixed positions of the eyes."),
+    _face_option(
+        "--margin",
+        type=float,
+        metavar="FRACTION",
+        help="Added on each side of the face, as a fraction of its width. Default: 0.",
+    ),
+    _face_option(
+        "--equalize", type=click.Choice(["none", "histogram", "clahe"]), help="Flatten the histogram. Default: none."
+    ),
+    _face_option("--image-size", type=int, metavar="PIXELS", help="Height and width of the images. Default: 48."),
+    _face_option(
+        "--on-missing-face", type=click.Choice(["keep", "drop", "fail"]), help="Images without a face. Default: keep."
+    ),
+    _face_option(
+        "--allow-cropped", is_flag=True, default=None, help="Search faces in cropped images, such as FER2013's, too."
+    ),
+    results_option(
+        "--contact-sheet",
+        type=PATH,
+        metavar="FILE",
+        help="Draw images before and after the crop. The PNG shows faces; keep it private.",
+    ),
 ]
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@options(PREPARATION, READ_OPTIONS, DATA_OPTIONS)
+@options(FACE_CROP_OPTIONS, READ_OPTIONS, DATA_OPTIONS)
 def prepare(
-    names: tuple[str, ...], sheet: Path | None, data_dir: Path | None, skip_invalid: bool, refresh: bool, **wanted: Any
+    names: tuple[str, ...],
+    contact_sheet: Path | None,
+    data_dir: Path | None,
+    skip_invalid: bool,
+    refresh: bool,
+    **fields: Any,
 ) -> None:
-    """Read datasets once into their memory-mapped cache. Default: all that are found.
+    """Read datasets into the cache, and crop faces.
 
-    With --face, --equalise or --side a new dataset is made, named for what was done, to be used by that name:
+    NAMES are datasets. Default: all that are found. The options of the face crop make a new dataset, named for them:
 
     \b
-    prepare jaffe --face haar --align --margin 0.2 --equalise clahe
-    --datasets jaffe~haar+align+margin20+clahe
+    prepare jaffe --detector haar --align --margin 0.2 --equalize clahe
+    train --datasets jaffe~haar+align+margin20+clahe
     """
-    from fer_bench.datasets import found
+    from fer_bench.datasets import find_all
     from fer_bench.datasets.face_crop.load import load
 
-    places = make_data_config(data_dir, skip_invalid=skip_invalid, refresh=refresh)
-    preparation = _preparation(wanted)
-    if preparation or sheet:
-        return _prepare(names, preparation, sheet, places)
-    for name in names or found(places):
-        _tell(load(name, places))
+    data_config = make_data_config(data_dir, skip_invalid=skip_invalid, refresh=refresh)
+    spec = _make_spec(fields)
+    if spec or contact_sheet:
+        return _crop_faces(names, spec, contact_sheet, data_config)
+    for name in names or find_all(data_config):
+        _print_counts(load(name, data_config))
 
 
-def _preparation(wanted: dict[str, Any]) -> Preparation | None:
-    """What the options ask for; None where none of them is given."""
-    from fer_bench.datasets.face_crop.spec import make
+def _make_spec(fields: dict[str, Any]) -> FaceCropSpec | None:
+    """Return the face crop that the options describe; None without options."""
+    from fer_bench.datasets.face_crop.spec import make_spec
 
-    given = {key: value for key, value in wanted.items() if value is not None}
-    return make(**given) if given else None
+    fields = {key: value for key, value in fields.items() if value is not None}
+    return make_spec(**fields) if fields else None
 
 
-def _prepare(names: tuple[str, ...], preparation: Preparation | None, sheet: Path | None, places: DataConfig) -> None:
-    from fer_bench.datasets.face_crop.load import load_prepared
+def _crop_faces(
+    names: tuple[str, ...], spec: FaceCropSpec | None, contact_sheet: Path | None, data_config: DataConfig
+) -> None:
+    from fer_bench.datasets.face_crop.load import load_cropped
 
     if not names:
-        raise UserError("Name the datasets to prepare, such as: prepare jaffe --face haar --align.")
-    if sheet and len(names) > 1:
-        raise UserError("A contact sheet is of one dataset: name one.")
-    for base, chosen in [_chosen(name, preparation) for name in names]:
-        dataset = load_prepared(base, chosen, places)
-        _tell(dataset)
+        raise UserError("Name the datasets, such as: prepare jaffe --detector haar --align.")
+    if contact_sheet and len(names) > 1:
+        raise UserError("A contact sheet shows one dataset. Name only one.")
+    for base, spec_of_name in [_resolve_spec(name, spec) for name in names]:
+        dataset = load_cropped(base, spec_of_name, data_config)
+        _print_counts(dataset)
         for note in dataset.notes:
             click.echo(f"  {note}")
-        click.echo(f"  Use it by its name: --datasets {dataset.name}")
-        if sheet:
-            click.echo(f"  {_sheet(base, chosen, sheet, places)}")
+        click.echo(f"  Its name in other commands: --datasets {dataset.name}")
+        if contact_sheet:
+            click.echo(f"  {_write_contact_sheet(base, spec_of_name, contact_sheet, data_config)}")
 
 
-def _chosen(name: str, preparation: Preparation | None) -> tuple[str, Preparation]:
-    """A dataset's plain name and its preparation, which stands either in the name or in the options."""
+def _resolve_spec(name: str, spec: FaceCropSpec | None) -> tuple[str, FaceCropSpec]:
+    """Return a dataset's name without the face crop, and the face crop in the name or the options."""
     from fer_bench.datasets.face_crop.spec import split_name
 
-    base, own = split_name(name)
-    if own and preparation:
-        raise UserError(f"'{name}' says already how it is prepared: leave out either that or the options.")
-    chosen = own or preparation
-    if chosen is None:
-        raise UserError("A contact sheet is of a preparation: add --face, --equalise or --side.")
-    return base, chosen
+    base, spec_of_name = split_name(name)
+    if spec_of_name and spec:
+        raise UserError(f"'{name}' contains a face crop already. Remove it from the name, or remove the options.")
+    resolved = spec_of_name or spec
+    if resolved is None:
+        raise UserError("A contact sheet needs a face crop. Add --detector, --equalize or --image-size.")
+    return base, resolved
 
 
-def _sheet(name: str, preparation: Preparation, path: Path, places: DataConfig) -> Path:
+def _write_contact_sheet(name: str, spec: FaceCropSpec, path: Path, data_config: DataConfig) -> Path:
     from fer_bench.datasets import load
-    from fer_bench.datasets.face_crop.contact_sheet import write_sheet
-    from fer_bench.datasets.face_crop.load import originals
+    from fer_bench.datasets.face_crop.contact_sheet import write_contact_sheet
+    from fer_bench.datasets.face_crop.load import load_originals
 
-    source = load(name, places)
-    return write_sheet(source, originals(source, places), preparation, path, places.progress)
+    source = load(name, data_config)
+    return write_contact_sheet(source, load_originals(source, data_config), spec, path, data_config.progress)
 
 
-def _tell(dataset: Dataset) -> None:
+def _print_counts(dataset: Dataset) -> None:
     import numpy as np
 
     per_class = np.bincount(dataset.labels, minlength=len(dataset.classes))

@@ -1,4 +1,4 @@
-"""Datasets: one file per source, all read into the same memory-mapped cache."""
+"""Datasets: one module or package per dataset, all read into the same memory-mapped cache."""
 
 from fer_bench.datasets.registry import (
     DATASETS,
@@ -7,8 +7,8 @@ from fer_bench.datasets.registry import (
     default_cache_dir,
     default_dataset,
     find,
-    found,
+    find_all,
     load,
 )
 
-__all__ = ["DATASETS", "DataConfig", "available", "default_cache_dir", "default_dataset", "find", "found", "load"]
+__all__ = ["DATASETS", "DataConfig", "available", "default_cache_dir", "default_dataset", "find", "find_all", "load"]

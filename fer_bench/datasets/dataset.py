@@ -1,4 +1,4 @@
-"""The type that every dataset source returns."""
+"""The type that all datasets are loaded as."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SPLITS = ("training", "validation", "test")
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, labels and what is known of their origin.
+    """Images with labels and ids.
 
-    images: (samples, [time,] height, width) uint8, usually a read-only memory map; labels: (samples,) int64;
-    ids: (samples,) str, unique; split: (samples,) int8 indices into SPLITS, None without an official split;
-    subjects: (samples,) str, None where unknown; fingerprint: digest of images, labels, split and subjects;
-    soft_labels: (samples, classes) float32, each row a distribution over the classes, None where there are none;
-    sequences: (samples,) str, which film a frame is of, None where images stand alone; notes: what whoever compares
-    results must know of this copy, a sentence each, such as rows left out.
+    Attributes:
+        images: (samples, [time,] height, width) uint8, usually a read-only memory map.
+        labels: (samples,) int64 indices into `classes`.
+        ids: (samples,) str, unique.
+        fingerprint: Digest of all arrays except the ids.
+        split: (samples,) int8 indices into SPLITS; None without an official split.
+        subjects: (samples,) str; None if unknown.
+        soft_labels: (samples, classes) float32, each row a distribution over the classes; None if there are none.
+        sequences: (samples,) str, the film of each frame; None if images do not belong to films.
+        notes: One sentence per property of this copy that matters when results are compared, such as skipped rows.
     """
 
     name: str

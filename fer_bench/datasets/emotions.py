@@ -1,4 +1,4 @@
-"""Names of expressions: one for each, whatever a folder or a file calls it."""
+"""The names of expressions: one per class, for all spellings in folders and files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 # FER2013's classes in FER2013's order, then contempt.
-ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 
 SYNONYMS = {
     "angry": ("anger",),
@@ -20,23 +20,33 @@ SYNONYMS = {
     "contempt": ("contemptuous",),
 }
 
-_NAMES = {synonym: name for name in ORDER for synonym in (name, *SYNONYMS[name])}
+_CANONICAL = {synonym: name for name in EMOTIONS for synonym in (name, *SYNONYMS[name])}
 _NUMBER = re.compile(r"^\d+\s*[-_.:)]*\s*")  # as in "0_angry" and "1 - Anger"
 
 
-def canonical(name: str) -> str | None:
-    """The name in ORDER that `name` stands for, in any case and with or without a number before it; None if none."""
-    return _NAMES.get(_NUMBER.sub("", name.strip().lower()))
+def canonical_emotion(name: str) -> str | None:
+    """Return the name in EMOTIONS for a spelling in any case, with or without a number before it; else None."""
+    return _CANONICAL.get(_NUMBER.sub("", name.strip().lower()))
 
 
 def count_notes(
-    labels: Iterable[int], classes: Sequence[str], published: Sequence[int], part: str = ""
+    labels: Iterable[int], classes: Sequence[str], expected: Sequence[int], prefix: str = ""
 ) -> tuple[str, ...]:
-    """A sentence on how a copy's counts per class differ from the published ones; none where they are the same."""
+    """Compare the number of samples per class with the published counts.
+
+    Args:
+        labels: (samples,) indices into `classes`.
+        classes: Names of the classes.
+        expected: The published count of each class.
+        prefix: The split with a space, such as "test ".
+
+    Returns:
+        One sentence with the classes that differ; empty if none does.
+    """
     counts = Counter(map(int, labels))
     wrong = [
-        f"{name} {counts[index]:,} instead of {of:,}"
-        for index, (name, of) in enumerate(zip(classes, published, strict=True))
-        if counts[index] != of
+        f"{name} {counts[index]:,} instead of {count:,}"
+        for index, (name, count) in enumerate(zip(classes, expected, strict=True))
+        if counts[index] != count
     ]
-    return (f"The {part}counts are not the published ones: {', '.join(wrong)}.",) if wrong else ()
+    return (f"The {prefix}counts are not the published ones: {', '.join(wrong)}.",) if wrong else ()

@@ -1,4 +1,4 @@
-"""A copy's counts beside the published ones."""
+"""Compare the number of samples per class with the published counts."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.datasets.dataset import SPLITS, Dataset
+from fer_bench.core.splits import SPLITS
+from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import count_notes
 
-WHOLE = "all"  # the part of a dataset without an official split
+ALL = "all"  # stands for the split of a dataset without an official split
 
-Counts = dict[str, tuple[int, ...]]  # part → images of each class
+Counts = dict[str, tuple[int, ...]]  # split → samples per class
 
 
-def counts(dataset: Dataset) -> Counts:
-    """Part → how many of each class, for the parts that hold any."""
+def class_counts(dataset: Dataset) -> Counts:
+    """Return split → samples per class, for the splits that have any."""
     if dataset.split is None:
-        return {WHOLE: _per_class(dataset, np.ones(len(dataset), bool))}
-    members = {name: dataset.split == part for part, name in enumerate(SPLITS)}
-    return {name: _per_class(dataset, among) for name, among in members.items() if among.any()}
+        return {ALL: _count_labels(dataset, np.ones(len(dataset), bool))}
+    masks = {name: dataset.split == number for number, name in enumerate(SPLITS)}
+    return {name: _count_labels(dataset, mask) for name, mask in masks.items() if mask.any()}
 
 
-def published(dataset: Dataset, options: Mapping[str, Any]) -> Counts:
-    """The counts that a dataset's entry declares, by part or by class alone; empty where there are none.
+def published_counts(dataset: Dataset, options: Mapping[str, Any]) -> Counts:
+    """Return the counts that a dataset's entry declares, by split or only by class; empty if it declares none.
 
-    Where a copy has no validation part and more test images than were published, its test part is held against both.
+    If a copy has no validation split and more test images than were published, its test split is compared with both.
     """
     declared = options.get("counts") or {}
-    if not declared or set(declared) <= {WHOLE, *SPLITS}:
-        declared, own = dict(declared), counts(dataset)
-        if {"validation", "test"} <= set(declared) and "validation" not in own:
-            validation, test = declared["validation"], declared["test"]
-            if sum(own.get("test", ())) > sum(test):
-                del declared["validation"]
-                declared["test"] = tuple(map(sum, zip(validation, test, strict=True)))
-        return declared
-    return {WHOLE: tuple(declared.get(name, 0) for name in dataset.classes)}
+    if declared and not set(declared) <= {ALL, *SPLITS}:
+        return {ALL: tuple(declared.get(name, 0) for name in dataset.classes)}
+    declared, own = dict(declared), class_counts(dataset)
+    if {"validation", "test"} <= set(declared) and "validation" not in own:
+        validation, test = declared["validation"], declared["test"]
+        if sum(own.get("test", ())) > sum(test):
+            del declared["validation"]
+            declared["test"] = tuple(map(sum, zip(validation, test, strict=True)))
+    return declared
 
 
-def differences(dataset: Dataset, options: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Sentences on where the counts are not the published ones; None where none are declared."""
-    declared, own = published(dataset, options), counts(dataset)
+def count_mismatches(dataset: Dataset, options: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return one sentence per split that differs from the published counts; None if no counts are declared."""
+    declared, own = published_counts(dataset, options), class_counts(dataset)
     if not declared:
         return None
-    told = [f"There are no {part} images." for part in declared if part != WHOLE and part not in own]
-    for part in (part for part in own if part in declared):
-        labels = np.repeat(np.arange(len(dataset.classes)), own[part])
-        told += count_notes(labels, dataset.classes, declared[part], "" if part == WHOLE else f"{part} ")
+    mismatches = [f"There are no {split} images." for split in declared if split != ALL and split not in own]
+    for split in (split for split in own if split in declared):
+        labels = np.repeat(np.arange(len(dataset.classes)), own[split])
+        mismatches += count_notes(labels, dataset.classes, declared[split], "" if split == ALL else f"{split} ")
     if not set(own) <= set(declared):
-        told.append("Its parts are not the published ones.")
-    return tuple(told)
+        mismatches.append("Its splits are not the published ones.")
+    return tuple(mismatches)
 
 
-def _per_class(dataset: Dataset, among: np.ndarray) -> tuple[int, ...]:
-    return tuple(np.bincount(dataset.labels[among], minlength=len(dataset.classes)).tolist())
+def _count_labels(dataset: Dataset, mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.bincount(dataset.labels[mask], minlength=len(dataset.classes)).tolist())

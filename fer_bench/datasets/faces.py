@@ -1,4 +1,4 @@
-"""Drawing one grey face from a few numbers: the pictures behind the `synthetic` dataset."""
+"""Draw one gray face from a few numbers: the images of the `synthetic` dataset."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from types import ModuleType
 
 import numpy as np
 
-from fer_bench.core.errors import UserError
+from fer_bench.datasets.images import import_opencv
 
-SIDE = 48
-SCALE = 4  # drawn this many times larger, then reduced: smooth edges at 48×48
+IMAGE_SIZE = 48
+SCALE = 4  # faces are drawn this many times larger, then reduced, for smooth edges
 
 
 @dataclass(frozen=True)
 class Expression:
-    """What the muscles do. All zeros is a face at rest; 1 is about as far as a face goes."""
+    """The positions of the muscles. All zeros is a face at rest; 1 is about the strongest position."""
 
     brow_height: float = 0.0  # raised is positive
     brow_slant: float = 0.0  # inner ends down (a frown) is positive, up is negative
@@ -29,8 +29,8 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Look:
-    """All of a picture that says nothing of the expression. Lengths in units of half the picture's side."""
+class Appearance:
+    """All properties of an image except the expression. Lengths are in units of half the image's size."""
 
     shift: tuple[float, float]
     roll: float  # radians
@@ -39,101 +39,89 @@ class Look:
     head_width: float
     head_height: float
     jaw: float  # narrowing of the lower face
-    skin: float  # shades: 0 … 255
+    skin: float  # gray value: 0 … 255
     background: float
-    feature: float  # contrast of brows, lips and lines: 0 … 1
-    light: tuple[float, float]  # change of shade across the picture, right and down
-    hair: float | None  # its shade
+    contrast: float  # of brows, lips and lines: 0 … 1
+    light: tuple[float, float]  # change of gray value across the image, right and down
+    hair: float | None  # gray value
     hairline: float
     glasses: bool
-    noise: float  # standard deviation, in shades
+    noise: float  # standard deviation, in gray values
     blur: float  # standard deviation, in pixels of 48
 
 
-def opencv() -> ModuleType:
-    """The cv2 module; UserError saying what to install where it cannot be imported."""
-    try:
-        import cv2
-    except ImportError as error:
-        if "libGL" in str(error):
-            message = "OpenCV needs the system library libGL.so.1 (Debian/Ubuntu: apt-get install libgl1)."
-        else:
-            message = f"OpenCV cannot be imported: {error}."
-        raise UserError(message) from None
-    return cv2
-
-
-def draw(expression: Expression, look: Look, rng: np.random.Generator) -> np.ndarray:
-    """(48, 48) uint8. `rng` gives the noise alone."""
-    cv2 = opencv()
-    canvas = _Canvas(cv2, look)
+def draw_face(expression: Expression, appearance: Appearance, rng: np.random.Generator) -> np.ndarray:
+    """Return an image (48, 48) uint8. `rng` is only used for the noise."""
+    cv2 = import_opencv()
+    canvas = _Canvas(cv2, appearance)
     _head(canvas)
     _nose(canvas, expression)
     for side in (-1, 1):
         _eye(canvas, expression, side)
         _brow(canvas, expression, side)
     _mouth(canvas, expression)
-    image = cv2.resize(canvas.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    if look.blur > 0.2:
-        image = cv2.GaussianBlur(image, (0, 0), look.blur)
-    across = np.linspace(-1, 1, SIDE, dtype=np.float32)
-    image += look.light[0] * across[None, :] + look.light[1] * across[:, None]
-    image += rng.normal(0, look.noise, image.shape).astype(np.float32)
+    image = cv2.resize(canvas.pixels, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    if appearance.blur > 0.2:
+        image = cv2.GaussianBlur(image, (0, 0), appearance.blur)
+    across = np.linspace(-1, 1, IMAGE_SIZE, dtype=np.float32)
+    image += appearance.light[0] * across[None, :] + appearance.light[1] * across[:, None]
+    image += rng.normal(0, appearance.noise, image.shape).astype(np.float32)
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 class _Canvas:
-    """The large picture, and the way from the face's coordinates to it.
+    """The enlarged image, and the transformation from the face's coordinates to it.
 
-    In the face's coordinates the centre is (0, 0), the head is about 1 wide to each side, y grows downwards.
+    In the face's coordinates the center is (0, 0), the head extends about 1 to each side, and y increases downwards.
     """
 
-    def __init__(self, cv2: ModuleType, look: Look) -> None:
-        self.cv2, self.look = cv2, look
-        self.pixels = np.full((SIDE * SCALE, SIDE * SCALE), look.background, np.float32)
+    def __init__(self, cv2: ModuleType, appearance: Appearance) -> None:
+        self.cv2, self.appearance = cv2, appearance
+        self.pixels = np.full((IMAGE_SIZE * SCALE, IMAGE_SIZE * SCALE), appearance.background, np.float32)
 
     def points(self, x: np.ndarray, y: np.ndarray, depth: float) -> np.ndarray:
-        """(n, 1, 2) int32 canvas points; `depth` is how far yaw moves them."""
-        look = self.look
-        x = np.asarray(x) * (1 - 0.08 * abs(look.yaw)) + 0.16 * look.yaw * depth
+        """Return (n, 1, 2) int32 canvas points; `depth` is how far yaw moves them."""
+        appearance = self.appearance
+        x = np.asarray(x) * (1 - 0.08 * abs(appearance.yaw)) + 0.16 * appearance.yaw * depth
         y = np.asarray(y)
-        cos, sin = np.cos(look.roll) * look.size, np.sin(look.roll) * look.size
-        across, down = x * cos - y * sin + look.shift[0], x * sin + y * cos + look.shift[1]
-        half = SIDE * SCALE / 2
+        cos, sin = np.cos(appearance.roll) * appearance.size, np.sin(appearance.roll) * appearance.size
+        across, down = x * cos - y * sin + appearance.shift[0], x * sin + y * cos + appearance.shift[1]
+        half = IMAGE_SIZE * SCALE / 2
         return np.rint(np.stack([across, down], -1) * half + half).astype(np.int32)[:, None, :]
 
-    def fill(self, x: np.ndarray, y: np.ndarray, shade: float, depth: float = 1.0) -> None:
-        self.cv2.fillPoly(self.pixels, [self.points(x, y, depth)], float(shade))
+    def fill(self, x: np.ndarray, y: np.ndarray, gray: float, depth: float = 1.0) -> None:
+        self.cv2.fillPoly(self.pixels, [self.points(x, y, depth)], float(gray))
 
-    def line(self, x: np.ndarray, y: np.ndarray, shade: float, width: float, depth: float = 1.0) -> None:
-        thickness = max(1, round(width * self.look.size * SIDE * SCALE / 2))
-        self.cv2.polylines(self.pixels, [self.points(x, y, depth)], False, float(shade), thickness)
+    def line(self, x: np.ndarray, y: np.ndarray, gray: float, width: float, depth: float = 1.0) -> None:
+        thickness = max(1, round(width * self.appearance.size * IMAGE_SIZE * SCALE / 2))
+        self.cv2.polylines(self.pixels, [self.points(x, y, depth)], False, float(gray), thickness)
 
-    def darker(self, amount: float) -> float:
-        """A shade below the skin's, by a share of the way to black."""
-        return self.look.skin * (1 - amount * self.look.feature)
+    def darker(self, fraction: float) -> float:
+        """Return the gray value that is a fraction of the way from the skin's to black."""
+        return self.appearance.skin * (1 - fraction * self.appearance.contrast)
 
 
 def _ellipse(x: float, y: float, width: float, height: float, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    return x + width * np.cos(turn), y + height * np.sin(turn)
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    return x + width * np.cos(angle), y + height * np.sin(angle)
 
 
 def _head(canvas: _Canvas) -> None:
-    look = canvas.look
-    if look.hair is not None:
-        canvas.fill(*_ellipse(0, -0.15, look.head_width * 1.14, look.head_height * 1.05), look.hair, depth=0.1)
-    x, y = _ellipse(0, 0, look.head_width, look.head_height)
-    x = x * (1 - look.jaw * np.clip(y, 0, None))
-    canvas.fill(x, y, look.skin, depth=0.2)
-    if look.hair is not None:
-        hairline = -look.hairline + 0.15 * (x / look.head_width) ** 2
-        canvas.fill(x, np.minimum(y, hairline), look.hair, depth=0.2)
+    appearance = canvas.appearance
+    if appearance.hair is not None:
+        outline = _ellipse(0, -0.15, appearance.head_width * 1.14, appearance.head_height * 1.05)
+        canvas.fill(*outline, appearance.hair, depth=0.1)
+    x, y = _ellipse(0, 0, appearance.head_width, appearance.head_height)
+    x = x * (1 - appearance.jaw * np.clip(y, 0, None))
+    canvas.fill(x, y, appearance.skin, depth=0.2)
+    if appearance.hair is not None:
+        hairline = -appearance.hairline + 0.15 * (x / appearance.head_width) ** 2
+        canvas.fill(x, np.minimum(y, hairline), appearance.hair, depth=0.2)
 
 
 def _nose(canvas: _Canvas, expression: Expression) -> None:
-    shade = canvas.darker(0.45)
-    canvas.line(np.array([-0.04, -0.13, 0.0, 0.13]), np.array([-0.1, 0.2, 0.25, 0.2]), shade, 0.045, depth=1.6)
+    gray = canvas.darker(0.45)
+    canvas.line(np.array([-0.04, -0.13, 0.0, 0.13]), np.array([-0.1, 0.2, 0.25, 0.2]), gray, 0.045, depth=1.6)
     wrinkle = expression.nose_wrinkle
     if wrinkle > 0.1:
         for level in (-0.2, -0.1, 0.0):
@@ -153,14 +141,13 @@ def _eye(canvas: _Canvas, expression: Expression, side: int) -> None:
     lid = np.sqrt(1 - x**2)
     upper = y0 - height * lid
     lower = y0 + height * 0.8 * lid
-    canvas.fill(
-        x0 + width * np.concatenate([x, x[::-1]]), np.concatenate([upper, lower[::-1]]), min(255, canvas.look.skin + 70)
-    )
+    white = min(255, canvas.appearance.skin + 70)
+    canvas.fill(x0 + width * np.concatenate([x, x[::-1]]), np.concatenate([upper, lower[::-1]]), white)
     iris = min(0.085, height)
     canvas.fill(*_ellipse(x0, y0, 0.085, iris, 20), canvas.darker(1.0))
     canvas.line(x0 + width * x, upper, canvas.darker(0.8), 0.035)
     canvas.line(x0 + width * x, lower, canvas.darker(0.4), 0.02)
-    if canvas.look.glasses:
+    if canvas.appearance.glasses:
         frame_x, frame_y = _ellipse(x0, y0 + 0.02, 0.3, 0.24, 24)
         canvas.line(np.append(frame_x, frame_x[0]), np.append(frame_y, frame_y[0]), 30, 0.03)
         canvas.line(np.array([0.06 * side, 0.0]), np.array([y0, y0]), 30, 0.03)
@@ -188,7 +175,7 @@ def _mouth(canvas: _Canvas, expression: Expression) -> None:
         canvas.fill(outline_x, np.concatenate([upper, lower[::-1]]), canvas.darker(1.0))
         if expression.teeth > 0.15:
             teeth = upper + (lower - upper) * min(1.0, 0.75 * expression.teeth)
-            shade = min(255, canvas.look.skin + 80)
-            canvas.fill(outline_x, np.concatenate([upper, teeth[::-1]]), shade)
+            gray = min(255, canvas.appearance.skin + 80)
+            canvas.fill(outline_x, np.concatenate([upper, teeth[::-1]]), gray)
     canvas.line(width * across, upper, canvas.darker(0.75), 0.06)
     canvas.line(width * across, lower, canvas.darker(0.7), 0.06)

@@ -1,4 +1,4 @@
-"""Reading many image files at once, as grey pixels."""
+"""Read many image files at once, as gray pixels."""
 
 from __future__ import annotations
 
@@ -14,136 +14,175 @@ from types import ModuleType
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.faces import opencv
 from fer_bench.datasets.registry import Progress
 
-CHUNK = 128  # files in one thread's turn
-NAMED = 3  # bad files that a message names
+CHUNK_SIZE = 128  # files per task of a thread
+MAX_LISTED = 3  # files in a message
 
-Read = tuple[np.ndarray, tuple[int, int]] | str  # pixels and the size in the file, or what is wrong with it
+Problems = list[tuple[Path, str]]  # files that cannot be used, and the reasons
+_Result = tuple[np.ndarray, tuple[int, int]] | str  # pixels with width and height in the file, or an error
 
 
 @dataclass(frozen=True)
-class Images:
-    """What was read of a list of files.
+class ImageBatch:
+    """The images that were read from a list of files.
 
-    pixels: (n, side, side) uint8; kept: (n,) int64 indices into the list; bad: each file left out, and why.
+    Attributes:
+        pixels: (n, image_size, image_size) uint8.
+        indices: (n,) int64 positions in the list.
+        skipped: The files that cannot be read, with the reasons.
     """
 
     pixels: np.ndarray
-    kept: np.ndarray
-    bad: list[tuple[Path, str]]
+    indices: np.ndarray
+    skipped: Problems
+
+
+def import_opencv() -> ModuleType:
+    """Return the module cv2. Raise UserError that says what to install if the import fails."""
+    try:
+        import cv2
+    except ImportError as error:
+        if "libGL" in str(error):
+            message = "OpenCV needs the system library libGL.so.1 (Debian/Ubuntu: apt-get install libgl1)."
+        else:
+            message = f"OpenCV cannot be imported: {error}."
+        raise UserError(message) from None
+    return cv2
 
 
 def read_images(
     paths: Sequence[Path],
-    side: int | None,
+    image_size: int | None,
     progress: Progress | None = None,
-    what: str = "images",
-    skip_bad: bool = False,
-    crop: bool = False,
-) -> Images:
-    """Read image files as grey pixels, `side` pixels a side; None keeps their size, which must be one and square.
+    description: str = "images",
+    skip_invalid: bool = False,
+    center_crop: bool = False,
+) -> ImageBatch:
+    """Read image files as gray pixels.
 
-    Colour is weighed into grey, 16 bits become 8, transparency is ignored. Resizing takes area means downwards and
-    is linear upwards; a picture that is not square is stretched, or with `crop` cut to its middle. Raises UserError
-    that names unreadable files, unless `skip_bad` leaves them out, and for sizes that differ without a `side`.
+    Color becomes gray, 16 bits become 8, transparency is ignored. Images are reduced by area averages and enlarged
+    linearly.
+
+    Args:
+        paths: The files.
+        image_size: Height and width of the result in pixels; None keeps the size, which must be square and the same
+            for all files.
+        progress: Called with the number of files that are done.
+        description: Name of the images in the progress.
+        skip_invalid: Skip files that cannot be read, if others can.
+        center_crop: Crop images to the largest square in their middle; otherwise they are stretched to a square.
+
+    Returns:
+        The pixels, with the files that were skipped.
+
+    Raises:
+        UserError: Files cannot be read, or sizes differ without an `image_size`.
     """
-    results = _read_all(paths, partial(_read, opencv(), side, crop), progress, f"reading {what}")
-    bad = [(path, read) for path, read in zip(paths, results, strict=True) if isinstance(read, str)]
-    kept = [index for index, read in enumerate(results) if not isinstance(read, str)]
-    if bad and not (skip_bad and kept):
-        raise UserError(f"{len(bad):,} of {len(paths):,} images cannot be read: {named(bad)}.")
-    if side is None and kept:
-        _check_sizes([(paths[index], results[index][1]) for index in kept])
-    pixels = np.stack([results[index][0] for index in kept]) if kept else np.empty((0, side or 0, side or 0), np.uint8)
-    return Images(pixels, np.array(kept, np.int64), bad)
+    results = _read_all(
+        paths, partial(_read, import_opencv(), image_size, center_crop), progress, f"reading {description}"
+    )
+    problems = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, str)]
+    valid = [(index, *result) for index, result in enumerate(results) if not isinstance(result, str)]
+    if problems and not (skip_invalid and valid):
+        raise UserError(f"{len(problems):,} of {len(paths):,} images cannot be read: {first_few(problems)}.")
+    if image_size is None:
+        _check_sizes([(paths[index], size) for index, _, size in valid])
+    empty = np.empty((0, image_size or 0, image_size or 0), np.uint8)
+    pixels = np.stack([image for _, image, _ in valid]) if valid else empty
+    return ImageBatch(pixels, np.array([index for index, _, _ in valid], np.int64), problems)
 
 
-def named(bad: Sequence[tuple[Path, str]]) -> str:
-    """The first few of the files that cannot be used, each with the reason, and how many more there are."""
-    more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-    return ", ".join(f"{path} ({why})" for path, why in bad[:NAMED]) + more
+def center_square(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest square in the middle of an image (height, width)."""
+    height, width = pixels.shape
+    size = min(height, width)
+    top, left = (height - size) // 2, (width - size) // 2
+    return pixels[top : top + size, left : left + size]
 
 
-def left_out(bad: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
-    """The note of a dataset on the files left out, without the folders of this machine; none where there are none."""
-    short = [(Path(*path.parts[-2:]), why) for path, why in bad]
-    return (f"{were_left_out(len(bad), 'file')}: {named(short)}.",) if bad else ()
+def resize(pixels: np.ndarray, image_size: int) -> np.ndarray:
+    """Resize an image (height, width) uint8 to (image_size, image_size): reduce by area averages, enlarge linearly."""
+    if pixels.shape == (image_size, image_size):
+        return pixels
+    cv2 = import_opencv()
+    interpolation = cv2.INTER_AREA if min(pixels.shape) >= image_size else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (image_size, image_size), interpolation=interpolation)
 
 
-def were_left_out(count: int, what: str) -> str:
-    """`1 file was left out`, `2 files were left out`."""
-    return f"{count:,} {what} was left out" if count == 1 else f"{count:,} {what}s were left out"
+def first_few(problems: Problems) -> str:
+    """Return the first few files that cannot be used, with the reasons, and the number of others."""
+    more = f" and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
+    return ", ".join(f"{path} ({reason})" for path, reason in problems[:MAX_LISTED]) + more
 
 
-def _read_all(paths: Sequence[Path], read: Callable[[Path], Read], progress: Progress | None, doing: str) -> list[Read]:
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    results: list[Read] = []
-    with _quiet(opencv()), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        for part in threads.map(lambda chunk: [read(path) for path in chunk], chunks):
-            results += part
+def skipped_note(problems: Problems) -> tuple[str, ...]:
+    """Return a dataset's note on skipped files, without the folders of this machine; empty if there are none."""
+    relative = [(Path(*path.parts[-2:]), reason) for path, reason in problems]
+    return (f"{skipped_message(len(problems), 'file')}: {first_few(relative)}.",) if problems else ()
+
+
+def skipped_message(count: int, noun: str) -> str:
+    """Return `1 file was skipped`, `2 files were skipped`."""
+    return f"{count:,} {noun} was skipped" if count == 1 else f"{count:,} {noun}s were skipped"
+
+
+def _read_all(
+    paths: Sequence[Path], read: Callable[[Path], _Result], progress: Progress | None, description: str
+) -> list[_Result]:
+    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
+    results: list[_Result] = []
+    with _silent(import_opencv()), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        for chunk_results in threads.map(lambda chunk: [read(path) for path in chunk], chunks):
+            results += chunk_results
             if progress:
-                progress(doing, len(results), len(paths))
+                progress(description, len(results), len(paths))
     return results
 
 
-def _read(cv2: ModuleType, side: int | None, crop: bool, path: Path) -> Read:
+def _read(cv2: ModuleType, image_size: int | None, crop: bool, path: Path) -> _Result:
     try:
-        with open(path, "rb") as file:  # and not cv2.imread, which takes no odd names on Windows
-            data = file.read()
+        data = path.read_bytes()  # cv2.imread fails for some file names on Windows
     except OSError as error:
         return error.strerror or str(error)
     if not data:
         return "0 bytes"
-    if _cut_jpeg(data):
-        return "a JPEG that is cut off"
+    if _is_truncated_jpeg(data):
+        return "a truncated JPEG"
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         pixels = None
     if pixels is None:
         return "not an image that OpenCV reads"
-    pixels = _middle(pixels) if crop else pixels
-    return _resized(cv2, pixels, side), (pixels.shape[1], pixels.shape[0])
+    pixels = center_square(pixels) if crop else pixels
+    return resize(pixels, image_size) if image_size else pixels, (pixels.shape[1], pixels.shape[0])
 
 
-def _middle(pixels: np.ndarray) -> np.ndarray:
-    """The largest square in the middle."""
-    height, width = pixels.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
-
-
-def _resized(cv2: ModuleType, pixels: np.ndarray, side: int | None) -> np.ndarray:
-    if side is None or pixels.shape == (side, side):
-        return pixels
-    interpolation = cv2.INTER_AREA if min(pixels.shape) >= side else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (side, side), interpolation=interpolation)
-
-
-def _cut_jpeg(data: bytes) -> bool:
-    """Whether a JPEG ends before its end marker: decoders fill the rest with grey and only warn."""
+def _is_truncated_jpeg(data: bytes) -> bool:
+    """Return whether a JPEG lacks its end marker: decoders fill the rest with gray and only warn."""
     return data.startswith(b"\xff\xd8\xff") and data.find(b"\xff\xd9", max(0, data.rfind(b"\xff\xda"))) < 0
 
 
 def _check_sizes(sizes: list[tuple[Path, tuple[int, int]]]) -> None:
-    first, (width, height) = sizes[0]
-    for path, size in sizes:
-        if size != (width, height):
+    """Raise UserError unless all images are square and have the same size."""
+    for path, (width, height) in sizes:
+        if (width, height) != sizes[0][1]:
+            first, (first_width, first_height) = sizes[0]
             raise UserError(
-                f"The images are not of one size: {first} is {width}×{height} pixels, {path} is {size[0]}×{size[1]}."
+                f"The images have different sizes: {first} is {first_width}×{first_height} pixels, "
+                f"{path} is {width}×{height}."
             )
-    if width != height:
-        raise UserError(f"{first} is {width}×{height} pixels: images must be square, or resized to a side.")
+    for path, (width, height) in sizes[:1]:
+        if width != height:
+            raise UserError(f"{path} is {width}×{height} pixels. Images must be square.")
 
 
 @contextmanager
-def _quiet(cv2: ModuleType) -> Iterator[None]:
-    """Without OpenCV's own warnings: what is wrong with a file is told in our words."""
+def _silent(cv2: ModuleType) -> Iterator[None]:
+    """Suppress OpenCV's own warnings: our messages name the files."""
     level = cv2.getLogLevel()
-    cv2.setLogLevel(0)  # silent
+    cv2.setLogLevel(0)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Some samples of an array, read where they lie."""
+"""A subset of an array that is read on demand."""
 
 from __future__ import annotations
 
@@ -8,57 +8,64 @@ from typing import Any
 
 import numpy as np
 
-MOST_MAPPED = 2**28  # bytes: what a greater memory map has read is let go of at once
+MAX_MAPPED_BYTES = 2**28  # the pages of larger memory maps are released after each access
 
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """Chosen samples of an array, such as a memory map, each read when it is asked for.
+    """Some samples of an array, such as a memory map, each read when it is accessed.
 
-    whole: (samples, …); samples: (n,) positions in it, of which each may come more than once. Its first axis is indexed
-    as that of `whole[samples]`, by a number, a slice, positions or a mask, and of what is chosen a copy is made;
-    `np.asarray` copies all of it. IndexError for an index of more than the first axis.
+    It is indexed like `array[indices]` along the first axis, by a number, a slice, positions or a mask; the result is a
+    copy. `np.asarray` copies all samples. The pages of a large memory map stay in the system's cache after an access,
+    but not in the memory of this process.
 
-    What was read of a large memory map stays in the system's cache, but not in the memory of this process.
+    Attributes:
+        array: (samples, …).
+        indices: (n,) positions in `array`, with repetitions.
+
+    Raises:
+        IndexError: An index refers to more than the first axis.
     """
 
-    whole: np.ndarray
-    samples: np.ndarray
+    array: np.ndarray
+    indices: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.indices)
 
-    def __getitem__(self, chosen: Any) -> np.ndarray:
-        positions = self.samples[chosen]
+    def __getitem__(self, key: Any) -> np.ndarray:
+        positions = self.indices[key]
         if np.ndim(positions) > 1:
-            raise IndexError("a part of an array is indexed by its first axis alone")
-        found = self.whole[positions]
-        release_pages(self.whole)
-        return found
+            raise IndexError("a Subset is indexed along its first axis only")
+        values = self.array[positions]
+        release_pages(self.array)
+        return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("a part of an array becomes an array only as a copy")
+            raise ValueError("a Subset becomes an array only as a copy")
         return np.asarray(self[:], dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self), *self.whole.shape[1:])
+        return (len(self), *self.array.shape[1:])
 
     @property
     def ndim(self) -> int:
-        return self.whole.ndim
+        return self.array.ndim
 
     @property
     def dtype(self) -> np.dtype:
-        return self.whole.dtype
+        return self.array.dtype
 
 
 def release_pages(array: np.ndarray) -> None:
-    """Take a large read-only memory map out of this process' resident memory; what is read again comes from the cache.
+    """Remove a large read-only memory map from this process's resident memory; the system's cache keeps the pages.
 
-    Otherwise a process that has seen every image of a dataset once would count all of it as its own.
+    Otherwise all images that a process has read once would count as its own memory.
     """
-    is_map = isinstance(array, np.memmap) and array.mode == "r" and isinstance(array.base, mmap.mmap)
-    if is_map and array.nbytes > MOST_MAPPED and hasattr(mmap, "MADV_DONTNEED"):  # which Windows has not
-        array.base.madvise(mmap.MADV_DONTNEED)
+    if not isinstance(array, np.memmap) or array.mode != "r" or array.nbytes <= MAX_MAPPED_BYTES:
+        return
+    base: object = array.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # which Windows lacks
+        base.madvise(mmap.MADV_DONTNEED)

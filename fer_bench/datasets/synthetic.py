@@ -1,4 +1,4 @@
-"""The embedded default for whoever has no data yet: drawn faces in FER2013's classes and layout."""
+"""The built-in default for users without data: drawn faces in FER2013's classes and layout."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.faces import SIDE, Expression, Look, draw
+from fer_bench.datasets.faces import IMAGE_SIZE, Appearance, Expression, draw_face
 from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
 
-# Raised when the pictures change; part of what the cache must match.
+# Increased when the images change; part of what the cache must match.
 SYNTHETIC_VERSION = 2
 
 SEED = 2013
 PER_CLASS = 400
-SHARES = (0.70, 0.15, 0.15)  # training, validation, test: the order of SPLITS
+SPLIT_FRACTIONS = (0.70, 0.15, 0.15)  # training, validation, test: the order of SPLITS
 
-# Each class at strength 1. A picture shows a third of it or up to a caricature, with every muscle a little off: weak
-# fear looks like surprise, weak disgust like anger, weak anything like neutral, while the strong ones are plain enough
-# for a deep network without pretrained weights to learn something from two thousand pictures in an epoch or two.
+# Each class at strength 1. An image shows between a third of this and a caricature, with noise on every muscle: weak
+# fear looks like surprise, weak disgust like anger and weak expressions like neutral, while strong expressions are
+# clear enough for a deep network without pretrained weights to learn from two thousand images in one or two epochs.
 EXPRESSIONS = {
     "angry": Expression(
         brow_height=-0.8, brow_slant=1.0, eye_opening=-0.2, mouth_curve=-0.5, mouth_opening=0.25, teeth=0.9,
@@ -44,8 +44,8 @@ EXPRESSIONS = {
     ),
     "neutral": Expression(),
 }  # fmt: skip
-WEAKEST = 0.35
-STRONGEST = 1.3
+MIN_STRENGTH = 0.35
+MAX_STRENGTH = 1.3
 JITTER = 0.2
 
 
@@ -57,24 +57,23 @@ JITTER = 0.2
     classes=7,
     split="official",
 )
-def synthetic(places: DataConfig) -> Dataset:
-    """Drawn 48×48 grey faces in FER2013's seven classes; for trying things out, not a benchmark.
+def synthetic(data_config: DataConfig) -> Dataset:
+    """Drawn 48×48 gray faces in FER2013's seven classes; for trying things out, not a benchmark.
 
-    images: (2800, 48, 48) uint8, 400 of each class; split 70/15/15 within each class. The same on every run.
+    images: (2800, 48, 48) uint8, 400 per class; split 70/15/15 within each class. The same on every run.
     """
-    return cached(
-        "synthetic", None, places.cache_dir, lambda: draw_dataset(progress=places.progress), SYNTHETIC_VERSION
-    )
+    progress = data_config.progress
+    return cached("synthetic", None, data_config.cache_dir, lambda: draw_dataset(progress=progress), SYNTHETIC_VERSION)
 
 
 def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progress | None = None) -> Dataset:
-    """Draw the dataset; the fingerprint is left empty. ids: `synthetic-00000`, classes take turns."""
+    """Draw the dataset, with alternating classes. ids: `synthetic-00000`; the fingerprint stays empty."""
     total = per_class * len(FER2013_CLASSES)
     labels = np.arange(total, dtype=np.int64) % len(FER2013_CLASSES)
-    images = np.empty((total, SIDE, SIDE), np.uint8)
+    images = np.empty((total, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, index])
-        images[index] = draw(random_expression(FER2013_CLASSES[label], rng), random_look(rng), rng)
+        images[index] = draw_face(random_expression(FER2013_CLASSES[label], rng), random_appearance(rng), rng)
         if progress and (index + 1) % 100 == 0:
             progress("drawing synthetic faces", index + 1, total)
     return Dataset(
@@ -84,33 +83,33 @@ def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progres
         ids=np.array([f"synthetic-{index:05d}" for index in range(total)]),
         classes=FER2013_CLASSES,
         fingerprint="",
-        split=split_by_class(labels, np.random.default_rng([seed, total])),
+        split=stratified_split(labels, np.random.default_rng([seed, total])),
     )
 
 
-def split_by_class(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random split, (samples,) int8 indices into SPLITS, the same shares within each class."""
+def stratified_split(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a random split, (samples,) int8 indices into SPLITS, with the same fractions within each class."""
     split = np.empty(len(labels), np.int8)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        ends = np.rint(np.cumsum(SHARES) * len(members)).astype(int)
-        for part, chosen in enumerate(np.split(members, ends[:-1])):
-            split[chosen] = part
+        ends = np.rint(np.cumsum(SPLIT_FRACTIONS) * len(members)).astype(int)
+        for number, chosen in enumerate(np.split(members, ends[:-1])):
+            split[chosen] = number
     return split
 
 
 def random_expression(name: str, rng: np.random.Generator) -> Expression:
-    """A class' expression at a random strength, every muscle a little off."""
-    strength = rng.uniform(WEAKEST, STRONGEST)
+    """Return the expression of a class at a random strength, with noise on every muscle."""
+    strength = rng.uniform(MIN_STRENGTH, MAX_STRENGTH)
     full = EXPRESSIONS[name]
     return Expression(
         **{muscle.name: strength * getattr(full, muscle.name) + rng.normal(0, JITTER) for muscle in fields(full)}
     )
 
 
-def random_look(rng: np.random.Generator) -> Look:
-    """A random face, pose, light and camera."""
-    return Look(
+def random_appearance(rng: np.random.Generator) -> Appearance:
+    """Return a random face, pose, light and camera."""
+    return Appearance(
         shift=tuple(rng.normal(0, 0.03, 2)),
         roll=rng.normal(0, 0.06),
         yaw=rng.uniform(-0.7, 0.7),
@@ -120,7 +119,7 @@ def random_look(rng: np.random.Generator) -> Look:
         jaw=rng.uniform(0.05, 0.25),
         skin=rng.uniform(150, 215),
         background=rng.uniform(40, 150),
-        feature=rng.uniform(0.8, 1.0),
+        contrast=rng.uniform(0.8, 1.0),
         light=tuple(rng.normal(0, 8, 2)),
         hair=None if rng.random() < 0.25 else rng.uniform(10, 110),
         hairline=rng.uniform(0.68, 0.82),

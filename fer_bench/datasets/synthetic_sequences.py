@@ -1,4 +1,4 @@
-"""Drawn faces that move from rest to an expression, as those of CK+ do: for architectures that take sequences."""
+"""Drawn faces that move from rest to an expression, as in CK+: for architectures that take sequences."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.faces import SIDE, Expression, Look, draw
+from fer_bench.datasets.faces import IMAGE_SIZE, Appearance, Expression, draw_face
 from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
-from fer_bench.datasets.synthetic import random_expression, random_look, split_by_class
+from fer_bench.datasets.synthetic import random_appearance, random_expression, stratified_split
 
-# Raised when the pictures change; part of what the cache must match.
+# Increased when the images change; part of what the cache must match.
 VERSION = 1
 
 SEED = 2010
@@ -29,23 +29,23 @@ FRAMES = 8
     classes=7,
     split="official",
 )
-def synthetic_sequences(places: DataConfig) -> Dataset:
-    """Drawn sequences of 8 grey 48×48 frames, from rest to one of FER2013's seven expressions; not a benchmark.
+def synthetic_sequences(data_config: DataConfig) -> Dataset:
+    """Drawn sequences of 8 gray 48×48 frames, from rest to one of FER2013's seven expressions; not a benchmark.
 
-    images: (840, 8, 48, 48) uint8, 120 of each class; split 70/15/15 within each class. The same on every run.
+    images: (840, 8, 48, 48) uint8, 120 per class; split 70/15/15 within each class. The same on every run.
     """
     return cached(
-        "synthetic_sequences", None, places.cache_dir, lambda: draw_dataset(progress=places.progress), VERSION
+        "synthetic_sequences", None, data_config.cache_dir, lambda: draw_dataset(progress=data_config.progress), VERSION
     )
 
 
 def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progress | None = None) -> Dataset:
-    """Draw the dataset; the fingerprint is left empty. ids: `sequence-00000`, classes take turns."""
+    """Draw the dataset, with alternating classes. ids: `sequence-00000`; the fingerprint stays empty."""
     total = per_class * len(FER2013_CLASSES)
     labels = np.arange(total, dtype=np.int64) % len(FER2013_CLASSES)
-    images = np.empty((total, FRAMES, SIDE, SIDE), np.uint8)
+    images = np.empty((total, FRAMES, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     for index, label in enumerate(labels):
-        images[index] = _sequence(FER2013_CLASSES[label], np.random.default_rng([seed, index]))
+        images[index] = _draw_sequence(FER2013_CLASSES[label], np.random.default_rng([seed, index]))
         if progress and (index + 1) % 20 == 0:
             progress("drawing synthetic sequences", index + 1, total)
     return Dataset(
@@ -55,34 +55,34 @@ def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progres
         ids=np.array([f"sequence-{index:05d}" for index in range(total)]),
         classes=FER2013_CLASSES,
         fingerprint="",
-        split=split_by_class(labels, np.random.default_rng([seed, total])),
+        split=stratified_split(labels, np.random.default_rng([seed, total])),
     )
 
 
-def _sequence(name: str, rng: np.random.Generator) -> np.ndarray:
-    """(FRAMES, 48, 48) uint8: one face, still at first, its expression growing at a pace of its own."""
+def _draw_sequence(name: str, rng: np.random.Generator) -> np.ndarray:
+    """Return (FRAMES, 48, 48) uint8: one face, first at rest, whose expression grows at a random pace."""
     rest, apex = random_expression("neutral", rng), random_expression(name, rng)
-    look = random_look(rng)
+    appearance = random_appearance(rng)
     onset, pace = rng.uniform(0.1, 0.4), rng.uniform(6, 14)
-    moment = np.linspace(0, 1, FRAMES)
-    strength = 1 / (1 + np.exp(-pace * (moment - onset - 0.25)))
+    times = np.linspace(0, 1, FRAMES)
+    strengths = 1 / (1 + np.exp(-pace * (times - onset - 0.25)))
     drift = rng.normal(0, 0.02, 2)
     return np.stack(
         [
-            draw(_between(rest, apex, share), _moved(look, drift * at), rng)
-            for share, at in zip(strength, moment, strict=True)
+            draw_face(_interpolate(rest, apex, strength), _shift(appearance, drift * time), rng)
+            for strength, time in zip(strengths, times, strict=True)
         ]
     )
 
 
-def _between(rest: Expression, apex: Expression, share: float) -> Expression:
+def _interpolate(rest: Expression, apex: Expression, strength: float) -> Expression:
     return Expression(
         **{
-            muscle.name: (1 - share) * getattr(rest, muscle.name) + share * getattr(apex, muscle.name)
+            muscle.name: (1 - strength) * getattr(rest, muscle.name) + strength * getattr(apex, muscle.name)
             for muscle in fields(rest)
         }
     )
 
 
-def _moved(look: Look, by: np.ndarray) -> Look:
-    return replace(look, shift=(look.shift[0] + by[0], look.shift[1] + by[1]))
+def _shift(appearance: Appearance, offset: np.ndarray) -> Appearance:
+    return replace(appearance, shift=(appearance.shift[0] + offset[0], appearance.shift[1] + offset[1]))

@@ -1,4 +1,4 @@
-"""What lies where below the data folder, by names alone. Imports no NumPy; opens no file."""
+"""Listing the folders below the data folder. Imports no NumPy and opens no file."""
 
 from __future__ import annotations
 
@@ -9,96 +9,112 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from fer_bench.datasets.emotions import canonical
+from fer_bench.core.errors import UserError
+from fer_bench.datasets.emotions import canonical_emotion
 
-# Entries looked at in one folder. What holds more is full of images; whoever has a csv among them may name its folder.
-MOST = 1000
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm")
+# Entries read from one folder. A folder with more entries contains images; a csv file among them may be missed.
+MAX_ENTRIES = 1000
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder with the names of what lies in it, sorted."""
+    """A folder with the sorted names of its subfolders and files."""
 
     path: Path
     folders: tuple[str, ...]
     files: tuple[str, ...]
 
     @property
-    def images(self) -> bool:
-        """Whether image files lie in it, by their names."""
-        return any(is_image(name) for name in self.files)
+    def images(self) -> list[Path]:
+        """The paths of the image files."""
+        return [self.path / name for name in self.files if is_image(name)]
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name is that of an image; hidden files, such as macOS' ._ copies, are none."""
-    return name.lower().endswith(IMAGES) and not name.startswith(".")
+    """Return whether a file name has the suffix of an image. Hidden files, such as the ._ copies of macOS, have not."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def look(path: Path, most: int | None = MOST) -> Folder | None:
-    """What lies in one folder, hidden entries left out; None where it cannot be read. None as `most` sees all."""
+def list_folder(path: Path, max_entries: int | None = MAX_ENTRIES) -> Folder | None:
+    """Return a folder's visible entries; None if it cannot be read. All are read if `max_entries` is None."""
     try:
         with os.scandir(path) as entries:
-            seen = [(e.name, _is_folder(e), e) for e in islice(entries, most) if not _is_clutter(e.name)]
+            visible = [(e.name, _is_folder(e), e) for e in islice(entries, max_entries) if not _is_hidden(e.name)]
     except OSError:
         return None
-    folders = sorted(name for name, is_folder, _ in seen if is_folder)
-    files = sorted(name for name, is_folder, entry in seen if not is_folder and _is_file(entry))
+    folders = sorted(name for name, is_folder, _ in visible if is_folder)
+    files = sorted(name for name, is_folder, entry in visible if not is_folder and _is_file(entry))
     return Folder(Path(path), tuple(folders), tuple(files))
 
 
-def walk(root: Path) -> Iterator[Folder]:
-    """The folders below `root`, the shallowest first; follows links, each folder once.
+def require_folder(path: Path) -> Folder:
+    """Return all visible entries of a folder. Raise UserError if it cannot be read."""
+    folder = list_folder(path, max_entries=None)
+    if folder is None:
+        raise UserError(f"The folder {path} cannot be read. Check that it exists and its permissions.")
+    return folder
 
-    A folder with the name of an expression holds images and nothing else: it is named by its parent but not entered,
-    so that a data folder of many thousand images is walked in milliseconds.
+
+def list_images(path: Path) -> list[Path]:
+    """Return the image files in a folder, sorted by name; an empty list if it cannot be read."""
+    folder = list_folder(path, max_entries=None)
+    return folder.images if folder else []
+
+
+def walk(root: Path) -> Iterator[Folder]:
+    """Yield the folders below `root`, the shallowest first. Links are followed, each folder is visited once.
+
+    A folder that is named for an expression contains only images: it is not entered, so that a data folder with many
+    thousand images is walked in milliseconds.
     """
     queue, seen = deque([root]), set()
     while queue:
         path = queue.popleft()
         try:
             status = path.stat()
-        except OSError:  # what cannot be read holds nothing for us
+        except OSError:  # a folder that cannot be read contains nothing for us
             continue
-        if (status.st_dev, status.st_ino) in seen or (folder := look(path)) is None:
+        if (status.st_dev, status.st_ino) in seen or (folder := list_folder(path)) is None:
             continue
         seen.add((status.st_dev, status.st_ino))
         yield folder
-        queue.extend(path / name for name in folder.folders if canonical(name) is None)
+        queue.extend(path / name for name in folder.folders if canonical_emotion(name) is None)
 
 
-class Walk:
-    """A walk that is taken once, as far as it is asked for."""
+class CachedWalk:
+    """A walk that several searches can iterate: each folder is read once, when a search first reaches it."""
 
     def __init__(self, root: Path) -> None:
-        self._left, self._seen = walk(root), []
+        self._rest = walk(root)
+        self._visited: list[Folder] = []
 
     def __iter__(self) -> Iterator[Folder]:
-        place = 0
-        while place < len(self._seen) or self._step():
-            yield self._seen[place]
-            place += 1
+        position = 0
+        while position < len(self._visited) or self._advance():
+            yield self._visited[position]
+            position += 1
 
-    def _step(self) -> bool:
-        folder = next(self._left, None)
+    def _advance(self) -> bool:
+        folder = next(self._rest, None)
         if folder is not None:
-            self._seen.append(folder)
+            self._visited.append(folder)
         return folder is not None
 
 
-def _is_clutter(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
         return False
 
 
-def _is_file(entry: os.DirEntry) -> bool:
+def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
-    except OSError:  # a link in a circle
+    except OSError:  # a link that points to itself
         return False

@@ -3,7 +3,7 @@
 import pytest
 
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.emotions import ORDER, canonical, count_notes
+from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion, count_notes
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ from fer_bench.datasets.emotions import ORDER, canonical, count_notes
     ],
 )
 def test_a_name_is_understood(written, meant):
-    assert canonical(written) == meant
+    assert canonical_emotion(written) == meant
 
 
 @pytest.mark.parametrize("name", ["", "7", "cats", "train", "angry faces", "un-happy", "sadly"])
 def test_other_names_are_none(name):
-    assert canonical(name) is None
+    assert canonical_emotion(name) is None
 
 
 def test_the_order_is_that_of_fer2013_then_contempt():
-    assert (*FER2013_CLASSES, "contempt") == ORDER and all(canonical(name) == name for name in ORDER)
+    assert (*FER2013_CLASSES, "contempt") == EMOTIONS and all(canonical_emotion(name) == name for name in EMOTIONS)
 
 
 def test_counts_that_differ_are_told():

@@ -9,7 +9,7 @@ from made_up_fer2013 import IMAGES, LABELS, SPLIT, USAGES, csv_rows, write_csv, 
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig, available, load
-from fer_bench.datasets.emotions import ORDER
+from fer_bench.datasets.emotions import EMOTIONS
 from fer_bench.datasets.ferplus import from_fer2013
 from fer_bench.datasets.ferplus.votes import EXPRESSIONS, Votes, majority, soft_labels
 
@@ -22,7 +22,7 @@ def votes(**counts: int) -> list[int]:
 
 
 # What the made-up rows hold: mostly votes for FER2013's own label, and one of each special case.
-VOTES = [votes(**{ORDER[label]: 8, "unknown": 2}) for label in LABELS]
+VOTES = [votes(**{EMOTIONS[label]: 8, "unknown": 2}) for label in LABELS]
 VOTES[1] = votes(contempt=7, neutral=3)
 VOTES[4] = votes(happy=5, sad=5)  # no majority
 VOTES[6] = votes(nf=10)
@@ -57,8 +57,8 @@ def test_joins_by_row_and_drops_rows_without_a_majority(places):
         assert data.ids.tolist() == [f"ferplus-{row:05d}" for row in kept]
         assert np.array_equal(data.images, IMAGES[kept]) and np.array_equal(data.split, SPLIT[kept])
         expected = LABELS.copy()
-        expected[1] = ORDER.index("contempt")
-        assert np.array_equal(data.labels, expected[kept]) and data.classes == ORDER
+        expected[1] = EMOTIONS.index("contempt")
+        assert np.array_equal(data.labels, expected[kept]) and data.classes == EMOTIONS
         assert data.soft_labels.shape == (len(kept), 8) and data.soft_labels.dtype == np.float32
         assert np.allclose(data.soft_labels.sum(axis=1), 1)
         assert data.soft_labels[1].tolist() == pytest.approx([0, 0, 0, 0, 0, 0, 0.3, 0.7])
@@ -94,9 +94,9 @@ def test_the_soft_labels_are_part_of_the_fingerprint(places):
 )
 def test_the_authors_rules(counts, label, soft):
     row = np.array([votes(**counts)])
-    assert majority(row)[0] == (ORDER.index(label) if label else -1)
+    assert majority(row)[0] == (EMOTIONS.index(label) if label else -1)
     if soft:
-        assert soft_labels(row)[0].tolist() == pytest.approx([soft.get(name, 0) for name in ORDER])
+        assert soft_labels(row)[0].tolist() == pytest.approx([soft.get(name, 0) for name in EMOTIONS])
 
 
 def test_rows_that_were_left_out_of_the_csv_keep_the_others_in_place(places):
@@ -170,7 +170,7 @@ def test_another_usage_is_refused_with_its_line(places):
 def test_rows_in_another_order_are_refused():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, 300)
-    base = np.array([votes(**{ORDER[label]: 10}) for label in labels])
+    base = np.array([votes(**{EMOTIONS[label]: 10}) for label in labels])
     made = Votes(np.zeros(300, np.int8), ("",) * 300, np.roll(base, 1, axis=0))
     from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 

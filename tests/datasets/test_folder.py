@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig, find, found, load
+from fer_bench.datasets import DataConfig, find, find_all, load
 
 RNG = np.random.default_rng(3)
 
@@ -144,15 +144,15 @@ def test_nothing_there_says_how_to_lay_it_out(places):
 
 def test_it_is_offered_where_no_other_dataset_reads_the_images(places):
     write(places.data_dir / "mine", {"a": 1, "b": 1})
-    assert found(places)["folder"] == places.data_dir / "mine"
+    assert find_all(places)["folder"] == places.data_dir / "mine"
     (places.data_dir / "mine" / "fer2013.csv").touch()
-    assert "folder" not in found(places) and "fer2013" in found(places)
+    assert "folder" not in find_all(places) and "fer2013" in find_all(places)
 
 
 def test_the_folder_of_ones_own_images_is_not_taken_for_fer2013(places):
     classes = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     write(places.data_dir / "folder", {f"{part}/{name}": 1 for part in ("train", "test") for name in classes})
-    assert "fer2013" not in found(places) and "folder" in found(places)
+    assert "fer2013" not in find_all(places) and "folder" in find_all(places)
     assert load("folder", places).classes == classes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.images import left_out, read_images
+from fer_bench.datasets.images import skipped_note, read_images
 
 RAMP = np.add.outer(np.arange(0, 240, 5), np.arange(0, 16, 1 / 3)).astype(np.uint8)  # 48×48
 
@@ -54,7 +54,7 @@ def palette_tiff(path: Path, pixels: np.ndarray) -> Path:
 def test_grey_pixels_come_back_as_they_were(tmp_path, suffix):
     read = read_images([write(tmp_path / f"a{suffix}", noise())], None)
     assert np.array_equal(read.pixels, noise()[None]) and read.pixels.dtype == np.uint8
-    assert read.kept.tolist() == [0] and read.kept.dtype == np.int64 and read.bad == []
+    assert read.indices.tolist() == [0] and read.indices.dtype == np.int64 and read.skipped == []
 
 
 def test_a_palette_is_looked_up(tmp_path):
@@ -115,7 +115,7 @@ def test_what_is_not_square_is_stretched_or_cut_to_its_middle(tmp_path):
     wide = np.zeros((48, 96), np.uint8)
     wide[:, 24:72] = 200
     path = write(tmp_path / "wide.png", wide)
-    assert (read_images([path], 48, crop=True).pixels == 200).all()
+    assert (read_images([path], 48, center_crop=True).pixels == 200).all()
     stretched = read_images([path], 48).pixels[0]
     assert (stretched[:, 12:36] == 200).all() and (stretched[:, :12] == 0).all()
 
@@ -155,10 +155,10 @@ def test_bad_files_are_counted_and_the_first_are_named(broken):
 
 
 def test_bad_files_are_left_out_where_that_is_asked_for(broken):
-    read = read_images(broken, 48, skip_bad=True)
-    assert read.kept.tolist() == [2] and np.array_equal(read.pixels, noise()[None])
-    assert [path.name for path, _ in read.bad] == [path.name for path in broken if path.name != "good.png"]
-    (note,) = left_out(read.bad)
+    read = read_images(broken, 48, skip_invalid=True)
+    assert read.indices.tolist() == [2] and np.array_equal(read.pixels, noise()[None])
+    assert [path.name for path, _ in read.skipped] == [path.name for path in broken if path.name != "good.png"]
+    (note,) = skipped_note(read.skipped)
     assert note.startswith("5 files were left out: ") and str(broken[0].parent.parent) not in note
 
 
@@ -167,9 +167,9 @@ def test_nothing_but_bad_files_is_an_error_even_then(broken):
 
 
 def test_no_files_give_no_pixels():
-    assert read_images([], 48).pixels.shape == (0, 48, 48) and left_out([]) == ()
+    assert read_images([], 48).pixels.shape == (0, 48, 48) and skipped_note([]) == ()
 
 
 def test_opencv_says_nothing_of_its_own(broken, capfd):
-    read_images(broken, 48, skip_bad=True)
+    read_images(broken, 48, skip_invalid=True)
     assert capfd.readouterr() == ("", "")

@@ -10,8 +10,9 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.faces import draw, opencv
-from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_look
+from fer_bench.datasets.faces import draw_face
+from fer_bench.datasets.images import import_opencv
+from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_appearance
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,15 @@ def test_a_simple_classifier_learns_much_but_not_all(data):
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    hog = opencv().HOGDescriptor((48, 48), (16, 16), (8, 8), (8, 8), 9)
+    hog = import_opencv().HOGDescriptor((48, 48), (16, 16), (8, 8), (8, 8), 9)
     features = np.array([hog.compute(image).ravel() for image in data.images])
     model = make_pipeline(StandardScaler(), SVC(C=5)).fit(features[data.split == 0], data.labels[data.split == 0])
     assert 0.6 < model.score(features[data.split == 2], data.labels[data.split == 2]) < 0.97
 
 
 def test_each_expression_changes_the_face():
-    look = replace(random_look(np.random.default_rng(0)), noise=0.0)
-    faces = {name: draw(full, look, np.random.default_rng(0)).astype(int) for name, full in EXPRESSIONS.items()}
+    look = replace(random_appearance(np.random.default_rng(0)), noise=0.0)
+    faces = {name: draw_face(full, look, np.random.default_rng(0)).astype(int) for name, full in EXPRESSIONS.items()}
     names = list(faces)
     for index, one in enumerate(names):
         for other in names[:index]:
@@ -82,4 +83,4 @@ def test_a_missing_opencv_is_told(monkeypatch, cause, words):
     monkeypatch.delitem(sys.modules, "cv2", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=words):
-        opencv()
+        import_opencv()

@@ -1,4 +1,4 @@
-"""CK+ from ckextended.csv, which holds one image of each sequence and tells nobody's number."""
+"""Read CK+ from ckextended.csv, which has one image per sequence and no subjects."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import ORDER, count_notes
-from fer_bench.datasets.images import were_left_out
+from fer_bench.datasets.emotions import EMOTIONS, count_notes
+from fer_bench.datasets.images import skipped_message
 from fer_bench.datasets.registry import DataConfig
 
-SIDE = 48
+IMAGE_SIZE = 48
 COUNTS = {
     "angry": 45,
     "disgust": 59,
@@ -24,45 +24,54 @@ COUNTS = {
     "neutral": 593,
     "contempt": 18,
 }
-NO_SUBJECTS = (
-    "ckextended.csv holds one image of each sequence and does not say who is in it: no split of it can keep a person "
-    "out of two parts, and its column Usage, which is no split by person either, is not used."
+NO_SUBJECTS_NOTE = (
+    "ckextended.csv has one image per sequence and does not name subjects: its splits may share subjects. Its column "
+    "Usage, which does not split by subject either, is not used."
 )
 
 
-def read_csv(name: str, path: Path, classes: tuple[str, ...], places: DataConfig) -> Dataset:
-    """Read the rows of `classes`, the others are left out with a note; the fingerprint is left empty.
+def read_csv(name: str, path: Path, classes: tuple[str, ...], data_config: DataConfig) -> Dataset:
+    """Read the rows of some classes and note the number of others; the fingerprint stays empty.
 
-    emotion is an index into ORDER: 6 is neutral, 7 contempt. ids: `ckextended-000`, by row from 0. Raises UserError
-    with the first line that is wrong; with `places.skip_bad` such rows are left out and told in a note.
+    ids: `ckextended-000`, by row from 0.
+
+    Args:
+        name: Name of the dataset.
+        path: The csv file. Its column emotion has indices into EMOTIONS: 6 is neutral, 7 contempt.
+        classes: Names in EMOTIONS.
+        data_config: Names the progress, and whether invalid rows are skipped and noted.
+
+    Raises:
+        UserError: A row is invalid; the message names the line.
     """
-    rows, bad = _rows(path, places)
-    if bad and not (places.skip_invalid and rows):
-        raise UserError(f"{path}, {bad[0]}.")
+    rows, problems = _read_rows(path, data_config)
+    if problems and not (data_config.skip_invalid and rows):
+        raise UserError(f"{path}, {problems[0]}.")
     if not rows:
-        raise UserError(f"{path} has a header but no rows: the file seems to be cut off.")
-    kept = [(number, emotion, pixels) for number, emotion, pixels in rows if emotion in classes]
-    if not kept:
+        raise UserError(f"{path} has a header but no rows: the file seems to be truncated.")
+    selected = [(number, emotion, pixels) for number, emotion, pixels in rows if emotion in classes]
+    if not selected:
         raise UserError(f"{path} has no rows of {', '.join(classes)}.")
-    emotions = [emotion for _, emotion, _ in kept]
-    labels = np.array([classes.index(emotion) for emotion in emotions], np.int64)
-    notes = [NO_SUBJECTS]
-    notes += [f"{were_left_out(len(rows) - len(kept), 'neutral row')}."] if len(rows) > len(kept) else []
-    notes += [f"{were_left_out(len(bad), 'bad row')}; the first: {bad[0]}."] if bad else []
+    labels = np.array([classes.index(emotion) for _, emotion, _ in selected], np.int64)
+    notes = [NO_SUBJECTS_NOTE]
+    if len(rows) > len(selected):
+        notes.append(f"{skipped_message(len(rows) - len(selected), 'neutral row')}.")
+    if problems:
+        notes.append(f"{skipped_message(len(problems), 'invalid row')}; the first: {problems[0]}.")
     return Dataset(
         name=name,
-        images=np.stack([pixels for _, _, pixels in kept]),
+        images=np.stack([pixels for _, _, pixels in selected]),
         labels=labels,
-        ids=np.array([f"ckextended-{number:03d}" for number, _, _ in kept]),
+        ids=np.array([f"ckextended-{number:03d}" for number, _, _ in selected]),
         classes=classes,
         fingerprint="",
         notes=(*notes, *count_notes(labels, classes, [COUNTS[emotion] for emotion in classes])),
     )
 
 
-def _rows(path: Path, places: DataConfig) -> tuple[list[tuple[int, str, np.ndarray]], list[str]]:
-    """Row, class and pixels of the good rows; line and reason of the bad ones."""
-    rows, bad = [], []
+def _read_rows(path: Path, data_config: DataConfig) -> tuple[list[tuple[int, str, np.ndarray]], list[str]]:
+    """Return number, class and pixels of the valid rows, and the problems of the others with their lines."""
+    rows, problems = [], []
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             table = csv.DictReader(file, skipinitialspace=True)
@@ -71,28 +80,28 @@ def _rows(path: Path, places: DataConfig) -> tuple[list[tuple[int, str, np.ndarr
                 raise UserError(f"{path}, line 1: the header must name emotion and pixels.")
             for number, row in enumerate(table):
                 try:
-                    rows.append((number, _emotion(row["emotion"]), _pixels(row["pixels"])))
+                    rows.append((number, _parse_emotion(row["emotion"]), _parse_pixels(row["pixels"])))
                 except ValueError as error:
-                    bad.append(f"line {table.line_num}: {error}")
+                    problems.append(f"line {table.line_num}: {error}")
     except (OSError, csv.Error) as error:
         raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    if places.progress:
-        places.progress(f"reading {path.name}", len(rows), len(rows))
-    return rows, bad
+    if data_config.progress:
+        data_config.progress(f"reading {path.name}", len(rows), len(rows))
+    return rows, problems
 
 
-def _emotion(text: str | None) -> str:
+def _parse_emotion(text: str | None) -> str:
     text = (text or "").strip()
-    if not text.isdecimal() or int(text) >= len(ORDER):
-        raise ValueError(f"unknown expression code {text[:20]!r}, not one from 0 to {len(ORDER) - 1}")
-    return ORDER[int(text)]
+    if not text.isdecimal() or int(text) >= len(EMOTIONS):
+        raise ValueError(f"unknown expression code {text[:20]!r}, not 0 to {len(EMOTIONS) - 1}")
+    return EMOTIONS[int(text)]
 
 
-def _pixels(text: str | None) -> np.ndarray:
-    """(48, 48) uint8 from numbers between spaces."""
+def _parse_pixels(text: str | None) -> np.ndarray:
+    """Return (48, 48) uint8 from numbers separated by spaces."""
     words = (text or "").split()
-    if len(words) != SIDE * SIDE:
-        raise ValueError(f"{len(words):,} pixels instead of {SIDE * SIDE:,} ({SIDE}×{SIDE})")
+    if len(words) != IMAGE_SIZE * IMAGE_SIZE:
+        raise ValueError(f"{len(words):,} pixels instead of {IMAGE_SIZE * IMAGE_SIZE:,} ({IMAGE_SIZE}×{IMAGE_SIZE})")
     if wrong := [word for word in words if not word.isdecimal() or int(word) > 255]:
         raise ValueError(f"the pixel {wrong[0][:20]!r} is not a whole number from 0 to 255")
-    return np.array(words, np.int64).astype(np.uint8).reshape(SIDE, SIDE)
+    return np.array(words, np.int64).astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)

@@ -1,6 +1,6 @@
-"""Preparing images as people do with OpenCV: find the face, align, crop, equalise, resize. A room above datasets.
+"""Face crops as people make them with OpenCV: find the face, align it by the eyes, crop, equalize, resize.
 
-What is prepared is a dataset of its own, named for how it was made: `jaffe~haar+align+margin20+clahe`. The name says it
-all, so that an experiment or a record that names it can be run again. This file imports nothing, so that reading such
-a name needs no NumPy.
+The result is a dataset of its own, named for its options: `jaffe~haar+align+margin20+clahe`. The name is sufficient to
+make it again, so experiments and records refer to it. This file imports nothing, so that such a name is parsed without
+NumPy.
 """

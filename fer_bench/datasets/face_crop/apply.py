@@ -1,4 +1,4 @@
-"""A dataset from a dataset: the same samples, their faces found, aligned, cropped, equalised and resized."""
+"""Crop the faces of a dataset: the same samples, aligned, cropped, equalized and resized."""
 
 from __future__ import annotations
 
@@ -8,142 +8,142 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.cache import fingerprint
+from fer_bench.datasets.cache import ARRAYS, fingerprint
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.face_crop.detect import Detector, detector_of
-from fer_bench.datasets.face_crop.geometry import Face, Square, cut, square
-from fer_bench.datasets.face_crop.spec import MARK, Preparation
-from fer_bench.datasets.faces import opencv
+from fer_bench.datasets.face_crop.detect import Detector, make_detector
+from fer_bench.datasets.face_crop.geometry import Face, Square, crop_square, extract
+from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec
+from fer_bench.datasets.images import MAX_LISTED, center_square, import_opencv, resize
 from fer_bench.datasets.registry import Progress
 
-CROPPED = 64  # pixels a side: whatever is smaller has been cropped to a face by whoever made it
-SAMPLE = 16  # pictures at most whose size is looked at
-NAMED = 3  # images that a message names
-CLIP, TILES = 2.0, (8, 8)  # of CLAHE
+MIN_UNCROPPED_SIZE = 64  # pixels; smaller images have been cropped to a face by their authors
+MAX_SIZES = 16  # images whose size is checked
+CLAHE_CLIP_LIMIT, CLAHE_TILES = 2.0, (8, 8)
 
-PER_SAMPLE = ("images", "labels", "ids", "split", "subjects", "soft_labels", "sequences")
+Images = Sequence[np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """One picture's way: pixels (side, side) uint8, the face that was found, the square that was cut out for it."""
+class CroppedImage:
+    """The result for one image.
+
+    Attributes:
+        pixels: (image_size, image_size) uint8.
+        face: The face that was found.
+        square: The square of the original image that was cropped for it.
+    """
 
     pixels: np.ndarray
     face: Face | None = None
-    where: Square | None = None
+    square: Square | None = None
 
 
-def prepared(
+def apply(
     dataset: Dataset,
-    preparation: Preparation,
+    spec: FaceCropSpec,
     progress: Progress | None = None,
-    pictures: Sequence[np.ndarray] | None = None,
+    originals: Images | None = None,
     detector: Detector | None = None,
 ) -> Dataset:
-    """The dataset with prepared images, named for the preparation; its notes say what was not found.
+    """Return the dataset with cropped faces, named for the face crop; its notes count the faces that are missing.
 
-    `pictures` are grey (height, width) uint8, one for each sample, of any sizes: the originals, where the dataset's own
-    images are smaller. `detector` takes the place of the one that the preparation names. Raises UserError for
-    sequences, for images that are cropped already, for a face that is missing where that is to fail.
+    Args:
+        dataset: The dataset.
+        spec: The face crop.
+        progress: Called with the number of images that are done.
+        originals: One gray image (height, width) uint8 per sample, of any size, if the dataset's own images are
+            smaller.
+        detector: Replaces the detector that `spec` names.
+
+    Raises:
+        UserError: The dataset has sequences or images that are cropped already, or faces are missing and `spec` fails
+            then.
     """
-    pictures = dataset.images if pictures is None else pictures
-    check(dataset, preparation, pictures)
-    detector = detector or detector_of(preparation)
-    images = np.empty((len(dataset), preparation.side, preparation.side), np.uint8)
+    images: Images = dataset.images if originals is None else originals
+    _check_applicable(dataset, spec, images)
+    detector = detector or make_detector(spec)
+    pixels = np.empty((len(dataset), spec.image_size, spec.image_size), np.uint8)
     faces: list[Face | None] = []
     for index in range(len(dataset)):
-        one = prepare_picture(pictures[index], preparation, detector)
-        images[index] = one.pixels
-        faces.append(one.face)
+        cropped = crop_image(images[index], spec, detector)
+        pixels[index] = cropped.pixels
+        faces.append(cropped.face)
         if progress:
             progress(f"preparing {dataset.name}", index + 1, len(dataset))
-    made = replace(dataset, name=f"{dataset.name}{MARK}{preparation}", images=images)
+    result = replace(dataset, name=f"{dataset.name}{SEPARATOR}{spec}", images=pixels)
     if detector is not None:
-        made = _without(made, preparation, faces)
-    return replace(made, fingerprint=fingerprint(made))
+        result = _handle_missing_faces(result, spec, faces)
+    return replace(result, fingerprint=fingerprint(result))
 
 
-def check(dataset: Dataset, preparation: Preparation, pictures: Sequence[np.ndarray]) -> None:
-    """UserError for a dataset that this preparation is not for."""
-    if dataset.images.ndim != 3:
-        raise UserError(f"'{dataset.name}' is of sequences: only images can be prepared.")
-    if not len(dataset) or preparation.detector == "none" or preparation.cropped_too:
-        return
-    sizes = sorted((pictures[index].shape for index in range(0, len(pictures), -(-len(pictures) // SAMPLE))), key=min)
-    height, width = sizes[len(sizes) // 2]
-    if min(height, width) < CROPPED:
-        raise UserError(
-            f"The images of {dataset.name}, {width}×{height}, are cropped to the face already and are left alone: a "
-            "face detector needs the picture around the face, and without it loses many (OpenCV's cascade three of "
-            "four in FER2013). Equalising alone is possible; --cropped-too looks for faces all the same."
-        )
+def crop_image(image: np.ndarray, spec: FaceCropSpec, detector: Detector | None) -> CroppedImage:
+    """Crop the face in one gray image (height, width) uint8, or its middle square if no face is found."""
+    face = detector(image, spec.align) if detector else None
+    square = crop_square(face, spec.align, spec.margin) if face else None
+    pixels = extract(image, square) if square else np.ascontiguousarray(center_square(image))
+    return CroppedImage(resize(equalize(pixels, spec.equalize), spec.image_size), face, square)
 
 
-def prepare_picture(picture: np.ndarray, preparation: Preparation, detector: Detector | None) -> Prepared:
-    """One grey picture (height, width) uint8 prepared; the middle square of the whole where no face is found."""
-    face = detector(picture, preparation.align) if detector else None
-    where = square(face, preparation.align, preparation.margin) if face else None
-    cropped = cut(picture, where) if where else _middle(picture)
-    return Prepared(_resized(equalised(cropped, preparation.equalise), preparation.side), face, where)
-
-
-def equalised(pixels: np.ndarray, how: str) -> np.ndarray:
-    """Grey pixels (height, width) uint8 with a flatter histogram: "none", "histogram" or "clahe".
+def equalize(pixels: np.ndarray, method: str) -> np.ndarray:
+    """Flatten the histogram of gray pixels (height, width) uint8 by "none", "histogram" or "clahe".
 
     CLAHE: Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994.
     """
-    cv2 = opencv()
-    if how == "histogram":
+    cv2 = import_opencv()
+    if method == "histogram":
         return cv2.equalizeHist(pixels)
-    if how == "clahe":
-        return cv2.createCLAHE(CLIP, TILES).apply(pixels)
+    if method == "clahe":
+        return cv2.createCLAHE(CLAHE_CLIP_LIMIT, CLAHE_TILES).apply(pixels)
     return pixels
 
 
-def _middle(picture: np.ndarray) -> np.ndarray:
-    height, width = picture.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return np.ascontiguousarray(picture[top : top + side, left : left + side])
+def _check_applicable(dataset: Dataset, spec: FaceCropSpec, images: Images) -> None:
+    if dataset.images.ndim != 3:
+        raise UserError(f"'{dataset.name}' contains sequences: faces can only be cropped in images.")
+    if not len(dataset) or spec.detector == "none" or spec.allow_cropped:
+        return
+    step = -(-len(images) // MAX_SIZES)
+    sizes = sorted((images[index].shape for index in range(0, len(images), step)), key=min)
+    height, width = sizes[len(sizes) // 2]
+    if min(height, width) < MIN_UNCROPPED_SIZE:
+        raise UserError(
+            f"The images of {dataset.name}, {width}×{height}, are cropped to the face already. A face detector needs "
+            "the surroundings of the face and misses many faces without them (OpenCV's cascade three of four in "
+            "FER2013). Use only --equalize, or --allow-cropped to search faces anyway."
+        )
 
 
-def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    cv2 = opencv()
-    interpolation = cv2.INTER_AREA if min(pixels.shape) >= side else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (side, side), interpolation=interpolation)
-
-
-def _without(dataset: Dataset, preparation: Preparation, faces: list[Face | None]) -> Dataset:
-    """The dataset after what is to be done with the images without a face, and with notes on that."""
-    lost = np.array([face is None for face in faces], bool)
-    count, total = int(lost.sum()), len(dataset)
-    if count and preparation.without_face == "fail":
-        where = f"{count:,} of {total:,} images: {_named(dataset, lost)}"
-        raise UserError(f"{preparation.detector} finds no face in {where}; --without-face keep or drop goes on.")
+def _handle_missing_faces(dataset: Dataset, spec: FaceCropSpec, faces: list[Face | None]) -> Dataset:
+    """Keep or drop the images without a face, or fail, and add notes on their number."""
+    missing = np.array([face is None for face in faces], bool)
+    count, total = int(missing.sum()), len(dataset)
+    if count and spec.on_missing_face == "fail":
+        ids = dataset.ids[missing]
+        more = f" and {count - MAX_LISTED:,} more" if count > MAX_LISTED else ""
+        listed = ", ".join(map(str, ids[:MAX_LISTED])) + more
+        raise UserError(
+            f"{spec.detector} finds no face in {count:,} of {total:,} images: {listed}. "
+            "Choose what to do with them: --on-missing-face keep or drop."
+        )
     if count == total:
-        raise UserError(f"{preparation.detector} finds no face in any of the {total:,} images of {dataset.name}.")
-    notes = [f"{preparation.detector} found a face in {total - count:,} of {total:,} images."]
+        raise UserError(f"{spec.detector} finds no face in any of the {total:,} images of {dataset.name}.")
+    note = f"{spec.detector} found a face in {total - count:,} of {total:,} images"
     if count:
-        done = "left out" if preparation.without_face == "drop" else "kept whole"
-        notes = [f"{notes[0][:-1]}; the others are {done}: {_by_class(dataset, lost)}."]
-    if preparation.align:
-        blind = sum(face is not None and face.eyes is None for face in faces)
-        notes += [f"{blind:,} of the faces found not aligned: no eyes found in them."] if blind else []
-    if preparation.without_face == "drop":
-        values = {name: getattr(dataset, name) for name in PER_SAMPLE}
-        dataset = replace(dataset, **{name: value[~lost] for name, value in values.items() if value is not None})
+        action = "dropped" if spec.on_missing_face == "drop" else "kept as a whole"
+        note = f"{note}; the others are {action}: {_count_by_class(dataset, missing)}"
+    notes = [f"{note}."]
+    no_eyes = sum(face is not None and face.eyes is None for face in faces)
+    if spec.align and no_eyes:
+        notes.append(f"{no_eyes:,} of the faces are not aligned: their eyes were not found.")
+    if spec.on_missing_face == "drop":
+        arrays = {name: getattr(dataset, name) for name in ARRAYS}
+        dataset = replace(dataset, **{name: array[~missing] for name, array in arrays.items() if array is not None})
     return replace(dataset, notes=(*dataset.notes, *notes))
 
 
-def _named(dataset: Dataset, which: np.ndarray) -> str:
-    ids = dataset.ids[which]
-    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
-    return ", ".join(map(str, ids[:NAMED])) + more
-
-
-def _by_class(dataset: Dataset, which: np.ndarray) -> str:
-    """ "angry 3 of 30, sad 2 of 31": a loss is seldom alike over the classes."""
-    every = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    those = np.bincount(dataset.labels[which], minlength=len(dataset.classes))
-    counts = zip(dataset.classes, those, every, strict=True)
-    return ", ".join(f"{name} {part:,} of {whole:,}" for name, part, whole in counts if part)
+def _count_by_class(dataset: Dataset, mask: np.ndarray) -> str:
+    """Return "angry 3 of 30, sad 2 of 31": faces are rarely missing equally often in all classes."""
+    totals = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    counts = np.bincount(dataset.labels[mask], minlength=len(dataset.classes))
+    rows = zip(dataset.classes, counts, totals, strict=True)
+    return ", ".join(f"{name} {count:,} of {total:,}" for name, count, total in rows if count)

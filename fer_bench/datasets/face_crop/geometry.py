@@ -1,4 +1,4 @@
-"""Where a face stands in a picture, and the square that is cut out for it."""
+"""The position of a face in an image, and the square that is cropped for it."""
 
 from __future__ import annotations
 
@@ -7,81 +7,89 @@ from functools import cached_property
 
 import numpy as np
 
-from fer_bench.datasets.faces import opencv
+from fer_bench.datasets.images import import_opencv
 
-# Where the eyes come to lie in an aligned crop without a margin, in shares of its side. The means over the frontal
-# faces that OpenCV's cascades find, made symmetric: so a face is framed alike whether its eyes were found or not.
+# The positions of the eyes in an aligned crop without a margin, as fractions of its size. They are the means over the
+# frontal faces that OpenCV's cascades find, made symmetric, so a face is framed alike if its eyes are not found.
 EYE_DISTANCE = 0.38
 EYE_LEVEL = 0.39
 
-SMALLEST = 8  # pixels a side of a crop
+MIN_CROP_SIZE = 8  # pixels
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture, in pixels from its upper left corner.
+    """A face in an image, in pixels from the upper left corner.
 
-    box: x, y, width, height; eyes: the one more to the left in the picture, then the other; None where not found.
+    Attributes:
+        box: x, y, width, height.
+        eyes: The left one in the image, then the right one; None if they are not found.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     eyes: tuple[Point, Point] | None = None
 
 
 @dataclass(frozen=True)
 class Square:
-    """A square in a picture, in pixels: its centre, its side, and how it is turned, in radians from x to y."""
+    """A square in an image: center and size in pixels, and its rotation in radians from x to y."""
 
-    centre: Point
-    side: float
+    center: Point
+    size: float
     angle: float = 0.0
 
     @cached_property
     def axes(self) -> np.ndarray:
-        """(2, 2): the directions of its x and y in the picture, as columns."""
+        """(2, 2): the directions of the square's x and y in the image, as columns."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, -sin], [sin, cos]])
 
     def corners(self) -> np.ndarray:
-        """(4, 2) points of the picture, from the upper left one clockwise."""
+        """Return (4, 2) points of the image, clockwise from the upper left corner."""
         half = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
-        return np.array(self.centre) + self.side * half @ self.axes.T
+        return np.array(self.center) + self.size * half @ self.axes.T
 
-    def place(self, point: Point) -> np.ndarray:
-        """(2,): where a point of the picture lies in the square, in shares of its side from its upper left corner."""
-        return (np.array(point) - self.centre) @ self.axes / self.side + 0.5
+    def relative_position(self, point: Point) -> np.ndarray:
+        """Return (2,): the position of an image point in the square, as fractions from its upper left corner."""
+        return (np.array(point) - self.center) @ self.axes / self.size + 0.5
 
 
-def square(face: Face, align: bool, margin: float) -> Square:
-    """The square to cut out for a face; `margin` is added on each side, as a share of the face's width.
+def crop_square(face: Face, align: bool, margin: float) -> Square:
+    """Return the square to crop for a face.
 
-    Aligned, it is turned so that the eyes lie level, and sized so that they lie at EYE_DISTANCE and EYE_LEVEL. Without
-    eyes, or unaligned, it stands upright around the detector's box.
+    An aligned square is rotated so that the eyes are level, and sized so that they are at EYE_DISTANCE and EYE_LEVEL.
+    Without eyes or alignment, it is upright around the detector's box.
+
+    Args:
+        face: The face.
+        align: Whether the square is aligned by the eyes.
+        margin: Added on each side, as a fraction of the face's width.
     """
-    grown = 1 + 2 * margin
+    scale = 1 + 2 * margin
     if not align or face.eyes is None:
         x, y, width, height = face.box
-        return Square((x + width / 2, y + height / 2), max(width, height) * grown)
+        return Square((x + width / 2, y + height / 2), max(width, height) * scale)
     left, right = np.array(face.eyes)
     across, down = right - left
-    side = np.hypot(across, down) / EYE_DISTANCE
-    upright = Square((0.0, 0.0), side, float(np.arctan2(down, across)))
-    centre = (left + right) / 2 + upright.axes @ [0.0, (0.5 - EYE_LEVEL) * side]
-    return Square((float(centre[0]), float(centre[1])), float(side * grown), upright.angle)
+    size = np.hypot(across, down) / EYE_DISTANCE
+    rotated = Square((0.0, 0.0), size, float(np.arctan2(down, across)))
+    center = (left + right) / 2 + rotated.axes @ [0.0, (0.5 - EYE_LEVEL) * size]
+    return Square((float(center[0]), float(center[1])), float(size * scale), rotated.angle)
 
 
-def cut(picture: np.ndarray, where: Square) -> np.ndarray:
-    """The pixels (n, n) uint8 of a square in a grey picture (height, width), n its side in the picture's own pixels.
+def extract(image: np.ndarray, square: Square) -> np.ndarray:
+    """Return the pixels (n, n) uint8 of a square in a gray image (height, width), in the image's own resolution.
 
-    Beyond the picture's border its outermost pixels go on.
+    Outside of the image its border pixels are repeated.
     """
-    cv2 = opencv()
-    count = max(SMALLEST, round(where.side))
-    scale = where.axes * where.side / count
-    # A pixel's centre is half a pixel from its corner, here and there.
-    origin = np.array(where.centre) + scale @ np.full(2, 0.5 - count / 2) - 0.5
+    cv2 = import_opencv()
+    count = max(MIN_CROP_SIZE, round(square.size))
+    scale = square.axes * square.size / count
+    # Coordinates of OpenCV refer to the centers of pixels, half a pixel from their corners.
+    origin = np.array(square.center) + scale @ np.full(2, 0.5 - count / 2) - 0.5
     matrix = np.column_stack([scale, origin])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(picture, matrix, (count, count), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(image, matrix, (count, count), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -1,9 +1,9 @@
-"""Datasets by name, prepared ones too."""
+"""Load datasets by name, including those with cropped faces."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,51 +13,56 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.face_crop.apply import prepared
-from fer_bench.datasets.face_crop.spec import MARK, Preparation, split_name
-from fer_bench.datasets.faces import opencv
+from fer_bench.datasets.face_crop.apply import Images, apply
+from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec, split_name
+from fer_bench.datasets.images import import_opencv
+from fer_bench.datasets.registry import needs_files
 
-# Raised when the same preparation gives other pixels; part of what the cache must match.
+# Increased when the same face crop gives other pixels; part of what the cache must match.
 VERSION = 1
 
 
-def load(name: str, places: DataConfig) -> Dataset:
-    """The dataset of that name, from its cache where that is current: `jaffe`, or `jaffe~haar+align` prepared.
+def load(name: str, data_config: DataConfig) -> Dataset:
+    """Return a dataset, from its cache if that is current: `jaffe`, or `jaffe~haar+align` with cropped faces.
 
-    Raises UserError as datasets.load, and as prepared.
+    Raises:
+        UserError: As `datasets.load` and `apply`.
     """
-    base, preparation = split_name(name)
-    return load_prepared(base, preparation, places) if preparation else datasets.load(name, places)
+    base, spec = split_name(name)
+    return load_cropped(base, spec, data_config) if spec else datasets.load(name, data_config)
 
 
-def load_prepared(name: str, preparation: Preparation, places: DataConfig) -> Dataset:
-    """A dataset prepared, from the cache where its source and the preparation are the same."""
-    source = datasets.load(name, places)
+def load_cropped(name: str, spec: FaceCropSpec, data_config: DataConfig) -> Dataset:
+    """Return a dataset with cropped faces, from the cache if its source and the face crop are the same."""
+    source = datasets.load(name, data_config)
 
     def read() -> Dataset:
-        return prepared(source, preparation, places.progress, originals(source, places))
+        return apply(source, spec, data_config.progress, load_originals(source, data_config))
 
     version = f"{VERSION} of {source.fingerprint}"
-    return cached(f"{name}{MARK}{preparation}", None, places.cache_dir, read, version, refresh=places.refresh)
+    full_name = f"{name}{SEPARATOR}{spec}"
+    return cached(full_name, None, data_config.cache_dir, read, version, refresh=data_config.refresh)
 
 
-def originals(dataset: Dataset, places: DataConfig) -> Sequence[np.ndarray]:
-    """The pictures behind a dataset's samples, grey, in full size.
+def load_originals(dataset: Dataset, data_config: DataConfig) -> Images:
+    """Return one gray image of full size per sample, each read when it is accessed.
 
-    They are read one by one where the dataset's module has a function `originals(name, places)` that returns the image
-    file of each id; where it has none, or returns none, they are the dataset's own images.
+    The module `read` of the dataset's package can have a function `load_originals(name, data_config)` that returns
+    id → image file. Without the function or files, the result is the dataset's own images.
     """
-    module = sys.modules[DATASETS.function(dataset.name).__module__]
-    files = module.originals(dataset.name, places) if hasattr(module, "originals") else {}
+    if not needs_files(dataset.name):
+        return dataset.images
+    module = import_module(f"{DATASETS.get(dataset.name).module}.read")
+    files = module.load_originals(dataset.name, data_config) if hasattr(module, "load_originals") else {}
     if not files:
         return dataset.images
-    if gone := [name for name in dataset.ids if name not in files]:
-        raise UserError(f"{dataset.name} has lost the file of {gone[0]}: read it again with --refresh.")
-    return Pictures([files[name] for name in dataset.ids])
+    if missing := [name for name in dataset.ids if name not in files]:
+        raise UserError(f"The file of {missing[0]} in {dataset.name} is missing. Read it again with --refresh.")
+    return ImageFiles([files[name] for name in dataset.ids])
 
 
-class Pictures(Sequence[np.ndarray]):
-    """Image files as grey pixels (height, width) uint8, each read when it is asked for."""
+class ImageFiles(Sequence[np.ndarray]):
+    """Image files as gray pixels (height, width) uint8, each read when it is accessed."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
@@ -66,7 +71,7 @@ class Pictures(Sequence[np.ndarray]):
         return len(self.files)
 
     def __getitem__(self, index):
-        cv2 = opencv()
+        cv2 = import_opencv()
         file = self.files[index]
         try:
             pixels = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)

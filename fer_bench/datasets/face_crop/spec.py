@@ -1,4 +1,4 @@
-"""What is to be done with the images of a dataset, and how it is written into the dataset's name."""
+"""The options of a face crop, and how they are written into the name of a dataset."""
 
 from __future__ import annotations
 
@@ -11,31 +11,42 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fer_bench.core.errors import UserError
 
-MARK = "~"  # between a dataset's name and its preparation
-DEFAULT_SIDE = 48
+SEPARATOR = "~"  # between a dataset's name and its face crop
+DEFAULT_IMAGE_SIZE = 48
 
-WORDS: dict[str, dict[str, Any]] = {
+NAME_PARTS: dict[str, dict[str, Any]] = {
     "haar": {"detector": "haar"},
     "align": {"align": True},
-    "histogram": {"equalise": "histogram"},
-    "clahe": {"equalise": "clahe"},
-    "drop": {"without_face": "drop"},
-    "fail": {"without_face": "fail"},
-    "cropped": {"cropped_too": True},
+    "histogram": {"equalize": "histogram"},
+    "clahe": {"equalize": "clahe"},
+    "drop": {"on_missing_face": "drop"},
+    "fail": {"on_missing_face": "fail"},
+    "cropped": {"allow_cropped": True},
 }
-PATTERNS = {
+NAME_PATTERNS = {
     r"yunet@([0-9a-f]{8})": lambda digest: {"detector": "yunet", "yunet_digest": digest},
     r"margin(\d+(?:\.\d+)?)": lambda percent: {"margin": float(percent) / 100},
-    r"side(\d+)": lambda side: {"side": int(side)},
+    r"side(\d+)": lambda size: {"image_size": int(size)},
 }
 
 
-class Preparation(BaseModel):
-    """Find the face, align by the eyes, crop with a margin, equalise, resize to `side` pixels a side.
+class FaceCropSpec(BaseModel):
+    """The options of a face crop, in the order in which they are applied.
 
-    margin: added on each side of the face, as a share of its width; without_face: what is done with an image in which
-    none is found; cropped_too: also where the images are cropped to the face already. YuNet's model is a file of the
-    user's; its digest stands for it in the name. Raises ValueError for what does not go together.
+    Attributes:
+        detector: Finds the face.
+        align: Whether the face is rotated and scaled so that the eyes have fixed positions.
+        margin: Added on each side of the face, as a fraction of its width.
+        equalize: How the histogram is flattened.
+        image_size: Height and width of the result in pixels.
+        on_missing_face: What happens to an image without a face: its middle square is kept, it is dropped, or the
+            crop fails.
+        allow_cropped: Whether faces are also searched in images that are cropped to the face already.
+        yunet_model: YuNet's model file.
+        yunet_digest: Represents the model file in the name.
+
+    Raises:
+        ValueError: The options contradict each other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,112 +54,111 @@ class Preparation(BaseModel):
     detector: Literal["none", "haar", "yunet"] = "none"
     align: bool = False
     margin: float = Field(default=0.0, ge=0, le=1)
-    equalise: Literal["none", "histogram", "clahe"] = "none"
-    side: int = Field(default=DEFAULT_SIDE, ge=16, le=1024)
-    without_face: Literal["keep", "drop", "fail"] = "keep"
-    cropped_too: bool = False
+    equalize: Literal["none", "histogram", "clahe"] = "none"
+    image_size: int = Field(default=DEFAULT_IMAGE_SIZE, ge=16, le=1024)
+    on_missing_face: Literal["keep", "drop", "fail"] = "keep"
+    allow_cropped: bool = False
     yunet_model: Path | None = Field(default=None, exclude=True)
     yunet_digest: str = Field(default="", pattern=r"^([0-9a-f]{8})?$")
 
     @field_validator("margin")
     @classmethod
-    def _as_written(cls, value: float) -> float:
-        """No finer than the name says it, so that the name gives the same pixels."""
+    def _round_margin(cls, value: float) -> float:
+        """Round to the digits in the name, so that the name gives the same pixels."""
         return round(value, 4)
 
     @model_validator(mode="before")
     @classmethod
-    def _with_digest(cls, values: Any) -> Any:
-        """The digest of the model file, where that is named."""
+    def _add_digest(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("yunet_model"):
-            return values | {"yunet_digest": digest(Path(values["yunet_model"]))}
+            return values | {"yunet_digest": file_digest(Path(values["yunet_model"]))}
         return values
 
     @model_validator(mode="after")
-    def _together(self) -> Preparation:
-        needs = {
+    def _check_combination(self) -> FaceCropSpec:
+        needs_detector = {
             "aligning": self.align,
             "a margin": self.margin,
-            f"'{self.without_face}' without a face": self.without_face != "keep",
+            f"'{self.on_missing_face}' for missing faces": self.on_missing_face != "keep",
         }
-        wanted = [what for what, given in needs.items() if given]
-        if wanted and self.detector == "none":
-            raise ValueError(f"{wanted[0]} needs a face detector: haar or yunet")
+        requested = [option for option, is_set in needs_detector.items() if is_set]
+        if requested and self.detector == "none":
+            raise ValueError(f"{requested[0]} needs a face detector: haar or yunet")
         if self.detector == "yunet" and not self.yunet_digest:
             raise ValueError("yunet needs its model file: name it with --yunet-model")
         if self.yunet_digest and self.detector != "yunet":
-            raise ValueError("a YuNet model is of use to the detector yunet alone")
-        if not self.words:
-            raise ValueError("nothing is to be done: choose a face detector, an equalisation or a side")
+            raise ValueError("a YuNet model is only used by the detector yunet")
+        if not self.name_parts:
+            raise ValueError("no option changes the images: choose a detector, an equalization or an image size")
         return self
 
     @property
-    def words(self) -> list[str]:
-        """All that departs from the images as they are, in the order in which it is done."""
-        said = {
+    def name_parts(self) -> list[str]:
+        """The options that differ from the defaults, in the order in which they are applied."""
+        parts = {
             self.detector if self.detector == "haar" else f"yunet@{self.yunet_digest}": self.detector != "none",
-            "cropped": self.cropped_too,
+            "cropped": self.allow_cropped,
             "align": self.align,
             f"margin{100 * self.margin:g}": self.margin,
-            self.equalise: self.equalise != "none",
-            f"side{self.side}": self.side != DEFAULT_SIDE,
-            self.without_face: self.without_face != "keep",
+            self.equalize: self.equalize != "none",
+            f"side{self.image_size}": self.image_size != DEFAULT_IMAGE_SIZE,
+            self.on_missing_face: self.on_missing_face != "keep",
         }
-        return [word for word, holds in said.items() if holds]
+        return [part for part, is_set in parts.items() if is_set]
 
     def __str__(self) -> str:
-        """As it stands in a dataset's name after the mark: haar+align+margin20+clahe."""
-        return "+".join(self.words)
+        """Return the text after the separator in a dataset's name: haar+align+margin20+clahe."""
+        return "+".join(self.name_parts)
 
 
-def make(**fields: Any) -> Preparation:
-    """A preparation from its fields. UserError in one sentence for what is wrong with them."""
+def make_spec(**fields: Any) -> FaceCropSpec:
+    """Return a specification from its fields. Raise UserError with the first problem."""
     try:
-        return Preparation(**fields)
+        return FaceCropSpec(**fields)
     except ValidationError as error:
-        raise UserError(f"The preparation is not possible: {_first(error)}.") from None
+        raise UserError(f"The face crop is not possible: {_first_problem(error)}.") from None
 
 
-def parse(text: str) -> Preparation:
-    """A preparation from the part of a dataset's name after the mark. UserError for a word that is none."""
+def parse_spec(text: str) -> FaceCropSpec:
+    """Return the specification in a dataset's name, after the separator. Raise UserError for an unknown part."""
     fields: dict[str, Any] = {}
-    for word in text.split("+"):
-        found = _meaning(word)
-        if found is None:
-            known = ", ".join([*WORDS, "yunet@DIGEST", "margin20", "side96"])
-            raise UserError(f"'{word}' in the preparation '{text}' is unknown: its words are {known}.")
-        if found.keys() & fields.keys():
-            raise UserError(f"'{word}' in the preparation '{text}' contradicts a word before it.")
-        fields |= found
-    return make(**fields)
+    for part in text.split("+"):
+        parsed = _parse_part(part)
+        if parsed is None:
+            known = ", ".join([*NAME_PARTS, "yunet@DIGEST", "margin20", "side96"])
+            raise UserError(f"'{part}' in the face crop '{text}' is unknown. Choose from: {known}.")
+        if parsed.keys() & fields.keys():
+            raise UserError(f"'{part}' in the face crop '{text}' contradicts an earlier part.")
+        fields |= parsed
+    return make_spec(**fields)
 
 
-def split_name(name: str) -> tuple[str, Preparation | None]:
-    """A dataset's name without its preparation, and that, None where there is none. UserError for unknown words."""
-    base, mark, words = name.partition(MARK)
-    return base, parse(words) if mark else None
+def split_name(name: str) -> tuple[str, FaceCropSpec | None]:
+    """Return a dataset's name without the face crop, and the face crop. Raise UserError for an unknown part."""
+    base, separator, text = name.partition(SEPARATOR)
+    return base, parse_spec(text) if separator else None
 
 
-def digest(file: Path) -> str:
-    """The first 8 hexadecimal digits of a file's SHA-256. UserError where it cannot be read."""
+def file_digest(file: Path) -> str:
+    """Return the first 8 hexadecimal digits of a file's SHA-256. Raise UserError if it cannot be read."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     except OSError as error:
         raise UserError(f"The YuNet model {file} cannot be read: {error.strerror or error}.") from None
 
 
-def _meaning(word: str) -> dict[str, Any] | None:
-    if word in WORDS:
-        return WORDS[word]
-    for pattern, meaning in PATTERNS.items():
-        if match := re.fullmatch(pattern, word):
-            return meaning(match[1])
+def _parse_part(part: str) -> dict[str, Any] | None:
+    if part in NAME_PARTS:
+        return NAME_PARTS[part]
+    for pattern, to_fields in NAME_PATTERNS.items():
+        if match := re.fullmatch(pattern, part):
+            return to_fields(match[1])
     return None
 
 
-def _first(error: ValidationError) -> str:
-    """What pydantic complains of first, without its own words before it."""
+def _first_problem(error: ValidationError) -> str:
+    """Return the first problem, without pydantic's prefix."""
     problem = error.errors()[0]
     message = problem["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {message[0].lower()}{message[1:]}" if where else message
+    field = ".".join(str(key) for key in problem["loc"])
+    return f"{field}: {message[0].lower()}{message[1:]}" if field else message

@@ -1,182 +1,179 @@
-"""FER2013 from image files: train/<emotion>/…, test/<emotion>/…, or Training/, PublicTest/, PrivateTest/."""
+"""Read FER2013 from image files: train/<class>/…, test/<class>/…, or Training/, PublicTest/, PrivateTest/."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.dataset import FER2013_CLASSES, SPLITS, Dataset
-from fer_bench.datasets.emotions import canonical
-from fer_bench.datasets.finding.fer2013 import PARTS
-from fer_bench.datasets.images import left_out, read_images
+from fer_bench.core.splits import SPLITS
+from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
+from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.fer2013.locate import SPLIT_FOLDERS
+from fer_bench.datasets.images import read_images, skipped_note
 from fer_bench.datasets.registry import Progress
-from fer_bench.datasets.tree import is_image, look
+from fer_bench.datasets.tree import require_folder
 
-SIDE = 48
+IMAGE_SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")  # in the order of SPLITS, and of the rows of fer2013.csv
-PUBLISHED = (28709, 3589, 3589)  # rows of each
+PUBLISHED_ROWS = (28709, 3589, 3589)
 NAME = re.compile(r"(?:.*?(Training|PublicTest|PrivateTest))?[-_ ]*(\d+)", re.IGNORECASE)  # Training_3908
+AMBIGUOUS_NOTE = (
+    "PublicTest and PrivateTest cannot be distinguished in test/, because its file names do not name them: both are "
+    "the test split, and there is no official validation split."
+)
+JPEG_NOTE = "The images are JPEG files, whose pixels are not exactly those of fer2013.csv."
 
 
 @dataclass(frozen=True)
-class _File:
-    """An image file: what its folder and its name say of it."""
+class _ImageFile:
+    """An image file, with the information in its folder and its name."""
 
     path: Path
     label: int
     folder_usage: str | None  # None in test/
-    named_usage: str | None  # None where the name says nothing
+    named_usage: str | None  # None if the name has no Usage
     number: int | None
 
 
-def read_folder(root: Path, progress: Progress | None = None, skip_bad: bool = False) -> Dataset:
-    """Read the images below `root`/<part>/<class>/; the fingerprint is left empty.
+def read_folder(root: Path, progress: Progress | None = None, skip_invalid: bool = False) -> Dataset:
+    """Read the images below `root`/<split>/<class>/; the fingerprint stays empty.
 
-    The split is taken from names such as PrivateTest_10131363.jpg, else from the folders; where test/ may hold both
-    PublicTest and PrivateTest, a note says so and all of it is the test part. Where the numbers in the names are rows
-    of fer2013.csv, samples have its order and its ids (`fer2013-00042`, else `fer2013/<name>`). Raises UserError for a
-    class folder that is missing or unknown, and for images that cannot be read, which `skip_bad` leaves out and tells
-    in a note.
+    The split is taken from names such as PrivateTest_10131363.jpg, else from the folders. If test/ may contain both
+    PublicTest and PrivateTest, all of it is the test split, with a note. If the numbers in the names are rows of
+    fer2013.csv, samples have its order and its ids (`fer2013-00042`, else `fer2013/<name>`).
+
+    Args:
+        root: The folder of train/ and test/.
+        progress: Called with the number of files that are done.
+        skip_invalid: Skip images that cannot be read and note them.
+
+    Raises:
+        UserError: A class folder is missing or unknown, or an image cannot be read.
     """
-    files, notes = _files(root)
-    split, told = _split(files)
-    rows = _rows(files, split)
+    files, notes = _list_files(root)
+    split, split_notes = _assign_splits(files)
+    rows = _csv_rows(files, split)
     if rows is None:
-        order = sorted(range(len(files)), key=lambda at: (split[at], files[at].number or 0, files[at].path))
-        ids = _ids(root, files)
+        ids = _ids_from_names(root, files)
+        order = sorted(range(len(files)), key=lambda i: (split[i], files[i].number or 0, files[i].path))
     else:
-        order = np.argsort(rows)
         ids = [f"fer2013-{row:05d}" for row in rows]
-    files, split, ids = [files[at] for at in order], split[order], np.array(ids)[order]
+        order = np.argsort(rows).tolist()
+    files = [files[index] for index in order]
     paths = [file.path for file in files]
-    read = read_images(paths, None, progress, what="FER2013's images", skip_bad=skip_bad)
-    if read.pixels.shape[1] != SIDE:
-        side = read.pixels.shape[1]
-        raise UserError(f"The images in {root} are {side}×{side}, not FER2013's {SIDE}×{SIDE}: try --dataset folder.")
-    notes += left_out(read.bad)
-    if any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths):
-        notes += ["The images are JPEG files, whose pixels are not exactly those of fer2013.csv."]
+    images = read_images(paths, None, progress, "FER2013's images", skip_invalid)
+    if (size := images.pixels.shape[1]) != IMAGE_SIZE:
+        raise UserError(
+            f"The images in {root} are {size}×{size}, not {IMAGE_SIZE}×{IMAGE_SIZE} like FER2013. Try --dataset folder."
+        )
+    notes += skipped_note(images.skipped)
+    notes += [JPEG_NOTE] if any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths) else []
     return Dataset(
         name="fer2013",
-        images=read.pixels,
-        labels=np.array([file.label for file in files], np.int64)[read.kept],
-        ids=ids[read.kept],
+        images=images.pixels,
+        labels=np.array([file.label for file in files], np.int64)[images.indices],
+        ids=np.array(ids)[order][images.indices],
         classes=FER2013_CLASSES,
         fingerprint="",
-        split=split[read.kept],
-        notes=(*told, *notes),
+        split=split[order][images.indices],
+        notes=(*split_notes, *notes),
     )
 
 
-def _files(root: Path) -> tuple[list[_File], list[str]]:
-    """The image files of every part in the order of their paths, and what must be told of them."""
+def _list_files(root: Path) -> tuple[list[_ImageFile], list[str]]:
+    """Return the image files of all splits, sorted by path, and notes on them."""
     found, notes = [], []
-    for part in _subfolders(root):
-        if part.name.lower() not in PARTS:
+    for name in require_folder(root).folders:
+        if name.lower() not in SPLIT_FOLDERS:
             continue
-        usage = PARTS[part.name.lower()]
-        classes = _classes(part)
-        missing = [name for name in FER2013_CLASSES if name not in classes]
+        folder, usage = root / name, SPLIT_FOLDERS[name.lower()]
+        classes = _list_classes(folder)
+        missing = [emotion for emotion in FER2013_CLASSES if emotion not in classes]
         if missing and usage == "Training":
-            raise UserError(f"{part} has no images of {' and '.join(missing)}: this copy of FER2013 is not whole.")
+            raise UserError(f"{folder} has no images of {' and '.join(missing)}: this copy of FER2013 is incomplete.")
         if missing:
-            notes.append(f"{part.name}/ has no images of {' and '.join(missing)}.")
-        for name, paths in classes.items():
-            found += [_file(path, FER2013_CLASSES.index(name), usage) for path in paths]
+            notes.append(f"{name}/ has no images of {' and '.join(missing)}.")
+        for emotion, paths in classes.items():
+            found += [_parse_name(path, FER2013_CLASSES.index(emotion), usage) for path in paths]
     return sorted(found, key=lambda file: file.path), notes
 
 
-def _classes(part: Path) -> dict[str, list[Path]]:
-    """Class → image files of one part."""
-    if loose := _images(part):
-        raise UserError(f"{loose[0]} lies in no class folder.")
+def _list_classes(split_folder: Path) -> dict[str, list[Path]]:
+    """Return class → image files of one split."""
+    listing = require_folder(split_folder)
+    if listing.images:
+        raise UserError(f"{listing.images[0]} is not in a class folder.")
     classes: dict[str, list[Path]] = {}
-    for folder in _subfolders(part):
-        name = canonical(folder.name)
-        if name not in FER2013_CLASSES:
-            raise UserError(f"{folder} is named for no class of FER2013: these are {', '.join(FER2013_CLASSES)}.")
-        if name in classes:
-            raise UserError(f"{part} has two folders for {name}, {folder.name} and {classes[name][0].parent.name}.")
-        if paths := _images(folder):
-            classes[name] = paths
+    for folder_name in listing.folders:
+        folder, emotion = split_folder / folder_name, canonical_emotion(folder_name)
+        if emotion not in FER2013_CLASSES:
+            raise UserError(f"{folder} names no class of FER2013. The classes are {', '.join(FER2013_CLASSES)}.")
+        if emotion in classes:
+            other = classes[emotion][0].parent.name
+            raise UserError(f"{split_folder} has two folders for {emotion}, {folder_name} and {other}.")
+        if paths := require_folder(folder).images:
+            classes[emotion] = paths
     return classes
 
 
-def _file(path: Path, label: int, usage: str | None) -> _File:
+def _parse_name(path: Path, label: int, folder_usage: str | None) -> _ImageFile:
     match = NAME.fullmatch(path.stem)
-    named = next((u for u in USAGES if match and match[1] and u.lower() == match[1].lower()), None)
-    return _File(path, label, usage, named, int(match[2]) if match else None)
+    named_usage = next((u for u in USAGES if match and match[1] and u.lower() == match[1].lower()), None)
+    return _ImageFile(path, label, folder_usage, named_usage, int(match[2]) if match else None)
 
 
-def _split(files: Sequence[_File]) -> tuple[np.ndarray, list[str]]:
-    """(files,) int8 indices into SPLITS, and what must be told of it."""
+def _assign_splits(files: Sequence[_ImageFile]) -> tuple[np.ndarray, list[str]]:
+    """Return (files,) int8 indices into SPLITS, and notes."""
     usages = [file.named_usage or file.folder_usage for file in files]
     if None in usages:
         split = [SPLITS.index("training" if file.folder_usage == "Training" else "test") for file in files]
-        return np.array(split, np.int8), [
-            "PublicTest and PrivateTest cannot be told apart in test/, whose file names do not say: both are the test "
-            "part, and there is no official validation part."
-        ]
+        return np.array(split, np.int8), [AMBIGUOUS_NOTE]
     moved = sum(usage != (file.folder_usage or usage) for file, usage in zip(files, usages, strict=True))
     moved += sum(file.folder_usage is None and usage == "Training" for file, usage in zip(files, usages, strict=True))
-    notes = [f"{moved:,} images lie in another part's folder than their names say: the names were followed."]
-    return np.array([USAGES.index(usage) for usage in usages], np.int8), notes if moved else []
+    notes = [f"{moved:,} images are in another split's folder than their names say: the names were used."]
+    return np.array([USAGES.index(str(usage)) for usage in usages], np.int8), notes if moved else []
 
 
-def _rows(files: Sequence[_File], split: np.ndarray) -> np.ndarray | None:
-    """(files,) the row of fer2013.csv that each is, from 0, where the numbers in the names say it, else None.
+def _csv_rows(files: Sequence[_ImageFile], split: np.ndarray) -> np.ndarray | None:
+    """Return (files,) rows of fer2013.csv, from 0, if the numbers in the names are rows; else None.
 
-    They do where all lie in the published range of rows of their part, where they number all files, or where they
-    number the files of each part. Others, such as 10131363, are no rows.
+    They are if all lie in the published range of rows of their split, if they number all files, or if they number the
+    files of each split. Others, such as 10131363, are not.
     """
     if any(file.number is None for file in files):
         return None
     numbers = np.array([file.number for file in files])
-    starts = np.cumsum((0, *PUBLISHED))
-    whole = (numbers >= starts[split]) & (numbers < starts[split + 1])
-    if len(np.unique(numbers)) == len(numbers) and whole.all():
+    starts = np.cumsum((0, *PUBLISHED_ROWS))
+    in_range = (numbers >= starts[split]) & (numbers < starts[split + 1])
+    if len(np.unique(numbers)) == len(numbers) and in_range.all():
         return numbers
-    if (counted := _counted(numbers)) is not None:
-        return counted
+    if (enumerated := _enumeration(numbers)) is not None:
+        return enumerated
     rows, start = np.empty_like(numbers), 0
-    for part in range(len(SPLITS)):
-        members = np.flatnonzero(split == part)
-        if (counted := _counted(numbers[members])) is None:
+    for index in range(len(SPLITS)):
+        members = np.flatnonzero(split == index)
+        if (enumerated := _enumeration(numbers[members])) is None:
             return None
-        rows[members] = counted + start
+        rows[members] = enumerated + start
         start += len(members)
     return rows
 
 
-def _counted(numbers: np.ndarray) -> np.ndarray | None:
-    """The numbers from 0 if they are 0, 1, … or 1, 2, … in any order, else None."""
+def _enumeration(numbers: np.ndarray) -> np.ndarray | None:
+    """Return the numbers from 0 if they are 0, 1, … or 1, 2, … in any order; else None."""
     for first in (0, 1):
         if np.array_equal(np.sort(numbers), np.arange(first, first + len(numbers))):
             return numbers - first
     return None
 
 
-def _ids(root: Path, files: Sequence[_File]) -> list[str]:
+def _ids_from_names(root: Path, files: Sequence[_ImageFile]) -> list[str]:
     names = [file.path.stem for file in files]
     if len(set(names)) < len(names):
         names = [file.path.relative_to(root).as_posix() for file in files]
     return [f"fer2013/{name}" for name in names]
-
-
-def _subfolders(folder: Path) -> Iterator[Path]:
-    seen = look(folder, most=None)
-    if seen is None:
-        raise UserError(f"The folder {folder} cannot be read.")
-    return (folder / name for name in seen.folders)
-
-
-def _images(folder: Path) -> list[Path]:
-    seen = look(folder, most=None)
-    if seen is None:
-        raise UserError(f"The folder {folder} cannot be read.")
-    return [folder / name for name in seen.files if is_image(name)]

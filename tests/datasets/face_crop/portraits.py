@@ -10,8 +10,8 @@ import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.geometry import Face
-from fer_bench.datasets.faces import draw
-from fer_bench.datasets.synthetic import random_expression, random_look
+from fer_bench.datasets.faces import draw_face
+from fer_bench.datasets.synthetic import random_expression, random_appearance
 
 WIDTH, HEIGHT, BACKGROUND = 256, 256, 120
 FACE_SIDE = 160
@@ -22,8 +22,8 @@ def portrait(seed: int = 0, turned: float = 0.0) -> tuple[np.ndarray, np.ndarray
     """A picture (256, 256) uint8 of a face turned by degrees, from x to y, and its eyes (2, 2), left one first."""
     rng = np.random.default_rng(seed)
     still = {"shift": (0.0, 0.0), "roll": 0.0, "yaw": 0.0, "glasses": False, "noise": 2.0, "light": (0.0, 0.0)}
-    look = replace(random_look(rng), **still, hair=30.0, skin=200.0, background=BACKGROUND, feature=1.0, size=1.0)
-    face = draw(random_expression("neutral", rng), look, rng)
+    look = replace(random_appearance(rng), **still, hair=30.0, skin=200.0, background=BACKGROUND, contrast=1.0, size=1.0)
+    face = draw_face(random_expression("neutral", rng), look, rng)
     picture = np.full((HEIGHT, WIDTH), BACKGROUND, np.uint8)
     top, left = (HEIGHT - FACE_SIDE) // 2, (WIDTH - FACE_SIDE) // 2
     large = cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_CUBIC)

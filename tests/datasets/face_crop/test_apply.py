@@ -8,9 +8,9 @@ from portraits import Knows, portraits
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import fingerprint
-from fer_bench.datasets.face_crop.apply import equalised, prepared
+from fer_bench.datasets.face_crop.apply import equalize, apply
 from fer_bench.datasets.face_crop.geometry import Face
-from fer_bench.datasets.face_crop.spec import parse
+from fer_bench.datasets.face_crop.spec import parse_spec
 
 PARTS = ("labels", "ids", "split", "subjects", "soft_labels", "sequences")
 
@@ -22,7 +22,7 @@ def drawn():
 
 
 def test_every_sample_is_kept_in_its_order_and_the_name_tells(drawn):
-    made = prepared(drawn, parse("haar+align+margin20+clahe"))
+    made = apply(drawn, parse_spec("haar+align+margin20+clahe"))
     assert made.name == "drawn~haar+align+margin20+clahe"
     assert made.images.shape == (6, 48, 48) and made.images.dtype == np.uint8
     for part in PARTS:
@@ -32,7 +32,7 @@ def test_every_sample_is_kept_in_its_order_and_the_name_tells(drawn):
 
 
 def test_images_without_a_face_are_counted_and_kept_whole(drawn):
-    made = prepared(drawn, parse("haar"))
+    made = apply(drawn, parse_spec("haar"))
     assert made.notes == (
         "Drawn.",
         "haar found a face in 4 of 6 images; the others are kept whole: angry 2 of 3.",
@@ -41,23 +41,23 @@ def test_images_without_a_face_are_counted_and_kept_whole(drawn):
 
 
 def test_images_without_a_face_are_left_out_with_all_that_is_known_of_them(drawn):
-    made, kept = prepared(drawn, parse("haar+drop")), [0, 1, 3, 5]
+    made, kept = apply(drawn, parse_spec("haar+drop")), [0, 1, 3, 5]
     for part in PARTS:
         assert np.array_equal(getattr(made, part), getattr(drawn, part)[kept])
-    assert np.array_equal(made.images, prepared(drawn, parse("haar")).images[kept])
+    assert np.array_equal(made.images, apply(drawn, parse_spec("haar")).images[kept])
     assert "4 of 6 images; the others are left out: angry 2 of 3." in made.notes[1]
 
 
 def test_an_image_without_a_face_fails_where_that_is_asked_for(drawn):
     with pytest.raises(UserError, match=r"no face in 2 of 6 images: drawn-2, drawn-4; --without-face keep or drop"):
-        prepared(drawn, parse("haar+fail"))
-    assert len(prepared(portraits(0, 1), parse("haar+fail"))) == 2
+        apply(drawn, parse_spec("haar+fail"))
+    assert len(apply(portraits(0, 1), parse_spec("haar+fail"))) == 2
 
 
 @pytest.mark.parametrize("words", ["haar", "haar+drop"])
 def test_no_face_anywhere_is_a_mistake(words):
     with pytest.raises(UserError, match="haar finds no face in any of the 2 images of drawn"):
-        prepared(portraits(None, None), parse(words))
+        apply(portraits(None, None), parse_spec(words))
 
 
 def test_faces_without_eyes_are_counted_and_not_turned():
@@ -66,7 +66,7 @@ def test_faces_without_eyes_are_counted_and_not_turned():
     images[:, 0, 0] = 1, 2
     box = (60.0, 60.0, 96.0, 96.0)
     detector = Knows({1: Face(box), 2: Face(box, ((90.0, 100.0), (130.0, 110.0)))})
-    made = prepared(replace(data, images=images), parse("haar+align"), detector=detector)
+    made = apply(replace(data, images=images), parse_spec("haar+align"), detector=detector)
     assert made.notes[1:] == (
         "haar found a face in 2 of 2 images.",
         "1 of the faces found not aligned: no eyes found in them.",
@@ -80,12 +80,12 @@ def test_pictures_of_any_size_take_the_place_of_small_images():
     small = replace(data, images=data.images[:, ::8, ::8])
     pictures = [data.images[0], np.pad(data.images[1], ((0, 0), (40, 60)), constant_values=120)]
     assert np.array_equal(
-        prepared(small, parse("haar"), pictures=pictures).images[0], prepared(data, parse("haar")).images[0]
+        apply(small, parse_spec("haar"), originals=pictures).images[0], apply(data, parse_spec("haar")).images[0]
     )
-    made = prepared(small, parse("haar+align+side96+fail"), pictures=pictures)
+    made = apply(small, parse_spec("haar+align+side96+fail"), originals=pictures)
     assert made.images.shape == (2, 96, 96)
     with pytest.raises(UserError, match="cropped to the face already"):
-        prepared(small, parse("haar"))
+        apply(small, parse_spec("haar"))
 
 
 def test_small_images_are_left_alone_unless_that_is_insisted_on():
@@ -93,41 +93,41 @@ def test_small_images_are_left_alone_unless_that_is_insisted_on():
     data = portraits(0, None)
     data = replace(data, images=data.images[:, 104:152, 104:152])
     with pytest.raises(UserError, match=r"The images of drawn, 48×48, are cropped .* left alone.*--cropped-too"):
-        prepared(data, parse("haar+align"))
+        apply(data, parse_spec("haar+align"))
     with pytest.raises(UserError, match="finds no face in any"):
-        prepared(data, parse("haar+cropped"))
-    assert prepared(data, parse("clahe")).images.shape == data.images.shape
+        apply(data, parse_spec("haar+cropped"))
+    assert apply(data, parse_spec("clahe")).images.shape == data.images.shape
 
 
 def test_most_of_the_pictures_say_whether_they_are_cropped():
     data = portraits(0, 1, 2)
     small = data.images[0][::8, ::8]
-    assert len(prepared(data, parse("haar"), pictures=[small, *data.images[1:]])) == 3
+    assert len(apply(data, parse_spec("haar"), originals=[small, *data.images[1:]])) == 3
     with pytest.raises(UserError, match="32×32"):
-        prepared(data, parse("haar"), pictures=[data.images[0], small, small])
+        apply(data, parse_spec("haar"), originals=[data.images[0], small, small])
 
 
 def test_sequences_are_not_prepared():
     data = portraits(0, 1)
     with pytest.raises(UserError, match="'drawn' is of sequences"):
-        prepared(replace(data, images=data.images[:, None]), parse("clahe"))
+        apply(replace(data, images=data.images[:, None]), parse_spec("clahe"))
 
 
 def test_the_middle_of_an_oblong_picture_stands_for_the_whole():
     data = portraits(None)
     picture = np.zeros((100, 200), np.uint8)
     picture[:, 50:150] = 90
-    assert (prepared(data, parse("side64"), pictures=[picture]).images == 90).all()
+    assert (apply(data, parse_spec("side64"), originals=[picture]).images == 90).all()
 
 
 def test_the_same_preparation_gives_the_same_pixels(drawn):
-    words = parse("haar+align+margin10+histogram")
-    assert prepared(drawn, words).fingerprint == prepared(drawn, words).fingerprint
+    words = parse_spec("haar+align+margin10+histogram")
+    assert apply(drawn, words).fingerprint == apply(drawn, words).fingerprint
 
 
 def test_progress_is_told(drawn):
     told = []
-    prepared(drawn, parse("clahe"), lambda *step: told.append(step))
+    apply(drawn, parse_spec("clahe"), lambda *step: told.append(step))
     assert told[0] == ("preparing drawn", 1, 6) and told[-1] == ("preparing drawn", 6, 6)
 
 
@@ -141,21 +141,21 @@ def flat():
 
 
 def test_no_equalisation_changes_nothing(flat):
-    assert np.array_equal(equalised(flat, "none"), flat)
+    assert np.array_equal(equalize(flat, "none"), flat)
 
 
 def test_a_histogram_is_spread_over_all_shades_in_their_order(flat):
-    spread = equalised(flat, "histogram")
+    spread = equalize(flat, "histogram")
     assert spread.min() == 0 and spread.max() == 255
     order = np.argsort(flat, axis=None, kind="stable")
     assert (np.diff(spread.ravel()[order].astype(int)) >= 0).all()
 
 
 def test_clahe_raises_contrast_but_less_than_a_whole_histogram(flat):
-    assert flat.std() < equalised(flat, "clahe").std() < equalised(flat, "histogram").std()
+    assert flat.std() < equalize(flat, "clahe").std() < equalize(flat, "histogram").std()
 
 
 @pytest.mark.parametrize("how", ["histogram", "clahe"])
 def test_a_constant_image_can_be_equalised(how):
-    pixels = equalised(np.full((48, 48), 77, np.uint8), how)
+    pixels = equalize(np.full((48, 48), 77, np.uint8), how)
     assert pixels.shape == (48, 48) and len(np.unique(pixels)) == 1

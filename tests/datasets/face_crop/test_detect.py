@@ -9,13 +9,13 @@ from portraits import FACE_SIDE, HEIGHT, WIDTH, blank, portrait
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop import detect
-from fer_bench.datasets.face_crop.detect import Haar, YuNet, plausible
-from fer_bench.datasets.face_crop.spec import parse
+from fer_bench.datasets.face_crop.detect import HaarDetector, YuNetDetector, plausible_eyes
+from fer_bench.datasets.face_crop.spec import parse_spec
 
 
 @pytest.fixture(scope="module")
 def haar():
-    return Haar()
+    return HaarDetector()
 
 
 @pytest.mark.parametrize("turned", [-12, 0, 12])
@@ -57,7 +57,7 @@ def test_of_several_faces_the_largest_counts_in_whatever_order_they_come():
     ],
 )
 def test_two_points_are_eyes_only_where_eyes_may_be(left, right, are):
-    assert plausible(left, right, 100) == ((left, right) if are else None)
+    assert plausible_eyes(left, right, 100) == ((left, right) if are else None)
 
 
 # ---- YuNet
@@ -77,10 +77,10 @@ class Network:
         return 1, np.array(self.rows, np.float32) if self.rows and picture.any() else None
 
 
-def yunet(monkeypatch, *rows) -> YuNet:
+def yunet(monkeypatch, *rows) -> YuNetDetector:
     network = Network(*rows)
     monkeypatch.setattr(cv2, "FaceDetectorYN", SimpleNamespace(create=lambda *_: network))
-    return YuNet("model.onnx")
+    return YuNetDetector("model.onnx")
 
 
 def row(box, *points):
@@ -103,18 +103,18 @@ def test_a_file_that_is_no_yunet_model_is_said_to_be_none(tmp_path):
     file = tmp_path / "weights.onnx"
     file.write_bytes(b"no network at all")
     with pytest.raises(UserError, match=r"weights\.onnx is no YuNet model that OpenCV .* reads: it takes"):
-        YuNet(file)
+        YuNetDetector(file)
 
 
 def test_yunet_by_its_digest_alone_cannot_look_for_faces():
     with pytest.raises(UserError, match="needs its model file, the one of digest 0123abcd: run prepare"):
-        detect.detector_of(parse("yunet@0123abcd"))
+        detect.make_detector(parse_spec("yunet@0123abcd"))
 
 
 def test_missing_cascades_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
     with pytest.raises(UserError, match=r"came without .*frontalface_default\.xml"):
-        Haar()
+        HaarDetector()
 
 
 @pytest.mark.parametrize("scale", [0.35, 4])

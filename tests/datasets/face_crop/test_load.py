@@ -15,8 +15,8 @@ from fer_bench.datasets import DataConfig
 from fer_bench.datasets.face_crop import detect
 from fer_bench.datasets.face_crop import load as loading
 from fer_bench.datasets.face_crop.geometry import Face
-from fer_bench.datasets.face_crop.load import Pictures, load, load_prepared, originals
-from fer_bench.datasets.face_crop.spec import make
+from fer_bench.datasets.face_crop.load import ImageFiles, load, load_cropped, load_originals
+from fer_bench.datasets.face_crop.spec import make_spec
 from fer_bench.protocols import cross_dataset
 
 NAME = "jaffe~haar+align+margin10"
@@ -30,7 +30,7 @@ def places(tmp_path):
 @pytest.fixture
 def times(monkeypatch):
     """How often a dataset was prepared, one entry each."""
-    calls, real = [], loading.prepared
+    calls, real = [], loading.apply
     monkeypatch.setattr(loading, "prepared", lambda *given: (calls.append(given), real(*given))[1])
     return calls
 
@@ -51,7 +51,7 @@ def test_the_plain_dataset_stays_what_it_is(places):
 
 def test_the_originals_are_prepared_and_not_the_small_images(places):
     source = datasets.load("jaffe", places)
-    pictures = originals(source, places)
+    pictures = load_originals(source, places)
     assert source.images.shape[1:] == (48, 48)
     assert len(pictures) == len(source) and pictures[0].shape == (256, 256)
     assert cv2.Laplacian(load("jaffe~haar+side128", places).images[0], cv2.CV_64F).std() > 5  # sharper than 48 pixels
@@ -59,7 +59,7 @@ def test_the_originals_are_prepared_and_not_the_small_images(places):
 
 def test_originals_keep_the_order_of_the_samples(places):
     source = datasets.load("jaffe", places)
-    for image, picture in zip(source.images, originals(source, places), strict=True):
+    for image, picture in zip(source.images, load_originals(source, places), strict=True):
         assert np.abs(cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA).astype(int) - image).max() <= 1
 
 
@@ -83,12 +83,12 @@ def test_a_file_that_is_gone_since_is_named(places):
     source = datasets.load("jaffe", places)
     (places.data_dir / "jaffe" / "KL.HA1.158.tiff").unlink()
     with pytest.raises(UserError, match=r"jaffe has lost the file of KL\.HA1\.158"):
-        originals(source, places)
+        load_originals(source, places)
 
 
 def test_a_dataset_without_files_gives_its_own_images(places):
     source = datasets.load("synthetic", places)
-    assert originals(source, places) is source.images
+    assert load_originals(source, places) is source.images
     assert load("synthetic~clahe", places).images.shape == source.images.shape
 
 
@@ -119,7 +119,7 @@ def test_yunet_is_found_again_by_name_once_it_is_prepared(places, monkeypatch, t
     with pytest.raises(UserError, match="run prepare with --face yunet --yunet-model FILE once"):
         load("jaffe~yunet@ca978112", places)
     monkeypatch.setattr(detect, "YuNet", lambda file: lambda picture, eyes: Face((50.0, 50.0, 150.0, 150.0)))
-    made = load_prepared("jaffe", make(detector="yunet", yunet_model=model), places)
+    made = load_cropped("jaffe", make_spec(detector="yunet", yunet_model=model), places)
     monkeypatch.undo()
     again = load("jaffe~yunet@ca978112", places)
     assert again.fingerprint == made.fingerprint
@@ -128,7 +128,7 @@ def test_yunet_is_found_again_by_name_once_it_is_prepared(places, monkeypatch, t
 
 def test_a_picture_that_is_gone_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.png cannot be read as an image"):
-        Pictures([tmp_path / "gone.png"])[0]
+        ImageFiles([tmp_path / "gone.png"])[0]
 
 
 def test_unknown_words_and_datasets_are_told_before_anything_is_read(places):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.face_crop.spec import Preparation, make, parse, split_name
+from fer_bench.datasets.face_crop.spec import FaceCropSpec, make_spec, parse_spec, split_name
 
 fields = st.fixed_dictionaries(
     {
@@ -23,8 +23,8 @@ fields = st.fixed_dictionaries(
 @given(fields)
 def test_the_name_says_it_all(given_fields):
     digest = "0123abcd" if given_fields["detector"] == "yunet" else ""
-    preparation = make(**given_fields, yunet_digest=digest)
-    assert parse(str(preparation)) == preparation
+    preparation = make_spec(**given_fields, yunet_digest=digest)
+    assert parse_spec(str(preparation)) == preparation
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_the_name_says_it_all(given_fields):
     ],
 )
 def test_only_what_departs_from_the_images_as_they_are_is_in_the_name(given_fields, name):
-    assert str(make(**given_fields)) == name
+    assert str(make_spec(**given_fields)) == name
 
 
 def test_a_name_is_taken_apart():
     assert split_name("ckplus+neutral") == ("ckplus+neutral", None)
-    assert split_name("ckplus+neutral~haar+align") == ("ckplus+neutral", Preparation(detector="haar", align=True))
+    assert split_name("ckplus+neutral~haar+align") == ("ckplus+neutral", FaceCropSpec(detector="haar", align=True))
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_a_name_is_taken_apart():
 )
 def test_what_is_no_preparation_is_said_in_a_sentence(name, sentence):
     with pytest.raises(UserError, match=sentence):
-        parse(name)
+        parse_spec(name)
 
 
 def test_what_does_nothing_is_none():
     with pytest.raises(UserError, match="nothing is to be done"):
-        make(detector="none")
+        make_spec(detector="none")
 
 
 def test_yunets_model_stands_in_the_name_by_what_is_in_it(tmp_path):
@@ -74,16 +74,16 @@ def test_yunets_model_stands_in_the_name_by_what_is_in_it(tmp_path):
     one.write_bytes(b"a")
     same.write_bytes(b"a")
     other.write_bytes(b"b")
-    names = [str(make(detector="yunet", yunet_model=file)) for file in (one, same, other)]
+    names = [str(make_spec(detector="yunet", yunet_model=file)) for file in (one, same, other)]
     assert names[0] == names[1] != names[2]
     assert names[0] == "yunet@ca978112"
 
 
 def test_yunets_model_is_needed_and_must_be_there(tmp_path):
     with pytest.raises(UserError, match="name it with --yunet-model"):
-        make(detector="yunet")
+        make_spec(detector="yunet")
     with pytest.raises(UserError, match=r"The YuNet model .*gone\.onnx cannot be read: No such file"):
-        make(detector="yunet", yunet_model=tmp_path / "gone.onnx")
+        make_spec(detector="yunet", yunet_model=tmp_path / "gone.onnx")
     (tmp_path / "model.onnx").write_bytes(b"a")
     with pytest.raises(UserError, match="of use to the detector yunet alone"):
-        make(detector="haar", yunet_model=tmp_path / "model.onnx")
+        make_spec(detector="haar", yunet_model=tmp_path / "model.onnx")

@@ -1,0 +1,70 @@
+"""Find CK+ below the data folder, in any layout. Imports no NumPy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.tree import Folder, list_folder
+
+ORIGINAL, LABELS, TABLE = "cohn-kanade-images", "Emotion", "ckextended.csv"
+FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})", re.IGNORECASE)  # subject, sequence, frame
+SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
+
+
+def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
+    """Return the folder of class folders, else cohn-kanade-images, else ckextended.csv."""
+    folders = list(tree)
+    return _find_class_folders(folders) or _find_original(folders) or _find_table(folders)
+
+
+def locate_with_neutral(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
+    """Return a layout that has neutral images: cohn-kanade-images, else ckextended.csv."""
+    folders = list(tree)
+    return _find_original(folders) or _find_table(folders)
+
+
+def locate_sequences(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
+    """Return a layout that has sequences: the folder of class folders, else cohn-kanade-images."""
+    folders = list(tree)
+    return _find_class_folders(folders) or _find_original(folders)
+
+
+def locate_labels(images: Path, data_dir: Path) -> Path | None:
+    """Return the Emotion folder of a cohn-kanade-images folder: next to it or one level away, as archives unpack."""
+    parents = [images.parent]
+    if images.parent.resolve() != data_dir.resolve():
+        parents.append(images.parent.parent)
+    for root in parents:
+        for path in (root, *(root / name for name in _subfolders(root))):
+            for name in _subfolders(path):
+                if name.lower() == LABELS.lower():
+                    return path / name
+    return None
+
+
+def _find_class_folders(folders: Iterable[Folder]) -> Path | None:
+    return next((folder.path for folder in folders if _has_classes(folder)), None)
+
+
+def _find_original(folders: Iterable[Folder]) -> Path | None:
+    """Return the first cohn-kanade-images with the folder of a subject; an archive may contain a second one inside."""
+    candidates = (folder for folder in folders if folder.path.resolve().name.lower() == ORIGINAL)
+    return next((folder.path for folder in candidates if any(map(SUBJECT.fullmatch, folder.folders))), None)
+
+
+def _find_table(folders: Iterable[Folder]) -> Path | None:
+    return next((folder.path / TABLE for folder in folders if TABLE in folder.files), None)
+
+
+def _subfolders(path: Path) -> tuple[str, ...]:
+    folder = list_folder(path)
+    return folder.folders if folder else ()
+
+
+def _has_classes(folder: Folder) -> bool:
+    """Return whether the folder has class folders with frames of CK+."""
+    classes = (list_folder(folder.path / name, max_entries=10) for name in folder.folders if canonical_emotion(name))
+    return any(FRAME.fullmatch(Path(file).stem) for class_ in classes if class_ for file in class_.files)

@@ -1,0 +1,84 @@
+"""Find FER2013 below the data folder. Imports no NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
+from fer_bench.datasets.tree import Folder, list_folder
+
+# In order of preference: all rows and exact pixels; then images, which may be JPEG; then Training only.
+COMPLETE = ("fer2013.csv", "icml_face_data.csv")
+TRAINING_ONLY = "train.csv"
+CLASSES = frozenset(EMOTIONS) - {"contempt"}
+
+# Names of folders in lower case → their Usage; None if the folder may contain PublicTest and PrivateTest.
+SPLIT_FOLDERS = {
+    "train": "Training",
+    "training": "Training",
+    "publictest": "PublicTest",
+    "public_test": "PublicTest",
+    "privatetest": "PrivateTest",
+    "private_test": "PrivateTest",
+    "test": None,
+    "testing": None,
+}
+
+
+def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
+    """Return the best copy: fer2013.csv, else icml_face_data.csv, else an image tree, else train.csv; else None.
+
+    A tree is train/ and test/ (or Training/, PublicTest/, PrivateTest/) with folders of all seven classes. Below a
+    folder that is named like fer2013, some of the classes are enough: the reader reports those that are missing.
+    """
+    for name in COMPLETE:
+        for path in (data_dir / name, data_dir / "fer2013" / name):
+            if os.path.isfile(path):  # unlike Path.is_file, False without the permission to look
+                return path
+    best: dict[int, Path] = {}
+    for folder in tree:
+        for preference, path in _candidates(data_dir, folder):
+            best.setdefault(preference, path)
+        if 0 in best:
+            break
+    return best[min(best)] if best else None
+
+
+def _candidates(data_dir: Path, folder: Folder) -> Iterable[tuple[int, Path]]:
+    for preference, name in enumerate(COMPLETE):
+        if name in folder.files:
+            yield preference, folder.path / name
+    if _is_image_tree(data_dir, folder):
+        yield len(COMPLETE), folder.path
+    if TRAINING_ONLY in folder.files and _has_header(folder.path / TRAINING_ONLY):
+        yield len(COMPLETE) + 1, folder.path / TRAINING_ONLY
+
+
+def _is_image_tree(data_dir: Path, folder: Folder) -> bool:
+    splits = [name for name in folder.folders if name.lower() in SPLIT_FOLDERS]
+    training = [name for name in splits if SPLIT_FOLDERS[name.lower()] == "Training"]
+    if len(training) != 1 or len(splits) < 2:
+        return False
+    listing = list_folder(folder.path / training[0])
+    classes = {canonical_emotion(name) for name in listing.folders} if listing else set()
+    if _is_named_fer2013(data_dir, folder.path):
+        return bool(classes & CLASSES)
+    # The folder `folder` contains the user's own images.
+    return classes == CLASSES and folder.path.relative_to(data_dir).parts[:1] != ("folder",)
+
+
+def _is_named_fer2013(data_dir: Path, path: Path) -> bool:
+    names = (data_dir.resolve().name, *path.relative_to(data_dir).parts)
+    return any("fer2013" in name.lower().replace("-", "").replace("_", "") for name in names)
+
+
+def _has_header(path: Path) -> bool:
+    """Return whether a csv has FER2013's header: others are called train.csv, too."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline(200).lower()
+    except OSError:
+        return False
+    return b"emotion" in header and b"pixels" in header

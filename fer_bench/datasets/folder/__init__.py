@@ -1,0 +1,31 @@
+"""The user's own images, in one folder per class. Imports no NumPy, so that listing is fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_bench.datasets.registry import DataConfig, register_dataset
+
+if TYPE_CHECKING:
+    from fer_bench.datasets.dataset import Dataset
+
+
+@register_dataset(
+    "folder",
+    title="A folder of images",
+    source="your own images",
+    locate="locate",
+    layouts=(
+        "folder/<class>/<images>",
+        "folder/train/<class>/<images> with folder/test/<class>/<images> and optionally folder/val/",
+    ),
+)
+def folder(data_config: DataConfig) -> Dataset:
+    """Your own images, in one folder per class, of any size and color: read as gray and resized to 48×48.
+
+    images: (samples, 48, 48) uint8. The classes are the names of the folders, or the canonical names of expressions if
+    all folders are named for expressions. The split comes from train/, val/ and test/ if they exist.
+    """
+    from fer_bench.datasets.folder.read import load
+
+    return load(data_config)

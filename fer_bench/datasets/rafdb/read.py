@@ -1,0 +1,140 @@
+"""Read RAF-DB from its label file or its class folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_bench.core.errors import UserError
+from fer_bench.core.splits import SPLITS
+from fer_bench.datasets.cache import cached_files
+from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
+from fer_bench.datasets.expected_counts import count_mismatches
+from fer_bench.datasets.images import Problems, first_few, read_images, skipped_note
+from fer_bench.datasets.rafdb.locate import NAME
+from fer_bench.datasets.registry import DATASETS, DataConfig, require
+from fer_bench.datasets.tree import list_images
+
+IMAGE_SIZE = 48
+CODES = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"}
+SPLIT_FOLDERS = {"train": "training", "test": "test"}
+
+
+@dataclass(frozen=True, order=True)
+class _LabeledFile:
+    id: str  # train_00001
+    emotion: str
+    path: Path
+
+    @property
+    def split(self) -> str:
+        return SPLIT_FOLDERS[self.id.split("_")[0]]
+
+
+def load(data_config: DataConfig) -> Dataset:
+    """Return the dataset, from its cache if that is current."""
+    path = require("rafdb", data_config)
+    source = [path, _find_aligned(path)] if path.is_file() else path
+    return cached_files("rafdb", source, data_config, lambda: read_rafdb(path, data_config))
+
+
+def load_originals(name: str, data_config: DataConfig) -> Mapping[str, Path]:
+    """Return id → aligned image file, 100×100 pixels."""
+    return {file.id: file.path for file in _list_files(require(name, data_config), [])}
+
+
+def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
+    """Read from the label file or the folder of numbered class folders; the fingerprint stays empty.
+
+    ids: `train_00001`, sorted, so that the test split comes first.
+
+    Raises:
+        UserError: Lines or images cannot be used, and `data_config.skip_invalid` is not set.
+    """
+    problems: Problems = []
+    files = _list_files(path, problems)
+    if problems and not (data_config.skip_invalid and files):
+        raise UserError(f"{len(problems):,} of RAF-DB's labels or images cannot be used: {first_few(problems)}.")
+    if not files:
+        raise UserError(f"{path} names no images.")
+    _check_unique(files)
+    paths = [file.path for file in files]
+    images = read_images(paths, IMAGE_SIZE, data_config.progress, "RAF-DB", data_config.skip_invalid)
+    files = [files[index] for index in images.indices]
+    dataset = Dataset(
+        name="rafdb",
+        images=images.pixels,
+        labels=np.array([FER2013_CLASSES.index(file.emotion) for file in files], np.int64),
+        ids=np.array([file.id for file in files]),
+        classes=FER2013_CLASSES,
+        fingerprint="",
+        split=np.array([SPLITS.index(file.split) for file in files], np.int8),
+    )
+    mismatches = count_mismatches(dataset, DATASETS.get("rafdb").options) or ()
+    return replace(dataset, notes=(*skipped_note(problems + images.skipped), *mismatches))
+
+
+def _list_files(path: Path, problems: Problems) -> list[_LabeledFile]:
+    return sorted(_read_label_file(path, problems) if path.is_file() else _list_class_folders(path, problems))
+
+
+def _find_aligned(path: Path) -> Path:
+    """Return the folder of aligned images that belongs to a label file."""
+    for root in (path.parent.parent, path.parent):
+        for folder in (root / "Image" / "aligned", root / "aligned"):
+            if folder.is_dir():
+                return folder
+    raise UserError(f"{path} has no images: there is no folder {path.parent.parent / 'Image' / 'aligned'}.")
+
+
+def _read_label_file(path: Path, problems: Problems) -> list[_LabeledFile]:
+    """Return the files of a label file with lines like `train_00001.jpg 5`."""
+    folder, files = _find_aligned(path), []
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    for number, line in enumerate(lines, start=1):
+        words, where = line.split(), Path(f"{path}, line {number}")
+        if not words:
+            continue
+        name = NAME.fullmatch(Path(words[0]).stem)
+        if len(words) != 2 or name is None:
+            problems.append((where, f"{line.strip()[:40]!r} is not like 'train_00001.jpg 5'"))
+        elif words[1] not in CODES:
+            problems.append((where, f"unknown expression code {words[1][:20]!r}, not 1 to 7"))
+        else:
+            stem = name[1].lower()
+            files.append(_LabeledFile(stem, CODES[words[1]], folder / f"{stem}_aligned.jpg"))
+    return files
+
+
+def _list_class_folders(root: Path, problems: Problems) -> list[_LabeledFile]:
+    """Return the files in train/ and test/, in class folders named 1 to 7."""
+    files = []
+    for split in SPLIT_FOLDERS:
+        for code, emotion in CODES.items():
+            folder = root / split / code
+            paths = list_images(folder)
+            if not paths:
+                raise UserError(f"{folder} has no images. RAF-DB has images of every class in {split}.")
+            for path in paths:
+                name = NAME.fullmatch(path.stem)
+                if name is None:
+                    problems.append((path, "not named like train_00001_aligned.jpg"))
+                elif name[2].lower() != split:
+                    problems.append((path, f"an image of {name[2].lower()} in {split}"))
+                else:
+                    files.append(_LabeledFile(name[1].lower(), emotion, path))
+    return files
+
+
+def _check_unique(files: list[_LabeledFile]) -> None:
+    known: dict[str, _LabeledFile] = {}
+    for file in files:
+        if other := known.get(file.id):
+            raise UserError(f"{file.id} is labeled twice, {other.emotion} and {file.emotion}.")
+        known[file.id] = file
