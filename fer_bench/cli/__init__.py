@@ -1,4 +1,4 @@
-"""The command line. Whatever a command needs is imported inside it: `--help` and `list` must answer at once."""
+"""The command line. Commands import what they need when they run, so that `--help` and `list` answer immediately."""
 
 from fer_bench.cli.group import cli, main
 

@@ -48,4 +48,4 @@ def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> 
     if comparison.regressions:
         sys.exit(1)
     if not comparison.num_tested:
-        raise UserError("No row could be tested, because no row of A and B has predictions of the same test samples.")
+        raise UserError("Nothing could be tested: no row of A and B has predictions of the same test samples.")

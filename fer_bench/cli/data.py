@@ -6,27 +6,44 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
+import rich_click as click
 
-from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, console, default_dataset_name, make_data_config, options
+from fer_bench.cli.options import (
+    DATA_OPTIONS,
+    DATASET_HELP,
+    PATH,
+    READ_OPTIONS,
+    console,
+    data_option,
+    default_dataset_name,
+    make_data_config,
+    options,
+    results_option,
+)
 from fer_bench.core.errors import UserError
 
 
 @click.group(invoke_without_command=True)
 @options(READ_OPTIONS, DATA_OPTIONS)
 @click.pass_context
-def data(ctx: click.Context, **given: Any) -> None:
-    """Show which datasets are found where, with their counts; get one with `data download`."""
+def data(ctx: click.Context, **flags: Any) -> None:
+    """Show which datasets are found, and their counts.
+
+    Without a command, this is `data list`.
+    """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, names=(), **given)
-    ctx.default_map = dict.fromkeys(data.commands, given)  # `data --data-dir DIR list` is `data list --data-dir DIR`
+        ctx.invoke(list_, names=(), **flags)
+    ctx.default_map = dict.fromkeys(data.commands, flags)  # `data --data-dir DIR list` is `data list --data-dir DIR`
 
 
 @data.command("list")
 @click.argument("names", nargs=-1)
 @options(READ_OPTIONS, DATA_OPTIONS)
 def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, refresh: bool) -> None:
-    """Read the datasets that are found, or NAMES, and show their counts beside the published ones."""
+    """Read datasets and show their counts beside the published ones.
+
+    NAMES are datasets. Default: all that are found.
+    """
     from fer_bench.cli.dataset_view import print_datasets
 
     if print_datasets(make_data_config(data_dir, skip_invalid, refresh), console(), names):
@@ -37,41 +54,46 @@ def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, ref
 @click.argument("name")
 @options(DATA_OPTIONS)
 def download(name: str, data_dir: Path | None) -> None:
-    """Get a dataset from Kaggle with your own account, or say where to ask for it and how to lay out its files."""
+    """Download a dataset, or explain how to get it.
+
+    Datasets on Kaggle are downloaded with your account. For other datasets the output says where to request them and
+    where to put their files.
+    """
     from fer_bench.datasets.download import download, instructions
 
-    places = make_data_config(data_dir)
-    path = download(name, places)
-    click.echo(str(path) if path else instructions(name, places))
+    data_config = make_data_config(data_dir)
+    path = download(name, data_config)
+    click.echo(str(path) if path else instructions(name, data_config))
 
 
 @click.command("show-augmentation")
 @click.argument("policy")
 @options(
     [
-        click.option("--dataset", "name", help="Whose images; default: FER2013 if found, else synthetic."),
-        click.option("--output", type=PATH, help="The picture.  [default: augmentation-POLICY.png]"),
+        data_option("--dataset", "name", metavar="NAME", help=f"Dataset of the images. {DATASET_HELP}"),
     ],
     DATA_OPTIONS,
+    [results_option("--output", type=PATH, metavar="FILE", help="The image. Default: augmentation-POLICY.png.")],
 )
 def show_augmentation(policy: str, name: str | None, output: Path | None, data_dir: Path | None) -> None:
-    """Draw what an augmentation does: none, light, standard, strong, imgaug:strong, …
+    """Draw images before and after an augmentation.
 
-    POLICY may go on with fields of its own, separated by commas: strong,mixup=0.2
+    POLICY is none, light, standard, strong or a policy of imgaug, such as imgaug:strong. Further values may follow
+    after commas: strong,mixup=0.2.
     """
     from fer_bench.config.recipe import resolve
     from fer_bench.datasets.face_crop.load import load
-    from fer_bench.training.augmentation_preview import show_augmentation
+    from fer_bench.training.augmentation_preview import plot_augmentation
 
     policy, *fields = policy.split(",")
     for field in fields:
         if "=" not in field:
-            raise UserError(f"'{field}' is no field with a value, such as mixup=0.2.")
-    own = {f"augmentation.{key}": value for key, value in (field.split("=", 1) for field in fields)}
-    augmentation = resolve({"augmentation": policy}, own, source=policy).augmentation
+            raise UserError(f"'{field}' is not a field with a value, such as mixup=0.2.")
+    overrides = {f"augmentation.{key}": value for key, value in (field.split("=", 1) for field in fields)}
+    augmentation = resolve({"augmentation": policy}, overrides, source=policy).augmentation
     dataset = load(name or default_dataset_name(data_dir), make_data_config(data_dir))
     if dataset.images.ndim != 3:
-        raise UserError(f"'{dataset.name}' is of sequences: name a dataset of images.")
+        raise UserError(f"'{dataset.name}' is a dataset of sequences. Name a dataset of images.")
     title = f"{', '.join([policy, *fields])} on {dataset.name}"
     path = output or Path("-".join(["augmentation", policy.replace(":", "-"), *fields]) + ".png")
-    click.echo(show_augmentation(augmentation, title, dataset.images, dataset.labels, dataset.classes, path))
+    click.echo(plot_augmentation(augmentation, title, dataset.images, dataset.labels, dataset.classes, path))

@@ -1,4 +1,4 @@
-"""Small networks, a small fer2013.csv and an empty folder for the commands to work on."""
+"""Fixtures of the command-line tests: small networks, a small fer2013.csv and an empty working folder."""
 
 import csv
 
@@ -30,8 +30,8 @@ def cli_broken(inputs, recipe):
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory):
-    """A file of architectures outside the repository. They are unregistered after the module."""
+def architectures_file(tmp_path_factory):
+    """A file of architectures outside the repository, which are unregistered after the module."""
     file = tmp_path_factory.mktemp("outside") / "nets.py"
     file.write_text(ARCHITECTURES_FILE)
     with ARCHITECTURES.temporary():
@@ -40,7 +40,7 @@ def outside(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """A fer2013.csv of 98 rows whose classes differ in brightness."""
+    """A folder with a fer2013.csv of 98 rows whose classes differ in brightness."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     with open(folder / "fer2013.csv", "w", newline="") as file:
@@ -55,8 +55,8 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """An empty working folder with a cache of its own."""
+def working_dir(tmp_path, monkeypatch):
+    """An empty working folder with its own cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FER_BENCH_WEIGHTS", raising=False)
@@ -65,7 +65,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def contents():
-    """The files below a folder: path → bytes."""
+    """Read all files in a folder: path → bytes."""
 
     def read(folder):
         return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -15,7 +15,7 @@ SAMPLES = 400
 
 
 @pytest.fixture
-def write(place):
+def write(working_dir):
     """Record a model with so many right of 400 samples, or with none where it failed."""
 
     def run(folder: str, model: str, right: int | None) -> None:
@@ -35,12 +35,12 @@ def write(place):
         )
         known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
         if right is None:
-            records.write(place / folder, Record(trial=trial, status="failed", reason="no memory", **known), {})
+            records.write(working_dir / folder, Record(trial=trial, status="failed", reason="no memory", **known), {})
             return
         ids = np.array([f"i{n}" for n in range(SAMPLES)])
         said = np.eye(2, dtype=np.float32)[(np.arange(SAMPLES) >= right).astype(int)]
         test = Predictions(ids, np.zeros(SAMPLES, np.int64), said)
-        records.write(place / folder, Record(trial=trial, status="finished", **known), {"test": test})
+        records.write(working_dir / folder, Record(trial=trial, status="finished", **known), {"test": test})
 
     return run
 
@@ -81,11 +81,11 @@ def test_nothing_to_test_is_no_success(write):
         call("a", "b", "--fail-on-regression")
 
 
-def test_output_is_the_same_in_markdown(write, place):
+def test_output_is_the_same_in_markdown(write, working_dir):
     write("a", "cnn", 260)
     write("b", "cnn", 200)
     status, said = call("a", "b", "--output", "comparison.md")
     assert status == 0 and "Written: comparison.md" in said
-    assert "| cnn" in (place / "comparison.md").read_text()
+    assert "| cnn" in (working_dir / "comparison.md").read_text()
     with pytest.raises(UserError, match="cannot be written"):
         call("a", "b", "--output", "nowhere/comparison.md")

@@ -24,9 +24,9 @@ def test_an_augmentation_is_drawn(tmp_path):
     ("policy", "dataset", "sentence"),
     [
         ("strng", "synthetic", "Did you mean 'strong'"),
-        ("strong,mixup", "synthetic", "no field with a value"),
+        ("strong,mixup", "synthetic", "mixup=0.2"),
         ("strong,mixing=1", "synthetic", "Did you mean 'augmentation.mixup'"),
-        ("light", "synthetic_sequences", "name a dataset of images"),
+        ("light", "synthetic_sequences", "sequences"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_a_sentence(tmp_path, policy, dataset, sentence):
@@ -46,7 +46,7 @@ def test_data_lists_what_is_there(tmp_path):
         run("data", "list", "jaffe", "--data-dir", str(tmp_path)),
         run("data", "--data-dir", str(tmp_path), "list", "jaffe"),
     ):
-        assert f"Not found below {tmp_path}: jaffe" in said
+        assert f"Not found in {tmp_path}: jaffe" in said
 
 
 def test_data_alone_lists_everything(tmp_path):

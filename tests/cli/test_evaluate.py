@@ -36,8 +36,8 @@ def model_file(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(place, data_dir):
-    (place / "wanted.yaml").write_text(WANTED)
+def evaluate(working_dir, data_dir):
+    (working_dir / "wanted.yaml").write_text(WANTED)
 
     def run(*arguments):
         given = ["evaluate", *map(str, arguments), "--data-dir", str(data_dir)]
@@ -46,21 +46,21 @@ def evaluate(place, data_dir):
     return run
 
 
-def test_a_model_of_others_is_scored_recorded_and_reported(evaluate, place, model_file):
+def test_a_model_of_others_is_scored_recorded_and_reported(evaluate, working_dir, model_file):
     said = evaluate("--model-file", model_file, "--preprocessing", "wanted.yaml", "--dataset", "fer2013")
     assert "Recorded below results" in said and "theirs" in said
     assert "100.00" in said and "surprise" in said
-    (stored,) = records.load(place / "results")
+    (stored,) = records.load(working_dir / "results")
     assert (stored.record.trial.protocol, stored.record.trial.architecture) == ("official", "theirs")
     assert stored.record.samples == {"validation": 14, "test": 14}
     again = evaluate("--model", "theirs")
-    assert "100.00" in again and len(records.load(place / "results")) == 1
+    assert "100.00" in again and len(records.load(working_dir / "results")) == 1
 
 
-def test_protocol_and_name_are_the_users(evaluate, place, model_file):
+def test_protocol_and_name_are_the_users(evaluate, working_dir, model_file):
     given = ("--model-file", model_file, "--preprocessing", "wanted.yaml", "--name", "mine")
     evaluate(*given, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")
-    (stored,) = records.load(place / "results")
+    (stored,) = records.load(working_dir / "results")
     assert (stored.record.trial.protocol, stored.record.trial.architecture) == ("holdout-80-10-10", "mine")
 
 
@@ -79,8 +79,8 @@ def test_what_does_not_go_together_is_told(evaluate, arguments, sentence):
         evaluate(*arguments)
 
 
-def test_keras_is_imported_only_after_all_else_was_checked(place, data_dir, model_file):
-    (place / "wanted.yaml").write_text(WANTED.replace("neutral", "contempt"))
+def test_keras_is_imported_only_after_all_else_was_checked(working_dir, data_dir, model_file):
+    (working_dir / "wanted.yaml").write_text(WANTED.replace("neutral", "contempt"))
     code = "import sys; from fer_bench.cli import main\ntry: main()\nfinally: print({'keras'} & {*sys.modules})"
     given = ["evaluate", "--model-file", model_file, "--preprocessing", "wanted.yaml", "--data-dir", data_dir]
     done = subprocess.run(

@@ -14,8 +14,8 @@ def run(*arguments) -> str:
     return result.output
 
 
-def test_saved_models_are_measured_on_corrupted_images(place, outside, data_dir):
-    common = ["--extra-architectures", outside, "--data-dir", data_dir]
+def test_saved_models_are_measured_on_corrupted_images(working_dir, architectures_file, data_dir):
+    common = ["--extra-architectures", architectures_file, "--data-dir", data_dir]
     train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "in-process", *common]
     robustness = ["robustness", *common, "--corruptions", "contrast,noise", "--severities", "5,1"]
     run(*train)
@@ -40,10 +40,10 @@ def test_saved_models_are_measured_on_corrupted_images(place, outside, data_dir)
     output = run(*robustness, "--model-file", stored.model_file)
     test = stored.predictions("test")
     assert read(stored.path).uncorrupted == pytest.approx((test.probabilities.argmax(1) == test.labels).mean())
-    copy = place / "mine.keras"
+    copy = working_dir / "mine.keras"
     copy.write_bytes(stored.model_file.read_bytes())
     output = run(*robustness, "--model-file", copy, "--dataset", "fer2013")
-    assert (place / "mine-robustness.json").is_file() and (place / "mine-robustness.svg").is_file()
+    assert (working_dir / "mine-robustness.json").is_file() and (working_dir / "mine-robustness.svg").is_file()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,6 @@ def test_saved_models_are_measured_on_corrupted_images(place, outside, data_dir)
         (["--model-file", "m.keras"], "does not exist"),
     ],
 )
-def test_invalid_arguments_fail(place, arguments, message):
+def test_invalid_arguments_fail(working_dir, arguments, message):
     with pytest.raises(UserError, match=message):
         run("robustness", *arguments)

@@ -30,21 +30,21 @@ def test_an_invalid_duration_is_an_error(text):
         (["--devices-per-trial", "3", "--backend", "jax"], "32"),
     ],
 )
-def test_devices_that_cannot_share_a_batch_are_refused(place, arguments, reason, monkeypatch):
+def test_devices_that_cannot_share_a_batch_are_refused(working_dir, arguments, reason, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     request = ["--models", "cnn_small", "--datasets", "synthetic", "--epochs", "1", *arguments]
     done = CliRunner().invoke(cli, request)
     assert isinstance(done.exception, UserError) and reason in str(done.exception)
 
 
-def test_a_budget_skips_trials_and_status_lists_them(place, outside, data_dir):
+def test_a_budget_skips_trials_and_status_lists_them(working_dir, architectures_file, data_dir):
     request = [
         "--models",
         "cli_tiny",
         "--seeds",
         "2",
         "--extra-architectures",
-        str(outside),
+        str(architectures_file),
         "--data-dir",
         str(data_dir),
     ]
@@ -59,12 +59,12 @@ def test_a_budget_skips_trials_and_status_lists_them(place, outside, data_dir):
     assert "Measuring" not in again.output and "1 trial of 1 fit into" in again.output
 
 
-def test_a_budget_that_fits_no_trial_is_no_error(place, outside, data_dir):
-    request = ["--models", "cli_tiny", "--extra-architectures", str(outside), "--data-dir", str(data_dir)]
+def test_a_budget_that_fits_no_trial_is_no_error(working_dir, architectures_file, data_dir):
+    request = ["--models", "cli_tiny", "--extra-architectures", str(architectures_file), "--data-dir", str(data_dir)]
     done = CliRunner().invoke(cli, [*request, "--budget", "1s", "--executor", "in-process"])
     assert done.exit_code == 0 and "0 trials of 1 fit into" in done.output, done.output
 
 
-def test_status_without_a_sweep_is_an_error(place):
+def test_status_without_a_sweep_is_an_error(working_dir):
     done = CliRunner().invoke(cli, ["status"])
     assert isinstance(done.exception, UserError) and "results" in str(done.exception)
