@@ -64,9 +64,8 @@ def prepare(
 
     NAMES are datasets. Default: all that are found. The options of the face crop make a new dataset, named for them:
 
-    \b
-    prepare jaffe --detector haar --align --margin 0.2 --equalize clahe
-    train --datasets jaffe~haar+align+margin20+clahe
+        prepare jaffe --detector haar --align --margin 0.2 --equalize clahe
+        sweep --datasets jaffe~haar+align+margin20+clahe
     """
     from fer_bench.datasets import find_all
     from fer_bench.datasets.face_crop.load import load
