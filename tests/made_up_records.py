@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.records import write
+from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard
+from fer_bench.records import load, write
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -40,18 +41,18 @@ def history(epochs: int, seed: int = 0) -> list[Epoch]:
 
 
 def made_up(samples: int, accuracy: float, seed: int) -> Predictions:
-    """Predictions of unequal classes; the share of right ones comes near the accuracy asked for."""
+    """Return predictions of unequal classes with about this accuracy."""
     rng = np.random.default_rng(seed)
     labels = np.random.default_rng(7).choice(len(CLASSES), samples, p=SHARES).astype(np.int64)
     logits = rng.normal(0, 1, (samples, len(CLASSES)))
-    right = rng.random(samples) < accuracy
-    winners = np.where(right, labels, (labels + rng.integers(1, len(CLASSES), samples)) % len(CLASSES))
+    correct = rng.random(samples) < accuracy
+    winners = np.where(correct, labels, (labels + rng.integers(1, len(CLASSES), samples)) % len(CLASSES))
     logits[np.arange(samples), winners] += 5
     return _as_predictions(labels, np.exp(logits))
 
 
 def exact(labels: list[int], predicted: list[int], classes: int = 3) -> Predictions:
-    """Predictions that say exactly these classes, with certainty."""
+    """Return predictions of exactly these classes, with probability 1."""
     return _as_predictions(np.array(labels), np.eye(classes)[predicted])
 
 
@@ -60,7 +61,7 @@ def _as_predictions(labels: np.ndarray, weights: np.ndarray) -> Predictions:
     return Predictions(np.array([f"i{i}" for i in range(len(labels))]), labels.astype(np.int64), probabilities)
 
 
-class Maker:
+class RecordMaker:
     """Writes records into one results folder."""
 
     def __init__(self, results: Path):
@@ -90,9 +91,9 @@ class Maker:
         seconds: float = 35.0,
         machine: dict[str, Any] = MACHINE,
         parameters: int | None = 1_330_000,
-        remarks: tuple[str, ...] = (),
+        split_notes: tuple[str, ...] = (),
     ) -> Path:
-        """Write one record; without given predictions, made-up ones of about the accuracy asked for."""
+        """Write one record; without predictions, with made-up ones of about this accuracy."""
         trial = Trial(
             architecture=model,
             source_digest=source,
@@ -118,7 +119,7 @@ class Maker:
             machine=machine,
             classes=CLASSES[: test.probabilities.shape[1]],
             samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
-            split_notes=list(remarks),
+            split_notes=list(split_notes),
             num_parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),
@@ -135,3 +136,9 @@ class Maker:
             else None,
         )
         return write(self.results, record, {"validation": validation, "test": test} if finished else {})
+
+
+def leaderboard_of(make: RecordMaker) -> Leaderboard:
+    """Return the leaderboard of the records that were made."""
+    records = load(make.results)
+    return compute_leaderboard(records, records.skipped)

@@ -68,11 +68,10 @@ def significance_note(num_significant: int, num_others: int, tests: str, best: s
     """Return a sentence on how many of the other rows differ significantly from the best one."""
     num_pairs = num_others * (num_others + 1) // 2
     corrected = f", Holm-corrected over {num_pairs:,} pairs" if num_pairs > 1 else ""
-    verb = "differs" if num_significant == 1 else "differ"
     marked = f" {TIED} marks tied rows." if num_significant < num_others else ""
     return (
-        f"{num_significant} of {plural(num_others, 'other row')} {verb} significantly from the {best}: {tests} at 5 %"
-        f"{corrected}.{marked}"
+        f"Significantly different from the {best}: {num_significant} of {plural(num_others, 'other row')} ({tests} at "
+        f"5 %{corrected}).{marked}"
     )
 
 

@@ -58,7 +58,9 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[s
         "epochs": _mean(len(record.history) or None for record in finished),
         "best_epoch": _mean(record.best_epoch for record in finished),
         "test_images": max((seed.test_images for seed in row.seeds), default=None),
-        "dedup_test_images": max((seed.dedup_test_images for seed in row.seeds), default=None),
+        "dedup_test_images": max(
+            (seed.dedup_test_images for seed in row.seeds if not np.isnan(seed.dedup_accuracy)), default=None
+        ),
         "absent_classes": ", ".join(_absent_classes(row)),
         "split_notes": "; ".join(row.split_notes),
         "badges": BADGE_SEPARATOR.join(_badges(row)),
