@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_faces import faces
+from random_datasets import faces
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_faces import datasets, faces, permuted
+from random_datasets import datasets, faces, permuted
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
