@@ -1,4 +1,4 @@
-"""Convolutional networks of our own in three sizes, and one that students build; trained from random weights."""
+"""Three sizes of our own convolutional network, and one of student projects; all start from random weights."""
 
 from keras import layers
 
@@ -41,7 +41,7 @@ def cnn_small(inputs, recipe):
 def cnn(inputs, recipe):
     """Seven 3×3 convolutions of 32 to 256 filters with batch normalization, global average pooling. Ours.
 
-    One convolution alone at full resolution: a second there costs a quarter of the training time.
+    Only one convolution works at full resolution: another one would take a quarter of the training time.
     """
     x = conv_block(rescale_input(inputs, recipe), 32)
     for filters in (64, 128, 256):
@@ -79,9 +79,9 @@ def cnn_deep(inputs, recipe):
     reference_images_per_second=1140,
 )
 def cnn_rnn(inputs, recipe):
-    """Two convolutions of 32 and 64 filters with max pooling, then two LSTM layers of 128 units, as students build it.
+    """Two convolutions of 32 and 64 filters with max pooling, two LSTM layers of 128 units, as in student projects.
 
-    Ours: He's initialization, and the rows of the feature map as the sequence, from top to bottom.
+    Ours: He initialization, and the sequence is the rows of the feature map from top to bottom.
     """
     x = rescale_input(inputs, recipe)
     for filters in (32, 64):

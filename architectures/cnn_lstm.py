@@ -1,4 +1,4 @@
-"""Convolutions, then a recurrent layer over the feature map."""
+"""Convolutions, then a recurrent layer over the rows of the feature map."""
 
 from keras import layers
 
@@ -23,10 +23,7 @@ from fer_bench import register_architecture
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""
-    x = rescale_input(inputs, recipe)
-    for filters in (32, 64, 128):
-        x = conv_block(x, filters)
-    x = layers.LSTM(128)(rows_to_sequence(x))
+    x = layers.LSTM(128)(rows_to_sequence(_feature_map(inputs, recipe)))
     return classification_head(x, recipe)
 
 
@@ -53,7 +50,7 @@ def cnn_gru(inputs, recipe):
     reference_images_per_second=670,
 )
 def cnn_bilstm(inputs, recipe):
-    """The convolutions of cnn_lstm; one LSTM down the rows, one up. Schuster & Paliwal, IEEE TSP 1997."""
+    """The convolutions of cnn_lstm; LSTMs down and up the rows. Schuster & Paliwal, IEEE TSP 1997."""
     x = layers.Bidirectional(layers.LSTM(128))(rows_to_sequence(_feature_map(inputs, recipe)))
     return classification_head(x, recipe)
 

@@ -1,4 +1,4 @@
-"""ConvNeXt of keras.applications, with its own normalization inside the network."""
+"""ConvNeXt of keras.applications."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""DenseNet of keras.applications, with its own normalization inside the model."""
+"""DenseNet of keras.applications."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""EfficientNet of keras.applications, with its own normalization inside the network."""
+"""EfficientNet of keras.applications."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""MobileNet V1 and V2 of keras.applications, with their own normalization inside the model."""
+"""MobileNet V1 and V2 of keras.applications."""
 
 import keras
 

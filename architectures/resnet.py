@@ -1,4 +1,4 @@
-"""ResNet18 for small faces; ResNet50 of keras.applications, alone, with attention and with an LSTM behind it."""
+"""ResNet18 for small images, and ResNet50 of keras.applications: alone, with attention, and with an LSTM."""
 
 import keras
 from keras import layers
@@ -69,7 +69,7 @@ def resnet50(inputs, recipe):
 def resnet50_cbam(inputs, recipe):
     """ResNet50 with channel and spatial attention at the end of each residual branch. Woo et al., ECCV 2018.
 
-    Ours: each CBAM starts as the identity, so that the pretrained features pass unchanged at first.
+    Ours: each CBAM starts as the identity, so that pretrained features pass unchanged at first.
     """
     return pooled_head(keras_backbone(_resnet50_with_cbam, "caffe", inputs, recipe), recipe)
 
@@ -86,9 +86,9 @@ def resnet50_cbam(inputs, recipe):
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_lstm(inputs, recipe):
-    """ResNet50, and an LSTM over the positions of its feature map in reading order. He et al., CVPR 2016.
+    """ResNet50, then an LSTM over the positions of its feature map in reading order. He et al., CVPR 2016.
 
-    2×2 positions at 48 pixels, 7×7 at 224; a single one, and so no sequence, at 32.
+    The feature map has 2×2 positions at 48 pixels and 7×7 at 224. At 32 pixels a single position makes no sequence.
     """
     feature_map = keras_backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
     return classification_head(layers.LSTM(256)(positions_to_sequence(feature_map)), recipe)
@@ -106,9 +106,9 @@ def resnet50_lstm(inputs, recipe):
     recipe={"epochs": 15, "optimizer": {"learning_rate": 3e-4}},
 )
 def resnet50_lstm_attention(inputs, recipe):
-    """ResNet50 with spatial attention on its feature map, an LSTM over the positions, attention over its outputs.
+    """ResNet50, spatial attention on its feature map, an LSTM over the positions, and attention over its outputs.
 
-    The positions of the feature map are read in reading order: 2×2 at 48 pixels, 7×7 at 224.
+    The LSTM reads the positions in reading order: 2×2 at 48 pixels, 7×7 at 224.
     """
     feature_map = keras_backbone(keras.applications.ResNet50, "caffe", inputs, recipe)
     sequence = positions_to_sequence(SpatialAttention()(feature_map))
@@ -117,7 +117,7 @@ def resnet50_lstm_attention(inputs, recipe):
 
 
 def _resnet50_with_cbam(**options):
-    """ResNet50 with a CBAM after the last batch normalization of each of its 16 blocks, before the addition."""
+    """Return ResNet50 with a CBAM in each of its 16 blocks, between the last batch normalization and the addition."""
 
     def cbam(layer):
         block, found, _ = layer.name.partition("_3_bn")

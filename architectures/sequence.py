@@ -1,4 +1,4 @@
-"""Image sequences: one small convolutional network for every frame, then a recurrent layer over time."""
+"""Networks for image sequences: the same convolutions for every frame, then a recurrent layer over time."""
 
 from keras import layers, ops
 
@@ -47,20 +47,20 @@ def sequence_gru(inputs, recipe):
     recipe={"batch_size": 16},
 )
 def sequence_lstm_attention(inputs, recipe):
-    """sequence_lstm with attention over the LSTM's outputs, in place of its last one. Ours."""
+    """sequence_lstm with attention over all outputs of the LSTM instead of the last one. Ours."""
     sequence = layers.LSTM(128, return_sequences=True)(_frame_features(inputs, recipe))
     return classification_head(AttentionPooling()(sequence), recipe)
 
 
 def _frame_features(inputs, recipe):
-    """Raw gray pixels (batch, time, height, width, 1) to features (batch, time, 192), batch-normalized.
+    """Return batch-normalized features (batch, time, 192) of raw gray pixels (batch, time, height, width, 1).
 
-    Frames stand side by side in the batch: a layer that loops over time takes several times as long.
+    The frames are moved to the batch axis: a layer that loops over time takes several times as long.
     """
     _, time, height, width, channels = inputs.shape
     x = rescale_input(ops.reshape(inputs, (-1, height, width, channels)), recipe)
     for filters in (32, 64, 128, 192):
         x = conv_block(x, filters)
-    # Means of rectified maps lie close together: normalized, they differ enough for the recurrent layer.
+    # The means of feature maps after a ReLU are close to each other. Normalized, they differ enough for an LSTM.
     x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(layers.GlobalAveragePooling2D()(x))
     return ops.reshape(x, (-1, time, x.shape[-1]))

@@ -1,4 +1,4 @@
-"""VGG16 and VGG19 of keras.applications, and the smaller VGG made for faces of 48 pixels."""
+"""VGG16 and VGG19 of keras.applications, and a smaller VGG for faces of 48 pixels."""
 
 import keras
 from keras import layers
@@ -49,7 +49,7 @@ def vgg19(inputs, recipe):
 def vgg_fer(inputs, recipe):
     """Four blocks of two convolutions, 64 to 512 filters, and two dense layers of 4096. Khaireddin & Chen, 2021.
 
-    Ours: He's initialization, and convolutions without the biases that batch normalization takes away again.
+    Ours: He initialization, and convolutions without biases, which batch normalization would remove.
     """
     x = rescale_input(inputs, recipe)
     for filters in (64, 128, 256, 512):

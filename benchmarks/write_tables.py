@@ -36,7 +36,7 @@ Rows = Sequence[Row]
 
 
 def summarize(values: Iterable[float], digits: str = ".2f", factor: float = 1.0) -> str:
-    """Return the median of numbers with their minimum and maximum: `0.97 (0.95–0.98)`; one number stands alone."""
+    """Return the median of numbers with minimum and maximum: `0.97 (0.95–0.98)`; a single number as `0.97`."""
     scaled = sorted(factor * value for value in values)
     median = f"{np.median(scaled):{digits}}"
     return median if len(scaled) == 1 else f"{median} ({scaled[0]:{digits}}–{scaled[-1]:{digits}})"
