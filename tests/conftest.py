@@ -1,4 +1,4 @@
-"""What the tests of several rooms share. Nothing here reads real data, the user's caches or the network."""
+"""Fixtures that several folders of tests share. No test reads real data, the user's caches or the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fer_bench.training import weights
 from fer_bench.training.callback import Callback
 from fer_bench.training.planned_trial import PlannedTrial
 
-# Networks that train in a second, and networks that go wrong, each in a way of its own.
+# Networks that train in a second, and networks that fail, each in its own way.
 TINY_ARCHITECTURES = '''
 import keras
 from keras import layers
@@ -56,7 +56,7 @@ def tiny_raising(inputs, recipe):
 
 @register_architecture("tiny_nan", family="test")
 def tiny_nan(inputs, recipe):
-    """Its logits are no numbers."""
+    """Returns NaN."""
     return layers.Lambda(lambda x: x * float("nan"))(_dense(inputs, recipe))
 
 
@@ -68,7 +68,7 @@ def tiny_misshapen(inputs, recipe):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _places_of_our_own(tmp_path_factory) -> Iterator[None]:
+def _separate_cache(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("FER_BENCH_WEIGHTS", raising=False)
@@ -76,37 +76,37 @@ def _places_of_our_own(tmp_path_factory) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no process is left alone with them at the end."""
+    """Run the longest tests first, so that no process runs them alone at the end."""
     items.sort(key=lambda item: item.path.name != "test_jax.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _what_stays_is_no_garbage() -> None:
-    """Each trial ends with full collections, which need not go through all that tests before it have left behind."""
+def _freeze_objects_of_earlier_modules() -> None:
+    """Exclude them from garbage collection: each trial ends with full collections, which would visit all of them."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _no_download() -> Iterator[None]:
-    """Every test starts without knowing where weights lie, and downloads none."""
+    """Each test searches for weights anew and downloads none."""
 
-    def forget() -> None:
+    def reset() -> None:
         weights._find.cache_clear()
         weights._digest.cache_clear()
         weights._unreachable[:] = ["tests download nothing"]
 
-    forget()
+    reset()
     yield
-    forget()
+    reset()
 
 
 @pytest.fixture(autouse=True)
-def _no_model_kept() -> Iterator[None]:
-    """No test goes on with the compiled model of another, which may have put something else under its name."""
+def _no_cached_model() -> Iterator[None]:
+    """No test reuses the compiled model of another, which may have registered something else under its name."""
     yield
-    if kept := sys.modules.get("fer_bench.training.compiled_model_cache"):
-        kept._last.clear()
+    if cache := sys.modules.get("fer_bench.training.compiled_model_cache"):
+        cache._last.clear()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def tiny_architectures(tmp_path_factory) -> Iterator[Path]:
 
 
 def make_dataset(counts: tuple[int, int, int] = (60, 21, 18), side: int = 12) -> Dataset:
-    """Three classes told apart by where they are bright, so that anything learns them; `counts` images a split."""
+    """Return `counts` images per split of three classes, which differ in the third that is bright."""
     rng = np.random.default_rng(7)
     total = sum(counts)
     labels = np.arange(total, dtype=np.int64) % 3
@@ -144,7 +144,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture
 def trial_of() -> Callable[..., Trial]:
-    """A trial of an architecture on the made dataset: `trial_of("tiny", seed=1, epochs=2)`."""
+    """Return a trial on the made dataset: `trial_of("tiny", seed=1, epochs=2)`."""
 
     def make(architecture: str, seed: int = 0, **recipe) -> Trial:
         quick = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.02}}
@@ -168,7 +168,7 @@ def trial_of() -> Callable[..., Trial]:
 
 @pytest.fixture
 def planned_of(trial_of, dataset) -> Callable[..., PlannedTrial]:
-    """A planned trial on the made dataset: `planned_of("tiny", seed=1, epochs=2)`."""
+    """Return a planned trial on the made dataset: `planned_of("tiny", seed=1, epochs=2)`."""
 
     def make(architecture: str, seed: int = 0, **recipe) -> PlannedTrial:
         trial = trial_of(architecture, seed, **recipe)

@@ -1,53 +1,90 @@
-"""What a sweep says when it has ended."""
+"""One call plans, runs and reports a benchmark."""
 
 import gc
 import weakref
 from io import StringIO
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 from rich.console import Console
 
+import fer_bench
 from fer_bench import runner
-from fer_bench.leaderboard.leaderboard import Board
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.records import Records
 from fer_bench.records.schema import Record
 from fer_bench.records.store import StoredRecord
-from fer_bench.report.write import MOST_DRAWN
-from fer_bench.sweep.options import Manner
-from fer_bench.sweep.plan import PlannedTrial
 
 
-@pytest.mark.parametrize("more", [0, 1])
-def test_rows_without_pictures_of_their_own_are_told_of(tmp_path, monkeypatch, more):
-    rows = MOST_DRAWN + more
-    section = {"dataset": "fer2013", "protocol": "official", "fingerprint": "f"}
-    board = Board(pd.DataFrame([section | {"rank": place} for place in range(1, rows + 1)]), {}, [])
-    monkeypatch.setattr(runner, "read_board", lambda results: board)
-    monkeypatch.setattr(runner, "write_board", lambda *of: [])
-    monkeypatch.setattr(runner, "to_terminal", lambda *of: None)
-    stream = StringIO()
-    assert runner._report(SimpleNamespace(trials=[]), tmp_path, Console(file=stream, width=500)) == 0
-    said = f"training curves in figures/ are of {MOST_DRAWN} of the {rows} rows"
-    assert (said in stream.getvalue()) == bool(more)
+@pytest.fixture
+def benchmark(dataset, tiny_architectures, tmp_path):
+    """Run a benchmark of tiny networks: `benchmark(["tiny"], seeds=2)`; returns its result and what it prints."""
+    with DATASETS.temporary():
+
+        @DATASETS.register("made", title="made images", source="the tests")
+        def load_made(data_config: DataConfig):
+            """Three classes of made images."""
+            return dataset
+
+        def make(models, **options):
+            out = StringIO()
+            result = fer_bench.run_benchmark(
+                models,
+                ["made"],
+                recipe={"epochs": 1, "batch_size": 32},
+                data_dir=tmp_path / "data",
+                results_dir=tmp_path / "results",
+                console=Console(file=out, width=300),
+                **{"executor": "in-process", "seeds": 1} | options,
+            )
+            return result, out.getvalue()
+
+        yield make
 
 
-def test_what_was_recorded_is_not_kept_while_trials_run(tmp_path, monkeypatch, trial_of):
-    trial = trial_of("cnn")
-    known = {"trial": trial, "status": "failed", "started": "2025-01-01T00:00:00+00:00", "samples": {}}
-    seen = []
+def test_a_benchmark_returns_its_leaderboard_and_records_and_resumes(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "missing_figures_note", lambda leaderboard: "Some rows have no figures.")
+    result, printed = benchmark(["tiny", "tiny_raising"])
+    assert dict(zip(result.leaderboard["model"], result.leaderboard["status"], strict=True)) == {
+        "tiny": "finished",
+        "tiny_raising": "failed",
+    }
+    assert result.leaderboard.set_index("model")["accuracy"]["tiny"] > 0
+    assert sorted(record.trial.architecture for record in result.records) == ["tiny", "tiny_raising"]
+    assert [record.trial.architecture for record in result.failed] == ["tiny_raising"]
+    assert "1 trial failed" in printed and "Some rows have no figures." in printed
+    assert (tmp_path / "results" / "leaderboard.csv").is_file()
+
+    again, printed = benchmark(["tiny", "tiny_raising"])
+    assert again.records == result.records and "2 recorded already" in printed and "to run" not in printed
+    assert again.leaderboard.equals(result.leaderboard)
+
+    other, _ = benchmark(["tiny"], seeds=2)  # the leaderboard is that of this request only
+    assert list(other.leaderboard["model"]) == ["tiny"] and len(other.records) == 2 and other.failed == []
+
+
+def test_a_wrong_request_is_an_error_before_any_training(benchmark, tmp_path):
+    with pytest.raises(fer_bench.UserError, match="Did you mean 'tiny"):
+        benchmark(["tinny"])
+    assert not (tmp_path / "results").exists()
+
+
+def test_known_records_are_released_while_trials_run(benchmark, tmp_path, trial_of, monkeypatch):
+    """Otherwise the garbage collection of every trial would visit them."""
+    known = {"status": "failed", "reason": "x", "started": "2025-01-01T00:00:00+00:00", "samples": {}, "machine": {}}
+    loaded, alive = [], []
 
     def load(results):
-        stored = StoredRecord(Record(**known, machine={}, classes=["no", "yes"]), tmp_path)
-        seen.append(weakref.ref(stored))
-        return Records({trial.key: stored})
+        stored = StoredRecord(Record(trial=trial_of("cnn"), classes=["no", "yes"], **known), tmp_path)
+        loaded.append(weakref.ref(stored))
+        return Records({stored.record.trial.key: stored})
+
+    def run(*_):
+        gc.collect()
+        alive.extend(reference() for reference in loaded)
+        return "first_failure"
 
     monkeypatch.setattr(runner.records, "load", load)
-    plan = SimpleNamespace(trials=[PlannedTrial(trial, None, None, None)])
-    monkeypatch.setattr("fer_bench.sweep.options.check_importable", lambda names: None)
-    manner = Manner(retry_failed=True, executor="in-process")
-    left, ground = runner._left(plan, tmp_path, manner, lambda: None)
-    gc.collect()
-    assert left.missing == plan.trials
-    assert seen[0]() is None and ground.estimator is not None
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(runner, "_report", lambda *_: None)
+    benchmark(["tiny"])
+    assert alive == [None]

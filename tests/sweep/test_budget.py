@@ -19,7 +19,7 @@ class FixedEstimator:
 
 
 class Clock:
-    """A clock that only moves when it is told to."""
+    """A clock whose time the test sets."""
 
     def __init__(self):
         self.now = 1000.0

@@ -156,50 +156,50 @@ def test_a_split_file_is_a_protocol(made, dataset, tmp_path):
 
 
 @pytest.fixture
-def elsewhere(made, dataset):
+def second(made, dataset):
     """Register a second dataset with larger images and subjects, without a split."""
     other = replace(
         dataset,
-        name="elsewhere",
+        name="second",
         images=dataset.images.repeat(2, axis=1).repeat(2, axis=2),
         classes=("top", "middle", "other"),
-        fingerprint="elsewhere-fingerprint",
+        fingerprint="second-fingerprint",
         split=None,
         subjects=np.array([f"S{i % 11}" for i in range(len(dataset))]),
-        notes=("It is elsewhere.",),
+        notes=("A note.",),
     )
 
     with DATASETS.temporary():
 
-        @DATASETS.register("elsewhere")
-        def load_elsewhere(data_config: DataConfig):
+        @DATASETS.register("second")
+        def load_second(data_config: DataConfig):
             return other
 
         yield other
 
 
 @pytest.mark.parametrize("datasets", [[], ["made"]])
-def test_a_cross_protocol_names_its_datasets(elsewhere, tmp_path, datasets):
-    request = experiment(datasets=datasets, protocols=["cross:made->elsewhere"])
+def test_a_cross_protocol_names_its_datasets(second, tmp_path, datasets):
+    request = experiment(datasets=datasets, protocols=["cross:made->second"])
     plan = make_plan(request, DataConfig(tmp_path), None, "tensorflow")
     (planned,) = plan.trials
-    assert (planned.trial.dataset, planned.trial.protocol) == ("made->elsewhere", "cross")
-    assert planned.trial.fingerprint not in ("made-fingerprint", "elsewhere-fingerprint")
+    assert (planned.trial.dataset, planned.trial.protocol) == ("made->second", "cross")
+    assert planned.trial.fingerprint not in ("made-fingerprint", "second-fingerprint")
     assert planned.dataset.images.shape[1:] == (12, 12)
     assert planned.dataset.classes == ("top", "middle")
     assert (len(planned.fold.training), len(planned.fold.validation), len(planned.fold.test)) == (40, 14, 66)
-    assert plan.notes[0] == "elsewhere: It is elsewhere."
+    assert plan.notes[0] == "second: A note."
 
 
-def test_a_pair_of_dataset_and_protocol_that_does_not_fit_is_skipped_with_a_note(elsewhere, tmp_path):
-    request = experiment(datasets=["made", "elsewhere"], protocols=["official", "subject-kfold"])
+def test_a_pair_of_dataset_and_protocol_that_does_not_fit_is_skipped_with_a_note(second, tmp_path):
+    request = experiment(datasets=["made", "second"], protocols=["official", "subject-kfold"])
     plan = make_plan(request, DataConfig(tmp_path), None, "tensorflow")
     assert {(p.trial.dataset, p.trial.protocol) for p in plan.trials} == {
         ("made", "official"),
-        ("elsewhere", "subject-kfold"),
+        ("second", "subject-kfold"),
     }
     (note,) = [note for note in plan.notes if "do not fit" in note]
-    assert "subject-kfold on made, official on elsewhere" in note
+    assert "subject-kfold on made, official on second" in note
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,13 @@ def test_a_pair_of_dataset_and_protocol_that_does_not_fit_is_skipped_with_a_note
     [
         (["made"], ["subject-kfold"], "'subject-kfold'.*subject.*'made'"),
         (["made"], ["official", "loso"], "'loso'.*subject.*'made'"),
-        (["made", "elsewhere"], ["official"], "'elsewhere' has no official split"),
-        ([], ["cross:made->elsewher"], "Did you mean 'elsewhere"),
+        (["made", "second"], ["official"], "'second' has no official split"),
+        ([], ["cross:made->secon"], "Did you mean 'second"),
         ([], ["cross:made->"], "two datasets"),
         (["made"], ["file:none.json"], "none.json"),
         (["made"], ["cross"], "two datasets"),
     ],
 )
-def test_a_protocol_that_fits_no_dataset_is_an_error(elsewhere, tmp_path, datasets, protocols, word):
+def test_a_protocol_that_fits_no_dataset_is_an_error(second, tmp_path, datasets, protocols, word):
     with pytest.raises(UserError, match=word):
         make_plan(experiment(datasets=datasets, protocols=protocols), DataConfig(tmp_path), None, "tensorflow")

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster makes the same records, whatever becomes of its nodes. The cluster is real, and local."""
+"""A sweep on a Ray cluster gives the same records, also if it loses nodes. The cluster is real, and local."""
 
 import os
 import subprocess
@@ -10,158 +10,149 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from ray.cluster_utils import Cluster as Nodes  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
 
 from fer_bench import records  # noqa: E402
 from fer_bench.core.errors import UserError  # noqa: E402
-from fer_bench.sweep.executors import ray_nodes as on_nodes  # noqa: E402
-from fer_bench.sweep.executors.processes import Processes  # noqa: E402
-from fer_bench.sweep.executors.ray_cluster import Cluster  # noqa: E402
-from fer_bench.sweep.executors.resources import Share  # noqa: E402
-from fer_bench.sweep.executors.worker_handle import Limits  # noqa: E402
-from fer_bench.sweep.run import Ways, run  # noqa: E402
+from fer_bench.sweep.executors import ray_nodes  # noqa: E402
+from fer_bench.sweep.executors.executor import TimeLimits  # noqa: E402
+from fer_bench.sweep.executors.processes import ProcessExecutor  # noqa: E402
+from fer_bench.sweep.executors.ray_cluster import RayExecutor  # noqa: E402
+from fer_bench.sweep.executors.resources import ResourceSlot  # noqa: E402
+from fer_bench.sweep.options import SweepOptions  # noqa: E402
+from fer_bench.sweep.run import run  # noqa: E402
+from fer_bench.training.callback import Callback  # noqa: E402
 
-CRASHING = '''
+FAULTY = '''
 import os
 import keras
 
 
-@register_architecture("crashing", family="test")
-def crashing(inputs, recipe):
-    """Leaves its process."""
+@register_architecture("exiting", family="test")
+def exiting(inputs, recipe):
+    """Exits its process."""
     os._exit(7)
 
 
-@register_architecture("telling", family="test")
-def telling(inputs, recipe):
-    """Says where it stands."""
+@register_architecture("locating", family="test")
+def locating(inputs, recipe):
+    """Reports the folder of its file."""
     raise ValueError(f"read in {os.path.dirname(__file__)}")
 '''
 
 
-ALONE = """
+LOCAL_CLUSTER = """
 import sys
-from fer_bench.sweep.executors.ray_cluster import Cluster
-from fer_bench.sweep.executors.worker_handle import Limits
+from fer_bench.sweep.executors.executor import TimeLimits
+from fer_bench.sweep.executors.ray_cluster import RayExecutor
 
-cluster = Cluster(None, 1, 1, Limits())
-cluster.start()
+executor = RayExecutor(None, 1, 1, TimeLimits())
+executor.start()
 print("started", flush=True)
 sys.stdin.read()
-cluster.stop()
+executor.stop()
 """
 
 
 @pytest.fixture
-def nodes():
+def cluster():
     """Two nodes of one core each."""
     try:
-        made = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         made.add_node(num_cpus=1)
-    except Exception as error:  # no shared memory, say, or no ports
+    except Exception as error:  # such as no shared memory or no ports
         pytest.skip(f"Ray does not start here: {error}")
     yield made
     ray.shutdown()
     made.shutdown()
 
 
-def on(nodes, **limits) -> Cluster:
-    executor = Cluster(nodes.address, 1, 1, Limits(**limits))
+def executor_on(cluster, **limits) -> RayExecutor:
+    executor = RayExecutor(cluster.address, 1, 1, TimeLimits(**limits))
     executor.start()
-    assert (executor.room, executor.beside) == (2, 1)
+    assert (executor.capacity, executor.trials_per_node) == (2, 1)
     return executor
 
 
-def one_core() -> Processes:
-    """Trials of this machine, on as much of it as a node has."""
-    return Processes([Share(frozenset(sorted(os.sched_getaffinity(0))[:1]))])
+def one_core() -> ProcessExecutor:
+    """An executor on this machine with as many cores as a node has."""
+    return ProcessExecutor([ResourceSlot(frozenset(sorted(os.sched_getaffinity(0))[:1]))])
 
 
-def predicted(stored) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in stored.arrays().items()}
+def predictions(results) -> dict[str, dict[str, bytes]]:
+    """Return the bytes of all predictions by key."""
+    finished = {key: s for key, s in records.load(results).stored.items() if s.record.status == "finished"}
+    return {key: {name: array.tobytes() for name, array in s.arrays().items()} for key, s in finished.items()}
 
 
-def test_two_nodes_make_the_records_that_one_process_makes_though_one_is_lost(
-    nodes, plan_of, tmp_path, watcher, monkeypatch
-):
+def test_two_nodes_give_the_records_of_one_process_even_if_one_is_lost(cluster, plan_of, tmp_path, monkeypatch):
+    class RemoveNode(Callback):
+        def on_trial_end(self, planned, record):
+            if record.status == "finished" and other in cluster.worker_nodes:
+                cluster.remove_node(other, allow_graceful=False)
+
     plan = plan_of(models=["tiny_dropout", "tiny_raising", "tiny_nan"], seeds=[0, 1], epochs=40, patience=None)
-    alone, spread = tmp_path / "alone", tmp_path / "spread"
-    run(plan.trials, alone, watcher, Ways(one_core()))
-    watcher.events.clear()
+    serial, parallel = tmp_path / "serial", tmp_path / "parallel"
+    run(plan.trials, serial, executor=one_core())
     monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
-    (other,) = nodes.worker_nodes
-    usual = watcher.ends
-
-    def ends(record):
-        usual(record)
-        if record.status == "finished" and other in nodes.worker_nodes:
-            nodes.remove_node(other, allow_graceful=False)
-
-    monkeypatch.setattr(watcher, "ends", ends)
-    run(plan.trials, spread, watcher, Ways(on(nodes), keep_models=True))
-    assert other not in nodes.worker_nodes
-    expected, found = records.load(alone).stored, records.load(spread).stored
+    (other,) = cluster.worker_nodes
+    run(plan.trials, parallel, [RemoveNode()], SweepOptions(keep_models=True), executor_on(cluster))
+    assert other not in cluster.worker_nodes
+    expected, found = records.load(serial).stored, records.load(parallel).stored
     assert expected.keys() == found.keys()
     for key, stored in found.items():
-        theirs = expected[key]
-        assert (stored.record.status, stored.record.reason) == (theirs.record.status, theirs.record.reason)
-        if stored.record.status == "finished":
-            assert predicted(stored) == predicted(theirs)
+        record = expected[key].record
+        assert (stored.record.status, stored.record.reason) == (record.status, record.reason)
+        if record.status == "finished":
             assert stored.model_file is not None
-            log = (spread / "logs" / f"{stored.path.name}.log").read_text()
+            log = (parallel / "logs" / f"{stored.path.name}.log").read_text()
             assert "epoch 40/40" in log and log.endswith("finished\n")
+    assert predictions(parallel) == predictions(serial)
     assert not ray.is_initialized()
-    assert not list((spread / "records").glob(".part-*")) and not (spread / "claims").exists()
-    assert not list((spread / "checkpoints").glob("*"))
+    assert not list((parallel / "records").glob(".part-*")) and not (parallel / "claims").exists()
+    assert not list((parallel / "checkpoints").glob("*"))
 
 
 @pytest.mark.slow
-def test_a_crash_and_a_timeout_are_of_one_trial_alone(nodes, plan_of, scanned, tmp_path, watcher):
-    scanned(CRASHING)
-    models = ["crashing", "tiny", "telling"]
-    run(plan_of(models=models).trials, tmp_path / "crash", watcher, Ways(on(nodes)))
+def test_a_crash_and_a_timeout_fail_one_trial_each(cluster, plan_of, scanned, tmp_path):
+    scanned(FAULTY)
+    run(plan_of(models=["exiting", "tiny", "locating"]).trials, tmp_path / "crash", executor=executor_on(cluster))
     found = {stored.record.trial.architecture: stored.record for stored in records.load(tmp_path / "crash")}
     assert found["tiny"].status == "finished"
-    assert (found["crashing"].status, found["crashing"].reason) == ("failed", "its process has crashed")
-    assert "/fer-bench-" in found["telling"].reason  # sent there: another node has no file where it lies here
-    (log,) = (tmp_path / "crash" / "logs").glob("telling-*.log")
-    assert "Traceback" in log.read_text() and "in telling" in log.read_text()
+    assert (found["exiting"].status, found["exiting"].reason) == ("failed", "its process has crashed")
+    assert "/fer-bench-" in found["locating"].reason  # its file was sent: other nodes cannot read the original
+    (log,) = (tmp_path / "crash" / "logs").glob("locating-*.log")
+    assert "Traceback" in log.read_text() and "in locating" in log.read_text()
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
-    run(endless, tmp_path / "long", watcher, Ways(on(nodes, trial=12)))
+    run(endless, tmp_path / "long", executor=executor_on(cluster, trial_timeout=12))
     (record,) = (stored.record for stored in records.load(tmp_path / "long"))
-    assert record.reason.startswith("it took longer than the 12 s of --trial-timeout") and record.history
+    assert "--trial-timeout" in record.reason and record.history
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_all_trials_which_go_on_from_their_checkpoints(
-    nodes, plan_of, tmp_path, watcher, monkeypatch
+def test_an_interrupt_ends_all_trials_and_they_resume_from_their_checkpoints(
+    cluster, plan_of, tmp_path, callback, monkeypatch
 ):
+    class Interrupt(Callback):
+        def on_epoch_end(self, planned, epoch):
+            if epoch.epoch == 20:
+                raise KeyboardInterrupt
+
     plan = plan_of(models=["tiny_dropout"], seeds=[0, 1], epochs=40, patience=None)
-    alone, results = tmp_path / "alone", tmp_path / "results"
-    run(plan.trials, alone, watcher, Ways(one_core()))
+    serial, results = tmp_path / "serial", tmp_path / "results"
+    run(plan.trials, serial, executor=one_core())
     monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
-
-    def pressed(epoch, epochs):
-        if epoch.epoch == 20:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(watcher, "epoch", pressed)
-        with pytest.raises(KeyboardInterrupt):
-            run(plan.trials, results, watcher, Ways(on(nodes)))
+    with pytest.raises(KeyboardInterrupt):
+        run(plan.trials, results, [Interrupt()], executor=executor_on(cluster))
     assert not ray.is_initialized() and list((results / "records").glob("*")) == []
     assert list((results / "checkpoints").glob("*/state.npz"))
-    watcher.events.clear()
-    run(plan.trials, results, watcher, Ways(on(nodes)))
-    assert sum(event[0] == "step" for event in watcher.events) <= 60  # of 80 that all epochs have
-    expected = records.load(alone).stored
-    assert {key: predicted(one) for key, one in records.load(results).stored.items()} == {
-        key: predicted(one) for key, one in expected.items()
-    }
+    run(plan.trials, results, [callback], executor=executor_on(cluster))
+    assert sum(event[0] == "step" for event in callback.events) <= 60  # of 80 in all epochs
+    assert predictions(results) == predictions(serial)
 
 
-def listening(mark: str) -> set[str]:
-    """Addresses, as the system writes them, at which processes with a mark in their environment listen."""
+def listening_addresses(mark: str) -> set[str]:
+    """Return the addresses, in hexadecimal, at which processes with a mark in their environment listen."""
     sockets = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -174,11 +165,11 @@ def listening(mark: str) -> set[str]:
     return {line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="what listens is told by Linux")
-def test_what_is_started_here_listens_on_the_loopback_address_alone():
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux lists the open ports in /proc")
+def test_a_local_cluster_listens_on_the_loopback_address_only():
     mark = uuid.uuid4().hex
     started = subprocess.Popen(
-        [sys.executable, "-c", ALONE],
+        [sys.executable, "-c", LOCAL_CLUSTER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -186,53 +177,48 @@ def test_what_is_started_here_listens_on_the_loopback_address_alone():
     )
     try:
         assert started.stdout.readline() == "started\n"
-        found = listening(mark)
+        found = listening_addresses(mark)
     finally:
         started.communicate(timeout=60)
     assert found and found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:", "nonsense"])
-def test_where_no_cluster_is_it_is_said(address):
-    with pytest.raises(UserError, match=f"No Ray cluster answers at {address}"):
-        Cluster(address, None, 1, Limits()).start()
+def test_an_address_without_a_cluster_is_an_error(address):
+    with pytest.raises(UserError, match=address):
+        RayExecutor(address, None, 1, TimeLimits()).start()
 
 
-def test_clients_of_ray_are_told_what_to_do_instead():
-    with pytest.raises(UserError, match="run the sweep on one of its nodes"):
-        Cluster("ray://127.0.0.1:10001", None, 1, Limits()).start()
+def test_an_address_of_a_ray_client_is_an_error_with_advice():
+    with pytest.raises(UserError, match="'auto'"):
+        RayExecutor("ray://127.0.0.1:10001", None, 1, TimeLimits()).start()
 
 
 @pytest.mark.slow
-def test_what_no_node_has_is_refused(nodes):
-    with pytest.raises(UserError, match="No node of the cluster has the 3 cores"):
-        Cluster(nodes.address, 3, 1, Limits()).start()
+def test_more_cores_or_devices_than_any_node_has_are_an_error(cluster):
+    with pytest.raises(UserError, match="--cpus-per-trial 3"):
+        RayExecutor(cluster.address, 3, 1, TimeLimits()).start()
     ray.shutdown()
-    with pytest.raises(UserError, match="no node of the cluster has so many GPUs"):
-        Cluster(nodes.address, 1, 2, Limits()).start()
+    with pytest.raises(UserError, match="--devices-per-trial 2"):
+        RayExecutor(cluster.address, 1, 2, TimeLimits()).start()
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_gone_ends_the_sweep_with_a_word(nodes, plan_of, tmp_path, watcher, monkeypatch):
+def test_a_cluster_that_no_longer_answers_ends_the_sweep_with_an_error(cluster, plan_of, tmp_path, monkeypatch):
+    class KillHead(Callback):
+        def on_epoch_end(self, planned, epoch):
+            if epoch.epoch == 3:
+                cluster.head_node.kill_gcs_server()
+
     monkeypatch.setattr("fer_bench.sweep.executors.ray_cluster.HEAD_SECONDS", 3)
-    usual = watcher.epoch
-
-    def gone(epoch, epochs):
-        usual(epoch, epochs)
-        if epoch.epoch == 3:
-            nodes.head_node.kill_gcs_server()
-
-    monkeypatch.setattr(watcher, "epoch", gone)
     plan = plan_of(models=["tiny"], epochs=100_000, patience=None)
-    with pytest.raises(
-        UserError, match=r"The head node of the Ray cluster, .*, no longer answers. What is recorded stays"
-    ):
-        run(plan.trials, tmp_path, watcher, Ways(on(nodes)))
+    with pytest.raises(UserError, match="no longer answers"):
+        run(plan.trials, tmp_path, [KillHead()], executor=executor_on(cluster))
     assert not (tmp_path / "claims").exists()
 
 
 @pytest.mark.parametrize(
-    ("nodes", "cores", "devices", "expected", "room"),
+    ("nodes", "cores", "devices", "expected", "capacity"),
     [
         ([{"CPU": 8.0}, {"CPU": 4.0}], None, 1, (4, 0), 3),
         ([{"CPU": 8.0}, {"CPU": 4.0}], 2, 1, (2, 0), 6),
@@ -241,6 +227,6 @@ def test_a_cluster_that_is_gone_ends_the_sweep_with_a_word(nodes, plan_of, tmp_p
         ([{"CPU": 2.0, "GPU": 8.0}], None, 1, (1, 1), 2),
     ],
 )
-def test_what_a_trial_gets_of_the_nodes(nodes, cores, devices, expected, room):
-    assert on_nodes.share(nodes, cores, devices) == expected
-    assert sum(on_nodes.fit(node, *expected) for node in nodes) == room
+def test_each_trial_gets_an_equal_share_of_a_node(nodes, cores, devices, expected, capacity):
+    assert ray_nodes.resources_per_trial(nodes, cores, devices) == expected
+    assert sum(ray_nodes.trials_per_node(node, *expected) for node in nodes) == capacity

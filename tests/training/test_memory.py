@@ -20,10 +20,11 @@ import json
 from pathlib import Path
 import numpy as np
 from fer_bench.registry.architectures import ARCHITECTURES
-from fer_bench.datasets import DATASETS, Places
+from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.config.experiment import Experiment
 from fer_bench.sweep.plan import make_plan
+from fer_bench.training.callback import Callback
 from fer_bench.training.train import run_trial
 
 images = np.load(sys.argv[1], mmap_mode="r")
@@ -39,36 +40,36 @@ dataset = Dataset(
 )
 
 
-class Watcher:
-    most = {"RssAnon": 0, "VmRSS": 0}
+class PeakMemory(Callback):
+    peak = {"RssAnon": 0, "VmRSS": 0}
 
-    def on_step_end(self, step, steps, loss):
+    def on_step_end(self, planned, step, steps, loss):
         if step < 10 or step % 20 == 0:
-            self.look()
+            self.update()
 
-    def on_epoch_end(self, epoch, epochs):
-        self.look()
+    def on_epoch_end(self, planned, epoch):
+        self.update()
 
-    def look(self):
+    def update(self):
         status = Path("/proc/self/status").read_text()
-        for name, most in self.most.items():
-            self.most[name] = max(most, int(re.search(name + r":\\s+(\\d+) kB", status)[1]) * 1024)
+        for name, peak in self.peak.items():
+            self.peak[name] = max(peak, int(re.search(name + r":\\s+(\\d+) kB", status)[1]) * 1024)
 
 
 @DATASETS.register("made", title="made images", source="the tests")
-def load_made(places):
+def load_made(data_config):
     return dataset
 
 
 ARCHITECTURES.scan(Path(sys.argv[2]))
 recipe = {"epochs": 1, "batch_size": 64, "augmentation": "none"}
 experiment = Experiment(name="million", models=["tiny"], datasets=["made"], recipe=recipe)
-(planned,) = make_plan(experiment, Places(Path("data")), None, "tensorflow").trials
-watcher = Watcher()
-record, predictions = run_trial(planned.trial, planned.dataset, planned.fold, None, watcher)
-watcher.look()
+(planned,) = make_plan(experiment, DataConfig(Path("data")), None, "tensorflow").trials
+memory = PeakMemory()
+record, predictions = run_trial(planned, memory)
+memory.update()
 assert len(predictions["test"].labels) == count // 10
-print(json.dumps({"status": record.status + record.reason, **watcher.most}))
+print(json.dumps({"status": record.status + record.reason, **memory.peak}))
 """
 
 

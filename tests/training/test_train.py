@@ -9,6 +9,7 @@ import pytest
 from fer_bench.config.recipe import Recipe, resolve
 from fer_bench.core.errors import UserError
 from fer_bench.protocols.registry import folds
+from fer_bench.training.callback import Callback
 from fer_bench.training.machine import precision_unsupported
 from fer_bench.training.predict import softmax
 from fer_bench.training.train import build_model, run_trial
@@ -22,19 +23,19 @@ def fold(dataset):
 
 
 @pytest.fixture
-def run(dataset, fold, trial_of, watcher):
+def run(planned_of, callback):
     def run(architecture: str, seed: int = 0, **recipe):
-        return run_trial(trial_of(architecture, seed, **recipe), dataset, fold, None, watcher)
+        return run_trial(planned_of(architecture, seed, **recipe), callback)
 
     return run
 
 
-def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
+def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, callback):
     record, predictions = run("tiny", epochs=3)
     assert (record.status, record.reason) == ("finished", "")
     assert record.classes == ["top", "middle", "bottom"]
     assert record.samples == {"training": 60, "validation": 21, "test": 18}
-    assert record.parameters == 12 * 12 * 3 + 3
+    assert record.num_parameters == 12 * 12 * 3 + 3
     assert [e.epoch for e in record.history] == [1, 2, 3]
     assert 1 <= record.best_epoch <= 3
     assert record.started.endswith("+00:00")
@@ -45,11 +46,11 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
         assert getattr(record.costs, cost) > 0
     assert record.costs.peak_memory_bytes is None or record.costs.peak_memory_bytes > 10_000_000
     assert record.costs.flops == 2 * 12 * 12 * 3
-    assert record.costs.model_bytes > 4 * record.parameters
+    assert record.costs.model_bytes > 4 * record.num_parameters
     assert 0 < record.costs.latency_p50_seconds <= record.costs.latency_p95_seconds
     assert record.costs.predict_batch_size == 18
-    assert [e for e in watcher.events if e[0] == "epoch"] == [("epoch", i, 3) for i in (1, 2, 3)]
-    assert watcher.events.count(("step", 1, 3)) == 3
+    assert [e for e in callback.events if e[0] == "epoch"] == [("epoch", i, 3) for i in (1, 2, 3)]
+    assert callback.events.count(("step", 1, 3)) == 3
 
     for part in ("validation", "test"):
         of, indices = predictions[part], getattr(fold, part)
@@ -63,12 +64,12 @@ def test_a_finished_record_holds_all_that_is_known(run, dataset, fold, watcher):
     assert hits.mean() == pytest.approx(best.validation_accuracy)
 
 
-def test_what_is_known_of_the_split_goes_into_the_record(dataset, fold, trial_of, watcher):
-    clean = np.arange(18) % 3 > 0
-    known = replace(fold, no_duplicate=clean, notes=("leaky",))
-    record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, known, None, watcher)
+def test_what_is_known_of_the_split_goes_into_the_record(fold, planned_of, callback):
+    no_duplicate = np.arange(18) % 3 > 0
+    known = replace(fold, no_duplicate=no_duplicate, notes=("leaky",))
+    record, predictions = run_trial(replace(planned_of("tiny", epochs=1), fold=known), callback)
     assert record.split_notes == ["leaky"]
-    np.testing.assert_array_equal(predictions["test"].no_duplicate, clean)
+    np.testing.assert_array_equal(predictions["test"].no_duplicate, no_duplicate)
     assert predictions["validation"].no_duplicate is None
 
 
@@ -88,11 +89,11 @@ def test_the_same_trial_gives_the_same_predictions_to_the_byte(run):
         assert one[part].probabilities.tobytes() != other[part].probabilities.tobytes()
 
 
-def test_predictions_say_whose_images_they_are_where_that_is_known(dataset, fold, trial_of, watcher):
+def test_predictions_say_whose_images_they_are_where_that_is_known(dataset, fold, planned_of, callback):
     persons = np.array([f"S{i % 7}" for i in range(len(dataset))])
     for subjects, expected in ((persons, persons), (None, None)):
         known = replace(dataset, subjects=subjects)
-        _, predictions = run_trial(trial_of("tiny", epochs=1), known, fold, None, watcher)
+        _, predictions = run_trial(replace(planned_of("tiny", epochs=1), dataset=known), callback)
         for part in ("validation", "test"):
             of = predictions[part].groups
             assert of is None if expected is None else (of == expected[getattr(fold, part)]).all()
@@ -107,18 +108,18 @@ def test_measuring_what_a_model_costs_to_use_changes_no_prediction(run, monkeypa
         assert measured[part].probabilities.tobytes() == unmeasured[part].probabilities.tobytes()
 
 
-def test_a_model_that_is_kept_predicts_what_is_recorded(dataset, fold, trial_of, watcher, tmp_path):
+def test_a_model_that_is_kept_predicts_what_is_recorded(dataset, fold, planned_of, callback, tmp_path):
     file = tmp_path / "model.keras"
-    record, predictions = run_trial(trial_of("tiny_dropout", epochs=3), dataset, fold, None, watcher, file)
+    record, predictions = run_trial(replace(planned_of("tiny_dropout", epochs=3), model_file=file), callback)
     assert record.costs.model_bytes == file.stat().st_size
     logits = keras.saving.load_model(file).predict_on_batch(dataset.images[fold.test][..., None])
     np.testing.assert_allclose(softmax(logits), predictions["test"].probabilities, rtol=1e-5)
 
 
-def test_a_model_that_cannot_be_kept_costs_the_trial_nothing(dataset, fold, trial_of, watcher, tmp_path, caplog):
+def test_a_model_that_cannot_be_kept_costs_the_trial_nothing(planned_of, callback, tmp_path, caplog):
     (tmp_path / "full").write_text("")
     file = tmp_path / "full" / "model.keras"
-    record, predictions = run_trial(trial_of("tiny", epochs=1), dataset, fold, None, watcher, file)
+    record, predictions = run_trial(replace(planned_of("tiny", epochs=1), model_file=file), callback)
     assert record.status == "finished" and predictions
     assert "'tiny' cannot be kept" in caplog.text
 
@@ -137,13 +138,13 @@ def test_logits_that_are_no_numbers_are_a_diverged_record(run):
     assert predictions == {}
 
 
-def test_a_record_of_a_failure_keeps_the_epochs_before_it(dataset, fold, trial_of, watcher):
-    class Failing(type(watcher)):
-        def on_epoch_end(self, epoch, epochs):
+def test_a_record_of_a_failure_keeps_the_epochs_before_it(planned_of):
+    class Failing(Callback):
+        def on_epoch_end(self, planned, epoch):
             if epoch.epoch == 2:
                 raise MemoryError("no memory left")
 
-    record, _ = run_trial(trial_of("tiny", epochs=3), dataset, fold, None, Failing())
+    record, _ = run_trial(planned_of("tiny", epochs=3), Failing())
     assert record.status == "failed" and record.reason == "MemoryError: no memory left"
     assert [e.epoch for e in record.history] == [1, 2]
 
@@ -161,13 +162,13 @@ def test_build_model_refuses_what_are_no_logits():
         build_model("tiny_misshapen", Recipe(), (12, 12), 7)
 
 
-def test_an_interrupted_trial_leaves_no_record(dataset, fold, trial_of, watcher):
-    class Interrupting(type(watcher)):
-        def on_step_end(self, step, steps, loss):
+def test_an_interrupted_trial_leaves_no_record(planned_of):
+    class Interrupting(Callback):
+        def on_step_end(self, planned, step, steps, loss):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        record, _ = run_trial(trial_of("tiny"), dataset, fold, None, Interrupting())
+        record, _ = run_trial(planned_of("tiny"), Interrupting())
         pytest.fail(f"{record.status}: {record.reason}")
 
 
@@ -195,23 +196,22 @@ class WatchedImages(np.ndarray):
         raise AssertionError("all images were read at once")
 
 
-def test_the_test_images_are_opened_after_training_has_ended_and_once(dataset, fold, trial_of, watcher):
+def test_the_test_images_are_opened_after_training_has_ended_and_once(dataset, fold, planned_of, callback):
     images = dataset.images.view(WatchedImages)
-    images.events = watcher.events
-    record, _ = run_trial(
-        trial_of("tiny", epochs=3, batch_size=20), replace(dataset, images=images), fold, None, watcher
-    )
+    images.events = callback.events
+    planned = planned_of("tiny", epochs=3, batch_size=20)
+    record, _ = run_trial(replace(planned, dataset=replace(dataset, images=images)), callback)
     assert record.status == "finished", record.reason
-    taken = [np.atleast_1d(event[1]) for event in watcher.events if event[0] == "images"]
+    taken = [np.atleast_1d(event[1]) for event in callback.events if event[0] == "images"]
     assert set(fold.training) <= set(np.concatenate(taken))  # the watch works
     opened = [
         position
-        for position, event in enumerate(watcher.events)
+        for position, event in enumerate(callback.events)
         if event[0] == "images" and set(np.atleast_1d(event[1])) & set(fold.test)
     ]
-    last_epoch = max(position for position, event in enumerate(watcher.events) if event[0] == "epoch")
+    last_epoch = max(position for position, event in enumerate(callback.events) if event[0] == "epoch")
     assert len(opened) == 1 and opened[0] > last_epoch
-    assert set(watcher.events[opened[0]][1]) == set(fold.test)
+    assert set(callback.events[opened[0]][1]) == set(fold.test)
 
 
 def test_a_recipe_reaches_the_function_with_classes_and_weights(tmp_path, tiny_architectures, monkeypatch):
@@ -246,20 +246,20 @@ def test_the_test_is_predicted_by_the_views_that_the_recipe_asks_for(run):
         np.testing.assert_allclose(ten[part].probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_sequences_are_a_dataset_like_any_other(dataset, fold, trial_of, watcher):
+def test_sequences_are_a_dataset_like_any_other(dataset, fold, planned_of, callback):
     sequences = replace(dataset, images=np.stack([dataset.images] * 3, axis=1))
-    record, predictions = run_trial(trial_of("tiny", epochs=8), sequences, fold, None, watcher)
+    record, predictions = run_trial(replace(planned_of("tiny", epochs=8), dataset=sequences), callback)
     assert record.status == "finished", record.reason
     assert record.num_parameters == 3 * 12 * 12 * 3 + 3
     assert (predictions["test"].probabilities.argmax(1) == predictions["test"].labels).mean() > 0.8
 
 
-def test_soft_labels_come_with_the_dataset(dataset, fold, trial_of, watcher):
-    trial = trial_of("tiny", epochs=8, soft_labels=True)
-    record, _ = run_trial(trial, dataset, fold, None, watcher)
+def test_soft_labels_come_with_the_dataset(dataset, fold, planned_of, callback):
+    planned = planned_of("tiny", epochs=8, soft_labels=True)
+    record, _ = run_trial(planned, callback)
     assert record.status == "failed" and "the dataset has no label distributions" in record.reason
     soft = 0.4 * np.eye(3, dtype=np.float32)[dataset.labels] + 0.2
-    record, predictions = run_trial(trial, replace(dataset, soft_labels=soft), fold, None, watcher)
+    record, predictions = run_trial(replace(planned, dataset=replace(dataset, soft_labels=soft)), callback)
     test = predictions["test"]
     assert (test.probabilities.argmax(1) == test.labels).mean() > 0.8
     assert test.probabilities.max() < 0.9  # as unsure as the labels are
@@ -290,4 +290,4 @@ def test_parameters_are_counted_whether_they_are_trained_or_not(run, monkeypatch
     for blocks in (0, "all"):
         record, _ = run("tiny", **{"backbone.trainable_blocks": blocks})
         assert record.status == "finished", record.reason
-        assert record.parameters == 144 * 4 + 4 + 4 * 3 + 3
+        assert record.num_parameters == 144 * 4 + 4 + 4 * 3 + 3
