@@ -1,17 +1,18 @@
-"""The cache: used when current, rebuilt when not, never half there."""
+"""The cache: used if current, rebuilt otherwise, never incomplete."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.cache import cached, fingerprint
+from fer_bench.datasets.cache import LOCK, cached, fingerprint
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.registry import default_cache_dir
 
@@ -26,7 +27,7 @@ def make(seed: int = 0, count: int = 5) -> Dataset:
         classes=("no", "yes"),
         fingerprint="",
         split=np.zeros(count, np.int8),
-        subjects=np.array([f"person {index % 2}" for index in range(count)]),
+        subjects=np.array([f"subject {index % 2}" for index in range(count)]),
     )
 
 
@@ -54,27 +55,33 @@ def cache_dir(tmp_path):
 
 
 def contents(cache_dir) -> list[str]:
-    return sorted(path.name for path in cache_dir.iterdir())
+    """Return the names in the cache folder, except the lock file."""
+    return sorted({path.name for path in cache_dir.iterdir()} - {LOCK})
 
 
-def test_a_second_load_reads_the_cache_and_is_equal(source, cache_dir):
+def cache_of(cache_dir) -> Path:
+    (name,) = contents(cache_dir)
+    return cache_dir / name
+
+
+def test_second_load_reads_the_cache(source, cache_dir):
     read = Reader()
     first, second = (cached("tiny", source, cache_dir, read) for _ in range(2))
     assert read.calls == 1 and len(contents(cache_dir)) == 1
     for data in (first, second):
         assert isinstance(data.images, np.memmap) and not data.images.flags.writeable
-        for part in ("images", "labels", "ids", "split", "subjects"):
-            assert np.array_equal(getattr(data, part), getattr(make(), part))
+        for name in ("images", "labels", "ids", "split", "subjects"):
+            assert np.array_equal(getattr(data, name), getattr(make(), name))
         assert data.classes == ("no", "yes") and data.fingerprint == fingerprint(make())
 
 
-def test_a_dataset_without_split_and_subjects(source, cache_dir):
+def test_dataset_without_split_and_subjects(source, cache_dir):
     bare = replace(make(), split=None, subjects=None)
     data = cached("tiny", source, cache_dir, lambda: bare)
     assert data.split is None and data.subjects is None and data.fingerprint != fingerprint(make())
 
 
-def test_a_changed_source_is_noticed(source, cache_dir):
+def test_changed_source_is_read_again(source, cache_dir):
     cached("tiny", source, cache_dir, Reader())
     source.write_text("longer")
     assert cached("tiny", source, cache_dir, Reader(seed=1)).fingerprint == fingerprint(make(1))
@@ -84,7 +91,7 @@ def test_a_changed_source_is_noticed(source, cache_dir):
     assert len(contents(cache_dir)) == 1
 
 
-def test_a_new_version_of_the_reader_is_noticed(cache_dir):
+def test_new_reader_version_is_read_again(cache_dir):
     cached("tiny", None, cache_dir, Reader(), version=1)
     read = Reader(seed=1)
     assert cached("tiny", None, cache_dir, read, version=2).fingerprint == fingerprint(make(1))
@@ -101,7 +108,7 @@ def test_two_source_files_have_two_caches(source, cache_dir, tmp_path):
     assert (one.calls, two.calls) == (1, 1)
 
 
-def test_a_failed_read_leaves_nothing_and_keeps_what_was(source, cache_dir):
+def test_failed_read_keeps_the_earlier_cache(source, cache_dir):
     def fail():
         raise UserError("no")
 
@@ -117,7 +124,7 @@ def test_a_failed_read_leaves_nothing_and_keeps_what_was(source, cache_dir):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "rename"])
-def test_an_interrupted_write_leaves_nothing(source, cache_dir, monkeypatch, failing):
+def test_interrupted_write_leaves_nothing(source, cache_dir, monkeypatch, failing):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -138,12 +145,12 @@ from fer_bench.datasets import cache
 def stop(file):
     print("writing", flush=True)
     time.sleep(60)
-cache._to_disk = stop
+cache._sync = stop
 cache.cached("tiny", None, Path(sys.argv[1]), make)
 """
 
 
-def test_a_killed_write_is_neither_used_nor_kept(cache_dir):
+def test_killed_write_is_removed(cache_dir):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(cache_dir), os.path.dirname(__file__)], stdout=subprocess.PIPE, text=True
     )
@@ -158,9 +165,9 @@ def test_a_killed_write_is_neither_used_nor_kept(cache_dir):
 
 @pytest.mark.parametrize("file", ["meta.json", "images.npy", "labels.npy", "ids.npy", "split.npy"])
 @pytest.mark.parametrize("damage", ["remove", "empty", "cut", "garbage"])
-def test_a_damaged_cache_is_rebuilt(source, cache_dir, file, damage):
+def test_damaged_cache_is_rebuilt(source, cache_dir, file, damage):
     cached("tiny", source, cache_dir, Reader())
-    (folder,) = cache_dir.iterdir()
+    folder = cache_of(cache_dir)
     path = folder / file
     whole = path.read_bytes()
     if damage == "remove":
@@ -172,21 +179,21 @@ def test_a_damaged_cache_is_rebuilt(source, cache_dir, file, damage):
     assert read.calls == 1 and path.read_bytes() == whole
 
 
-def test_an_array_of_the_wrong_length_is_rebuilt(source, cache_dir):
+def test_array_of_the_wrong_length_is_rebuilt(source, cache_dir):
     cached("tiny", source, cache_dir, Reader())
-    (folder,) = cache_dir.iterdir()
+    folder = cache_of(cache_dir)
     np.save(folder / "labels.npy", np.zeros(3, np.int64))
     assert len(cached("tiny", source, cache_dir, Reader())) == 5
 
 
-def test_old_maps_survive_a_rebuild(source, cache_dir):
+def test_open_memory_maps_survive_a_rebuild(source, cache_dir):
     old = cached("tiny", source, cache_dir, Reader())
     source.write_text("longer")
     cached("tiny", source, cache_dir, Reader(seed=1))
     assert np.array_equal(old.images, make().images)
 
 
-def test_an_unwritable_cache_folder_is_named_before_anything_is_read(source, tmp_path):
+def test_unwritable_cache_folder_fails_before_reading(source, tmp_path):
     (tmp_path / "file").touch()
     read = Reader()
     with pytest.raises(UserError, match="FER_BENCH_CACHE") as raised:
@@ -194,7 +201,7 @@ def test_an_unwritable_cache_folder_is_named_before_anything_is_read(source, tmp
     assert str(tmp_path / "file" / "cache") in str(raised.value) and read.calls == 0
 
 
-def test_a_full_disk_is_told(source, cache_dir, monkeypatch):
+def test_full_disk_is_reported(source, cache_dir, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
@@ -212,13 +219,13 @@ from test_cache import make
 from fer_bench.datasets.cache import cached
 def read():
     print("read", flush=True)
-    time.sleep(0.5)
+    time.sleep(0.5)  # longer than the others need to reach the lock
     return make()
 print(cached("tiny", None, Path(sys.argv[1]), read).fingerprint)
 """
 
 
-def test_processes_that_start_together_read_once(cache_dir):
+def test_concurrent_processes_read_once(cache_dir):
     command = [sys.executable, "-c", SLOW, str(cache_dir), os.path.dirname(__file__)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     lines = [process.communicate()[0].split() for process in processes]
@@ -226,7 +233,7 @@ def test_processes_that_start_together_read_once(cache_dir):
     assert all(line[-1] == fingerprint(make()) for line in lines)
 
 
-def test_the_fingerprint_tells_contents_apart():
+def test_fingerprint_depends_on_the_content():
     whole = make()
     labels = whole.labels.copy()
     labels[0] = 1 - labels[0]
@@ -241,15 +248,36 @@ def test_the_fingerprint_tells_contents_apart():
     assert fingerprint(replace(whole, ids=whole.ids[::-1], name="other")) == fingerprint(whole)
 
 
-def test_a_later_load_takes_less_than_a_tenth_of_a_second(cache_dir):
+def test_cached_images_are_not_copied_into_memory(cache_dir):
     read = Reader(count=4000)
-    cached("tiny", None, cache_dir, read)
-    start = time.perf_counter()
-    cached("tiny", None, cache_dir, read)
-    assert time.perf_counter() - start < 0.1 and read.calls == 1
+    num_bytes = cached("tiny", None, cache_dir, read).images.nbytes
+    tracemalloc.start()
+    try:
+        cached("tiny", None, cache_dir, read)
+        assert tracemalloc.get_traced_memory()[1] < num_bytes / 4 and read.calls == 1
+    finally:
+        tracemalloc.stop()
 
 
-def test_the_default_cache_folder(monkeypatch, tmp_path):
+def test_read_only_cache_folder_is_used(source, cache_dir, monkeypatch):
+    read = Reader()
+    cached("tiny", source, cache_dir, read)
+    (cache_dir / LOCK).unlink()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda *_: pytest.fail("it needs no lock"))
+    assert len(cached("tiny", source, cache_dir, read)) == 5 and read.calls == 1
+
+
+@pytest.mark.parametrize("error", [OSError(37, "No locks available"), NotImplementedError()])
+def test_file_system_without_locks(source, cache_dir, monkeypatch, error):
+    def acquire(*_):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    assert len(cached("tiny", source, cache_dir, Reader())) == 5
+
+
+def test_default_cache_folder(monkeypatch, tmp_path):
     for variable in ("FER_BENCH_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Names of expressions: what people write, and what is meant by it."""
+"""Names of expressions: spellings and their canonical names."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion, count_notes
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("spelling", "canonical"),
     [
         ("anger", "angry"),
         ("Happiness", "happy"),
@@ -24,20 +24,20 @@ from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion, count_notes
         (" 6neutral ", "neutral"),
     ],
 )
-def test_a_name_is_understood(written, meant):
-    assert canonical_emotion(written) == meant
+def test_spellings(spelling, canonical):
+    assert canonical_emotion(spelling) == canonical
 
 
 @pytest.mark.parametrize("name", ["", "7", "cats", "train", "angry faces", "un-happy", "sadly"])
-def test_other_names_are_none(name):
+def test_other_names(name):
     assert canonical_emotion(name) is None
 
 
-def test_the_order_is_that_of_fer2013_then_contempt():
+def test_order_is_that_of_fer2013_then_contempt():
     assert (*FER2013_CLASSES, "contempt") == EMOTIONS and all(canonical_emotion(name) == name for name in EMOTIONS)
 
 
-def test_counts_that_differ_are_told():
+def test_different_counts_are_noted():
     assert count_notes([0, 1, 1], ("sad", "happy"), (1, 2)) == ()
     (note,) = count_notes([0, 1], ("sad", "happy"), (1, 2000), "test ")
     assert note == "The test counts are not the published ones: happy 1 instead of 2,000."

@@ -1,4 +1,4 @@
-"""FER2013 from its csv file: what is read, and what is said of a file that is wrong."""
+"""FER2013 from its csv file, and the messages for malformed files."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig, available, find, load
+from fer_bench.datasets import available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.fer2013 import read_fer2013
+from fer_bench.datasets.fer2013.read import read_fer2013
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 HEADER = "emotion,pixels,Usage"
@@ -23,34 +22,19 @@ def text(values) -> str:
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, SIZE))
 ROWS = [f"{index % 7},{text(IMAGES[index])},{USAGES[index % 3]}" for index in range(9)]
-GOOD = text(IMAGES[0])
+VALID = text(IMAGES[0])
 
 
-@pytest.fixture
-def places(tmp_path):
-    (tmp_path / "data").mkdir()
-    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
-
-
-def write(places, content: str | bytes, name: str = "fer2013.csv") -> Path:
-    path = places.data_dir / name
+def write(data_config, content: str | bytes, name: str = "fer2013.csv") -> Path:
+    path = data_config.data_dir / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
-def message(places) -> str:
-    """What the user is told; nothing may be left in the cache."""
-    with pytest.raises(UserError) as raised:
-        load("fer2013", places)
-    assert not list(places.cache_dir.glob("*")) and not list(places.cache_dir.glob(".*"))
-    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
-    return str(raised.value)
-
-
-def test_reads_images_labels_split_and_ids(places):
-    write(places, "\n".join([HEADER, *ROWS]) + "\n")
-    data = load("fer2013", places)
+def test_reads_images_labels_split_and_ids(data_config):
+    write(data_config, "\n".join([HEADER, *ROWS]) + "\n")
+    data = load("fer2013", data_config)
     assert data.images.dtype == np.uint8 and data.images.shape == (9, 48, 48)
     assert np.array_equal(data.images.reshape(9, -1), IMAGES)
     assert data.labels.dtype == np.int64 and data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
@@ -77,44 +61,44 @@ REORDERED = [",".join([a, c, b]) for a, b, c in (row.split(",") for row in ROWS)
     ],
     ids=["crlf", "no-last-newline", "bom", "quoted", "bom-crlf-quoted", "blank-lines", "column-order"],
 )
-def test_variants_of_the_layout_read_the_same(places, content):
-    data = read_fer2013(write(places, content))
+def test_variants_of_the_layout_read_the_same(data_config, content):
+    data = read_fer2013(write(data_config, content))
     assert np.array_equal(data.images.reshape(9, -1), IMAGES)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert data.split.tolist() == [0, 1, 2] * 3
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "fer2013/fer2013.csv", "a/b/c/fer2013.csv"])
-def test_finds_the_file_at_any_depth(places, name):
-    assert find("fer2013", places) is None and not available("fer2013", places)
-    path = write(places, "", name)
-    assert find("fer2013", places) == path and available("fer2013", places)
+def test_finds_the_file_at_any_depth(data_config, name):
+    assert find("fer2013", data_config) is None and not available("fer2013", data_config)
+    path = write(data_config, "", name)
+    assert find("fer2013", data_config) == path and available("fer2013", data_config)
 
 
-def test_prefers_the_shallowest_file_and_survives_a_circle_of_links(places):
-    (places.data_dir / "a").mkdir()
-    (places.data_dir / "a" / "circle").symlink_to(places.data_dir)
-    assert find("fer2013", places) is None
-    write(places, "", "a/b/fer2013.csv")
-    path = write(places, "", "z/fer2013.csv")
-    assert find("fer2013", places) == path
+def test_prefers_the_shallowest_file_despite_circular_links(data_config):
+    (data_config.data_dir / "a").mkdir()
+    (data_config.data_dir / "a" / "circle").symlink_to(data_config.data_dir)
+    assert find("fer2013", data_config) is None
+    write(data_config, "", "a/b/fer2013.csv")
+    path = write(data_config, "", "z/fer2013.csv")
+    assert find("fer2013", data_config) == path
 
 
-def test_a_missing_file_names_the_places_and_the_origin(places):
-    (places.data_dir / "other.txt").touch()
-    told = message(places)
-    assert str(places.data_dir / "fer2013.csv") in told and str(places.data_dir / "fer2013" / "fer2013.csv") in told
-    assert "kaggle.com" in told and "challenges-in-representation-learning" in told and "--data-dir" in told
+def test_missing_file_names_the_layouts_and_the_origin(data_config, load_error):
+    (data_config.data_dir / "other.txt").touch()
+    message = load_error("fer2013")
+    assert str(data_config.data_dir) in message and "fer2013.csv" in message and "icml_face_data.csv" in message
+    assert "kaggle.com" in message and "challenges-in-representation-learning" in message and "--data-dir" in message
 
 
-def test_an_empty_data_folder_is_called_empty(places):
-    (places.data_dir / "README.md").touch()
-    assert f"{places.data_dir} is empty" in message(places)
+def test_empty_data_folder(data_config, load_error):
+    (data_config.data_dir / "README.md").touch()
+    assert f"{data_config.data_dir} is empty" in load_error("fer2013")
 
 
-def test_a_missing_data_folder(places):
-    places.data_dir.rmdir()
-    assert f"no data folder {places.data_dir}" in message(places)
+def test_missing_data_folder(data_config, load_error):
+    data_config.data_dir.rmdir()
+    assert f"no data folder {data_config.data_dir}" in load_error("fer2013")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +112,7 @@ def test_a_missing_data_folder(places):
         (HEADER.encode("utf-16"), 1, "header"),
         (b"PK\x03\x04" + bytes(range(256)) * 20, 1, "header"),
         (f"{HEADER}\n0,{text(IMAGES[0][:-1])},Training\n", 2, "2303 pixels instead of 2304"),
-        (f"{HEADER}\n{ROWS[0]}\n0,{GOOD} 7,Training\n", 3, "2305 pixels instead of 2304"),
+        (f"{HEADER}\n{ROWS[0]}\n0,{VALID} 7,Training\n", 3, "2305 pixels instead of 2304"),
         (f"{HEADER}\n0,,Training\n", 2, "0 pixels"),
         (f"{HEADER}\n0,  ,Training\n", 2, "0 pixels"),
         (f"{HEADER}\n{ROWS[0]}\n\n0,256 {text(IMAGES[0][1:])},Training\n", 4, "256 is over 255"),
@@ -138,49 +122,49 @@ def test_a_missing_data_folder(places):
         (f"{HEADER}\n0,+1 {text(IMAGES[0][1:])},Training\n", 2, "'+1'"),
         (f"{HEADER}\n0,1.5 {text(IMAGES[0][1:])},Training\n", 2, "'1.5'"),
         (f"{HEADER}\n0,1e2 {text(IMAGES[0][1:])},Training\n", 2, "'1e2'"),
-        (f"{HEADER}\n0,{GOOD} x,Training\n", 2, "'x'"),
+        (f"{HEADER}\n0,{VALID} x,Training\n", 2, "'x'"),
         (f"{HEADER}\n0,{text(IMAGES[0][:-1])} nan,Training\n", 2, "'nan'"),
-        (f"{HEADER}\n0,{GOOD.replace(' ', chr(9), 1)},Training\n", 2, "pixel"),
-        (f"{HEADER}\n7,{GOOD},Training\n", 2, "unknown label '7'"),
-        (f"{HEADER}\n-1,{GOOD},Training\n", 2, "unknown label '-1'"),
-        (f"{HEADER}\nhappy,{GOOD},Training\n", 2, "unknown label 'happy'"),
-        (f"{HEADER}\n,{GOOD},Training\n", 2, "unknown label ''"),
-        (f"{HEADER}\n0,{GOOD},Test\n", 2, "unknown Usage 'Test'"),
-        (f"{HEADER}\n0,{GOOD},\n", 2, "unknown Usage ''"),
-        (f"{HEADER}\n0,{GOOD},Training,more\n", 2, "4 fields instead of 3"),
+        (f"{HEADER}\n0,{VALID.replace(' ', chr(9), 1)},Training\n", 2, "pixel"),
+        (f"{HEADER}\n7,{VALID},Training\n", 2, "unknown label '7'"),
+        (f"{HEADER}\n-1,{VALID},Training\n", 2, "unknown label '-1'"),
+        (f"{HEADER}\nhappy,{VALID},Training\n", 2, "unknown label 'happy'"),
+        (f"{HEADER}\n,{VALID},Training\n", 2, "unknown label ''"),
+        (f"{HEADER}\n0,{VALID},Test\n", 2, "unknown Usage 'Test'"),
+        (f"{HEADER}\n0,{VALID},\n", 2, "unknown Usage ''"),
+        (f"{HEADER}\n0,{VALID},Training,more\n", 2, "4 fields instead of 3"),
     ],
 )
-def test_a_malformed_file_is_named_with_its_line(places, content, line, words):
-    path = write(places, content)
-    told = message(places)
-    assert told.startswith(f"{path}, line {line}:" if line else str(path)) and words in told
-    assert len(told) < 400 + len(str(path))
+def test_malformed_file_is_named_with_its_line(data_config, load_error, content, line, words):
+    path = write(data_config, content)
+    message = load_error("fer2013")
+    assert message.startswith(f"{path}, line {line}:" if line else str(path)) and words in message
+    assert len(message) < 400 + len(str(path))
 
 
-WHOLE = "\n".join([HEADER, *ROWS[:2]])
+COMPLETE = "\n".join([HEADER, *ROWS[:2]])
 
 
 @pytest.mark.parametrize("at", [-len("PublicTest") + 3, -len("PublicTest"), -40, -5000, -len(ROWS[1]) + 1])
-def test_a_file_cut_in_a_row_is_said_to_be_cut(places, at):
-    write(places, WHOLE[:at])
-    told = message(places)
-    assert "line 3" in told and "cut off" in told
+def test_truncated_file(data_config, load_error, at):
+    write(data_config, COMPLETE[:at])
+    message = load_error("fer2013")
+    assert "line 3" in message and "truncated" in message
 
 
-def test_a_file_without_one_of_the_splits_loads(places):
-    write(places, "\n".join([HEADER, ROWS[0], ROWS[3]]))
-    assert load("fer2013", places).split.tolist() == [0, 0]
+def test_file_without_one_of_the_splits(data_config):
+    write(data_config, "\n".join([HEADER, ROWS[0], ROWS[3]]))
+    assert load("fer2013", data_config).split.tolist() == [0, 0]
 
 
-def test_a_folder_of_that_name_is_no_file(places):
-    (places.data_dir / "fer2013.csv").mkdir()
-    assert "was not found" in message(places)
+def test_folder_named_like_the_file(data_config, load_error):
+    (data_config.data_dir / "fer2013.csv").mkdir()
+    assert "was not found" in load_error("fer2013")
 
 
-def test_progress_ends_at_the_whole_file(places):
-    path = write(places, "\n".join([HEADER, *ROWS]))
+def test_progress_ends_at_the_file_size(data_config):
+    path = write(data_config, "\n".join([HEADER, *ROWS]))
     seen = []
-    read_fer2013(path, lambda what, done, total: seen.append((what, done, total)))
+    read_fer2013(path, lambda *step: seen.append(step))
     assert seen[-1] == ("reading fer2013.csv", path.stat().st_size, path.stat().st_size)
 
 
@@ -198,12 +182,12 @@ def samples(draw):
 
 @given(samples(), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_what_is_written_reads_back_equal(tmp_path_factory, written, end, quoted, last_end):
+def test_written_samples_read_back_equal(tmp_path_factory, written, end, quoted, last_end):
     images, labels, split = written
     quote = '"' if quoted else ""
     rows = [
-        f"{label},{quote}{text(image)}{quote},{USAGES[part]}"
-        for image, label, part in zip(images, labels, split, strict=True)
+        f"{label},{quote}{text(image)}{quote},{USAGES[number]}"
+        for image, label, number in zip(images, labels, split, strict=True)
     ]
     path = tmp_path_factory.mktemp("csv") / "fer2013.csv"
     path.write_bytes((end.join([HEADER, *rows]) + end * last_end).encode())

@@ -1,4 +1,4 @@
-"""FER2013 from image folders: the same as from the csv, or what is wrong with them in a sentence."""
+"""FER2013 from image folders: equal to the csv, and the messages for malformed folders."""
 
 import os
 from dataclasses import replace
@@ -8,210 +8,194 @@ import numpy as np
 import pytest
 from made_up_fer2013 import IMAGES, LABELS, SPLIT, write_csv, write_folder
 
-from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig, find, load
+from fer_bench.datasets import find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.fer2013 import read_fer2013
+from fer_bench.datasets.fer2013.read import read_fer2013
 
-NAMED_PARTS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest": "PrivateTest"}
-
-
-@pytest.fixture
-def places(tmp_path):
-    (tmp_path / "data").mkdir()
-    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
-
-
-def message(places) -> str:
-    """What the user is told; nothing may be left in the cache."""
-    with pytest.raises(UserError) as raised:
-        load("fer2013", places)
-    assert not list(places.cache_dir.glob("*")) and not list(places.cache_dir.glob(".*"))
-    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
-    return str(raised.value)
+NAMED_SPLITS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest": "PrivateTest"}
 
 
 @pytest.mark.parametrize(
-    ("name", "parts"),
+    ("name", "folders"),
     [
         ("{usage}_{row}.png", None),
         ("{usage}_{within}.png", None),
         ("{usage}-{row:05d}.PNG", None),
-        ("{row}.png", NAMED_PARTS),
-        ("{within:04d}.png", NAMED_PARTS),
+        ("{row}.png", NAMED_SPLITS),
+        ("{within:04d}.png", NAMED_SPLITS),
     ],
-    ids=["rows", "rows-within-parts", "dashes", "folders-of-parts", "folders-of-parts-rows-within"],
+    ids=["rows", "rows-within-splits", "dashes", "folders-of-splits", "folders-of-splits-rows-within"],
 )
-def test_a_folder_made_from_the_csv_is_equal_to_it(places, tmp_path, name, parts):
-    write_folder(places.data_dir / "archive", name, **({"parts": parts} if parts else {}))
-    data, csv = load("fer2013", places), read_fer2013(write_csv(tmp_path / "fer2013.csv"))
-    for part in ("images", "labels", "split", "ids"):
-        assert np.array_equal(getattr(data, part), getattr(csv, part)), part
+def test_folder_made_from_the_csv_is_equal(data_config, tmp_path, name, folders):
+    write_folder(data_config.data_dir / "archive", name, **({"folders": folders} if folders else {}))
+    data, csv = load("fer2013", data_config), read_fer2013(write_csv(tmp_path / "fer2013.csv"))
+    for name in ("images", "labels", "split", "ids"):
+        assert np.array_equal(getattr(data, name), getattr(csv, name)), name
     assert data.classes == csv.classes == FER2013_CLASSES
-    other = replace(places, data_dir=tmp_path / "csv")
+    other = replace(data_config, data_dir=tmp_path / "csv")
     write_csv(other.data_dir / "fer2013.csv")
     assert data.fingerprint == load("fer2013", other).fingerprint
 
 
-def test_numbers_that_are_no_rows_give_the_split_and_an_order_of_their_own(places):
-    write_folder(places.data_dir / "fer2013", "{usage}_{scrambled}.png")
-    data = load("fer2013", places)
+def test_numbers_that_are_no_rows(data_config):
+    write_folder(data_config.data_dir / "fer2013", "{usage}_{scrambled}.png")
+    data = load("fer2013", data_config)
     assert data.split.tolist() == SPLIT.tolist() and data.ids[0].startswith("fer2013/Training_")
     known = {image.tobytes(): row for row, image in enumerate(IMAGES)}
     rows = [known[image.tobytes()] for image in data.images]
     assert sorted(rows) == list(range(len(LABELS)))
     assert np.array_equal(data.labels, LABELS[rows]) and np.array_equal(data.split, SPLIT[rows])
-    assert not data.notes or "told apart" not in " ".join(data.notes)
+    assert not data.notes or "distinguished" not in " ".join(data.notes)
 
 
-def test_names_that_say_nothing_leave_one_test_part_and_a_note(places):
-    write_folder(places.data_dir / "fer2013", "im{row}.png")
-    data = load("fer2013", places)
+def test_names_without_usage_give_one_test_split_and_a_note(data_config):
+    write_folder(data_config.data_dir / "fer2013", "im{row}.png")
+    data = load("fer2013", data_config)
     assert np.bincount(data.split, minlength=3).tolist() == [14, 0, 14]
-    assert any("PublicTest and PrivateTest cannot be told apart" in note for note in data.notes)
-    assert any("cannot be told apart" in note for note in load("fer2013", places).notes)  # from the cache too
+    assert any("distinguished" in note for note in data.notes)
+    assert any("distinguished" in note for note in load("fer2013", data_config).notes)  # from the cache too
 
 
 @pytest.mark.parametrize("name", ["{usage}_{row}.png", "{usage}_{scrambled}.png", "im{row}.png"])
-def test_the_order_of_files_does_not_matter(places, tmp_path, name):
-    other = replace(places, data_dir=tmp_path / "other")
-    write_folder(places.data_dir / "fer2013", name)
+def test_the_order_of_files_does_not_matter(data_config, tmp_path, name):
+    other = replace(data_config, data_dir=tmp_path / "other")
+    write_folder(data_config.data_dir / "fer2013", name)
     write_folder(other.data_dir / "fer2013", name, order=np.random.default_rng(0).permutation(len(LABELS)))
-    one, two = load("fer2013", places), load("fer2013", other)
+    one, two = load("fer2013", data_config), load("fer2013", other)
     assert one.fingerprint == two.fingerprint and one.ids.tolist() == two.ids.tolist()
 
 
-def test_class_names_may_be_synonyms_in_any_case(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_class_folders_are_synonyms_in_any_case(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
     for old, new in {"angry": "Anger", "happy": "HAPPINESS", "sad": "Sadness", "fear": "Scared"}.items():
         (root / "train" / old).rename(root / "train" / new)
-    assert np.array_equal(load("fer2013", places).labels, LABELS)
+    assert np.array_equal(load("fer2013", data_config).labels, LABELS)
 
 
-def test_jpeg_files_are_told(places):
-    write_folder(places.data_dir / "fer2013", "{usage}_{row}.jpg")
-    data = load("fer2013", places)
+def test_jpeg_files_are_noted(data_config):
+    write_folder(data_config.data_dir / "fer2013", "{usage}_{row}.jpg")
+    data = load("fer2013", data_config)
     assert np.array_equal(data.split, SPLIT) and any("JPEG" in note for note in data.notes)
 
 
-def test_names_win_over_folders_and_that_is_told(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_names_override_folders(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
     (root / "test" / "angry" / "PublicTest_14.png").rename(root / "train" / "angry" / "PublicTest_14.png")
-    data = load("fer2013", places)
-    assert np.array_equal(data.split, SPLIT) and any("the names were followed" in note for note in data.notes)
+    data = load("fer2013", data_config)
+    assert np.array_equal(data.split, SPLIT) and any("the names were used" in note for note in data.notes)
 
 
-def test_other_files_are_left_alone(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_other_files_are_ignored(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
     for name in ("train/Thumbs.db", "train/happy/.DS_Store", "train/happy/._Training_3.png", "readme.txt"):
         (root / name).write_text("x")
     (root / ".git").mkdir()
-    assert len(load("fer2013", places)) == len(LABELS)
+    assert len(load("fer2013", data_config)) == len(LABELS)
 
 
-def test_a_missing_class_folder_is_named(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_missing_class_folder(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     for path in (root / "train" / "disgust").iterdir():
         path.unlink()
     (root / "train" / "disgust").rmdir()
-    told = message(places)
-    assert str(root / "train") in told and "disgust" in told
+    message = load_error("fer2013")
+    assert str(root / "train") in message and "disgust" in message
 
 
-def test_an_empty_class_folder_is_a_missing_one(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_empty_class_folder(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     for path in (root / "train" / "fear").iterdir():
         path.unlink()
-    assert "no images of fear" in message(places)
+    assert "no images of fear" in load_error("fer2013")
 
 
-def test_a_class_that_only_the_test_part_lacks_is_noted(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_class_missing_in_the_test_split_is_noted(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
     for path in (root / "test" / "sad").iterdir():
         path.unlink()
-    assert any("test/ has no images of sad" in note for note in load("fer2013", places).notes)
+    assert any("test/ has no images of sad" in note for note in load("fer2013", data_config).notes)
 
 
 @pytest.mark.parametrize(("folder", "words"), [("hapy", "no class of FER2013"), ("anger", "two folders for angry")])
-def test_a_folder_of_no_class_or_of_one_that_is_there_is_named(places, folder, words):
-    root = write_folder(places.data_dir / "fer2013")
+def test_unknown_and_duplicate_class_folders(data_config, load_error, folder, words):
+    root = write_folder(data_config.data_dir / "fer2013")
     (root / "train" / folder).mkdir()
     (root / "train" / folder / "Training_99.png").write_bytes((root / "train/angry/Training_0.png").read_bytes())
-    told = message(places)
-    assert folder in told and str(root / "train") in told and words in told
+    message = load_error("fer2013")
+    assert folder in message and str(root / "train") in message and words in message
 
 
-def test_an_image_outside_of_the_class_folders_is_named(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_image_outside_of_the_class_folders(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     (root / "train" / "Training_0.png").write_bytes((root / "train/angry/Training_0.png").read_bytes())
-    assert f"{root / 'train' / 'Training_0.png'} lies in no class folder" in message(places)
+    assert f"{root / 'train' / 'Training_0.png'} is not in a class folder" in load_error("fer2013")
 
 
-def test_mixed_sizes_are_refused_with_both_files(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_different_image_sizes(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     cv2.imwrite(str(root / "train" / "angry" / "Training_0.png"), np.zeros((64, 64), np.uint8))
-    told = message(places)
-    assert "64×64" in told and "48×48" in told
+    message = load_error("fer2013")
+    assert "64×64" in message and "48×48" in message
 
 
-def test_images_of_another_size_are_not_fer2013(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_images_of_another_size(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     for path in root.rglob("*.png"):
         cv2.imwrite(str(path), np.zeros((96, 96), np.uint8))
-    assert "96×96" in message(places)
+    assert "96×96" in load_error("fer2013")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
-def test_an_unreadable_image_is_refused_unless_it_may_be_left_out(places, content):
-    root = write_folder(places.data_dir / "fer2013")
+def test_unreadable_image_fails_or_is_skipped(data_config, load_error, content):
+    root = write_folder(data_config.data_dir / "fer2013")
     bad = root / "train" / "happy" / "Training_3.png"
     bad.write_bytes(content)
-    assert "Training_3.png" in message(places)
-    data = load("fer2013", replace(places, skip_bad=True))
+    assert "Training_3.png" in load_error("fer2013")
+    data = load("fer2013", replace(data_config, skip_invalid=True))
     assert np.array_equal(data.images, np.delete(IMAGES, 3, axis=0)) and "fer2013-00003" not in data.ids
-    assert any("1 file was left out" in note and "Training_3.png" in note for note in data.notes)
+    assert any("1 file was skipped" in note and "Training_3.png" in note for note in data.notes)
 
 
-def test_a_file_that_is_added_makes_the_cache_anew(places):
-    root = write_folder(places.data_dir / "fer2013")
-    before = load("fer2013", places)
-    picture = (root / "train" / "angry" / "Training_0.png").read_bytes()
-    (root / "train" / "angry" / "Training_28.png").write_bytes(picture)
-    assert len(load("fer2013", places)) == len(before) + 1
+def test_added_file_rebuilds_the_cache(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
+    before = load("fer2013", data_config)
+    image = (root / "train" / "angry" / "Training_0.png").read_bytes()
+    (root / "train" / "angry" / "Training_28.png").write_bytes(image)
+    assert len(load("fer2013", data_config)) == len(before) + 1
     (root / "train" / "angry" / "Training_28.png").unlink()
-    assert load("fer2013", places).fingerprint == before.fingerprint
+    assert load("fer2013", data_config).fingerprint == before.fingerprint
 
 
-def test_an_image_that_is_overwritten_is_seen_by_a_refresh(places):
-    root = write_folder(places.data_dir / "fer2013")
-    before = load("fer2013", places).fingerprint
+def test_overwritten_image_needs_refresh(data_config):
+    root = write_folder(data_config.data_dir / "fer2013")
+    before = load("fer2013", data_config).fingerprint
     path = root / "train" / "angry" / "Training_0.png"
     with path.open("r+b") as file:
         file.write(cv2.imencode(".png", IMAGES[1])[1].tobytes())
         file.truncate()
-    assert load("fer2013", places).fingerprint == before
-    assert load("fer2013", replace(places, refresh=True)).fingerprint != before
-    assert load("fer2013", places).fingerprint != before
+    assert load("fer2013", data_config).fingerprint == before
+    assert load("fer2013", replace(data_config, refresh=True)).fingerprint != before
+    assert load("fer2013", data_config).fingerprint != before
 
 
-def test_a_tree_is_found_at_any_depth_and_the_csv_goes_before_it(places):
-    root = write_folder(places.data_dir / "a" / "b")
-    assert find("fer2013", places) == root
-    assert find("fer2013", replace(places, data_dir=root)) == root
-    csv = write_csv(places.data_dir / "c" / "d" / "e" / "fer2013.csv")
-    assert find("fer2013", places) == csv
+def test_image_tree_is_found_at_any_depth_and_the_csv_is_preferred(data_config):
+    root = write_folder(data_config.data_dir / "a" / "b")
+    assert find("fer2013", data_config) == root
+    assert find("fer2013", replace(data_config, data_dir=root)) == root
+    csv = write_csv(data_config.data_dir / "c" / "d" / "e" / "fer2013.csv")
+    assert find("fer2013", data_config) == csv
 
 
-def test_a_tree_of_other_classes_is_not_taken_for_fer2013(places):
-    root = write_folder(places.data_dir / "mine")
+def test_image_tree_of_other_classes(data_config):
+    root = write_folder(data_config.data_dir / "mine")
     (root / "train" / "contempt").mkdir()
-    assert find("fer2013", places) is None
-    root.rename(root.with_name("FER-2013"))  # but below such a name it is told what is wrong
-    assert find("fer2013", places) == root.with_name("FER-2013")
+    assert find("fer2013", data_config) is None
+    root.rename(root.with_name("FER-2013"))  # but below a folder of that name the message says what is missing
+    assert find("fer2013", data_config) == root.with_name("FER-2013")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_class_folder_that_may_not_be_read(places):
-    root = write_folder(places.data_dir / "fer2013")
+def test_class_folder_without_permission(data_config, load_error):
+    root = write_folder(data_config.data_dir / "fer2013")
     (root / "train" / "sad").chmod(0)
-    assert "sad" in message(places)
+    assert "sad" in load_error("fer2013")

@@ -1,4 +1,4 @@
-"""Reading image files: every kind comes out as the grey that it shows, and what cannot be read is named."""
+"""Reading image files: all formats become gray, and unreadable files are named."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.images import skipped_note, read_images
+from fer_bench.datasets.images import read_images, skipped_note
 
 RAMP = np.add.outer(np.arange(0, 240, 5), np.arange(0, 16, 1 / 3)).astype(np.uint8)  # 48×48
 
 
-def noise(side: int = 48, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)
+def noise(size: int = 48, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8)
 
 
 def write(path: Path, pixels: np.ndarray) -> Path:
@@ -22,7 +22,7 @@ def write(path: Path, pixels: np.ndarray) -> Path:
 
 
 def palette_tiff(path: Path, pixels: np.ndarray) -> Path:
-    """An uncompressed TIFF with 8-bit indices into a palette: a grey ramp from white to black."""
+    """An uncompressed TIFF with 8-bit indices into a palette: a gray ramp from white to black."""
     height, width = pixels.shape
     ramp = (255 - np.arange(256)) * 257
     entries = [
@@ -31,11 +31,11 @@ def palette_tiff(path: Path, pixels: np.ndarray) -> Path:
         (258, 3, 1, 8),
         (259, 3, 1, 1),  # no compression
         (262, 3, 1, 3),  # a palette
-        (273, 4, 1, 8),  # where the pixels begin
+        (273, 4, 1, 8),  # offset of the pixels
         (277, 3, 1, 1),
         (278, 3, 1, height),
         (279, 4, 1, height * width),
-        (320, 3, 768, 8 + height * width),  # where the palette begins
+        (320, 3, 768, 8 + height * width),  # offset of the palette
     ]
     directory = 8 + height * width + 3 * 512
     with path.open("wb") as file:
@@ -51,33 +51,33 @@ def palette_tiff(path: Path, pixels: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff", ".pgm"])
-def test_grey_pixels_come_back_as_they_were(tmp_path, suffix):
+def test_gray_pixels_are_unchanged(tmp_path, suffix):
     read = read_images([write(tmp_path / f"a{suffix}", noise())], None)
     assert np.array_equal(read.pixels, noise()[None]) and read.pixels.dtype == np.uint8
     assert read.indices.tolist() == [0] and read.indices.dtype == np.int64 and read.skipped == []
 
 
-def test_a_palette_is_looked_up(tmp_path):
+def test_palette_images(tmp_path):
     assert np.array_equal(read_images([palette_tiff(tmp_path / "a.tiff", RAMP)], None).pixels[0], RAMP)
 
 
 @pytest.mark.parametrize(
     ("name", "pixels"),
     [
-        ("colour.png", np.dstack([RAMP] * 3)),
+        ("color.png", np.dstack([RAMP] * 3)),
         ("alpha.png", np.dstack([RAMP, RAMP, RAMP, noise()])),
         ("deep.png", RAMP.astype(np.uint16) * 257),
         ("deep.tiff", RAMP.astype(np.uint16) * 257),
-        ("colour.jpg", np.dstack([RAMP] * 3)),
-        ("grey.jpg", RAMP),
+        ("color.jpg", np.dstack([RAMP] * 3)),
+        ("gray.jpg", RAMP),
     ],
 )
-def test_other_kinds_become_the_same_grey(tmp_path, name, pixels):
+def test_other_formats_give_the_same_gray(tmp_path, name, pixels):
     read = read_images([write(tmp_path / name, pixels)], None).pixels[0]
     assert np.abs(read.astype(int) - RAMP).max() <= (4 if name.endswith("jpg") else 1)
 
 
-def test_colours_are_weighed_as_the_eye_does(tmp_path):
+def test_weights_of_colors(tmp_path):
     blue, green, red = (np.zeros((8, 8, 3), np.uint8) for _ in range(3))
     for channel, pixels in enumerate((blue, green, red)):
         pixels[..., channel] = 255
@@ -85,19 +85,19 @@ def test_colours_are_weighed_as_the_eye_does(tmp_path):
     assert read_images(paths, None).pixels[:, 0, 0].tolist() == pytest.approx([29, 150, 76], abs=1)
 
 
-def test_names_may_be_in_any_script(tmp_path):
+def test_non_ascii_names(tmp_path):
     assert len(read_images([write(tmp_path / "笑顔 ünï.png", noise())], None).pixels) == 1
 
 
 def test_order_and_progress(tmp_path):
     paths = [write(tmp_path / f"{index:03d}.png", noise(8, index)) for index in range(300)][::-1]
     seen = []
-    read = read_images(paths, None, lambda *told: seen.append(told), "faces")
+    read = read_images(paths, None, lambda *step: seen.append(step), "faces")
     assert all(np.array_equal(pixels, noise(8, 299 - index)) for index, pixels in enumerate(read.pixels))
     assert seen[-1] == ("reading faces", 300, 300) and [done for _, done, _ in seen] == sorted(d for _, d, _ in seen)
 
 
-def test_sizes_are_made_one(tmp_path):
+def test_images_are_resized(tmp_path):
     small, large = (
         write(tmp_path / "small.png", noise(20)),
         write(tmp_path / "large.png", np.full((96, 96), 9, np.uint8)),
@@ -106,12 +106,12 @@ def test_sizes_are_made_one(tmp_path):
     assert read.pixels.shape == (2, 48, 48) and (read.pixels[1] == 9).all()
 
 
-def test_going_down_takes_the_mean_of_an_area(tmp_path):
+def test_reduction_averages_areas(tmp_path):
     board = np.tile(np.array([[0, 255], [255, 0]], np.uint8), (48, 48))
     assert np.abs(read_images([write(tmp_path / "a.png", board)], 48).pixels.astype(int) - 127).max() <= 1
 
 
-def test_what_is_not_square_is_stretched_or_cut_to_its_middle(tmp_path):
+def test_rectangular_images_are_stretched_or_cropped(tmp_path):
     wide = np.zeros((48, 96), np.uint8)
     wide[:, 24:72] = 200
     path = write(tmp_path / "wide.png", wide)
@@ -120,56 +120,56 @@ def test_what_is_not_square_is_stretched_or_cut_to_its_middle(tmp_path):
     assert (stretched[:, 12:36] == 200).all() and (stretched[:, :12] == 0).all()
 
 
-def told(paths, side=None, **options) -> str:
+def error(paths, image_size=None, **options) -> str:
     with pytest.raises(UserError) as raised:
-        read_images(paths, side, **options)
+        read_images(paths, image_size, **options)
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
     return str(raised.value)
 
 
-def test_sizes_that_differ_are_named(tmp_path):
+def test_different_sizes(tmp_path):
     paths = [write(tmp_path / "a.png", noise(48)), write(tmp_path / "b.png", noise(50))]
-    message = told(paths)
+    message = error(paths)
     assert "a.png is 48×48" in message and "b.png is 50×50" in message
-    assert "40×30" in told([write(tmp_path / "wide.png", np.zeros((30, 40), np.uint8))])
+    assert "40×30" in error([write(tmp_path / "wide.png", np.zeros((30, 40), np.uint8))])
 
 
 @pytest.fixture
 def broken(tmp_path):
-    """Five files that cannot be read, each in a way of its own, and a good one between them."""
+    """Five files that cannot be read for different reasons, and a valid one between them."""
     whole = {suffix: cv2.imencode(suffix, noise())[1].tobytes() for suffix in (".png", ".jpg")}
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("no image")
-    write(tmp_path / "good.png", noise())
+    write(tmp_path / "valid.png", noise())
     (tmp_path / "cut.png").write_bytes(whole[".png"][:-200])
     (tmp_path / "cut.jpg").write_bytes(whole[".jpg"][: len(whole[".jpg"]) // 2])
-    names = ("empty.png", "text.png", "good.png", "cut.png", "cut.jpg", "missing.png")
+    names = ("empty.png", "text.png", "valid.png", "cut.png", "cut.jpg", "missing.png")
     return [tmp_path / name for name in names]
 
 
-def test_bad_files_are_counted_and_the_first_are_named(broken):
-    message = told(broken)
+def test_unreadable_files_are_counted_and_the_first_are_named(broken):
+    message = error(broken)
     assert message.startswith("5 of 6 images cannot be read: ") and "empty.png (0 bytes)" in message
-    assert "text.png" in message and "cut.png" in message and "good.png" not in message and "and 2 more." in message
-    assert "cut off" in told([broken[4]]) and "No such file" in told([broken[5]])
+    assert "text.png" in message and "cut.png" in message and "valid.png" not in message and "and 2 more." in message
+    assert "truncated" in error([broken[4]]) and "No such file" in error([broken[5]])
 
 
-def test_bad_files_are_left_out_where_that_is_asked_for(broken):
+def test_unreadable_files_are_skipped(broken):
     read = read_images(broken, 48, skip_invalid=True)
     assert read.indices.tolist() == [2] and np.array_equal(read.pixels, noise()[None])
-    assert [path.name for path, _ in read.skipped] == [path.name for path in broken if path.name != "good.png"]
+    assert [path.name for path, _ in read.skipped] == [path.name for path in broken if path.name != "valid.png"]
     (note,) = skipped_note(read.skipped)
-    assert note.startswith("5 files were left out: ") and str(broken[0].parent.parent) not in note
+    assert note.startswith("5 files were skipped: ") and str(broken[0].parent.parent) not in note
 
 
-def test_nothing_but_bad_files_is_an_error_even_then(broken):
-    assert "2 of 2" in told(broken[:2], skip_bad=True)
+def test_only_unreadable_files(broken):
+    assert "2 of 2" in error(broken[:2], skip_invalid=True)
 
 
-def test_no_files_give_no_pixels():
+def test_no_files():
     assert read_images([], 48).pixels.shape == (0, 48, 48) and skipped_note([]) == ()
 
 
-def test_opencv_says_nothing_of_its_own(broken, capfd):
+def test_opencv_prints_nothing(broken, capfd):
     read_images(broken, 48, skip_invalid=True)
     assert capfd.readouterr() == ("", "")

@@ -1,101 +1,87 @@
-"""JAFFE from its folder: who shows what, and what is said of a picture that is wrong."""
+"""JAFFE from its folder, and the messages for unexpected images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig, available, find, jaffe, load
+from fer_bench.datasets import available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
+from fer_bench.datasets.jaffe.read import load_originals
 
 NAMES = ("KA.AN1.39", "KA.DI2.43", "KM.FE1.23", "KM.HA3.6", "TM.SA1.184", "TM.SU1.187", "YM.NE2.50")
 
 
-@pytest.fixture
-def places(tmp_path):
-    (tmp_path / "data").mkdir()
-    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
-
-
-def picture(name: str) -> np.ndarray:
-    """256×256, in blocks as large as one pixel is after the reduction to 48 (but for rounding)."""
+def image(name: str) -> np.ndarray:
+    """Return 256×256 pixels in blocks that are larger than one pixel after the reduction to 48×48."""
     small = np.random.default_rng(list(name.encode())).integers(0, 256, (8, 8), np.uint8)
     return np.kron(small, np.ones((32, 32), np.uint8))
 
 
-def write(places, folder: str = "jaffe", names=NAMES, suffix: str = ".tiff") -> Path:
-    root = places.data_dir / folder
+def write(data_config, folder: str = "jaffe", names=NAMES, suffix: str = ".tiff") -> Path:
+    root = data_config.data_dir / folder
     root.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (root / f"{name}{suffix}").write_bytes(cv2.imencode(suffix, picture(name))[1].tobytes())
+        (root / f"{name}{suffix}").write_bytes(cv2.imencode(suffix, image(name))[1].tobytes())
     return root
 
 
-def message(places) -> str:
-    """What the user is told; nothing may be left in the cache."""
-    with pytest.raises(UserError) as raised:
-        load("jaffe", places)
-    assert not list(places.cache_dir.glob("*")) and not list(places.cache_dir.glob(".*"))
-    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
-    return str(raised.value)
-
-
-def test_names_say_who_shows_what(places):
-    (write(places) / "README_FIRST.txt").touch()
-    data = load("jaffe", places)
+def test_names_give_subject_and_expression(data_config):
+    (write(data_config) / "README_FIRST.txt").touch()
+    data = load("jaffe", data_config)
     assert data.images.shape == (7, 48, 48) and data.images.dtype == np.uint8 and data.split is None
     assert data.classes == FER2013_CLASSES and data.labels.tolist() == list(range(7))
     assert data.ids.tolist() == list(NAMES)
     assert data.subjects.tolist() == ["KA", "KA", "KM", "KM", "TM", "TM", "YM"] and data.sequences is None
-    assert np.array_equal(data.images[:, 3::6, 3::6], [picture(name)[16::32, 16::32] for name in NAMES])
+    assert np.array_equal(data.images[:, 3::6, 3::6], [image(name)[16::32, 16::32] for name in NAMES])
     assert any("256×256" in note for note in data.notes) and any("instead of 30" in note for note in data.notes)
 
 
 @pytest.mark.parametrize("folder", ["", "jaffe", "archive/jaffedbase/jaffe"])
-def test_the_folder_is_found_anywhere(places, folder):
-    assert find("jaffe", places) is None and not available("jaffe", places)
-    (places.data_dir / "other.tiff").touch()
-    root = write(places, folder, ["KA.AN1.39"])
-    assert find("jaffe", places) == root and available("jaffe", places)
+def test_folder_is_found_at_any_depth(data_config, folder):
+    assert find("jaffe", data_config) is None and not available("jaffe", data_config)
+    (data_config.data_dir / "other.tiff").touch()
+    root = write(data_config, folder, ["KA.AN1.39"])
+    assert find("jaffe", data_config) == root and available("jaffe", data_config)
 
 
-def test_other_kinds_of_files_are_read_too(places):
-    write(places, suffix=".png")
-    assert len(load("jaffe", places)) == 7
+def test_other_image_formats(data_config):
+    write(data_config, suffix=".png")
+    assert len(load("jaffe", data_config)) == 7
 
 
-def test_a_missing_folder_names_the_origin(places):
-    (places.data_dir / "other.txt").touch()
-    assert "zenodo.org" in message(places) and "KA.AN1.39.tiff" in message(places)
+def test_missing_folder_names_the_origin(data_config, load_error):
+    (data_config.data_dir / "other.txt").touch()
+    assert "zenodo.org" in load_error("jaffe") and "KA.AN1.39.tiff" in load_error("jaffe")
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("KA.XX1.40.tiff", "expression code XX"), ("scan 12.tiff", "not named like KA.AN1.39.tiff")]
+    ("name", "words"), [("KA.XX1.40.tiff", "expression code XX"), ("scan 12.tiff", "not named like KA.AN1.39.tiff")]
 )
-def test_a_picture_of_another_name(places, name, told):
-    root = write(places)
+def test_unexpected_image_name(data_config, load_error, name, words):
+    root = write(data_config)
     (root / "KA.AN1.39.tiff").rename(root / name)
-    assert f"{root / name} (" in message(places) and told in message(places)
-    data = load("jaffe", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))
-    assert len(data) == 6 and any(f"1 file was left out: jaffe/{name}" in note for note in data.notes)
+    assert f"{root / name} (" in load_error("jaffe") and words in load_error("jaffe")
+    data = load("jaffe", replace(data_config, skip_invalid=True))
+    assert len(data) == 6 and any(f"1 file was skipped: jaffe/{name}" in note for note in data.notes)
 
 
-def test_an_empty_picture(places):
-    root = write(places)
+def test_empty_image_file(data_config, load_error):
+    root = write(data_config)
     (root / "KM.FE1.23.tiff").write_bytes(b"")
-    assert f"1 of 7 images cannot be read: {root / 'KM.FE1.23.tiff'} (0 bytes)." in message(places)
-    assert len(load("jaffe", DataConfig(places.data_dir, places.cache_dir, skip_invalid=True))) == 6
+    assert f"1 of 7 images cannot be read: {root / 'KM.FE1.23.tiff'} (0 bytes)." in load_error("jaffe")
+    assert len(load("jaffe", replace(data_config, skip_invalid=True))) == 6
 
 
-def test_a_picture_that_is_there_twice(places):
-    write(places)
-    write(places, names=NAMES[:1], suffix=".png")
-    assert "KA.AN1.39 is there twice" in message(places)
+def test_image_that_exists_twice(data_config, load_error):
+    write(data_config)
+    write(data_config, names=NAMES[:1], suffix=".png")
+    assert "KA.AN1.39 exists twice" in load_error("jaffe")
 
 
-def test_the_originals_are_whole(places):
-    root = write(places)
-    files = jaffe.originals("jaffe", places)
-    assert set(files) == set(load("jaffe", places).ids) and files["KA.AN1.39"] == root / "KA.AN1.39.tiff"
+def test_load_originals(data_config):
+    root = write(data_config)
+    files = load_originals("jaffe", data_config)
+    assert set(files) == set(load("jaffe", data_config).ids) and files["KA.AN1.39"] == root / "KA.AN1.39.tiff"

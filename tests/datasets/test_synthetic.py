@@ -1,4 +1,4 @@
-"""The synthetic faces: the same every time, balanced, learnable, not trivial."""
+"""The synthetic faces: reproducible, balanced, learnable, not trivial."""
 
 import builtins
 import sys
@@ -25,11 +25,11 @@ def test_counts_types_and_split(data):
     assert data.images.shape == (2800, 48, 48) and data.images.dtype == np.uint8
     assert data.classes == FER2013_CLASSES == tuple(EXPRESSIONS)
     assert len(set(data.ids)) == 2800 and data.ids[0] == "synthetic-00000"
-    for part, count in enumerate((280, 60, 60)):
-        assert np.bincount(data.labels[data.split == part]).tolist() == [count] * 7
+    for number, count in enumerate((280, 60, 60)):
+        assert np.bincount(data.labels[data.split == number]).tolist() == [count] * 7
 
 
-def test_no_picture_twice_and_none_blank(data):
+def test_images_are_unique_and_not_blank(data):
     assert len({image.tobytes() for image in data.images}) == 2800
     assert data.images.reshape(2800, -1).std(axis=1).min() > 5
 
@@ -40,12 +40,12 @@ def test_the_same_seed_draws_the_same_faces():
     assert not np.array_equal(one.images, other.images)
 
 
-def test_needs_no_file_and_is_always_available(tmp_path):
-    places = DataConfig(data_dir=tmp_path, cache_dir=tmp_path / "cache")
-    assert find("synthetic", places) is None and available("synthetic", places)
+def test_always_available_without_files(tmp_path):
+    data_config = DataConfig(data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    assert find("synthetic", data_config) is None and available("synthetic", data_config)
 
 
-def test_a_simple_classifier_learns_much_but_not_all(data):
+def test_difficulty_for_a_simple_classifier(data):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -57,8 +57,10 @@ def test_a_simple_classifier_learns_much_but_not_all(data):
 
 
 def test_each_expression_changes_the_face():
-    look = replace(random_appearance(np.random.default_rng(0)), noise=0.0)
-    faces = {name: draw_face(full, look, np.random.default_rng(0)).astype(int) for name, full in EXPRESSIONS.items()}
+    appearance = replace(random_appearance(np.random.default_rng(0)), noise=0.0)
+    faces = {
+        name: draw_face(full, appearance, np.random.default_rng(0)).astype(int) for name, full in EXPRESSIONS.items()
+    }
     names = list(faces)
     for index, one in enumerate(names):
         for other in names[:index]:
@@ -72,13 +74,13 @@ def test_each_expression_changes_the_face():
         ("No module named 'cv2'", "OpenCV cannot be imported"),
     ],
 )
-def test_a_missing_opencv_is_told(monkeypatch, cause, words):
-    usual = builtins.__import__
+def test_missing_opencv(monkeypatch, cause, words):
+    original = builtins.__import__
 
     def without(name, *args, **kwargs):
         if name == "cv2":
             raise ImportError(cause)
-        return usual(name, *args, **kwargs)
+        return original(name, *args, **kwargs)
 
     monkeypatch.delitem(sys.modules, "cv2", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)

@@ -1,4 +1,4 @@
-"""The synthetic sequences: the same every time, balanced, and moving from rest to an expression."""
+"""The synthetic sequences: reproducible, balanced, and moving from rest to an expression."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_the_same_seed_draws_the_same_sequences(data):
     assert not np.array_equal(draw_dataset(per_class=2, seed=1).images, draw_dataset(per_class=2).images)
 
 
-def test_a_face_moves_from_rest_to_its_expression(data):
+def test_faces_move_from_rest_to_the_expression(data):
     frames = data.images.astype(float)
     change = np.abs(frames - frames[:, :1]).mean(axis=(2, 3))  # from the first frame
     moving = data.labels != FER2013_CLASSES.index("neutral")

@@ -1,4 +1,4 @@
-"""Drawn portraits, in which OpenCV's cascades find the face and the eyes: no real face is needed to test them."""
+"""Drawn portraits in which OpenCV's cascades find the face and the eyes, so that tests need no real face."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import numpy as np
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.geometry import Face
 from fer_bench.datasets.faces import draw_face
-from fer_bench.datasets.synthetic import random_expression, random_appearance
+from fer_bench.datasets.synthetic import random_appearance, random_expression
 
 WIDTH, HEIGHT, BACKGROUND = 256, 256, 120
-FACE_SIDE = 160
-NAMES = ("KA.AN1.39", "KA.HA1.29", "KL.AN1.167", "KL.HA1.158", "TM.AN1.190", "TM.HA1.180")  # as JAFFE's
+FACE_SIZE = 160
+NAMES = ("KA.AN1.39", "KA.HA1.29", "KL.AN1.167", "KL.HA1.158", "TM.AN1.190", "TM.HA1.180")  # like those of JAFFE
 
 
-def portrait(seed: int = 0, turned: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (256, 256) uint8 of a face turned by degrees, from x to y, and its eyes (2, 2), left one first."""
+def portrait(seed: int = 0, rotation: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image (256, 256) uint8 of a face, rotated by degrees from x to y, and its eyes (2, 2), left first."""
     rng = np.random.default_rng(seed)
-    still = {"shift": (0.0, 0.0), "roll": 0.0, "yaw": 0.0, "glasses": False, "noise": 2.0, "light": (0.0, 0.0)}
-    look = replace(random_appearance(rng), **still, hair=30.0, skin=200.0, background=BACKGROUND, contrast=1.0, size=1.0)
-    face = draw_face(random_expression("neutral", rng), look, rng)
-    picture = np.full((HEIGHT, WIDTH), BACKGROUND, np.uint8)
-    top, left = (HEIGHT - FACE_SIDE) // 2, (WIDTH - FACE_SIDE) // 2
-    large = cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_CUBIC)
-    picture[top : top + FACE_SIDE, left : left + FACE_SIDE] = large
-    centre = np.array([WIDTH / 2, HEIGHT / 2])
-    eyes = centre + FACE_SIDE / 2 * np.array([[-0.36, -0.2], [0.36, -0.2]])  # where `faces` draws them
-    matrix = cv2.getRotationMatrix2D(tuple(centre), -turned, 1)
-    picture = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), borderValue=BACKGROUND)
-    return picture, eyes @ matrix[:, :2].T + matrix[:, 2]
+    neutral = {"shift": (0.0, 0.0), "roll": 0.0, "yaw": 0.0, "glasses": False, "noise": 2.0, "light": (0.0, 0.0)}
+    shades = {"hair": 30.0, "skin": 200.0, "background": BACKGROUND, "contrast": 1.0}
+    appearance = replace(random_appearance(rng), **neutral, **shades, size=1.0)
+    face = draw_face(random_expression("neutral", rng), appearance, rng)
+    image = np.full((HEIGHT, WIDTH), BACKGROUND, np.uint8)
+    top, left = (HEIGHT - FACE_SIZE) // 2, (WIDTH - FACE_SIZE) // 2
+    large = cv2.resize(face, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_CUBIC)
+    image[top : top + FACE_SIZE, left : left + FACE_SIZE] = large
+    center = np.array([WIDTH / 2, HEIGHT / 2])
+    eyes = center + FACE_SIZE / 2 * np.array([[-0.36, -0.2], [0.36, -0.2]])  # as in `draw_face`
+    matrix = cv2.getRotationMatrix2D(tuple(center), -rotation, 1)
+    image = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderValue=BACKGROUND)
+    return image, eyes @ matrix[:, :2].T + matrix[:, 2]
 
 
 def blank() -> np.ndarray:
@@ -40,7 +41,7 @@ def blank() -> np.ndarray:
 
 
 def portraits(*seeds: int | None) -> Dataset:
-    """A dataset of portraits, at a None of a blank picture; classes take turns, everything is known of it."""
+    """Return a dataset of portraits, with a blank image per None, alternating classes and all optional arrays."""
     images = np.stack([blank() if seed is None else portrait(seed)[0] for seed in seeds])
     count = len(images)
     return Dataset(
@@ -49,27 +50,27 @@ def portraits(*seeds: int | None) -> Dataset:
         labels=np.arange(count) % 2,
         ids=np.array([f"drawn-{index}" for index in range(count)]),
         classes=("angry", "happy"),
-        fingerprint="of the drawn ones",
+        fingerprint="made up",
         split=np.arange(count, dtype=np.int8) % 3,
-        subjects=np.array([f"person {index}" for index in range(count)]),
+        subjects=np.array([f"subject {index}" for index in range(count)]),
         soft_labels=np.full((count, 2), 0.5, np.float32),
         sequences=np.array([f"film {index}" for index in range(count)]),
         notes=("Drawn.",),
     )
 
 
-class Knows:
-    """A detector that knows which pictures have which face, by the shade of their first pixel."""
+class FakeDetector:
+    """A detector that gets the faces of images by the gray value of their first pixel."""
 
     def __init__(self, faces: dict[int, Face | None]) -> None:
         self.faces = faces
 
-    def __call__(self, picture: np.ndarray, eyes: bool) -> Face | None:
-        return self.faces[int(picture[0, 0])]
+    def __call__(self, image: np.ndarray, eyes: bool) -> Face | None:
+        return self.faces[int(image[0, 0])]
 
 
 def write_jaffe(folder: Path, without_face: tuple[str, ...] = ()) -> Path:
-    """Drawn portraits in JAFFE's layout, 256×256 TIFFs; the data folder."""
+    """Write portraits in JAFFE's layout, 256×256 TIFFs, and return the data folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(NAMES):
         cv2.imwrite(str(folder / f"{name}.tiff"), blank() if name in without_face else portrait(seed)[0])

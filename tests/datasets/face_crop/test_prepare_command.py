@@ -1,4 +1,4 @@
-"""`prepare` with faces: what it says, what it writes, and which words it refuses."""
+"""`prepare` with a face crop: output, files and invalid options."""
 
 import pytest
 from click.testing import CliRunner
@@ -7,7 +7,7 @@ from portraits import write_jaffe
 from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 
-ASKED = ("--face", "haar", "--align", "--margin", "0.2", "--equalise", "clahe")
+OPTIONS = ("--detector", "haar", "--align", "--margin", "0.2", "--equalize", "clahe")
 
 
 @pytest.fixture
@@ -22,39 +22,39 @@ def prepare(data_dir, *args) -> str:
     return result.output
 
 
-def test_a_dataset_is_prepared_and_its_name_told(data_dir, tmp_path):
-    said = prepare(data_dir, "jaffe", *ASKED, "--sheet", str(tmp_path / "sheet.png"))
-    assert "jaffe~haar+align+margin20+clahe: 6 images of 48×48" in said
-    assert "haar found a face in 5 of 6 images; the others are kept whole: happy 1 of 3." in said
-    assert "--datasets jaffe~haar+align+margin20+clahe" in said
+def test_faces_are_cropped_and_the_name_printed(data_dir, tmp_path):
+    output = prepare(data_dir, "jaffe", *OPTIONS, "--contact-sheet", str(tmp_path / "sheet.png"))
+    assert "jaffe~haar+align+margin20+clahe: 6 images of 48×48" in output
+    assert "haar found a face in 5 of 6 images; the others are kept as a whole: happy 1 of 3." in output
+    assert "--datasets jaffe~haar+align+margin20+clahe" in output
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_told_name_prepares_the_same(data_dir):
-    prepare(data_dir, "jaffe", *ASKED, "--without-face", "drop", "--side", "64")
-    said = prepare(data_dir, "jaffe~haar+align+margin20+clahe+side64+drop")
-    assert "5 images of 64×64" in said
+def test_printed_name_gives_the_same_dataset(data_dir):
+    prepare(data_dir, "jaffe", *OPTIONS, "--on-missing-face", "drop", "--image-size", "64")
+    output = prepare(data_dir, "jaffe~haar+align+margin20+clahe+side64+drop")
+    assert "5 images of 64×64" in output
 
 
-def test_without_options_the_dataset_is_read_as_it_is(data_dir):
+def test_without_options(data_dir):
     assert "jaffe: 6 images of 48×48" in prepare(data_dir, "jaffe")
     assert "~" not in prepare(data_dir)
 
 
 @pytest.mark.parametrize(
-    ("args", "sentence"),
+    ("args", "words"),
     [
-        (ASKED, "Name the datasets to prepare"),
+        (OPTIONS, "Name the datasets"),
         (("jaffe", "--align"), "aligning needs a face detector"),
-        (("jaffe", "--face", "haar", "--margin", "2"), "margin: input should be less than or equal to 1"),
-        (("jaffe", "--face", "haar", "--without-face", "fail"), r"no face in 1 of 6 images: KL\.HA1\.158"),
-        (("jaffe", "--face", "yunet"), "name it with --yunet-model"),
-        (("jaffe~clahe", "--face", "haar"), "says already how it is prepared"),
-        (("jaffe", "--sheet", "s.png"), "add --face, --equalise or --side"),
-        (("jaffe", "synthetic", "--equalise", "clahe", "--sheet", "s.png"), "A contact sheet is of one dataset"),
-        (("synthetic", "--face", "haar"), "are cropped to the face already and are left alone"),
+        (("jaffe", "--detector", "haar", "--margin", "2"), "margin"),
+        (("jaffe", "--detector", "haar", "--on-missing-face", "fail"), r"KL\.HA1\.158"),
+        (("jaffe", "--detector", "yunet"), "--yunet-model"),
+        (("jaffe~clahe", "--detector", "haar"), "already"),
+        (("jaffe", "--contact-sheet", "s.png"), "Add --detector"),
+        (("jaffe", "synthetic", "--equalize", "clahe", "--contact-sheet", "s.png"), "contact sheet shows one dataset"),
+        (("synthetic", "--detector", "haar"), "cropped to the face already"),
     ],
 )
-def test_what_cannot_be_prepared_is_said_in_a_sentence(data_dir, args, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_invalid_options(data_dir, args, words):
+    with pytest.raises(UserError, match=words):
         prepare(data_dir, *args)
