@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of the page, and what they look at."""
+"""A headless Chromium for the tests of the page, and helpers for its elements."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900"),
 )
-PATIENCE = 30  # seconds, on a machine that is busy otherwise
+TIMEOUT_SECONDS = 30  # for a busy machine
 
 
 def start(profile: Path) -> webdriver.Chrome:
-    """A browser with a profile of its own that keeps what is asked for and complained of."""
+    """Start a browser with its own profile that logs requests and console messages."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
@@ -28,7 +28,10 @@ def start(profile: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
 
-def emulate(browser, width: int = 1280, height: int = 900, scheme: str = "light", media: str = "") -> None:
+def emulate(
+    browser: webdriver.Chrome, width: int = 1280, height: int = 900, scheme: str = "light", media: str = ""
+) -> None:
+    """Set the size of the window, the color scheme and the media type."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [
@@ -43,24 +46,24 @@ def find(where, selector: str):
 
 
 def texts(where, selector: str) -> list[str]:
-    """What a reader sees of the elements, in one call."""
+    """Return the visible text of all matching elements, in one call."""
     script = """
-        const seen = [...arguments[0].querySelectorAll(arguments[1])].filter((one) => one.checkVisibility());
-        return seen.map((one) => (one.innerText ?? one.textContent).trim());"""
+        const visible = [...arguments[0].querySelectorAll(arguments[1])].filter((element) => element.checkVisibility());
+        return visible.map((element) => (element.innerText ?? element.textContent).trim());"""
     browser = getattr(where, "parent", where)
     return browser.execute_script(script, find(browser, "body") if where is browser else where, selector)
 
 
 def wait(browser, condition):
-    return WebDriverWait(browser, PATIENCE).until(lambda _: condition())
+    return WebDriverWait(browser, TIMEOUT_SECONDS).until(lambda _: condition())
 
 
-def luminance(colour: str) -> float:
-    parts = [float(p) / 255 for p in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+def luminance(color: str) -> float:
+    parts = [float(p) / 255 for p in color[color.index("(") + 1 : -1].split(",")[:3]]
     red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def contrast(one: str, other: str) -> float:
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    bright, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)

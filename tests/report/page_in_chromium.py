@@ -1,4 +1,4 @@
-"""The page that the browser's tests open, and where things are on it."""
+"""The page that the browser tests open, and its elements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from chromium import find, texts, wait
-from made_up_records import Maker, made_up
+from made_up_records import RecordMaker, made_up
 from selenium.webdriver.common.by import By
 
 from fer_bench.records.schema import Predictions
@@ -17,14 +17,15 @@ ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed
 
 
 def write_page(results: Path) -> str:
-    """The address of a page with three tables: one of four rows, one of a failed row, one of drawn faces."""
-    make = Maker(results)
+    """Write a page with three tables (four rows, a failed row, synthetic faces) and return its URL."""
+    make = RecordMaker(results)
     make("cnn", seed=0, accuracy=0.5, seconds=40)
     make("cnn", seed=1, accuracy=0.52, seconds=44)
     make("vgg19", accuracy=0.7, seconds=900, parameters=20_000_000, weights="imagenet:0123")
-    found = made_up(300, 0.4, 5)
-    strange = Predictions(np.array([f"{HOSTILE} {i}" for i in range(300)]), found.labels, found.probabilities)
-    make(f"odd {HOSTILE}", test=strange, seconds=3000, recipe_name=HOSTILE)
+    predictions = made_up(300, 0.4, 5)
+    ids = np.array([f"{HOSTILE} {i}" for i in range(300)])
+    hostile = Predictions(ids, predictions.labels, predictions.probabilities)
+    make(f"odd {HOSTILE}", test=hostile, seconds=3000, recipe_name=HOSTILE)
     make("resnet50", status="failed", reason=f"out of memory {HOSTILE}", parameters=None)
     make("cnn", dataset="jaffe", status="diverged", reason="loss is NaN", parameters=None)
     make("cnn", dataset="synthetic", samples=60)

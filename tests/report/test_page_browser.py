@@ -1,4 +1,4 @@
-"""The HTML page in a real Chromium: what a reader sees and does."""
+"""The HTML page in Chromium: what readers see and do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, page):
-    """The page, freshly opened; whatever a test does there must not be complained of in the console."""
+    """Open the page anew. The console must be empty after the test."""
     emulate(browser)
     browser.get("about:blank")
     browser.get_log("browser")
@@ -42,13 +42,13 @@ def opened(browser, page):
     assert browser.get_log("browser") == []
 
 
-def test_it_loads_without_a_request_or_a_complaint(browser, page):
+def test_page_loads_without_requests_or_errors(browser, page):
     browser.get("about:blank")
     browser.get_log("performance")
     browser.get(page)
-    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    addresses = {m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"}
-    assert addresses == {page}
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+    assert urls == {page}
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
     assert len(texts(browser, "#section-1 tbody tr")) == ROWS
@@ -57,7 +57,7 @@ def test_it_loads_without_a_request_or_a_complaint(browser, page):
     assert find(browser, "html").get_attribute("lang") == "en"
 
 
-def test_hostile_names_are_shown_and_not_run(opened):
+def test_hostile_names_are_shown_as_text(opened):
     dialog = open_details(opened, "odd")
     assert HOSTILE in find(dialog, "h2").text
     assert HOSTILE in find(dialog, "figure:has(h3):last-of-type").text or HOSTILE in dialog.text
@@ -65,7 +65,7 @@ def test_hostile_names_are_shown_and_not_run(opened):
     assert not opened.find_elements(By.CSS_SELECTOR, "img")
 
 
-def test_a_failed_row_says_why_and_stands_last(opened):
+def test_failed_row_is_last_with_its_reason(opened):
     last = texts(opened, "#section-1 tbody tr")[-1]
     assert "resnet50" in last
     assert f"failed out of memory {HOSTILE}" in last
@@ -73,16 +73,16 @@ def test_a_failed_row_says_why_and_stands_last(opened):
     assert "resnet50 on fer2013 (official, seed 0): failed out of memory" in find(opened, "#section-1 details").text
 
 
-def test_a_table_of_failures_alone_tells_them(opened):
-    assert texts(opened, "#section-2 td.why") == ["diverged loss is NaN"]
+def test_table_with_only_failures_shows_their_reasons(opened):
+    assert texts(opened, "#section-2 td.reason") == ["diverged loss is NaN"]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#section-2 .scatter")) == 0
     find(opened, "#section-2 .name").click()
     dialog = find(opened, "#details")
-    wait(opened, lambda: len(dialog.find_elements(By.CSS_SELECTOR, "svg.chart")) == 2)  # as far as it came
+    wait(opened, lambda: len(dialog.find_elements(By.CSS_SELECTOR, "svg.chart")) == 2)  # until its last epoch
     assert texts(dialog, "h3") == ["Training", "Trials", "Recipe and provenance"]
 
 
-def test_headers_sort_and_say_how(opened):
+def test_headers_sort_and_show_the_direction(opened):
     assert models(opened) == ["vgg19", "cnn", "odd", "resnet50"]
     assert header(opened, "rank").get_attribute("aria-sort") == "ascending"
     find(header(opened, "accuracy"), "button").click()
@@ -90,14 +90,14 @@ def test_headers_sort_and_say_how(opened):
     assert header(opened, "accuracy").get_attribute("aria-sort") == "descending"
     assert header(opened, "rank").get_attribute("aria-sort") is None
     find(header(opened, "accuracy"), "button").click()
-    assert models(opened) == ["odd", "cnn", "vgg19", "resnet50"]  # what failed stays last
+    assert models(opened) == ["odd", "cnn", "vgg19", "resnet50"]  # failed rows stay last
     find(header(opened, "training_seconds"), "button").click()
     assert models(opened) == ["cnn", "vgg19", "odd", "resnet50"]
     find(header(opened, "label"), "button").click()
     assert models(opened) == ["cnn", "odd", "resnet50", "vgg19"]
 
 
-def test_numbers_look_as_in_the_other_reports(opened):
+def test_numbers_are_formatted_as_in_the_other_reports(opened):
     row = next(line for line in texts(opened, "#section-1 tbody tr") if line.startswith("1"))
     assert "20.00 M" in row.replace("\u2009", " ")
     assert "15:00" in row
@@ -105,7 +105,7 @@ def test_numbers_look_as_in_the_other_reports(opened):
     assert any(" ± " in cell for cell in cells)
 
 
-def test_the_keyboard_sorts_opens_and_closes(opened):
+def test_keyboard_sorts_opens_and_closes(opened):
     button = find(header(opened, "accuracy"), "button")
     opened.execute_script("arguments[0].focus()", button)
     button.send_keys(Keys.ENTER)
@@ -114,7 +114,7 @@ def test_the_keyboard_sorts_opens_and_closes(opened):
     button.send_keys(Keys.TAB)
     focused = opened.switch_to.active_element
     assert focused != button
-    assert focused.value_of_css_property("outline-style") == "solid"  # the focus is seen
+    assert focused.value_of_css_property("outline-style") == "solid"  # the focus is visible
     name = find(opened, "#section-1 tbody .name")
     opened.execute_script("arguments[0].focus()", name)
     name.send_keys(Keys.ENTER)
@@ -126,36 +126,36 @@ def test_the_keyboard_sorts_opens_and_closes(opened):
     assert opened.switch_to.active_element == name
 
 
-def test_filters_leave_what_fits_and_say_how_many(opened):
-    tools = find(opened, "#section-1 .tools")
-    search, status = find(tools, "input[type=search]"), find(tools, "[role=status]")
+def test_filters_show_matching_rows_and_their_number(opened):
+    toolbar = find(opened, "#section-1 .toolbar")
+    search, status = find(toolbar, "input[type=search]"), find(toolbar, "[role=status]")
     assert status.text == "4 rows"
     search.send_keys("VGG imagenet")
     assert models(opened) == ["vgg19"]
     assert status.text == "1 of 4 rows"
-    find(tools, "button").click()
+    find(toolbar, "button").click()
     assert len(models(opened)) == ROWS
-    weights = next(s for s in tools.find_elements(By.TAG_NAME, "select") if "imagenet" in s.text)
+    weights = next(s for s in toolbar.find_elements(By.TAG_NAME, "select") if "imagenet" in s.text)
     Select(weights).select_by_visible_text("random")
     assert models(opened) == ["cnn", "odd", "resnet50"]
-    assert len(opened.find_elements(By.CSS_SELECTOR, "#section-1 .spot.pale")) == 1  # the chart follows
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#section-1 .marker.dimmed")) == 1  # the chart is filtered, too
     find(header(opened, "label"), "button").click()
     assert models(opened) == ["cnn", "odd", "resnet50"]
-    assert texts(opened, "#section-2 [role=status]")[0] == "1 row"  # the other table is another matter
+    assert texts(opened, "#section-2 [role=status]")[0] == "1 row"  # other tables are not filtered
 
 
 def test_all_columns_can_be_shown(opened):
     search = find(opened, "#section-1 input[type=search]")
     search.send_keys("cnn")
-    few = len(texts(opened, "#section-1 thead th"))
+    num_default = len(texts(opened, "#section-1 thead th"))
     find(opened, "#section-1 input[type=checkbox]").click()
     shown = texts(opened, "#section-1 thead th")
-    assert len(shown) > few + 5
+    assert len(shown) > num_default + 5
     assert "validation accuracy" in " ".join(shown)
     assert models(opened) == ["cnn"]
 
 
-def test_every_line_has_a_cell_for_each_column(opened):
+def test_every_row_has_a_cell_per_column(opened):
     find(opened, "#section-1 input[type=checkbox]").click()
     widths = opened.execute_script(
         "return [1, 2].map((place) => [...document.querySelectorAll(`#section-${place} tr`)].map((line) => "
@@ -165,16 +165,18 @@ def test_every_line_has_a_cell_for_each_column(opened):
     assert [len(set(table)) for table in widths] == [1, 1]
 
 
-def test_figures_of_others_lead_to_ours(opened):
-    assert "Reported elsewhere" in texts(opened, "nav a")
-    lines = texts(opened, "#reported tbody tr")
+def test_published_results_link_to_our_rows(opened):
+    assert "Published results" in texts(opened, "nav a")
+    lines = texts(opened, "#published tbody tr")
     assert any("! selected on test" in line for line in lines)
-    next(own for own in opened.find_elements(By.CSS_SELECTOR, "#reported .ours .name") if own.text == "vgg19").click()
+    next(
+        link for link in opened.find_elements(By.CSS_SELECTOR, "#published .ours .name") if link.text == "vgg19"
+    ).click()
     wait(opened, lambda: find(opened, "#details").is_displayed())
     assert find(opened, "#details h2").text == "vgg19"
 
 
-def test_details_hold_every_chart_and_no_picture(opened):
+def test_details_contain_all_charts_and_no_image(opened):
     dialog = open_details(opened, "cnn")
     charts = wait(opened, lambda: len(found := dialog.find_elements(By.CSS_SELECTOR, "svg.chart")) == 4 and found)
     names = [chart.get_attribute("aria-label") for chart in charts]
@@ -183,15 +185,15 @@ def test_details_hold_every_chart_and_no_picture(opened):
     assert len(charts[2].find_elements(By.CSS_SELECTOR, "path.roc")) == 7
     headings = texts(dialog, "h3")
     assert headings == [
-        *("Training", "Confusion matrix", "Class by class", "ROC curves", "Reliability"),
+        *("Training", "Confusion matrix", "Scores per class", "ROC curves", "Reliability"),
         *("Most confident mistakes", "Trials", "Recipe and provenance"),
     ]
-    shares = [
+    percentages = [
         [float(cell) for cell in texts(line, "td")]
         for line in dialog.find_elements(By.CSS_SELECTOR, ".confusion tbody tr")
     ]
-    assert len(shares) == 7
-    assert all(sum(line) == pytest.approx(100, abs=0.5) for line in shares)
+    assert len(percentages) == 7
+    assert all(sum(line) == pytest.approx(100, abs=0.5) for line in percentages)
     assert "Example CPU" in dialog.text
     assert "batch_size\n64" in dialog.text
     ids = texts(dialog, "figure th.code")
@@ -199,15 +201,15 @@ def test_details_hold_every_chart_and_no_picture(opened):
     assert not dialog.find_elements(By.CSS_SELECTOR, "img, image, canvas, picture")
 
 
-def test_details_have_an_address(opened, page):
+def test_details_have_a_url(opened, page):
     open_details(opened, "cnn")
-    address = opened.current_url
-    assert "#row=" in address
+    url = opened.current_url
+    assert "#row=" in url
     opened.back()
     dialog = find(opened, "#details")
     wait(opened, lambda: not dialog.is_displayed())
     opened.get("about:blank")
-    opened.get(address)
+    opened.get(url)
     dialog = find(opened, "#details")
     assert dialog.is_displayed()
     assert find(dialog, "h2").text == "cnn"
@@ -215,13 +217,13 @@ def test_details_have_an_address(opened, page):
     wait(opened, lambda: "#" not in opened.current_url)
 
 
-def test_the_scatter_shows_the_front_of_what_is_chosen(opened):
+def test_scatter_shows_the_pareto_front_of_the_chosen_cost(opened):
     figure = find(opened, "#section-1 .scatter")
-    wait(opened, lambda: len(figure.find_elements(By.CSS_SELECTOR, ".spot")) == 3)
+    wait(opened, lambda: len(figure.find_elements(By.CSS_SELECTOR, ".marker")) == 3)
     assert len(figure.find_elements(By.CSS_SELECTOR, ".on-front")) == 2  # cnn, vgg19; the third is slower and worse
     Select(find(figure, "select")).select_by_visible_text("parameters")
     assert "parameters" in texts(figure, ".axis-name")
-    first = find(figure, ".spot[tabindex='0']")
+    first = find(figure, ".marker[tabindex='0']")
     opened.execute_script("arguments[0].focus()", first)
     first.send_keys(Keys.ARROW_RIGHT)
     focused = opened.switch_to.active_element
@@ -232,7 +234,7 @@ def test_the_scatter_shows_the_front_of_what_is_chosen(opened):
 
 
 @pytest.mark.parametrize("width", [360, 820])
-def test_a_narrow_window_scrolls_the_table_and_not_the_page(opened, width):
+def test_narrow_window_scrolls_the_table_and_not_the_page(opened, width):
     emulate(opened, width, 780)
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
     box = find(opened, "#section-1 .scroll")
@@ -247,56 +249,56 @@ def test_a_narrow_window_scrolls_the_table_and_not_the_page(opened, width):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_are_both_legible(opened, scheme):
+def test_light_and_dark_themes_have_contrast(opened, scheme):
     emulate(opened, scheme=scheme)
-    paper = find(opened, "html").value_of_css_property("background-color")
-    assert (luminance(paper) < 0.1) == (scheme == "dark")
+    page_color = find(opened, "html").value_of_css_property("background-color")
+    assert (luminance(page_color) < 0.1) == (scheme == "dark")
     surface = find(opened, ".scroll").value_of_css_property("background-color")
     for selector in ("body", ".lead", ".hint", "nav a"):
-        assert contrast(find(opened, selector).value_of_css_property("color"), paper) >= 4.5, selector
-    for selector in ("td.number", ".name", ".under", "thead button", ".mark.failed"):
+        assert contrast(find(opened, selector).value_of_css_property("color"), page_color) >= 4.5, selector
+    for selector in ("td.number", ".name", ".subtext", "thead button", ".mark.failed"):
         assert contrast(find(opened, f"table {selector}").value_of_css_property("color"), surface) >= 4.5, selector
 
 
-def test_the_theme_can_be_chosen_and_stays(opened):
-    def paper():
+def test_theme_is_stored(opened):
+    def page_luminance():
         return luminance(find(opened, "html").value_of_css_property("background-color"))
 
     button = find(opened, "#theme")
-    assert paper() > 0.5
+    assert page_luminance() > 0.5
     button.click()
     assert button.text == "☀ Theme: light"
     button.click()
     assert button.text == "☾ Theme: dark"
-    assert paper() < 0.1
+    assert page_luminance() < 0.1
     opened.refresh()
-    assert paper() < 0.1
+    assert page_luminance() < 0.1
     find(opened, "#theme").click()
-    assert paper() > 0.5
+    assert page_luminance() > 0.5
 
 
-def test_on_paper_there_are_no_controls(opened):
+def test_print_has_no_controls(opened):
     emulate(opened, scheme="dark", media="print")
-    assert not find(opened, ".tools").is_displayed()
+    assert not find(opened, ".toolbar").is_displayed()
     assert not find(opened, "#theme").is_displayed()
     assert luminance(find(opened, "html").value_of_css_property("background-color")) > 0.9
     assert find(opened, ".scroll").value_of_css_property("overflow-x") == "visible"
 
 
-def test_headings_go_down_by_one_and_controls_have_names(opened):
+def test_headings_are_nested_and_controls_have_names(opened):
     def controls():
         roles = {"button", "combobox", "searchbox", "checkbox", "link", "image", "table", "dialog", "region"}
         nodes = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         return [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
 
-    def nameless():
-        wait(opened, lambda: len(controls()) > 10)  # the browser fills this tree after it has drawn the page
+    def unnamed():
+        wait(opened, lambda: len(controls()) > 10)  # the browser builds this tree after rendering
         return [node["role"]["value"] for node in controls() if not node.get("name", {}).get("value")]
 
-    assert nameless() == []
+    assert unnamed() == []
     open_details(opened, "cnn")
-    assert nameless() == []
+    assert unnamed() == []
     assert len(texts(opened, "h1")) == 1
-    levels = [int(one.tag_name[1]) for one in opened.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
+    levels = [int(heading.tag_name[1]) for heading in opened.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))

@@ -1,4 +1,4 @@
-"""What the page tells of a row when it is opened."""
+"""The details of a row."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ import json
 import numpy as np
 import pytest
 from made_up_records import exact, made_up
-from page_reader import Page, page_of
+from page_reader import Page, render_page
 
 from fer_bench.evaluation.metrics import evaluate
 from fer_bench.records import load
 from fer_bench.records.schema import Predictions
-from fer_bench.report.page.page import leaderboard_page
-from fer_bench.report.write import read_board
+from fer_bench.report.page.render import leaderboard_page
+from fer_bench.report.write import read_leaderboard
 
 
-def test_details_are_those_of_the_predictions(make):
+def test_details_match_the_predictions(make):
     make(test=exact([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0]), epochs=4)
-    page = page_of(make)
+    page = render_page(make)
     details = page.details(page.rows()[0])
     assert details["classes"] == ["angry", "disgust", "fear"]
     assert details["confusion"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
-    assert [found["images"] for found in details["per_class"]] == [3, 2, 1]
-    assert [found["precision"] for found in details["per_class"]] == pytest.approx([2 / 3, 2 / 3, 0], rel=1e-5)
+    assert [scores["images"] for scores in details["per_class"]] == [3, 2, 1]
+    assert [scores["precision"] for scores in details["per_class"]] == pytest.approx([2 / 3, 2 / 3, 0], rel=1e-5)
     assert details["per_class"][0]["f1"] == pytest.approx(2 / 3, rel=1e-5)
     assert details["mistakes"] == {
-        "number": 2,
+        "count": 2,
         "samples": 6,
         "seeds": 1,
-        "first": [["i2", 0, 1, 1, 1], ["i5", 2, 0, 1, 1]],
+        "most_confident": [["i2", 0, 1, 1, 1], ["i5", 2, 0, 1, 1]],
     }
     assert sum(details["reliability"]["count"]) == 6
     assert details["reliability"]["ece"] == pytest.approx(1 / 3, rel=1e-5)
     (curve,) = details["curves"]
     (stored,) = load(make.results)
     assert curve["validation_loss"] == pytest.approx([e.validation_loss for e in stored.record.history], rel=1e-3)
-    assert curve["best"] == 2
+    assert curve["best_epoch"] == 2
 
 
-def test_the_surest_mistakes_come_first(make):
+def test_most_confident_mistakes_are_first(make):
     labels = np.zeros(4, int)
     probabilities = np.array([[0.4, 0.6, 0], [0.1, 0.9, 0], [0.8, 0.1, 0.1], [0.2, 0.05, 0.75]], np.float32)
     make(test=Predictions(np.array(["a", "b", "c", "d"]), labels, probabilities))
-    page = page_of(make)
-    mistakes = page.details(page.rows()[0])["mistakes"]["first"]
+    page = render_page(make)
+    mistakes = page.details(page.rows()[0])["mistakes"]["most_confident"]
     assert [line[:3] for line in mistakes] == [["b", 0, 1], ["d", 0, 2], ["a", 0, 1]]
     assert [line[3] for line in mistakes] == pytest.approx([0.9, 0.75, 0.6], rel=1e-5)
 
@@ -52,52 +52,52 @@ def test_the_surest_mistakes_come_first(make):
 def test_seeds_are_pooled_or_averaged(make):
     for seed, predicted in enumerate(([0, 1, 1], [0, 0, 1], [0, 0, 0])):
         make(seed=seed, test=exact([0, 1, 1], predicted, classes=2))
-    page = page_of(make)
+    page = render_page(make)
     details = page.details(page.rows()[0])
     assert details["confusion"] == [[3, 0], [3, 3]]
     assert details["per_class"][1]["recall"] == 0.5
     assert details["per_class"][1]["recall_sd"] == 0.5
-    assert details["mistakes"]["number"] == 1  # by the mean of the three
-    assert details["mistakes"]["first"] == [["i1", 1, 0, pytest.approx(2 / 3, rel=1e-5), 2]]
+    assert details["mistakes"]["count"] == 1  # by the mean of the three
+    assert details["mistakes"]["most_confident"] == [["i1", 1, 0, pytest.approx(2 / 3, rel=1e-5), 2]]
     assert [curve["name"] for curve in details["curves"]] == ["seed 0", "seed 1", "seed 2"]
 
 
-def test_seeds_that_were_tested_on_different_samples_are_not_averaged(make):
+def test_seeds_with_different_test_samples_are_not_averaged(make):
     first, second = exact([0, 1], [0, 0], classes=2), exact([1, 1], [1, 1], classes=2)
     make(seed=0, test=first)
     make(seed=1, test=Predictions(np.array(["other", "another"]), second.labels, second.probabilities))
-    page = page_of(make)
+    page = render_page(make)
     mistakes = page.details(page.rows()[0])["mistakes"]
-    assert (mistakes["seeds"], mistakes["samples"], mistakes["first"]) == (1, 2, [["i1", 1, 0, 1, 1]])
+    assert (mistakes["seeds"], mistakes["samples"], mistakes["most_confident"]) == (1, 2, [["i1", 1, 0, 1, 1]])
 
 
-def test_roc_curves_have_the_area_that_the_table_says(make):
+def test_area_under_roc_curves_is_the_auc(make):
     test = made_up(2000, 0.6, 0)
     make(test=test)
-    page = page_of(make)
+    page = render_page(make)
     details = page.details(page.rows()[0])
     areas = [np.trapezoid(curve, details["roc"]["fpr"]) for curve in details["roc"]["tpr"]]
     assert np.mean(areas) == pytest.approx(evaluate(test.labels, test.probabilities).scores["macro_auc"], abs=0.01)
-    assert [found["auc"] for found in details["per_class"]] == pytest.approx(areas, abs=0.02)
+    assert [scores["auc"] for scores in details["per_class"]] == pytest.approx(areas, abs=0.02)
     assert all(curve[-1] == 1 for curve in details["roc"]["tpr"])
 
 
 def test_a_class_without_test_samples_has_no_curve(make):
     make(test=exact([0, 0, 1], [0, 1, 2]))
-    page = page_of(make)
+    page = render_page(make)
     details = page.details(page.rows()[0])
     assert details["roc"]["tpr"][2] is None
     assert details["per_class"][2]["auc"] is None
     assert details["confusion"][2] == [0, 0, 0]
 
 
-def test_losses_that_are_not_finite_leave_gaps(make):
+def test_non_finite_losses_are_gaps(make):
     make("cnn", status="diverged", reason="loss is NaN", epochs=3)
     (path,) = make.results.glob("records/*/record.json")
     record = json.loads(path.read_text())
     record["history"][-1]["loss"] = "NaN"
     path.write_text(json.dumps(record))
-    page = page_of(make)
+    page = render_page(make)
     (curve,) = page.details(page.rows()[0])["curves"]
     assert curve["loss"][-1] is None and curve["loss"][0] > 0
 
@@ -105,19 +105,19 @@ def test_losses_that_are_not_finite_leave_gaps(make):
 def test_folds_are_pooled(make):
     make(fold=0, test=exact([0, 1], [0, 1]))
     make(fold=1, test=exact([2, 2], [2, 0]))
-    page = page_of(make)
+    page = render_page(make)
     details = page.details(page.rows()[0])
     assert details["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
     assert [trial["name"] for trial in details["trials"]] == ["seed 0, fold 0", "seed 0, fold 1"]
     assert [trial["accuracy"] for trial in details["trials"]] == [1, 0.5]
 
 
-def test_equal_recipes_stand_there_once(make):
+def test_equal_recipes_are_stored_once(make):
     for model in ("a", "b", "c"):
         make(model)
     make("d", recipe={"epochs": 20, "optimizer": {"name": "sgd", "clip": None}})
-    page = page_of(make)
-    recipes = page.board["recipes"]
+    page = render_page(make)
+    recipes = page.data["recipes"]
     assert len(recipes) == 2
     used = {row["model"]: recipes[page.details(row)["recipe"]] for row in page.rows()}
     assert used["a"] is used["c"]
@@ -125,10 +125,10 @@ def test_equal_recipes_stand_there_once(make):
     assert (used["d"]["optimizer.name"], used["d"]["optimizer.clip"]) == ("sgd", "none")
 
 
-def test_predictions_that_went_away_leave_the_rest(make):
+def test_missing_predictions_leave_the_other_details(make):
     path = make()
-    board = read_board(make.results)
+    leaderboard = read_leaderboard(make.results)
     (path / "predictions.npz").unlink()
-    page = Page(leaderboard_page(board, make.results))
+    page = Page(leaderboard_page(leaderboard, make.results))
     details = page.details(page.rows()[0])
     assert "confusion" not in details and details["curves"]

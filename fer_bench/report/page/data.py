@@ -1,4 +1,4 @@
-"""From a leaderboard to all that its page holds: plain dictionaries, ready for JSON."""
+"""The data of the page: dictionaries of JSON types, from a leaderboard."""
 
 from __future__ import annotations
 
@@ -9,112 +9,151 @@ import pandas as pd
 
 from fer_bench import __version__
 from fer_bench.core.text import plural
-from fer_bench.leaderboard.leaderboard import SECTION, Board, machine_text, sections
+from fer_bench.leaderboard.column import BADGE_SEPARATOR
+from fer_bench.leaderboard.leaderboard import Leaderboard, sections
+from fer_bench.leaderboard.published_results import PublishedResult, published_results
+from fer_bench.leaderboard.row_labels import split_recipe_name
+from fer_bench.leaderboard.row_values import machine_text
+from fer_bench.leaderboard.rows import SECTION
 from fer_bench.registry.architectures import ARCHITECTURES, describe
-from fer_bench.report.markdown import RANKS
 from fer_bench.report.page import columns, details, explain
-from fer_bench.report.page.details import Read, number
-from fer_bench.report.page.published import published
+from fer_bench.report.page.details import PredictionReader, round_number
+from fer_bench.report.published_table import LEGEND, matching_rows
+from fer_bench.report.tables import RANKS_LEGEND
 
-BETWEEN_BADGES = " · "
+PUBLISHED_KEYS = {"model", "metric", "value", "dataset", "protocol", "views", "badge", "source", "url", "note"}
 
 
-def content(board: Board, read: Read) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """What the page shows at once, and by row what it shows when a row is opened."""
-    shown = columns.present(board.frame)
-    keys = _keys(board.frame, shown)
-    rows = {identity: board.rows[identity] for identity in board.frame.index}
+def page_data(
+    leaderboard: Leaderboard, read_predictions: PredictionReader
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the data of the page.
+
+    Args:
+        leaderboard: The leaderboard.
+        read_predictions: Returns the test predictions of a seed.
+
+    Returns:
+        What the page shows at once, and by row id what the details of a row show.
+    """
+    frame = leaderboard.frame
+    shown = columns.present(frame)
+    keys = _row_keys(frame, shown)
+    rows = {row_id: leaderboard.rows[row_id] for row_id in frame.index}
     records = [record for row in rows.values() for record in row.records]
-    machines = explain.machines(records)
-    recipes: dict[str, int] = {}  # a recipe that many rows share stands in the page once
-    found = {}
-    for identity, row in rows.items():
-        text = json.dumps(details.recipe(row))
-        used = dict.fromkeys(list(machines).index(machine_text(record.machine)) for record in row.records)
-        found[identity] = details.described(row, read) | {
-            "recipe": recipes.setdefault(text, len(recipes)),
-            "machines": list(used),
+    machines = explain.count_machines(records)
+    machine_indices = {text: index for index, text in enumerate(machines)}
+    recipes: dict[str, int] = {}  # each distinct recipe, as JSON, is stored once
+    row_details = {}
+    for row_id, row in rows.items():
+        recipe = json.dumps(details.flat_recipe(row))
+        row_details[row_id] = details.row_details(row, read_predictions) | {
+            "recipe": recipes.setdefault(recipe, len(recipes)),
+            "machines": list(dict.fromkeys(machine_indices[machine_text(record.machine)] for record in row.records)),
         }
     data = {
-        "summary": _summary(board, len(records)),
-        "colophon": _colophon([record.started for record in records]),
+        "summary": _summary(leaderboard, len(records)),
+        "footer": _footer([record.started for record in records]),
         "columns": columns.described(shown),
         "keys": keys,
-        "sections": [_section(place, *section, board, keys) for place, section in enumerate(sections(board.frame))],
+        "sections": [
+            _section(index, heading, section, leaderboard, keys)
+            for index, (heading, _, section) in enumerate(sections(frame))
+        ],
         "machines": [{"text": text, "trials": trials} for text, trials in machines.items()],
-        "machine_text": explain.machine_paragraph(machines),
-        "reading": f"{explain.SELECTION} {explain.READING}",
-        "left_out": [[path.name, reason] for path, reason in board.left_out],
-        "recipes": [json.loads(text) for text in recipes],
-        "ranks": _ranks(board.ranks),
-        "published": published(board.frame),
+        "machines_text": explain.machines_text(machines),
+        "columns_text": f"{explain.SELECTION_TEXT} {explain.COLUMNS_TEXT}",
+        "skipped": [[path.name, reason] for path, reason in leaderboard.skipped],
+        "recipes": [json.loads(recipe) for recipe in recipes],
+        "ranks": _ranks(leaderboard.ranks),
+        "published": _published(frame),
     }
-    return data, found
+    return data, row_details
 
 
-def _keys(frame: pd.DataFrame, shown: list[columns.Column]) -> list[str]:
-    own = [column.key for column in shown if column.key != "interval"]
-    spreads = [f"{key}_sd" for key in own if f"{key}_sd" in frame]
-    return list(dict.fromkeys([*columns.BESIDE, *own, *spreads, "accuracy_low", "accuracy_high"]))
+def _row_keys(frame: pd.DataFrame, shown: list[columns.Column]) -> list[str]:
+    shown_keys = [column.key for column in shown if column.key != "interval"]
+    spread_keys = [f"{key}_sd" for key in shown_keys if f"{key}_sd" in frame]
+    return list(dict.fromkeys([*columns.ROW_KEYS, *shown_keys, *spread_keys, "accuracy_low", "accuracy_high"]))
 
 
-def _section(place: int, heading: str, stem: str, group: pd.DataFrame, board: Board, keys: list[str]) -> dict[str, Any]:
-    rows = [board.rows[str(identity)] for identity in group.index]
+def _section(
+    index: int, heading: str, section: pd.DataFrame, leaderboard: Leaderboard, keys: list[str]
+) -> dict[str, Any]:
+    rows = [leaderboard.rows[str(row_id)] for row_id in section.index]
     records = [record for row in rows for record in row.records]
     dataset, _, protocol = heading.partition(", protocol ")
-    remarks = list(dict.fromkeys(text for text in group["split_notes"] if text))
+    split_notes = list(dict.fromkeys(text for text in section["split_notes"] if text))
+    lines = section.assign(id=section.index).to_dict("records")
     return {
-        "id": f"section-{place + 1}",
+        "id": f"section-{index + 1}",
         "heading": heading,
         "dataset": dataset,
-        "protocol": protocol.removesuffix(f" ({'; '.join(remarks)})"),
-        "split_notes": remarks,
-        "text": [explain.protocol_text(group["protocol"].iloc[0]), explain.images_text(records)],
-        "notes": board.notes.get(tuple(group[SECTION].iloc[0]), []),
-        "rows": [_row({"id": i, **values}, keys) for i, values in group.to_dict("index").items()],
-        "failed": [[str(r.trial), r.status, r.reason or "no reason given"] for row in rows for r in row.failed],
+        "protocol": protocol.removesuffix(f" ({'; '.join(split_notes)})"),
+        "split_notes": split_notes,
+        "text": [explain.protocol_text(section["protocol"].iloc[0]), explain.images_text(records)],
+        "notes": leaderboard.section_notes(section),
+        "rows": [_row({str(key): value for key, value in line.items()}, keys) for line in lines],
+        "failed": [[str(r.trial), r.status, r.reason or "no reason recorded"] for row in rows for r in row.failed],
     }
 
 
 def _row(values: dict[str, Any], keys: list[str]) -> list[Any]:
     values |= {
         "family": values.get("family") or _family(values["model"]),
-        "badges": values["badges"].split(BETWEEN_BADGES),
-        "recipe_kind": values["recipe"].partition(",")[0],
+        "badges": values["badges"].split(BADGE_SEPARATOR),
+        "recipe_kind": split_recipe_name(values["recipe"])[0],
     }
-    return [_plain(values.get(key)) for key in keys]
+    return [_json_value(values.get(key)) for key in keys]
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if value is None or isinstance(value, str | list | bool):
         return value
-    return None if pd.isna(value) else number(float(value))
+    return None if pd.isna(value) else round_number(float(value))
 
 
 def _family(model: str) -> str:
-    """Of a registered architecture; empty for one that this installation does not know."""
+    """Return the family of a registered architecture; empty for an architecture that is not installed."""
     return describe(model).family if model in ARCHITECTURES.names() else ""
 
 
 def _ranks(ranks: pd.DataFrame) -> dict[str, Any] | None:
-    """Models that all tables have, with their accuracies there and the mean of their ranks."""
+    """Return the models that all tables contain, with their accuracies and average rank; None if there are none."""
     if ranks.empty:
         return None
-    lines = [[*model, *map(number, values)] for model, values in zip(ranks.index, ranks.to_numpy(), strict=True)]
-    return {"text": RANKS, "sections": [str(name) for name in ranks.columns[:-1]], "lines": lines}
+    lines = [[*model, *map(round_number, values)] for model, values in zip(ranks.index, ranks.to_numpy(), strict=True)]
+    return {"text": RANKS_LEGEND, "sections": [str(name) for name in ranks.columns[:-1]], "lines": lines}
 
 
-def _summary(board: Board, trials: int) -> str:
-    failed = int(board.frame["failed"].sum())
-    settings = board.frame.groupby(SECTION).ngroups
-    parts = [plural(len(board.frame), "row"), plural(settings, "table"), plural(trials, "trial")]
-    if failed:
-        parts.append(f"{failed:,} failed")
-    if board.left_out:
-        parts.append(f"{len(board.left_out):,} left out")
-    return BETWEEN_BADGES.join(parts)
+def _published(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the published results for the frame's datasets with our matching rows; None if there are none."""
+    results = [result for dataset in frame["dataset"].unique() for result in published_results(dataset)]
+    lines = [result.model_dump(include=PUBLISHED_KEYS) | {"ours": _our_results(result, frame)} for result in results]
+    return {"text": LEGEND, "lines": lines} if lines else None
 
 
-def _colophon(started: list[str]) -> str:
-    latest = f"; the latest trial began on {max(started)[:10]}" if started else ""
-    return f"Written by fer-bench {__version__} from records alone{latest}."
+def _our_results(result: PublishedResult, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": row_id,
+            "value": round_number(row[result.metric]),
+            "sd": round_number(row[f"{result.metric}_sd"]),
+            "protocol": row["protocol"],
+        }
+        for row_id, row in matching_rows(result, frame).iterrows()
+    ]
+
+
+def _summary(leaderboard: Leaderboard, num_trials: int) -> str:
+    frame = leaderboard.frame
+    failed, skipped = int(frame["failed"].sum()), len(leaderboard.skipped)
+    parts = [plural(len(frame), "row"), plural(frame.groupby(SECTION).ngroups, "table"), plural(num_trials, "trial")]
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{skipped:,} skipped"] if skipped else []
+    return BADGE_SEPARATOR.join(parts)
+
+
+def _footer(started: list[str]) -> str:
+    latest = f" The latest trial started on {max(started)[:10]}." if started else ""
+    return f"Written by fer-bench {__version__} from records.{latest}"

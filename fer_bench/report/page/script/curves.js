@@ -1,101 +1,116 @@
 // Charts with lines: training curves, ROC, reliability.
 
-const DASHES = 4; // beyond as many colours a line is told by its dashes
+const NUM_COLORS = 7;
+const NUM_WIDTHS = 4; // lines with the same color differ by their width
 
-function lineKind(index) {
-  return `line c${index % 7} d${Math.floor(index / 7) % DASHES}`;
+function lineClass(index) {
+  return `line c${index % NUM_COLORS} w${Math.floor(index / NUM_COLORS) % NUM_WIDTHS}`;
 }
 
-/** Loss and accuracy over the epochs of a row's trials; null where no trial came to the end of its first. */
+/** Loss and accuracy by epoch of a row's trials; null if no trial finished an epoch. */
 function trainingFigure(details) {
   if (!details.curves.length) return null;
   const pair = h("div", { class: "pair" },
     responsive(h("div", { class: "canvas" }), (width) => historyChart(details, width, "loss", "loss", 1)),
     responsive(h("div", { class: "canvas" }), (width) => historyChart(details, width, "accuracy", "accuracy (%)", 100)));
-  const many = details.curves.length > 7;
-  const entries = many ? [] : details.curves.map((curve, index) => [lineKind(index), curve.name]);
-  entries.push(["line ink", "validation"], ["line ink dashed", "training"], ["ring ink", "epoch kept"]);
-  const drawn = details.curves.length < details.curves_of
-    ? `The first ${details.curves.length} of ${details.curves_of} trials are drawn. ` : "";
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Training")), pair, key(entries),
-    drawn ? h("p", { class: "hint" }, drawn) : null);
+  const showNames = details.curves.length <= NUM_COLORS;
+  const entries = !showNames ? [] : details.curves.map((curve, index) => [lineClass(index), curve.name]);
+  entries.push(["line ink", "validation"], ["line ink dashed", "training"], ["ring ink", "selected epoch"]);
+  const note = details.curves.length < details.num_curves
+    ? `Shows the first ${details.curves.length} of ${details.num_curves} trials.` : "";
+  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Training")), pair, chartLegend(entries),
+    note ? h("p", { class: "hint" }, note) : null);
 }
 
 function historyChart(details, width, name, label, factor) {
   const series = details.curves.flatMap((curve) => [curve[name], curve[`validation_${name}`]]);
-  const values = series.flat().filter(known).map((value) => factor * value);
+  const values = series.flat().filter(isKnown).map((value) => factor * value);
   const epochs = Math.max(...details.curves.map((curve) => curve[name].length));
   const [low, high] = padded(Math.min(...values), Math.max(...values), factor === 100 ? [0, 100] : [0, Infinity]);
   const steps = roundTicks(1, Math.max(2, epochs), Math.min(epochs, 6)).filter(Number.isInteger);
-  const xAxis = { low: 1, high: Math.max(2, epochs), ticks: [...new Set([1, ...steps.filter((tick) => tick > 1)])], label: "epoch", format: String };
+  const ticks = [...new Set([1, ...steps.filter((tick) => tick > 1)])];
+  const xAxis = { low: 1, high: Math.max(2, epochs), ticks, label: "epoch", format: String };
   const yAxis = { low, high, ticks: roundTicks(low, high, 5), label, format: String };
-  const picture = chart(width, 240, `${label} over ${plural(epochs, "epoch")}`, xAxis, yAxis);
+  const plot = chart(width, 240, `${label} over ${plural(epochs, "epoch")}`, xAxis, yAxis);
   details.curves.forEach((curve, index) => {
-    const path = (values_) => pathOf(values_.map((value, epoch) => [picture.x(epoch + 1), known(value) ? picture.y(factor * value) : NaN]));
-    const colour = lineKind(index);
-    picture.layer.append(
-      s("path", { class: `${colour} dashed`, d: path(curve[name]) }),
-      s("path", { class: colour, d: path(curve[`validation_${name}`]) }));
-    if (curve[name].length === 1) picture.layer.append(...[curve[name], curve[`validation_${name}`]].map(([value]) =>
-      known(value) ? s("circle", { class: `dot ${colour}`, cx: picture.x(1), cy: picture.y(factor * value), r: 3 }) : ""));
-    const kept = curve[`validation_${name}`][curve.best - 1];
-    if (known(kept)) picture.layer.append(s("circle", { class: `ring ${colour}`, cx: picture.x(curve.best), cy: picture.y(factor * kept), r: 5 }));
+    const point = (value, epoch) => [plot.x(epoch + 1), isKnown(value) ? plot.y(factor * value) : NaN];
+    const path = (series) => pathData(series.map(point));
+    const lineStyle = lineClass(index);
+    plot.layer.append(
+      s("path", { class: `${lineStyle} dashed`, d: path(curve[name]) }),
+      s("path", { class: lineStyle, d: path(curve[`validation_${name}`]) }));
+    if (curve[name].length === 1) plot.layer.append(...[curve[name], curve[`validation_${name}`]].map(([value]) =>
+      isKnown(value) ? s("circle", { class: `dot ${lineStyle}`, cx: plot.x(1), cy: plot.y(factor * value), r: 3 }) : ""));
+    const selected = curve[`validation_${name}`][curve.best_epoch - 1];
+    if (isKnown(selected)) {
+      const [cx, cy] = point(selected, curve.best_epoch - 1);
+      plot.layer.append(s("circle", { class: `ring ${lineStyle}`, cx, cy, r: 5 }));
+    }
   });
-  return picture.svg;
+  return plot.svg;
 }
 
-function padded(low, high, [least, most]) {
-  const room = 0.06 * (high - low || 1);
-  return [Math.max(least, low - room), Math.min(most, high + room)];
+function padded(low, high, [min, max]) {
+  const padding = 0.06 * (high - low || 1);
+  return [Math.max(min, low - padding), Math.min(max, high + padding)];
 }
 
 const FRACTION = [0, 0.2, 0.4, 0.6, 0.8, 1];
+
+function diagonal({ x, y }) {
+  return s("path", { class: "line chance", d: pathData([[x(0), y(0)], [x(1), y(1)]]) });
+}
 
 function unitAxis(label) {
   return { low: 0, high: 1, ticks: FRACTION, label, format: String };
 }
 
-/** One-vs-rest ROC curves; null where no class has one. */
+/** One-vs-rest ROC curves; null if no class has one. */
 function rocFigure(details) {
   const { roc, classes } = details;
   if (!roc || !roc.tpr.some(Boolean)) return null;
   const draw = (width) => {
-    const picture = chart(width, Math.min(380, width * 0.85), "ROC curve of each class against the rest",
+    const plot = chart(width, Math.min(380, width * 0.85), "ROC curve of each class against the rest",
       unitAxis("false positive rate"), unitAxis("true positive rate"));
-    picture.layer.append(s("path", { class: "line chance", d: pathOf([[picture.x(0), picture.y(0)], [picture.x(1), picture.y(1)]]) }));
-    roc.tpr.forEach((curve, index) => curve && picture.layer.append(s("path", { class: `roc ${lineKind(index)}`,
-      d: pathOf(curve.map((value, at) => [picture.x(roc.fpr[at]), picture.y(value)])) }, s("title", {}, classes[index]))));
-    return picture.svg;
+    plot.layer.append(diagonal(plot));
+    roc.tpr.forEach((curve, index) => curve && plot.layer.append(s("path", { class: `roc ${lineClass(index)}`,
+      d: pathData(curve.map((value, point) => [plot.x(roc.fpr[point]), plot.y(value)])) }, s("title", {}, classes[index]))));
+    return plot.svg;
   };
   const entries = classes.flatMap((name, index) =>
-    roc.tpr[index] ? [[`roc ${lineKind(index)}`, `${name} ${shown(details.per_class[index].auc, "number")}`]] : []);
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "ROC curves"), h("p", { class: "hint" }, "Each class against the rest, with its area.")),
-    responsive(h("div", { class: "canvas" }), draw), key(entries));
+    roc.tpr[index] ? [[`roc ${lineClass(index)}`, `${name} ${formatValue(details.per_class[index].auc, "number")}`]] : []);
+  const caption = "One class against the rest; the number is the area under the curve (AUC).";
+  return h("figure", {}, h("figcaption", {}, h("h3", {}, "ROC curves"), h("p", { class: "hint" }, caption)),
+    responsive(h("div", { class: "canvas" }), draw), chartLegend(entries));
 }
 
-/** How often the model is right for how sure it is; null where that was not computed. */
+/** Accuracy by confidence; null if it was not computed. */
 function reliabilityFigure(details) {
   const { reliability } = details;
   if (!reliability) return null;
   const total = reliability.count.reduce((sum, count) => sum + count, 0);
   const bins = reliability.count.length;
   const draw = (width) => {
-    const picture = chart(width, Math.min(380, width * 0.85), "Reliability diagram", unitAxis("confidence"), unitAxis("accuracy, and share of the samples"));
-    const { x, y } = picture;
+    const plot = chart(width, Math.min(380, width * 0.85), "Reliability diagram",
+      unitAxis("confidence"), unitAxis("accuracy, fraction of samples"));
+    const { x, y } = plot;
     reliability.count.forEach((count, bin) => {
       if (!count) return;
       const [left, right] = [x(bin / bins) + 1, x((bin + 1) / bins) - 1];
-      const [sure, right_] = [reliability.confidence[bin], reliability.accuracy[bin]];
-      const text = `confidence ${percentEnd(bin / bins)} to ${percentEnd((bin + 1) / bins)} %: ${plural(count, "prediction")}, ${shown(right_, "score")} % right`;
-      const bar = (kind, from, to) => s("rect", { class: kind, x: left, width: right - left, y: Math.min(y(from), y(to)), height: Math.abs(y(from) - y(to)) }, s("title", {}, text));
-      picture.layer.append(bar("share", 0, count / total), bar("gap", sure, right_),
-        s("line", { class: "right", x1: left, x2: right, y1: y(right_), y2: y(right_) }));
+      const [confidence, accuracy] = [reliability.confidence[bin], reliability.accuracy[bin]];
+      const range = `${formatPercent(bin / bins)} to ${formatPercent((bin + 1) / bins)} %`;
+      const label = `confidence ${range}: ${plural(count, "prediction")}, accuracy ${formatValue(accuracy, "score")} %`;
+      const bar = (kind, from, to) => s("rect",
+        { class: kind, x: left, width: right - left, y: Math.min(y(from), y(to)), height: Math.abs(y(from) - y(to)) },
+        s("title", {}, label));
+      plot.layer.append(bar("fraction", 0, count / total), bar("gap", confidence, accuracy),
+        s("line", { class: "accuracy", x1: left, x2: right, y1: y(accuracy), y2: y(accuracy) }));
     });
-    picture.layer.append(s("path", { class: "line chance", d: pathOf([[x(0), y(0)], [x(1), y(1)]]) }));
-    return picture.svg;
+    plot.layer.append(diagonal(plot));
+    return plot.svg;
   };
-  const caption = `Expected calibration error ${shown(reliability.ece, "score")} points. On the diagonal a model is right as often as it is sure.`;
+  const caption = `Expected calibration error ${formatValue(reliability.ece, "score")} points. On the diagonal, accuracy equals confidence.`;
   return h("figure", {}, h("figcaption", {}, h("h3", {}, "Reliability"), h("p", { class: "hint" }, caption)),
     responsive(h("div", { class: "canvas" }), draw),
-    key([["line right", "accuracy"], ["block gap", "gap to the confidence"], ["block share", "share of the samples"]]));
+    chartLegend([["line accuracy", "accuracy"], ["block gap", "gap to the confidence"], ["block fraction", "fraction of samples"]]));
 }

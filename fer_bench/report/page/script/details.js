@@ -1,127 +1,134 @@
-// All that is known of one row, in a dialogue over the page.
+// The details of a row, in a dialog.
 
-const FACTS = ["accuracy", "interval", "clean_accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece", "log_loss",
+const KEY_FIGURES = ["accuracy", "interval", "dedup_accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece", "log_loss",
   "parameters", "flops", "model_bytes", "training_seconds", "images_per_second", "latency_p50_seconds", "peak_memory_bytes"];
 const WARNINGS = /^(leaky|folds missing|synthetic|external|selected on test)/;
 
-/** Opens the dialogue on a row. */
-function openDetails(board, row) {
+/** Opens the dialog with the details of a row. */
+function openDetails(row) {
   const dialog = byId("details");
-  dialog.replaceChildren(...detailsOf(board, row, embedded(`row-${row.id}`)));
+  dialog.replaceChildren(...renderDetails(row, embedded(`row-${row.id}`)));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }
 
-function detailsOf(board, row, details) {
-  const close = h("button", { type: "button", class: "quiet", click: () => byId("details").close(), autofocus: true }, "Close");
+function renderDetails(row, details) {
+  const close = h("button", { type: "button", class: "secondary", click: () => byId("details").close(), autofocus: true }, "Close");
   const head = h("header", { class: "details-head" },
     h("div", {}, h("p", { class: "eyebrow" }, row.section.heading), h("h2", { id: "details-title" }, row.label)), close);
-  const parts = [
-    badgesOf(row),
+  const content = [
+    badgeList(row),
+    h("p", {}, "Recipe ", h("strong", {}, recipeName(row)), row.recipe_changes ? `: ${row.recipe_changes}` : ""),
     row.reason ? h("p", { class: "notice" }, mark("failed", plural(row.failed, "failed trial")), " ", row.reason) : null,
-    factsOf(board, row),
+    keyFigures(row),
     trainingFigure(details),
     details.confusion ? confusionFigure(details) : null,
     details.per_class ? perClassFigure(details) : null,
     h("div", { class: "pair" }, rocFigure(details), reliabilityFigure(details)),
     details.mistakes ? mistakesFigure(details) : null,
     trialsFigure(details),
-    recipeFigure(board, details),
+    recipeFigure(details),
   ];
-  return [head, h("div", { class: "details-body" }, parts.filter(Boolean))];
+  return [head, h("div", { class: "details-body" }, content.filter(Boolean))];
 }
 
-function badgesOf(row) {
+function badgeList(row) {
   return h("ul", { class: "badges" }, row.badges.map((badge) =>
     h("li", { class: WARNINGS.test(badge) ? "warning" : null }, WARNINGS.test(badge) ? "! " : "", badge)));
 }
 
-function factsOf(board, row) {
-  const columns = FACTS.map((name) => board.columns.find((column) => column.key === name)).filter(Boolean);
-  const facts = columns.map((column) => [column.label, factOf(row, column)]).filter(([, text]) => text !== UNKNOWN);
-  return facts.length ? h("dl", { class: "facts" }, facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text)))) : null;
+function keyFigures(row) {
+  const columns = KEY_FIGURES.map((name) => leaderboard.columns.find((column) => column.key === name)).filter(Boolean);
+  const figures = columns.map((column) => [column, keyFigure(row, column)]).filter(([, text]) => text !== UNKNOWN);
+  return figures.length ? h("dl", { class: "key-figures" }, figures.map(([column, text]) =>
+    h("div", { title: column.help }, h("dt", {}, column.label), h("dd", {}, text)))) : null;
 }
 
-function factOf(row, column) {
-  if (column.kind === "interval") return interval(row.accuracy_low, row.accuracy_high);
+function keyFigure(row, column) {
+  if (column.kind === "interval") return formatInterval(row.accuracy_low, row.accuracy_high);
   return withSpread(row[column.key], row[`${column.key}_sd`], column.kind);
 }
 
-/** Counts by true and predicted class, each true class in per cent. */
+/** Percentages of each true class, by predicted class. */
 function confusionFigure(details) {
   const { classes, confusion } = details;
   const lines = confusion.map((counts, truth) => {
     const total = counts.reduce((sum, count) => sum + count, 0);
-    return h("tr", {}, h("th", { scope: "row" }, classes[truth], h("span", { class: "under" }, grouped(total))),
+    return h("tr", {}, h("th", { scope: "row" }, classes[truth], h("span", { class: "subtext" }, formatCount(total))),
       counts.map((count, predicted) => {
-        const share = total ? count / total : 0;
-        const depth = share > 0.8 ? "deepest" : share > 0.6 ? "deep" : "";
-        const cell = h("td", { class: `${depth} ${truth === predicted ? "hit" : ""}`, title: `${classes[truth]} taken for ${classes[predicted]}: ${grouped(count)}` },
-          total ? (100 * share).toFixed(1) : UNKNOWN);
-        cell.style.setProperty("--share", share.toFixed(3));
+        const fraction = total ? count / total : 0;
+        const contrast = fraction > 0.8 ? "inverse-text" : fraction > 0.6 ? "dark-text" : "";
+        const title = `${classes[truth]} predicted as ${classes[predicted]}: ${formatCount(count)}`;
+        const cell = h("td", { class: `${contrast} ${truth === predicted ? "correct" : ""}`, title },
+          total ? (100 * fraction).toFixed(1) : UNKNOWN);
+        cell.style.setProperty("--fraction", fraction.toFixed(3));
         return cell;
       }));
   });
+  const pooled = details.num_seeds > 1 ? `, ${details.num_seeds} seeds pooled` : "";
+  const hint = `Percent of each true class (rows, with their number of images${pooled}) by predicted class (columns).`;
   return h("figure", {},
-    h("figcaption", {}, h("h3", {}, "Confusion matrix"), h("p", { class: "hint" }, `Per cent of each true class (rows, with their number of images${details.pooled > 1 ? `, ${details.pooled} seeds pooled` : ""}) by predicted class (columns).`)),
+    h("figcaption", {}, h("h3", {}, "Confusion matrix"), h("p", { class: "hint" }, hint)),
     scrollBox("Confusion matrix", h("table", { class: "confusion" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, spoken("true class")), classes.map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, screenReaderText("true class")), classes.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, lines))));
 }
 
 function perClassFigure(details) {
-  const lines = details.per_class.map((found, index) => h("tr", {},
+  const lines = details.per_class.map((scores, index) => h("tr", {},
     h("th", { scope: "row" }, details.classes[index]),
-    h("td", { class: "number" }, grouped(found.images)),
-    ["precision", "recall"].map((name) => h("td", { class: "number" }, withSpread(found[name], found[`${name}_sd`], "score"))),
-    h("td", { class: "number" }, withSpread(found.f1, found.f1_sd, "score")),
-    h("td", { class: "is-bar" }, shareBar(found.f1)),
-    h("td", { class: "number" }, shown(found.auc, "score"))));
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Class by class")),
-    scrollBox("Scores of each class", plainTable(["class", "+images", "+precision", "+recall", "+F1", "", "+AUC"], lines)));
+    h("td", { class: "number" }, formatCount(scores.images)),
+    ["precision", "recall"].map((name) => h("td", { class: "number" }, withSpread(scores[name], scores[`${name}_sd`], "score"))),
+    h("td", { class: "number" }, withSpread(scores.f1, scores.f1_sd, "score")),
+    h("td", { class: "is-bar" }, scoreBar(scores.f1)),
+    h("td", { class: "number" }, formatValue(scores.auc, "score"))));
+  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Scores per class")),
+    scrollBox("Scores per class", plainTable(["class", "+images", "+precision", "+recall", "+F1", "", "+AUC"], lines)));
 }
 
-function shareBar(value) {
-  const width = known(value) ? (160 * value).toFixed(1) : 0;
-  return s("svg", { class: "share-bar", viewBox: "0 0 160 12", width: 160, height: 12, "aria-hidden": "true" },
-    s("rect", { class: "rail", x: 0, y: 0, width: 160, height: 12, rx: 2 }), s("rect", { class: "fill", x: 0, y: 0, width, height: 12, rx: 2 }));
+function scoreBar(value) {
+  const width = isKnown(value) ? (160 * value).toFixed(1) : 0;
+  return s("svg", { class: "score-bar", viewBox: "0 0 160 12", width: 160, height: 12, "aria-hidden": "true" },
+    s("rect", { class: "track", x: 0, y: 0, width: 160, height: 12, rx: 2 }), s("rect", { class: "fill", x: 0, y: 0, width, height: 12, rx: 2 }));
 }
 
-/** A table without sorting; columns with numbers are named with a leading +. */
+/** A table without sorting. The names of numeric columns start with +. */
 function plainTable(names, lines) {
-  const heads = names.map((name) => h("th", { scope: "col", class: name.startsWith("+") ? "number" : "words" },
-    name.replace(/^\+/, "") || spoken("F1 as a bar")));
-  return h("table", { class: "plain" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
+  const heads = names.map((name) => h("th", { scope: "col", class: name.startsWith("+") ? "number" : "text" },
+    name.replace(/^\+/, "") || screenReaderText("F1 as a bar")));
+  return h("table", { class: "static" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
 }
 
-/** Samples by their ids alone: no image is ever in this page. */
+/** Samples by id. The page never contains images. */
 function mistakesFigure(details) {
   const { mistakes, classes } = details;
   const several = mistakes.seeds > 1;
-  const lines = mistakes.first.map(([id, truth, predicted, confidence, seeds]) => h("tr", {},
-    h("th", { scope: "row", class: "words code" }, id), h("td", { class: "words" }, classes[truth]), h("td", { class: "words" }, classes[predicted]),
-    h("td", { class: "number" }, shown(confidence, "score")), several ? h("td", { class: "number" }, `${seeds} of ${mistakes.seeds}`) : null));
-  const hint = `${grouped(mistakes.number)} of ${plural(mistakes.samples, "test image")} are mistaken${several ? " by the mean of the seeds" : ""}; ` +
-    `these ${mistakes.first.length} with the greatest confidence.`;
-  const names = ["sample", "true class", "taken for", "+confidence", ...(several ? ["+seeds wrong"] : [])];
+  const lines = mistakes.most_confident.map(([id, truth, predicted, confidence, seeds]) => h("tr", {},
+    h("th", { scope: "row", class: "text code" }, id), h("td", { class: "text" }, classes[truth]), h("td", { class: "text" }, classes[predicted]),
+    h("td", { class: "number" }, formatValue(confidence, "score")), several ? h("td", { class: "number" }, `${seeds} of ${mistakes.seeds}`) : null));
+  const hint = `${formatCount(mistakes.count)} of ${plural(mistakes.samples, "test image")} are classified wrongly${several ? " by the averaged probabilities of all seeds" : ""}. ` +
+    `The ${mistakes.most_confident.length} mistakes with the highest confidence are listed.`;
+  const names = ["sample", "true class", "predicted class", "+confidence", ...(several ? ["+wrong seeds"] : [])];
   return h("figure", {}, h("figcaption", {}, h("h3", {}, "Most confident mistakes"), h("p", { class: "hint" }, hint)),
     scrollBox("Most confident mistakes", plainTable(names, lines)));
 }
 
 function trialsFigure(details) {
   const lines = details.trials.map((trial) => h("tr", { class: trial.status === "finished" ? null : "failed" },
-    h("th", { scope: "row", class: "words" }, trial.name),
-    trial.status === "finished" ? h("td", { class: "number" }, shown(trial.accuracy, "score")) : h("td", { class: "why" }, mark("failed", trial.status), " ", trial.reason),
+    h("th", { scope: "row", class: "text" }, trial.name),
+    trial.status === "finished"
+      ? h("td", { class: "number" }, formatValue(trial.accuracy, "score"))
+      : h("td", { class: "reason" }, mark("failed", trial.status), " ", trial.reason),
     h("td", { class: "number" }, trial.epochs ? `${trial.best_epoch ?? UNKNOWN} of ${trial.epochs}` : UNKNOWN),
-    h("td", { class: "number" }, shown(trial.seconds, "duration")), h("td", { class: "number" }, shown(trial.peak_memory, "bytes")),
-    h("td", { class: "words" }, trial.started), h("td", { class: "words code" }, trial.key)));
-  const names = ["trial", "+accuracy", "+epoch kept", "+training time", "+peak memory", "started", "key"];
+    h("td", { class: "number" }, formatValue(trial.seconds, "duration")), h("td", { class: "number" }, formatValue(trial.peak_memory, "bytes")),
+    h("td", { class: "text" }, trial.started), h("td", { class: "text code" }, trial.key)));
+  const names = ["trial", "+accuracy", "+selected epoch", "+training time", "+peak memory", "started", "key"];
   return h("figure", {}, h("figcaption", {}, h("h3", {}, "Trials")), scrollBox("Trials", plainTable(names, lines)));
 }
 
-function recipeFigure(board, details) {
-  const entries = [...Object.entries(board.recipes[details.recipe]), ...Object.entries(details.identity)];
+function recipeFigure(details) {
+  const entries = [...Object.entries(leaderboard.recipes[details.recipe]), ...Object.entries(details.provenance)];
   return h("figure", {}, h("figcaption", {}, h("h3", {}, "Recipe and provenance")),
     h("dl", { class: "recipe" }, entries.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "code" }, value)))),
-    details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine. "), board.machines[index].text)));
+    details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine: "), leaderboard.machines[index].text)));
 }

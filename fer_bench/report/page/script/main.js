@@ -1,98 +1,100 @@
-// From the embedded numbers to the page.
+// Builds the page from the embedded data.
 
-const board = embedded("board");
-const byRow = new Map();
+const leaderboard = embedded("leaderboard");
+const rowsById = new Map();
 
-function section(found) {
-  const rows = found.rows.map((values, place) => rowOf(found, values, place));
-  const own = { ...found, rows };
-  const columns = board.columns.filter((column) => holds(column, rows));
-  const scatter = scatterFigure(own, open);
-  const table = boardTable(own, columns, open, (kept) => scatter && scatter.show(kept));
-  const remarks = found.remarks.map((text) => h("li", { class: "warning" }, `! ${text}`));
-  return h("section", { id: found.id, class: "board-section", "aria-labelledby": `${found.id}-title` },
-    h("h2", { id: `${found.id}-title` }, found.dataset, " ", h("span", { class: "beside" }, `protocol ${found.protocol}`)),
-    remarks.length ? h("ul", { class: "badges" }, remarks) : null,
-    found.text.map((text) => h("p", { class: "measure" }, text)),
-    table, found.notes.map((text) => h("p", { class: "hint measure" }, text)),
+function renderSection(data) {
+  const rows = data.rows.map((values, order) => makeRow(data, values, order));
+  const section = { ...data, rows };
+  const columns = leaderboard.columns.filter((column) => hasValues(column, rows));
+  const scatter = scatterFigure(section, open);
+  const table = leaderboardTable(section, columns, open, (matching) => scatter && scatter.show(matching));
+  const warnings = section.split_notes.map((text) => h("li", { class: "warning" }, `! ${text}`));
+  return h("section", { id: section.id, "aria-labelledby": `${section.id}-title` },
+    h("h2", { id: `${section.id}-title` }, section.dataset, " ", h("span", { class: "subtitle" }, `protocol ${section.protocol}`)),
+    warnings.length ? h("ul", { class: "badges" }, warnings) : null,
+    section.text.map((text) => h("p", { class: "measure" }, text)),
+    table, section.notes.map((text) => h("p", { class: "hint measure" }, text)),
     scatter && scatter.figure,
-    failures(found.failed));
+    failures(section.failed));
 }
 
-function rowOf(found, values, place) {
-  const row = Object.fromEntries(board.keys.map((name, index) => [name, values[index]]));
-  row.place = place;
-  row.section = found;
-  row.search = [row.label, row.model, row.recipe, row.variant, row.weights, row.family, row.status, row.reason, ...row.badges]
+function makeRow(section, values, order) {
+  const row = Object.fromEntries(leaderboard.keys.map((name, index) => [name, values[index]]));
+  row.order = order;
+  row.section = section;
+  row.search = [row.label, row.model, row.recipe, row.short_recipe, row.variant, row.weights, row.family, row.status, row.reason, ...row.badges]
     .join(" ").toLowerCase();
-  byRow.set(row.id, row);
+  rowsById.set(row.id, row);
   return row;
 }
 
-/** Whether a column says anything in a section. */
-function holds(column, rows) {
+/** Whether a column has values in a section. */
+function hasValues(column, rows) {
   if (["rank", "label", "accuracy"].includes(column.key)) return true;
-  if (column.kind === "interval") return rows.some((row) => known(row.accuracy_low));
+  if (column.kind === "interval") return rows.some((row) => isKnown(row.accuracy_low));
   if (column.key === "failed") return rows.some((row) => row.failed);
-  return rows.some((row) => known(row[column.key]) && row[column.key] !== "");
+  return rows.some((row) => isKnown(row[column.key]) && row[column.key] !== "");
 }
 
 function failures(lines) {
   if (!lines.length) return null;
-  return h("details", { class: "fold" }, h("summary", {}, plural(lines.length, "failed trial")),
+  return h("details", { class: "collapsible" }, h("summary", {}, plural(lines.length, "failed trial")),
     h("ul", {}, lines.map(([trial, status, reason]) => h("li", {}, `${trial}: `, mark("failed", status), ` ${reason}`))));
 }
 
 function notes() {
-  const legend = board.columns.map((column) => h("div", {}, h("dt", {}, column.label), h("dd", {}, column.help)));
+  const columnHelp = leaderboard.columns.map((column) => h("div", {}, h("dt", {}, column.label), h("dd", {}, column.help)));
   return [
-    board.ranks && ranksSection(board.ranks),
-    board.published && publishedSection(board.published, byRow, open),
-    h("section", { id: "machine" }, h("h2", {}, board.machines.length > 1 ? "Machines" : "Machine"),
-      h("p", { class: "measure" }, board.machine_text),
-      board.machines.length > 1 ? h("ul", {}, board.machines.map(({ text, trials }) => h("li", {}, `${text} (${plural(trials, "trial")})`))) : null),
-    h("section", { id: "columns" }, h("h2", {}, "What the columns say"), h("p", { class: "measure" }, board.reading), h("details", { class: "fold" }, h("summary", {}, "Column by column"), h("dl", { class: "legend" }, legend))),
-    h("section", { id: "left-out" }, h("h2", {}, "Left out"),
-      board.left_out.length
-        ? [h("p", {}, `${plural(board.left_out.length, "folder")} of records could not be read:`), h("ul", {}, board.left_out.map(([name, reason]) => h("li", {}, h("code", {}, name), `: ${reason}`)))]
-        : h("p", {}, "Nothing: every record of the folder could be read.")),
+    leaderboard.ranks && ranksSection(leaderboard.ranks),
+    leaderboard.published && publishedSection(leaderboard.published, open),
+    h("section", { id: "machine" }, h("h2", {}, leaderboard.machines.length > 1 ? "Machines" : "Machine"),
+      h("p", { class: "measure" }, leaderboard.machines_text),
+      leaderboard.machines.length > 1 ? h("ul", {}, leaderboard.machines.map(({ text, trials }) => h("li", {}, `${text} (${plural(trials, "trial")})`))) : null),
+    h("section", { id: "columns" }, h("h2", {}, "Columns"), h("p", { class: "measure" }, leaderboard.columns_text),
+      h("details", { class: "collapsible" }, h("summary", {}, "All columns explained"), h("dl", { class: "column-help" }, columnHelp))),
+    h("section", { id: "skipped" }, h("h2", {}, "Skipped records"),
+      leaderboard.skipped.length
+        ? [h("p", {}, `${plural(leaderboard.skipped.length, "record folder")} could not be read:`),
+          h("ul", {}, leaderboard.skipped.map(([name, reason]) => h("li", {}, h("code", {}, name), `: ${reason}`)))]
+        : h("p", {}, "None. All records were read.")),
   ].filter(Boolean);
 }
 
 function contents() {
-  const places = board.sections.map((found) => [found.id, `${found.dataset} · ${found.protocol}`]);
-  if (board.ranks) places.push(["ranks", "Average ranks"]);
-  if (board.published) places.push(["reported", "Reported elsewhere"]);
-  places.push(["machine", "Machine"], ["columns", "Columns"], ["left-out", "Left out"]);
-  return h("ul", {}, places.map(([id, name]) => h("li", {}, h("a", { href: `#${id}` }, name))));
+  const links = leaderboard.sections.map((section) => [section.id, `${section.dataset} · ${section.protocol}`]);
+  if (leaderboard.ranks) links.push(["ranks", "Average ranks"]);
+  if (leaderboard.published) links.push(["published", "Published results"]);
+  links.push(["machine", leaderboard.machines.length > 1 ? "Machines" : "Machine"], ["columns", "Columns"], ["skipped", "Skipped records"]);
+  return h("ul", {}, links.map(([id, name]) => h("li", {}, h("a", { href: `#${id}` }, name))));
 }
 
-// ---- the details of a row have an address, so that they can be linked to and left by the back button
+// ---- the details of a row have a URL, for links and for the back button
 
 function open(row) {
   location.hash = `row=${row.id}`;
 }
 
-function followAddress() {
-  const row = byRow.get(location.hash.replace(/^#row=/, ""));
-  if (row) openDetails(board, row);
+function openLinkedRow() {
+  const row = rowsById.get(location.hash.replace(/^#row=/, ""));
+  if (row) openDetails(row);
   else if (byId("details").open) byId("details").close();
 }
 
-function forgetAddress() {
+function clearRowLink() {
   if (location.hash.startsWith("#row=")) history.replaceState(null, "", location.pathname + location.search);
 }
 
-// ---- light and dark
+// ---- theme
 
 const THEMES = ["auto", "light", "dark"];
 
-function remembered(value) {
+function storedTheme(newValue) {
   try {
-    if (value) localStorage.setItem("fer-bench-theme", value);
+    if (newValue) localStorage.setItem("fer-bench-theme", newValue);
     return localStorage.getItem("fer-bench-theme");
   } catch {
-    return null; // a browser may refuse to keep anything for a local file
+    return null; // some browsers have no storage for local files
   }
 }
 
@@ -102,25 +104,25 @@ function setTheme(name) {
 }
 
 function start() {
-  byId("summary").textContent = board.summary;
-  byId("colophon").textContent = board.colophon;
+  byId("summary").textContent = leaderboard.summary;
+  byId("footer").textContent = leaderboard.footer;
   byId("contents").append(contents());
-  byId("boards").append(...board.sections.map(section));
+  byId("tables").append(...leaderboard.sections.map(renderSection));
   byId("notes").append(...notes());
   const button = byId("theme");
-  let theme = THEMES.includes(remembered()) ? remembered() : "auto";
+  let theme = THEMES.includes(storedTheme()) ? storedTheme() : "auto";
   setTheme(theme);
   button.hidden = false;
   button.addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
     setTheme(theme);
-    remembered(theme);
+    storedTheme(theme);
   });
   const dialog = byId("details");
-  dialog.addEventListener("close", forgetAddress);
+  dialog.addEventListener("close", clearRowLink);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  window.addEventListener("hashchange", followAddress);
-  followAddress();
+  window.addEventListener("hashchange", openLinkedRow);
+  openLinkedRow();
 }
 
 start();

@@ -1,28 +1,28 @@
-// Accuracy against what it costs, with the rows that no other beats on both.
+// Accuracy against a cost, with the Pareto front.
 
 const COSTS = {
   parameters: { label: "parameters", kind: "amount" },
   training_seconds: { label: "training time (h:min:s)", kind: "duration" },
-  images_per_second: { label: "training images per second", kind: "rate", more: true },
+  images_per_second: { label: "training images per second", kind: "rate", higherIsBetter: true },
   flops: { label: "FLOPs for one image", kind: "operations" },
   latency_p50_seconds: { label: "latency, batch of 1 (median)", kind: "milliseconds" },
-  predict_images_per_second: { label: "predicted images per second", kind: "rate", more: true },
+  predict_images_per_second: { label: "predicted images per second", kind: "rate", higherIsBetter: true },
   model_bytes: { label: "size on disk", kind: "bytes" },
   peak_memory_bytes: { label: "peak memory", kind: "bytes" },
 };
-const CROWD = 60; // points beyond which intervals would be a thicket: then of the front alone
+const MAX_INTERVALS = 60; // with more points, only the Pareto front has intervals and labels
 
-/** The rows that no other beats on both accuracy and cost, cheapest first. */
-function front(rows, cost) {
-  const sign = COSTS[cost].more ? -1 : 1;
+/** The rows that no other row beats in both accuracy and cost, cheapest first. */
+function paretoFront(rows, cost) {
+  const sign = COSTS[cost].higherIsBetter ? -1 : 1;
   const cheapest = [...rows].sort((a, b) => sign * (a[cost] - b[cost]) || b.accuracy - a.accuracy);
   let best = -Infinity;
   return cheapest.filter((row) => row.accuracy > best && ((best = row.accuracy), true));
 }
 
-/** The figure of a section; null where nothing has both an accuracy and a cost. Its `show(rows)` leaves the others pale. */
+/** The figure of a section; null if no cost is known for two rows. `show(rows)` dims all other rows. */
 function scatterFigure(section, open) {
-  const costs = Object.keys(COSTS).filter((cost) => section.rows.some((row) => row[cost] > 0 && known(row.accuracy)));
+  const costs = Object.keys(COSTS).filter((cost) => section.rows.filter((row) => row[cost] > 0 && isKnown(row.accuracy)).length > 1);
   if (!costs.length) return null;
   const groups = [...new Set(section.rows.map((row) => row.weights))].sort();
   const box = h("div", { class: "canvas" });
@@ -35,47 +35,47 @@ function scatterFigure(section, open) {
   const entries = [...groups.map((name, index) => [`point p${index}`, `${name} weights`]), ["line front", "Pareto front"]];
   const figure = h("figure", { class: "scatter" },
     h("figcaption", {}, h("h3", {}, "Accuracy against cost"), field("Cost", select)),
-    responsive(box, draw), key(entries), note,
-    h("p", { class: "hint" }, "Bars are 95 % intervals. On the front stand the rows that none of those shown beats on " +
-      "both. The arrow keys go from point to point, Enter opens one."));
+    responsive(box, draw), chartLegend(entries), note,
+    h("p", { class: "hint" }, "Bars are 95 % confidence intervals. No row that matches the filter beats a row of the Pareto front in both accuracy " +
+      "and cost. Arrow keys move between points; Enter opens the details."));
   return { figure, show: (rows) => ((state.rows = rows), redraw()) };
 }
 
 function scatterChart(section, state, groups, width, open, note) {
   const { cost } = state;
-  const all = section.rows.filter((row) => known(row.accuracy) && row[cost] > 0);
-  const passed = new Set(state.rows);
-  const shownRows = all.filter((row) => passed.has(row));
-  const best = front(shownRows, cost);
+  const all = section.rows.filter((row) => isKnown(row.accuracy) && row[cost] > 0);
+  const matching = new Set(state.rows);
+  const shownRows = all.filter((row) => matching.has(row));
+  const front = paretoFront(shownRows, cost);
   const height = Math.max(280, Math.min(440, width * 0.55));
-  const picture = chart(width, height, `Accuracy against ${COSTS[cost].label} of ${section.heading}`,
+  const plot = chart(width, height, `Accuracy against ${COSTS[cost].label} of ${section.heading}`,
     costAxis(all, cost, width), accuracyAxis(all));
-  const place = (row) => [picture.x(row[cost]), picture.y(row.accuracy)];
-  picture.layer.append(s("path", { class: "line front", d: pathOf(steps(best.map(place))) }));
-  const withBars = all.length <= CROWD ? shownRows : best;
-  picture.layer.append(...withBars.filter((row) => known(row.accuracy_low)).map((row) => s("line", {
-    class: `bar p${groups.indexOf(row.weights)}`, x1: place(row)[0], x2: place(row)[0],
-    y1: picture.y(row.accuracy_low), y2: picture.y(row.accuracy_high),
+  const position = (row) => [plot.x(row[cost]), plot.y(row.accuracy)];
+  plot.layer.append(s("path", { class: "line front", d: pathData(steps(front.map(position))) }));
+  const withIntervals = all.length <= MAX_INTERVALS ? shownRows : front;
+  plot.layer.append(...withIntervals.filter((row) => isKnown(row.accuracy_low)).map((row) => s("line", {
+    class: `bar p${groups.indexOf(row.weights)}`, x1: position(row)[0], x2: position(row)[0],
+    y1: plot.y(row.accuracy_low), y2: plot.y(row.accuracy_high),
   })));
   const points = sorted(all, cost, false).map((row) => {
     const group = groups.indexOf(row.weights);
-    const shape = symbol(`point p${group}`, ...place(row), all.length > 300 ? 3.5 : 5.5);
-    return s("g", { class: passed.has(row) ? "spot" : "spot pale", role: "button", tabindex: -1, "data-row": row.id,
-      "aria-label": described(row, cost), click: () => open(row),
-      focus: () => (note.textContent = described(row, cost)),
-      mouseenter: () => (note.textContent = described(row, cost)) },
-    s("title", {}, described(row, cost)), shape);
+    const shape = symbol(`point p${group}`, ...position(row), all.length > 300 ? 3.5 : 5.5);
+    return s("g", { class: matching.has(row) ? "marker" : "marker dimmed", role: "button", tabindex: -1, "data-row": row.id,
+      "aria-label": pointText(row, cost), click: () => open(row),
+      focus: () => (note.textContent = pointText(row, cost)),
+      mouseenter: () => (note.textContent = pointText(row, cost)) },
+    s("title", {}, pointText(row, cost)), shape);
   });
-  picture.layer.append(...points);
-  walkable(picture.svg, points);
-  picture.svg.setAttribute("role", "group");
-  nameThem(picture, [...best].reverse(), shownRows, place, obstacles(picture, steps(best.map(place)), withBars, cost));
-  return picture.svg;
+  plot.layer.append(...points);
+  enableArrowKeys(plot.svg, points);
+  plot.svg.setAttribute("role", "group");
+  labelPoints(plot, [...front].reverse(), shownRows, position, obstacles(plot, steps(front.map(position)), withIntervals, cost));
+  return plot.svg;
 }
 
-function described(row, cost) {
-  const reach = known(row.accuracy_low) ? ` (${interval(row.accuracy_low, row.accuracy_high)})` : "";
-  return `${row.label}: accuracy ${shown(row.accuracy, "score")} %${reach}; ${COSTS[cost].label}: ${shown(row[cost], COSTS[cost].kind)}`;
+function pointText(row, cost) {
+  const range = isKnown(row.accuracy_low) ? ` (${formatInterval(row.accuracy_low, row.accuracy_high)})` : "";
+  return `${row.label}: accuracy ${formatValue(row.accuracy, "score")} %${range}; ${COSTS[cost].label}: ${formatValue(row[cost], COSTS[cost].kind)}`;
 }
 
 function costAxis(rows, cost, width) {
@@ -83,59 +83,61 @@ function costAxis(rows, cost, width) {
   const [low, high] = [Math.min(...values) / 1.25, Math.max(...values) * 1.35];
   const { label, kind } = COSTS[cost];
   const ticks = logTicks(low, high, Math.max(3, Math.floor(width / 90)), kind === "duration");
-  return { low, high, log: true, ticks, label, format: (tick) => shown(tick, kind).replace(/\.0+(?=\D|$)/, "") };
+  return { low, high, log: true, ticks, label, format: (tick) => formatValue(tick, kind).replace(/\.0+(?=\D|$)/, "") };
 }
 
 function accuracyAxis(rows) {
-  const ends = rows.flatMap((row) => [row.accuracy, row.accuracy_low, row.accuracy_high]).filter(known);
-  const [low, high] = [Math.max(0, Math.min(...ends) - 0.01), Math.min(1, Math.max(...ends) + 0.015)];
+  const bounds = rows.flatMap((row) => [row.accuracy, row.accuracy_low, row.accuracy_high]).filter(isKnown);
+  const [low, high] = [Math.max(0, Math.min(...bounds) - 0.01), Math.min(1, Math.max(...bounds) + 0.015)];
   return { low, high, ticks: roundTicks(low, high, 6), label: "test accuracy (%)", format: (tick) => String(Number((100 * tick).toFixed(2))) };
 }
 
-/** The corners of a staircase through points from left to right or from right to left. */
+/** The corners of a step line through points. */
 function steps(points) {
   return points.flatMap(([x, y], index) => (index ? [[x, points[index - 1][1]], [x, y]] : [[x, y]]));
 }
 
-/** One stop for the tab key, from which the arrow keys go on. */
-function walkable(svg, points) {
+/** Makes the points one tab stop; arrow keys move between them. */
+function enableArrowKeys(svg, points) {
   if (!points.length) return;
   points[0].setAttribute("tabindex", 0);
   svg.addEventListener("keydown", (event) => {
-    const at = points.indexOf(document.activeElement);
-    if (at < 0) return;
+    const index = points.indexOf(document.activeElement);
+    if (index < 0) return;
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step && points[at + step]) {
-      points[at].setAttribute("tabindex", -1);
-      points[at + step].setAttribute("tabindex", 0);
-      points[at + step].focus();
-    } else if (event.key === "Enter" || event.key === " ") points[at].dispatchEvent(new MouseEvent("click"));
+    if (step && points[index + step]) {
+      points[index].setAttribute("tabindex", -1);
+      points[index + step].setAttribute("tabindex", 0);
+      points[index + step].focus();
+    } else if (event.key === "Enter" || event.key === " ") points[index].dispatchEvent(new MouseEvent("click"));
     if (step || event.key === " ") event.preventDefault();
   });
 }
 
-/** The boxes of the front's steps and of the intervals, which no name shall cross. */
-function obstacles(picture, corners, withBars, cost) {
+/** The boxes of the Pareto front and of the intervals, which labels avoid. */
+function obstacles(plot, corners, withIntervals, cost) {
   const lines = corners.slice(1).map(([x, y], index) => [corners[index], [x, y]]);
-  const bars = withBars.filter((row) => known(row.accuracy_low)).map((row) =>
-    [[picture.x(row[cost]), picture.y(row.accuracy_high)], [picture.x(row[cost]), picture.y(row.accuracy_low)]]);
+  const bars = withIntervals.filter((row) => isKnown(row.accuracy_low)).map((row) =>
+    [[plot.x(row[cost]), plot.y(row.accuracy_high)], [plot.x(row[cost]), plot.y(row.accuracy_low)]]);
   return [...lines, ...bars].map(([a, b]) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])]);
 }
 
-/** Names beside points, the front's first, as long as there is room for them. */
-function nameThem(picture, first, rows, place, lines) {
-  const rest = sorted(rows.filter((row) => !first.includes(row)), "accuracy", true);
-  const taken = rows.map(place).map(([x, y]) => [x - 7, y - 7, x + 7, y + 7]).concat(lines);
-  for (const row of [...first, ...(rows.length <= CROWD ? rest : [])]) {
-    const [x, y] = place(row);
+/** Labels points where there is space, the Pareto front first. */
+function labelPoints(plot, front, rows, position, lines) {
+  const rest = sorted(rows.filter((row) => !front.includes(row)), "accuracy", true);
+  const occupied = rows.map(position).map(([x, y]) => [x - 7, y - 7, x + 7, y + 7]).concat(lines);
+  for (const row of [...front, ...(rows.length <= MAX_INTERVALS ? rest : [])]) {
+    const [x, y] = position(row);
     const length = 6.4 * row.label.length;
-    const free = [[x + 10, y + 4], [x - 10 - length, y + 4], [x + 8, y - 7], [x - 8 - length, y - 7], [x + 8, y + 16], [x - 8 - length, y + 16]].find(([a, b]) => {
+    const [right, left] = [x + 8, x - 8 - length];
+    const candidates = [[right + 2, y + 4], [left - 2, y + 4], [right, y - 7], [left, y - 7], [right, y + 16], [left, y + 16]];
+    const free = candidates.find(([a, b]) => {
       const box = [a, b - 11, a + length, b + 3];
-      const inside = a > picture.margin.left && box[2] < picture.width && box[1] > 0 && b < picture.height - picture.margin.bottom;
-      return inside && !taken.some((t) => t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
+      const inside = a > plot.margin.left && box[2] < plot.width && box[1] > 0 && b < plot.height - plot.margin.bottom;
+      return inside && !occupied.some((t) => t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
     });
     if (!free) continue;
-    taken.push([free[0], free[1] - 11, free[0] + length, free[1] + 3]);
-    picture.layer.append(s("text", { class: first.includes(row) ? "point-name on-front" : "point-name", x: free[0], y: free[1] }, row.label));
+    occupied.push([free[0], free[1] - 11, free[0] + length, free[1] + 3]);
+    plot.layer.append(s("text", { class: front.includes(row) ? "point-label on-front" : "point-label", x: free[0], y: free[1] }, row.label));
   }
 }

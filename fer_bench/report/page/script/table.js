@@ -1,49 +1,49 @@
-// The table of one section: sorted by its headers, filtered by its toolbar, rows opened by their names.
+// The table of a section: headers sort it, the toolbar filters it, model names open the details.
 
 const NUMERIC = new Set(["count", "score", "number", "amount", "operations", "bytes", "duration", "milliseconds", "rate"]);
 
-const MANY = 60; // rows, beyond which the table scrolls below its header
+const MAX_ROWS = 60; // a longer table scrolls below its header
 
-/** Rows in the order of a column; rows without a value stand last, whichever way it goes. */
+/** Rows sorted by a column; rows without a value are last in both directions. */
 function sorted(rows, key, descending) {
   const sign = descending ? -1 : 1;
   const missing = (value) => value === null || value === undefined || value === "";
   return [...rows].sort((a, b) => {
     const [x, y] = [a[key], b[key]];
-    if (missing(x) || missing(y)) return missing(x) - missing(y) || a.place - b.place;
-    const order = typeof x === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
-    return sign * order || a.place - b.place;
+    if (missing(x) || missing(y)) return missing(x) - missing(y) || a.order - b.order;
+    const comparison = typeof x === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
+    return sign * comparison || a.order - b.order;
   });
 }
 
-/** Whether a row holds every word of the text and agrees with every choice. */
-function passes(row, text, choices) {
+/** Whether a row contains every word of the text and has the selected values. */
+function matches(row, text, selected) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return words.every((word) => row.search.includes(word)) &&
-    Object.entries(choices).every(([key, value]) => !value || row[key] === value);
+    Object.entries(selected).every(([key, value]) => !value || row[key] === value);
 }
 
-/** A section's table. `changed` is called with the rows shown, `open` with the row whose name was chosen. */
-function boardTable(section, columns, open, changed) {
-  const state = { key: "rank", descending: false, wide: false };
+/** A section's table. `onFilter` is called with the matching rows, `open` with the row to open. */
+function leaderboardTable(section, columns, open, onFilter) {
+  const state = { key: "rank", descending: false, allColumns: false };
   const body = h("tbody");
   const head = h("thead");
-  const table = h("table", { class: section.rows.length > MANY ? "board many" : "board" }, head, body);
+  const table = h("table", { class: section.rows.length > MAX_ROWS ? "leaderboard long" : "leaderboard" }, head, body);
   const lines = new Map();
   const scale = intervalScale(section.rows);
 
   function shownColumns() {
-    return columns.filter((column) => state.wide || column.first);
+    return columns.filter((column) => state.allColumns || column.first);
   }
 
   function sortBy(column) {
-    const again = state.key === column.key;
-    state.descending = again ? !state.descending : column.better === "high";
+    const isSortedBy = state.key === column.key;
+    state.descending = isSortedBy ? !state.descending : column.better === "high";
     state.key = column.key;
     arrange();
-    const sorting = state.descending ? "descending" : "ascending";
+    const direction = state.descending ? "descending" : "ascending";
     for (const cell of head.querySelectorAll("th")) {
-      if (cell.dataset.key === state.key) cell.setAttribute("aria-sort", sorting);
+      if (cell.dataset.key === state.key) cell.setAttribute("aria-sort", direction);
       else cell.removeAttribute("aria-sort");
     }
   }
@@ -53,16 +53,16 @@ function boardTable(section, columns, open, changed) {
   }
 
   function build() {
-    const now = shownColumns();
-    const heads = now.map((column) => headCell(column, state, () => sortBy(column), scale));
+    const visible = shownColumns();
+    const heads = visible.map((column) => headCell(column, state, () => sortBy(column), scale));
     head.replaceChildren(h("tr", {}, heads));
-    const look = {
-      spreads: new Set(now.filter((c) => section.rows.some((row) => known(row[`${c.key}_sd`]))).map((c) => c.key)),
+    const options = {
+      spreads: new Set(visible.filter((c) => section.rows.some((row) => isKnown(row[`${c.key}_sd`]))).map((c) => c.key)),
       scale,
       open,
     };
     for (const row of section.rows) {
-      const line = h("tr", { class: lineClass(row) }, cells(row, now, look));
+      const line = h("tr", { class: rowClass(row) }, cells(row, visible, options));
       line.hidden = lines.has(row) && lines.get(row).hidden;
       lines.set(row, line);
     }
@@ -70,26 +70,25 @@ function boardTable(section, columns, open, changed) {
     arrange();
   }
 
-  function filter(text, choices) {
-    const kept = section.rows.filter((row) => passes(row, text, choices));
-    const shownRows = new Set(kept);
-    for (const [row, line] of lines) line.hidden = !shownRows.has(row);
-    changed(kept);
-    return kept.length;
+  function filter(text, selected) {
+    const matching = new Set(section.rows.filter((row) => matches(row, text, selected)));
+    for (const [row, line] of lines) line.hidden = !matching.has(row);
+    onFilter([...matching]);
+    return matching.size;
   }
 
   build();
-  const widen = (wide) => {
-    state.wide = wide;
+  const showAll = (allColumns) => {
+    state.allColumns = allColumns;
     build();
   };
-  return h("div", {}, toolbar(section, columns, filter, widen), scrollBox(section.heading, table));
+  return h("div", {}, toolbar(section, columns, filter, showAll), scrollBox(section.heading, table));
 }
 
-function known(value) {
+function isKnown(value) {
   return value !== null && value !== undefined;
 }
 
-function lineClass(row) {
-  return [row.status === "finished" ? "" : "failed", row.best_group ? "best" : ""].join(" ").trim() || null;
+function rowClass(row) {
+  return [row.status === "finished" ? "" : "failed", row.tied ? "is-tied" : ""].join(" ").trim() || null;
 }
