@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from made_up_records import RecordMaker, exact
 
-from fer_bench import records
 from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
-from fer_bench.records.schema import Predictions, Record, Trial
 
 SAMPLES = 400
 
 
 @pytest.fixture
 def write(working_dir):
-    """Record a model with so many right of 400 samples, or with none where it failed."""
+    """Return a function that records a model with some of 400 samples correct, or as failed."""
 
-    def run(folder: str, model: str, right: int | None) -> None:
-        trial = Trial(
-            architecture=model,
-            source_digest="0",
-            dataset="fer2013",
-            fingerprint="f",
-            protocol="official",
-            fold=0,
-            recipe_name="default",
-            recipe={},
-            initial_weights="random",
-            seed=0,
-            backend="tensorflow",
-            procedure_version=2,
-        )
-        known = {"started": "2030-01-01T00:00:00Z", "machine": {}, "classes": ["sad", "happy"], "samples": {}}
-        if right is None:
-            records.write(working_dir / folder, Record(trial=trial, status="failed", reason="no memory", **known), {})
-            return
-        ids = np.array([f"i{n}" for n in range(SAMPLES)])
-        said = np.eye(2, dtype=np.float32)[(np.arange(SAMPLES) >= right).astype(int)]
-        test = Predictions(ids, np.zeros(SAMPLES, np.int64), said)
-        records.write(working_dir / folder, Record(trial=trial, status="finished", **known), {"test": test})
+    def run(folder: str, model: str, num_correct: int | None) -> None:
+        make = RecordMaker(working_dir / folder)
+        if num_correct is None:
+            make(model, status="failed", reason="no memory")
+        else:
+            make(model, test=exact([0] * SAMPLES, [0] * num_correct + [1] * (SAMPLES - num_correct)))
 
     return run
 
@@ -50,42 +31,36 @@ def call(*arguments):
     return result.exit_code, result.output
 
 
-def test_a_regression_fails_only_where_that_is_asked_for(write):
+def test_a_regression_fails_only_with_the_flag(write):
     write("a", "cnn", 260)
     write("b", "cnn", 200)
     assert call("a", "b")[0] == 0
-    status, said = call("a", "b", "--fail-on-regression")
-    assert status == 1 and "1 worse" in said
+    status, output = call("a", "b", "--fail-on-regression")
+    assert status == 1 and "1 worse" in output
     assert call("b", "a", "--fail-on-regression")[0] == 0
 
 
-def test_a_difference_within_chance_is_no_regression(write):
+@pytest.mark.parametrize(("after", "status", "verdict"), [(200, 0, "1 not significant"), (None, 1, "1 fails now")])
+def test_failures_are_regressions_and_chance_is_not(write, after, status, verdict):
     write("a", "cnn", 204)
-    write("b", "cnn", 200)
-    status, said = call("a", "b", "--fail-on-regression")
-    assert status == 0 and "1 not told apart" in said
+    write("b", "cnn", after)
+    code, output = call("a", "b", "--fail-on-regression")
+    assert code == status and verdict in output
 
 
-def test_what_fails_now_is_a_regression(write):
-    write("a", "cnn", 204)
-    write("b", "cnn", None)
-    status, said = call("a", "b", "--fail-on-regression")
-    assert status == 1 and "1 fails now" in said
-
-
-def test_nothing_to_test_is_no_success(write):
+def test_without_tests_the_flag_raises(write):
     write("a", "cnn", 204)
     write("b", "vgg16", 204)
     assert call("a", "b")[0] == 0
-    with pytest.raises(UserError, match="Nothing could be tested"):
+    with pytest.raises(UserError, match="test"):
         call("a", "b", "--fail-on-regression")
 
 
-def test_output_is_the_same_in_markdown(write, working_dir):
+def test_output_has_the_tables_as_markdown(write, working_dir):
     write("a", "cnn", 260)
     write("b", "cnn", 200)
-    status, said = call("a", "b", "--output", "comparison.md")
-    assert status == 0 and "Written: comparison.md" in said
+    status, output = call("a", "b", "--output", "comparison.md")
+    assert status == 0 and "Written: comparison.md" in output
     assert "| cnn" in (working_dir / "comparison.md").read_text()
     with pytest.raises(UserError, match="cannot be written"):
-        call("a", "b", "--output", "nowhere/comparison.md")
+        call("a", "b", "--output", "comparison.md/comparison.md")

@@ -1,4 +1,4 @@
-"""`evaluate`, of our own records and of models that others trained."""
+"""`evaluate`, of recorded and of external models."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from fer_bench.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-WANTED = f"input_size: 48\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"
+PREPROCESSING = f"input_size: 48\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"
 
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
-    """The class whose brightness in the made-up fer2013.csv is nearest, 30 + 30 × its number."""
+    """Return a model that predicts the class by brightness: 30 + 30 × class in the made-up fer2013.csv."""
     inputs = keras.Input((48, 48, 1))
     dense = layers.Dense(7, activation="softmax")
     model = keras.Model(inputs, dense(layers.GlobalAveragePooling2D()(inputs)))
-    bright = (30 + 30 * np.arange(7)) / 255
-    dense.set_weights([2000 * bright[None], -1000 * bright**2])
+    brightness = (30 + 30 * np.arange(7)) / 255
+    dense.set_weights([2000 * brightness[None], -1000 * brightness**2])
     path = tmp_path_factory.mktemp("models") / "theirs.keras"
     model.save(path)
     return path
@@ -37,19 +37,19 @@ def model_file(tmp_path_factory):
 
 @pytest.fixture
 def evaluate(working_dir, data_dir):
-    (working_dir / "wanted.yaml").write_text(WANTED)
+    (working_dir / "preprocessing.yaml").write_text(PREPROCESSING)
 
     def run(*arguments):
-        given = ["evaluate", *map(str, arguments), "--data-dir", str(data_dir)]
-        return CliRunner().invoke(cli, given, catch_exceptions=False).output
+        command = ["evaluate", *map(str, arguments), "--data-dir", str(data_dir)]
+        return CliRunner().invoke(cli, command, catch_exceptions=False).output
 
     return run
 
 
-def test_a_model_of_others_is_scored_recorded_and_reported(evaluate, working_dir, model_file):
-    said = evaluate("--model-file", model_file, "--preprocessing", "wanted.yaml", "--dataset", "fer2013")
-    assert "Recorded below results" in said and "theirs" in said
-    assert "100.00" in said and "surprise" in said
+def test_an_external_model_is_scored_recorded_and_reported(evaluate, working_dir, model_file):
+    output = evaluate("--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--dataset", "fer2013")
+    assert "Recorded in results" in output and "theirs" in output
+    assert "100.00" in output and "surprise" in output
     (stored,) = records.load(working_dir / "results")
     assert (stored.record.trial.protocol, stored.record.trial.architecture) == ("official", "theirs")
     assert stored.record.samples == {"validation": 14, "test": 14}
@@ -57,34 +57,34 @@ def test_a_model_of_others_is_scored_recorded_and_reported(evaluate, working_dir
     assert "100.00" in again and len(records.load(working_dir / "results")) == 1
 
 
-def test_protocol_and_name_are_the_users(evaluate, working_dir, model_file):
-    given = ("--model-file", model_file, "--preprocessing", "wanted.yaml", "--name", "mine")
-    evaluate(*given, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")
+def test_protocol_and_name_are_options(evaluate, working_dir, model_file):
+    options = ("--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--name", "mine")
+    evaluate(*options, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")
     (stored,) = records.load(working_dir / "results")
     assert (stored.record.trial.protocol, stored.record.trial.architecture) == ("holdout-80-10-10", "mine")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "word"),
     [
-        ([], "Name one of --model"),
-        (["--model", "cnn", "--model-file", "net.keras"], "Name one of --model"),
-        (["--model", "cnn", "--preprocessing", "wanted.yaml"], "--preprocessing goes with --model-file"),
-        (["--model", "cnn", "--protocol", "kfold"], "--protocol goes with --model-file"),
-        (["--model-file", "net.keras"], "--model-file needs --preprocessing"),
+        ([], "--model-file"),
+        (["--model", "cnn", "--model-file", "net.keras"], "--model-file"),
+        (["--model", "cnn", "--preprocessing", "preprocessing.yaml"], "--preprocessing requires"),
+        (["--model", "cnn", "--protocol", "kfold"], "--protocol requires"),
+        (["--model-file", "net.keras"], "requires --preprocessing"),
     ],
 )
-def test_what_does_not_go_together_is_told(evaluate, arguments, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_conflicting_options_raise(evaluate, arguments, word):
+    with pytest.raises(UserError, match=word):
         evaluate(*arguments)
 
 
-def test_keras_is_imported_only_after_all_else_was_checked(working_dir, data_dir, model_file):
-    (working_dir / "wanted.yaml").write_text(WANTED.replace("neutral", "contempt"))
+def test_keras_is_imported_only_after_all_checks(working_dir, data_dir, model_file):
+    (working_dir / "preprocessing.yaml").write_text(PREPROCESSING.replace("neutral", "contempt"))
     code = "import sys; from fer_bench.cli import main\ntry: main()\nfinally: print({'keras'} & {*sys.modules})"
-    given = ["evaluate", "--model-file", model_file, "--preprocessing", "wanted.yaml", "--data-dir", data_dir]
+    command = ["evaluate", "--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--data-dir", data_dir]
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, given), "--dataset", "fer2013"],
+        [sys.executable, "-c", code, *map(str, command), "--dataset", "fer2013"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

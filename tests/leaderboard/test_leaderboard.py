@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_records import MACHINE, exact, history
+from made_up_records import MACHINE, exact, history, leaderboard_of
 
-from fer_bench.leaderboard.leaderboard import board, leaderboard, sections
+from fer_bench.leaderboard.leaderboard import compute_leaderboard, sections
+from fer_bench.leaderboard.row_labels import shorten_recipe
 from fer_bench.records import StoredRecord, load
 
 
 def frame_of(make):
-    return leaderboard(load(make.results))
+    return leaderboard_of(make).frame
 
 
 def test_mean_and_standard_deviation_over_seeds(make):
@@ -65,7 +66,7 @@ def test_a_failed_seed_is_counted_beside_the_finished_ones(make):
         ({"source": "1" * 64}, "cnn (source 111111)"),
     ],
 )
-def test_what_differs_makes_a_row_of_its_own_and_names_it(make, change, label):
+def test_different_trials_are_different_rows_with_different_labels(make, change, label):
     make()
     make(**change)
     frame = frame_of(make)
@@ -74,7 +75,7 @@ def test_what_differs_makes_a_row_of_its_own_and_names_it(make, change, label):
     assert frame["label"].is_unique
 
 
-def test_two_recipes_of_a_model_are_told_apart_by_what_differs(make):
+def test_labels_of_two_recipes_have_only_what_differs(make):
     make(recipe_name="default, epochs=3, dropout=0")
     make(recipe={"epochs": 20}, recipe_name="frozen, epochs=3, dropout=0")
     make(recipe={"epochs": 30}, recipe_name="frozen, epochs=4, dropout=0")
@@ -83,14 +84,39 @@ def test_two_recipes_of_a_model_are_told_apart_by_what_differs(make):
     assert "default, epochs=3, dropout=0" in frame["recipe"].tolist()
 
 
-def test_a_recipe_of_many_words_keeps_its_name_and_a_digest(make):
+def test_short_names_count_the_changes_of_a_recipe(make):
+    changes = ", ".join(f"optimizer.key{i}={i}" for i in range(9))
     make()
-    make(recipe={"epochs": 20}, recipe_name="frozen, " + ", ".join(f"optimizer.key{i}={i}" for i in range(9)))
-    label = next(label for label in frame_of(make)["label"] if "frozen" in label)
-    assert label.startswith("cnn frozen … ") and len(label) < 30
+    make(recipe={"epochs": 20}, recipe_name=f"frozen, {changes}")
+    row = frame_of(make).set_index("short_recipe").loc["frozen + 9 changes"]
+    assert (row["label"], row["recipe_changes"]) == ("cnn frozen + 9 changes", changes)
+    assert row["recipe"] == f"frozen, {changes}"
 
 
-def test_many_differences_are_named_by_a_digest(make):
+def test_equal_short_names_have_the_ids_of_their_rows(make):
+    make(recipe={"epochs": 20}, recipe_name="frozen, a=1, b=2")
+    make(recipe={"epochs": 30}, recipe_name="frozen, a=2, b=1")
+    for row_id, row in frame_of(make).iterrows():
+        assert row["short_recipe"] == f"frozen + 2 changes (row {row_id[:6]})"
+        assert row["label"] == f"cnn {row['short_recipe']}"
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("fer2013_short", "fer2013_short"),
+        ("default, epochs=3", "default, epochs=3"),
+        ("default, epochs=3, dropout=0", "default + 2 changes"),
+        (f"default, key={'x' * 40}", "default + 1 change"),
+        ("default, weights=a, b, tta=flip", "default + 2 changes"),
+        ("vote of " + "net + " * 20, "vote of net + net + net + net + net + n…"),
+    ],
+)
+def test_recipes_have_short_names(name, short):
+    assert shorten_recipe(name) == short
+
+
+def test_rows_with_many_differences_are_identified_by_their_id(make):
     make()
     make(recipe=dict.fromkeys(("augmentation", "optimizer", "schedule"), "a long value"))
     assert frame_of(make)["variant"].str.fullmatch(r"row \w{6}").all()
@@ -105,7 +131,7 @@ def test_folds_of_a_seed_are_pooled_before_scoring(make):
     assert "2 folds pooled" in row["badges"]
 
 
-def test_the_mean_of_folds_stands_beside_the_pooled_accuracy(make):
+def test_the_mean_of_folds_is_in_a_column_of_its_own(make):
     for seed, right in enumerate(([0, 0], [0, 1])):
         make(fold=0, seed=seed, test=exact([0, 0], right))
         make(fold=1, seed=seed, test=exact([1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 2]))
@@ -129,22 +155,22 @@ def test_the_time_to_60_per_cent_ends_with_the_epoch_that_reached_it(make):
     assert math.isnan(frame_of(make).iloc[0]["seconds_to_60"])
 
 
-def test_costs_of_use_are_means_over_trials(make):
+def test_costs_are_means_over_trials(make):
     make()
     (stored,) = load(make.results)
     costs = stored.record.costs.model_copy(update={"flops": 2_000_000, "latency_p50_seconds": 0.01})
     record = stored.record.model_copy(update={"costs": costs})
-    row = leaderboard([StoredRecord(record, stored.path)]).iloc[0]
+    row = compute_leaderboard([StoredRecord(record, stored.path)]).frame.iloc[0]
     assert (row["flops"], row["latency_p50_seconds"], row["predict_images_per_second"]) == (2_000_000, 0.01, 4000)
     assert math.isnan(row["model_bytes"]) and row["peak_memory_bytes"] == 2**30
 
 
-def test_of_a_model_that_others_trained_only_what_is_known_is_said(make):
+def test_badges_of_external_models_have_only_known_facts(make):
     make(recipe={"external": {"input_size": 64}}, recipe_name="external", weights="unknown")
     assert frame_of(make).iloc[0]["badges"] == "official · external · 1 test view · tensorflow"
 
 
-def test_a_seed_without_all_folds_says_so(make):
+def test_missing_folds_are_a_badge(make):
     make(fold=0, seed=0)
     make(fold=1, seed=0)
     make(fold=0, seed=1)
@@ -152,8 +178,8 @@ def test_a_seed_without_all_folds_says_so(make):
 
 
 def test_badges(make):
-    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=0)
-    make(dataset="synthetic", weights="imagenet:0123", recipe={"test_views": "ten-crop"}, seed=1)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"tta": "ten-crop"}, seed=0)
+    make(dataset="synthetic", weights="imagenet:0123", recipe={"tta": "ten-crop"}, seed=1)
     assert frame_of(make).iloc[0]["badges"].split(" · ") == [
         "synthetic",
         "official",
@@ -172,7 +198,7 @@ def test_a_changed_dataset_is_another_section(make):
     assert frame_of(make)["rank"].tolist() == [1, 1]
 
 
-def test_predictions_that_cannot_be_read_or_scored_are_left_out_by_name(make):
+def test_predictions_that_cannot_be_read_or_scored_are_skipped_by_name(make):
     make("good")
     truncated, missing, bad, short = make("truncated"), make("missing"), make("bad"), make("short")
     (truncated / "predictions.npz").write_bytes(b"PK\x03\x04")
@@ -180,13 +206,13 @@ def test_predictions_that_cannot_be_read_or_scored_are_left_out_by_name(make):
     arrays = dict(np.load(bad / "predictions.npz"))
     np.savez(bad / "predictions.npz", **arrays | {"test_probabilities": arrays["test_probabilities"] * np.nan})
     np.savez(short / "predictions.npz", **arrays | {"test_labels": arrays["test_labels"][:5]})
-    result = board(load(make.results))
+    result = compute_leaderboard(load(make.results))
     assert result.frame["model"].tolist() == ["good"]
-    reasons = dict(result.left_out)
+    reasons = dict(result.skipped)
     assert set(reasons) == {truncated, missing, bad, short}
     assert "no test predictions" in reasons[missing]
     assert "not finite" in reasons[bad]
-    assert "do not fit" in reasons[short]
+    assert "do not match" in reasons[short]
 
 
 def test_the_identity_of_a_row_does_not_depend_on_the_others(make):
@@ -205,47 +231,48 @@ def test_machine_names_everything_a_time_depends_on(make):
 
 
 def test_no_records_make_an_empty_table():
-    assert leaderboard([]).empty
+    assert compute_leaderboard([]).frame.empty
 
 
-def with_clean(predictions, clean):
-    return replace(predictions, clean=np.array(clean))
+def with_mask(predictions, no_duplicate):
+    return replace(predictions, no_duplicate=np.array(no_duplicate))
 
 
-def test_the_clean_part_is_scored_on_its_own(make):
+def test_images_without_duplicates_have_an_accuracy_of_their_own(make):
     test = exact([0, 1, 2, 0], [0, 1, 2, 1])
-    for seed, clean in enumerate(([True, True, False, True], [False, True, False, True])):
-        make(seed=seed, test=with_clean(test, clean))
+    for seed, mask in enumerate(([True, True, False, True], [False, True, False, True])):
+        make(seed=seed, test=with_mask(test, mask))
     row = frame_of(make).iloc[0]
     assert row["accuracy"] == 0.75
-    assert row["clean_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert row["clean_accuracy_sd"] == pytest.approx((2 / 3 - 1 / 2) / math.sqrt(2))
-    assert row["clean_test_images"] == 3
+    assert row["dedup_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert row["dedup_accuracy_sd"] == pytest.approx((2 / 3 - 1 / 2) / math.sqrt(2))
+    assert row["dedup_test_images"] == 3
 
 
-@pytest.mark.parametrize("clean", [[True] * 4, None])
-def test_there_is_no_column_for_a_test_without_twins(make, clean):
+@pytest.mark.parametrize("mask", [[True] * 4, None])
+def test_there_is_no_dedup_column_without_duplicates(make, mask):
     test = exact([0, 1, 2, 0], [0, 1, 2, 1])
-    make(test=with_clean(test, clean) if clean else test)
-    assert not [column for column in frame_of(make) if "clean" in column]
+    make(test=with_mask(test, mask) if mask else test)
+    assert not [column for column in frame_of(make) if "dedup" in column]
 
 
-def test_a_mark_for_other_samples_is_left_out_and_named(make):
+def test_an_invalid_mask_is_skipped_by_name(make):
     make("good")
-    make(test=with_clean(exact([0, 1], [0, 1]), [True]))
-    found = board(load(make.results))
+    make(test=with_mask(exact([0, 1], [0, 1]), [True]))
+    found = compute_leaderboard(load(make.results))
     assert [row.trial.architecture for row in found.rows.values()] == ["good"]
-    assert "bool (1,) marks 2 samples as clean" in found.left_out[0][1]
+    assert "no_duplicate" in found.skipped[0][1]
 
 
-def test_what_is_remarkable_about_a_split_is_a_badge_and_heads_its_section(make):
+def test_split_notes_are_badges_and_in_the_heading(make):
+    note = "leaky: same subjects in training and test"
     for fold in range(2):
-        make(dataset="ckplus", protocol="image-kfold", fold=fold, remarks=("leaky: same persons in training and test",))
+        make(dataset="ckplus", protocol="image-kfold", fold=fold, split_notes=(note,))
     make(dataset="ckplus", protocol="subject-kfold")
     frame = frame_of(make)
     assert [heading for heading, _, _ in sections(frame)] == [
-        "ckplus, protocol image-kfold (leaky: same persons in training and test)",
+        f"ckplus, protocol image-kfold ({note})",
         "ckplus, protocol subject-kfold",
     ]
-    assert "image-kfold · leaky: same persons in training and test · random weights" in frame.iloc[0]["badges"]
-    assert frame["remarks"].tolist() == ["leaky: same persons in training and test", ""]
+    assert f"image-kfold · {note} · random weights" in frame.iloc[0]["badges"]
+    assert frame["split_notes"].tolist() == [note, ""]

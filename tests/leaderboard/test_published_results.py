@@ -1,4 +1,4 @@
-"""What others report: the shipped file says all that it must, and a mistake in it is told."""
+"""Published results: the shipped file is complete, and mistakes in it raise."""
 
 from __future__ import annotations
 
@@ -12,51 +12,47 @@ from fer_bench.config import bundled
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS
 from fer_bench.evaluation.metrics import METRICS
-from fer_bench.leaderboard.published_results import FILE, read, reported
+from fer_bench.leaderboard.published_results import FILE, published_results, read_file
 from fer_bench.registry.architectures import ARCHITECTURES
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """
-- {model: Net, value: 70.5, metric: accuracy, dataset: fer2013, protocol: unknown, views: "1", badge: clean, source: S}
+- {model: Net, value: 70.5, metric: accuracy, dataset: fer2013, protocol: unknown, views: "1",
+   badge: leaky folds, source: S}
 """
 
 
-def test_every_figure_names_things_that_there_are():
-    claims = reported()
-    assert len(claims) >= 15
-    assert {c["dataset"] for c in claims} <= set(DATASETS.names())
-    assert {c["metric"] for c in claims} <= set(METRICS)
-    assert {c["architecture"] for c in claims} - {None} <= set(ARCHITECTURES.names())
-    assert {c["recipe"] for c in claims} - {None} <= set(bundled.recipes())
-    assert not [c for c in claims if c["recipe"] and not c["architecture"]]
-    told = [(c["model"], c["value"], c["source"]) for c in claims]
-    assert len(set(told)) == len(told)
+def test_every_result_names_known_things():
+    results = published_results()
+    assert len(results) >= 15
+    assert {r.dataset for r in results} <= set(DATASETS.names())
+    assert {r.metric for r in results} <= set(METRICS)
+    assert {r.architecture for r in results} - {None} <= set(ARCHITECTURES.names())
+    assert {r.recipe for r in results} - {None} <= set(bundled.recipes())
+    assert not [r for r in results if r.recipe and not r.architecture]
+    keys = [(r.model, r.value, r.source) for r in results]
+    assert len(set(keys)) == len(keys)
 
 
-def test_each_badge_is_explained_at_the_head_of_the_file():
+def test_the_header_of_the_file_explains_each_badge():
     head = FILE.read_text(encoding="utf-8").split("\n\n")[0]
     explained = re.findall(r"^#   (\S.*?)  +\S", head, re.MULTILINE)
-    assert {c["badge"] for c in reported()} <= set(explained)
+    assert {r.badge for r in published_results()} <= set(explained)
     for badge in explained:
-        assert read_text(GOOD.replace("clean", badge))[0].badge == badge
+        assert read_text(GOOD.replace("leaky folds", badge))[0].badge == badge
 
 
-def test_figures_of_a_dataset_or_an_architecture():
-    assert {c["dataset"] for c in reported("ckplus")} == {"ckplus"}
-    (vggnet,) = reported(architecture="vgg_fer")
-    assert (vggnet["value"], vggnet["badge"], vggnet["recipe"]) == (73.28, "PublicTest as test", "khaireddin2021")
-    assert reported("fer2013", "vgg_fer") == [vggnet]
-    assert reported("synthetic") == reported(architecture="nobody") == []
-
-
-def test_what_is_handed_out_is_the_readers_own():
-    reported("ckplus")[0]["value"] = 100
-    assert all(claim["value"] < 100 for claim in reported())
+def test_results_of_a_dataset_or_an_architecture():
+    assert {r.dataset for r in published_results("ckplus")} == {"ckplus"}
+    (vggnet,) = published_results(architecture="vgg_fer")
+    assert (vggnet.value, vggnet.badge, vggnet.recipe) == (73.28, "PublicTest as test", "khaireddin2021")
+    assert published_results("fer2013", "vgg_fer") == [vggnet]
+    assert published_results("synthetic") == published_results(architecture="nobody") == []
 
 
 def test_a_wheel_holds_the_file():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert FILE.name in tool["package-data"]["fer_bench"]
+    assert FILE.name in tool["package-data"]["fer_bench.leaderboard"]
 
 
 @pytest.fixture(autouse=True)
@@ -65,21 +61,21 @@ def _folder(tmp_path, monkeypatch):
 
 
 def read_text(text: str):
-    Path("claims.yaml").write_text(text, encoding="utf-8")
-    return read(Path("claims.yaml"))
+    Path("results.yaml").write_text(text, encoding="utf-8")
+    return read_file(Path("results.yaml"))
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "word"),
     [
-        (GOOD.replace("clean", "excellent"), "0.badge: Input should be 'clean', 'selected on test'"),
-        (GOOD.replace("source: S", "cite: S"), "0.source: Field required"),
-        (GOOD.replace("70.5", "0.705e3"), "0.value: Input should be less than 100"),
-        (GOOD.replace("source: S", "source: S, url: example.org"), "0.url: "),
-        (GOOD + "- {model", "is not valid YAML"),
+        (GOOD.replace("leaky folds", "excellent"), "0.badge"),
+        (GOOD.replace("source: S", "cite: S"), "0.source"),
+        (GOOD.replace("70.5", "0.705e3"), "0.value"),
+        (GOOD.replace("source: S", "source: S, url: example.org"), "0.url"),
+        (GOOD + "- {model", "YAML"),
     ],
 )
-def test_a_mistake_is_one_sentence_that_names_the_file(text, sentence):
-    with pytest.raises(UserError, match=r"^claims\.yaml") as raised:
+def test_a_mistake_raises_one_line_with_the_file(text, word):
+    with pytest.raises(UserError, match=r"^results\.yaml") as raised:
         read_text(text)
-    assert sentence in str(raised.value) and "\n" not in str(raised.value)
+    assert word in str(raised.value) and "\n" not in str(raised.value)
