@@ -81,8 +81,8 @@ def rank_by(leaderboard: Leaderboard, metric_name: str, records: Records) -> Lea
         main = sets[0] if sets else []
         tied_in_section = _tied_with_best(main, metric)
         tied |= tied_in_section
-        kept = [note for note in leaderboard.section_notes(section) if MCNEMAR not in note]
-        notes[section_key(section)] = [*kept, *_notes(metric, tied_in_section, main)]
+        remaining = [note for note in leaderboard.section_notes(section) if MCNEMAR not in note]
+        notes[section_key(section)] = [*remaining, *_notes(metric, tied_in_section, main)]
     frame["tied"] = frame.index.map(tied).astype(object)
     if metric.has_interval:
         position = list(frame.columns).index(f"{metric_name}_sd") + 1

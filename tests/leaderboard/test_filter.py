@@ -48,8 +48,8 @@ def test_two_filters_are_counted_separately(leaderboard):
 
 def test_filters_change_no_numbers_and_keep_failed_rows(leaderboard):
     filtered = filter_rows(leaderboard, protocols=["official"])
-    kept = leaderboard.frame.loc[filtered.frame.index].drop(columns="average_rank")
-    assert filtered.frame.drop(columns="average_rank").equals(kept)
+    remaining = leaderboard.frame.loc[filtered.frame.index].drop(columns="average_rank")
+    assert filtered.frame.drop(columns="average_rank").equals(remaining)
     assert filtered.frame["status"].tolist()[-1] == "failed"
 
 
