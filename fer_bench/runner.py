@@ -17,7 +17,8 @@ from fer_bench import records
 from fer_bench.config import experiment as experiments
 from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
-from fer_bench.core.backend import choose_backend, import_keras
+from fer_bench.core.backend import choose_backend
+from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import plural
 from fer_bench.datasets import DataConfig, default_dataset
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
@@ -27,6 +28,7 @@ from fer_bench.report.terminal import to_terminal
 from fer_bench.report.write import missing_figures_note, write_leaderboard
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.calibrate import calibrate
+from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.options import SweepOptions
 from fer_bench.sweep.pending import PendingTrials, clear_checkpoints, find_corrupt, find_pending, open_results
 from fer_bench.sweep.plan import Plan, make_plan
@@ -37,7 +39,8 @@ from fer_bench.sweep.run import StopReason, run
 from fer_bench.sweep.schedule import ExecutionContext, make_process_executor, probe_machine, schedule_trials
 from fer_bench.sweep.status_file import SweepStatusWriter
 from fer_bench.sweep.tracking.tracker import TrackerCallback, create_tracker
-from fer_bench.training.weights import weights_folder
+from fer_bench.training.planned_trial import PlannedTrial
+from fer_bench.training.weights import resolve_weights_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,26 +122,24 @@ def run_benchmark(
     """
     for path in extra_architectures:
         ARCHITECTURES.scan(Path(path))
-    data_config = DataConfig(Path(data_dir or "data"), skip_invalid=skip_invalid)
-    request = make_experiment(
-        experiment,
-        recipe or {},
-        data_dir,
-        models=models,
-        datasets=datasets,
-        protocols=protocols,
-        recipes=recipes,
-        seeds=seeds,
+    benchmark = Benchmark(
+        experiment=make_experiment(
+            experiment,
+            recipe or {},
+            data_dir,
+            models=models,
+            datasets=datasets,
+            protocols=protocols,
+            recipes=recipes,
+            seeds=seeds,
+        ),
+        data_config=DataConfig(Path(data_dir or "data"), progress=ProgressBar(), skip_invalid=skip_invalid),
+        weights_dir=Path(weights_dir) if weights_dir else None,
+        results=Path(results_dir),
+        options=SweepOptions(backend=choose_backend(backend), **options),
+        console=console or Console(),
     )
-    sweep_options = SweepOptions(backend=choose_backend(backend), **options)
-    return run_experiment(
-        request,
-        data_config,
-        Path(weights_dir) if weights_dir else None,
-        Path(results_dir),
-        sweep_options,
-        console or Console(),
-    )
+    return benchmark.run()
 
 
 def make_experiment(
@@ -165,122 +166,121 @@ def make_experiment(
     return request
 
 
-def run_experiment(
-    experiment: Experiment,
-    data_config: DataConfig,
-    weights_dir: Path | None,
-    results: Path,
-    options: SweepOptions,
-    console: Console,
-) -> BenchmarkResult:
-    """Run the trials of an experiment that are not recorded yet, and write its leaderboard; see `run_benchmark`."""
-    open_results(results)
-    sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
-    experiments.save(_resolved(sweep.plan), results / "experiments")
-    pending, context = sweep.find_pending()
-    sweep.announce(pending, context)
-    stop_reason: StopReason = "completed"
-    if context:
-        stop_reason = sweep.run(pending, context)
-    known = records.load(results)
-    if stop_reason == "completed":
-        corrupt = find_corrupt(sweep.plan, known)
-        if corrupt.trials:
-            sweep.echo(f"The predictions of {plural(len(corrupt.trials), 'trial')} cannot be read: run again.")
-            sweep.run(corrupt, probe_machine(corrupt.trials, (), options, sweep.import_keras))
-            known = records.load(results)
-    return _report(sweep.plan, known, results, console)
+@dataclass(frozen=True)
+class Benchmark:
+    """An experiment, with the data and the folders that it uses.
 
+    Attributes:
+        experiment: What to train.
+        data_config: Where the datasets are and how they are read.
+        weights_dir: Folder of initial weights; None for the default places.
+        results: The results folder.
+        options: How the trials run.
+        console: Where plan, progress and leaderboard are shown.
+    """
 
-def print_plan(
-    experiment: Experiment,
-    data_config: DataConfig,
-    weights_dir: Path | None,
-    results: Path,
-    options: SweepOptions,
-    console: Console,
-) -> None:
-    """Print what `run_experiment` would run, how long that would take, and what would be skipped."""
-    sweep = _Sweep(experiment, data_config, weights_dir, results, options, console)
-    pending, context = sweep.find_pending(clean=False)
-    sweep.announce(pending, context)
-    if context is None:
-        return
-    context.close()
-    trials = pending.trials
-    if sweep.deadline is not None:
-        budget = Budget(sweep.deadline, context.estimator)
-        trials, skipped = budget.split(trials)
-        for line in budget_lines(trials, skipped, context.estimator, budget):
-            sweep.echo(line)
-    console.print(plan_table(trials, context.estimator))
+    experiment: Experiment
+    data_config: DataConfig
+    weights_dir: Path | None
+    results: Path
+    options: SweepOptions
+    console: Console
 
+    def run(self) -> BenchmarkResult:
+        """Run the trials that are not recorded yet, and write the leaderboard; see `run_benchmark`."""
+        deadline = self._deadline()
+        open_results(self.results)
+        plan = self._plan()
+        experiments.save(_resolved(plan), self.results / "experiments")
+        pending, context = self._find_pending(plan, clean=True)
+        stop_reason: StopReason = "completed"
+        if context:
+            stop_reason = self._run_trials(plan, pending, context, deadline)
+        known = records.load(self.results)
+        if stop_reason == "completed":
+            corrupt = find_corrupt(plan, known)
+            if corrupt.trials:
+                self._echo(f"The predictions of {plural(len(corrupt.trials), 'trial')} cannot be read: run again.")
+                context = probe_machine(corrupt.trials, (), self.options)
+                self._run_trials(plan, corrupt, context, deadline)
+                known = records.load(self.results)
+        return _report(plan, known, self.results, self.console)
 
-class _Sweep:
-    """The plan of an experiment, and what its steps have in common."""
+    def print_plan(self) -> None:
+        """Print what `run` would train, how long that would take, and what would be skipped. Writes nothing."""
+        deadline, plan = self._deadline(), self._plan()
+        pending, context = self._find_pending(plan, clean=False)
+        if context is None:
+            return
+        context.close()
+        trials = pending.trials
+        if deadline is not None:
+            trials = self._fitting(trials, Budget(deadline, context.estimator), context.estimator)
+        self.console.print(plan_table(trials, context.estimator))
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        data_config: DataConfig,
-        weights_dir: Path | None,
-        results: Path,
-        options: SweepOptions,
-        console: Console,
-    ) -> None:
-        self.deadline = None if options.budget is None else time.monotonic() + options.budget
-        self.plan = make_plan(experiment, data_config, weights_folder(weights_dir), options.backend)
-        self._data_config, self._results, self._options, self._console = data_config, results, options, console
+    def _deadline(self) -> float | None:
+        return None if self.options.budget is None else time.monotonic() + self.options.budget
 
-    def echo(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+    def _plan(self) -> Plan:
+        weights_dir = resolve_weights_dir(self.weights_dir)
+        return make_plan(self.experiment, self.data_config, weights_dir, self.options.backend)
 
-    def import_keras(self) -> None:
-        import_keras(self._options.backend)
-
-    def find_pending(self, clean: bool = True) -> tuple[PendingTrials, ExecutionContext | None]:
-        """Find the trials to run, and what they run on if there are any; `clean` removes useless checkpoints.
+    def _find_pending(self, plan: Plan, clean: bool) -> tuple[PendingTrials, ExecutionContext | None]:
+        """Find and announce the trials to run, and what they run on if there are any.
 
         The records are not kept: the garbage collection of every trial would visit them.
+
+        Args:
+            plan: All trials.
+            clean: Whether the checkpoints of finished trials are removed.
         """
-        known = records.load(self._results)
-        pending = find_pending(self.plan, known, self._options)
+        known = records.load(self.results)
+        pending = find_pending(plan, known, self.options)
         if clean:
-            clear_checkpoints(self._results, known, pending.trials)
-        if not pending.trials:
-            return pending, None
-        return pending, probe_machine(pending.trials, (s.record for s in known), self._options, self.import_keras)
-
-    def announce(self, pending: PendingTrials, context: ExecutionContext | None) -> None:
+            clear_checkpoints(self.results, known, pending.trials)
+        context = None
+        if pending.trials:
+            context = probe_machine(pending.trials, (stored.record for stored in known), self.options)
         estimator = context.estimator if context else None
-        for line in plan_lines(self.plan, pending, estimator, self._results, self._options.keep_models):
-            self.echo(line)
+        for line in plan_lines(plan, pending, estimator, self.results, self.options.keep_models):
+            self._echo(line)
+        return pending, context
 
-    def run(self, pending: PendingTrials, context: ExecutionContext) -> StopReason:
+    def _run_trials(
+        self, plan: Plan, pending: PendingTrials, context: ExecutionContext, deadline: float | None
+    ) -> StopReason:
         """Run trials; each is recorded as it ends."""
-        options, estimator, name = self._options, context.estimator, self.plan.experiment.name
-        trackers = [create_tracker(tracker, self._results, name) for tracker in options.trackers]
-        cache_dir = self._data_config.cache_dir
-        schedule = schedule_trials(pending.trials, options, context, cache_dir, self.echo)
+        options, estimator, name = self.options, context.estimator, self.experiment.name
+        trackers = [create_tracker(tracker, self.results, name) for tracker in options.trackers]
+        cache_dir = self.data_config.cache_dir
+        schedule = schedule_trials(pending.trials, options, context, cache_dir, self._echo)
         trials, budget = schedule.trials, None
-        if self.deadline is not None:
-            budget = Budget(self.deadline, estimator, schedule.concurrency, schedule.slowdown)
+        if deadline is not None:
+            budget = Budget(deadline, estimator, schedule.concurrency, schedule.slowdown)
             in_process = options.executor == "in-process"
             single = schedule.executor if in_process else make_process_executor(1, options, context)
-            calibrate(trials, estimator, context.machine, cache_dir, self.echo, single)
-            trials, skipped = budget.split(trials)
-            for line in budget_lines(trials, skipped, estimator, budget):
-                self.echo(line)
-        progress = ProgressDisplay(self._console, trials, estimator, schedule.concurrency, schedule.slowdown, budget)
+            calibrate(trials, estimator, context.machine, cache_dir, self._echo, single)
+            trials = self._fitting(trials, budget, estimator)
+        progress = ProgressDisplay(self.console, trials, estimator, schedule.concurrency, schedule.slowdown, budget)
         callbacks = [
             progress,
             *(TrackerCallback(tracker) for tracker in trackers),
-            SweepStatusWriter(self._results, name, self.plan.trials, progress.seconds_left),
+            SweepStatusWriter(self.results, name, plan.trials, progress.seconds_left),
         ]
-        stop_reason = run(trials, self._results, callbacks, options, schedule.executor, pending.superseded, budget)
+        stop_reason = run(trials, self.results, callbacks, options, schedule.executor, pending.superseded, budget)
         if message := STOP_MESSAGES.get(stop_reason):
-            self.echo(message)
+            self._echo(message)
         return stop_reason
+
+    def _fitting(self, trials: list[PlannedTrial], budget: Budget, estimator: Estimator) -> list[PlannedTrial]:
+        """Return the trials that fit into the budget, and print which do not."""
+        fitting, skipped = budget.split(trials)
+        for line in budget_lines(fitting, skipped, estimator, budget):
+            self._echo(line)
+        return fitting
+
+    def _echo(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def _resolved(plan: Plan) -> Experiment:

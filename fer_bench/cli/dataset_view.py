@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from fer_bench.cli.options import print_text
-from fer_bench.cli.progress import ProgressBar
 from fer_bench.core.errors import UserError
+from fer_bench.core.progress import ProgressBar
 from fer_bench.datasets import DATASETS, DataConfig, find_all, load
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts

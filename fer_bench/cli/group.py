@@ -10,8 +10,8 @@ from click.exceptions import Exit
 
 from fer_bench import __version__
 from fer_bench.cli import architectures, audit, compare, data, ensemble, prepare, results, robustness, status, train
-from fer_bench.cli.progress import ProgressBar
 from fer_bench.core.errors import UserError
+from fer_bench.core.progress import ProgressBar
 
 DEFAULT_COMMAND = "sweep"
 COMMANDS = {

@@ -199,7 +199,7 @@ def _parse_yaml(setting: str, text: str) -> Any:
 
 def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
     """Return where datasets lie and how they are read, with a progress bar."""
-    from fer_bench.cli.progress import ProgressBar
+    from fer_bench.core.progress import ProgressBar
     from fer_bench.datasets import DataConfig
 
     return DataConfig(data_dir or Path("data"), progress=ProgressBar(), skip_invalid=skip_invalid, refresh=refresh)

@@ -76,17 +76,16 @@ def _sweep(flags: dict[str, Any]) -> None:
         flags["jobs"] = 1
     add_extra_architectures(flags["extra_architectures"])
     flags["backend"] = choose_backend(flags["backend"])
-    from fer_bench.runner import make_experiment, print_plan, run_experiment
+    from fer_bench.runner import Benchmark, make_experiment
     from fer_bench.sweep.options import SweepOptions
 
-    experiment = make_experiment(
-        flags["experiment"],
-        recipe_overrides(flags["epochs"], flags["batch_size"], flags["weights"], flags["settings"]),
-        flags["data_dir"],
-        **{name: flags[name] for name in EXPERIMENT_FIELDS},
-    )
-    request = (
-        experiment,
+    benchmark = Benchmark(
+        make_experiment(
+            flags["experiment"],
+            recipe_overrides(flags["epochs"], flags["batch_size"], flags["weights"], flags["settings"]),
+            flags["data_dir"],
+            **{name: flags[name] for name in EXPERIMENT_FIELDS},
+        ),
         make_data_config(flags["data_dir"], flags["skip_invalid"]),
         flags["weights_dir"],
         flags["results_dir"],
@@ -94,6 +93,6 @@ def _sweep(flags: dict[str, Any]) -> None:
         console(),
     )
     if flags["dry_run"]:
-        print_plan(*request)
+        benchmark.print_plan()
     else:
-        sys.exit(1 if run_experiment(*request).failed else 0)
+        sys.exit(1 if benchmark.run().failed else 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
 from fer_bench.records.schema import Record
 from fer_bench.sweep.estimate import Estimator
@@ -62,19 +63,13 @@ class Schedule:
     slowdown: float = 1.0
 
 
-def probe_machine(
-    trials: Sequence[PlannedTrial],
-    known: Iterable[Record],
-    options: SweepOptions,
-    import_keras: Callable[[], None],
-) -> ExecutionContext:
+def probe_machine(trials: Sequence[PlannedTrial], known: Iterable[Record], options: SweepOptions) -> ExecutionContext:
     """Start Keras, in a worker process unless trials run in this one, and describe the machine.
 
     Args:
         trials: The trials of a sweep.
         known: Records from which the estimator learns speeds.
         options: Options of the sweep.
-        import_keras: Imports Keras in this process.
 
     Raises:
         UserError: The trials cannot run here.
@@ -82,7 +77,7 @@ def probe_machine(
     _check_device_sharing(trials, options)
     idle = None
     if options.executor == "in-process":
-        import_keras()
+        import_keras(options.backend)
         check_importable({planned.trial.architecture for planned in trials})
         machine = describe_machine(options.backend)
     else:

@@ -311,10 +311,10 @@ def test_the_sweep_is_interrupted(sweeps, undisturbed, number, status):
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, 130), (Terminated, 143)])
 def test_the_exit_status_names_the_signal(place, monkeypatch, capsys, error, status):
-    def run_experiment(*_):
+    def run(benchmark):
         raise error
 
-    monkeypatch.setattr("fer_bench.runner.run_experiment", run_experiment)
+    monkeypatch.setattr("fer_bench.runner.Benchmark.run", run)
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--models", "cnn_small"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()

@@ -14,11 +14,11 @@ def experiment_of(monkeypatch):
     """Return the experiment that a command line requests, without training."""
     experiments = []
 
-    def run_experiment(experiment, *_):
-        experiments.append(experiment)
+    def run(benchmark):
+        experiments.append(benchmark.experiment)
         return SimpleNamespace(failed=0)
 
-    monkeypatch.setattr("fer_bench.runner.run_experiment", run_experiment)
+    monkeypatch.setattr("fer_bench.runner.Benchmark.run", run)
 
     def run(*arguments: str):
         done = CliRunner().invoke(cli, [*arguments], catch_exceptions=False)
@@ -50,6 +50,6 @@ def test_a_cross_dataset_protocol_needs_no_dataset(experiment_of):
     ],
 )
 def test_an_invalid_protocol_is_an_error_before_anything_runs(monkeypatch, protocol, reason):
-    monkeypatch.setattr("fer_bench.runner.run_experiment", lambda *_: pytest.fail("the experiment ran"))
+    monkeypatch.setattr("fer_bench.runner.Benchmark.run", lambda *_: pytest.fail("the experiment ran"))
     done = CliRunner().invoke(cli, ["--models", "cnn", "--datasets", "synthetic", "--protocols", protocol])
     assert isinstance(done.exception, UserError) and reason in str(done.exception)

@@ -73,4 +73,4 @@ def test_otherwise_trials_keep_the_order_of_the_plan(schedule_of, options, concu
 def test_trials_that_cannot_share_devices_are_refused_before_anything_starts(plan_of, options):
     trials = plan_of(models=["tiny"], batch_size=32).trials
     with pytest.raises(UserError, match=r"devices|images per batch"):
-        probe_machine(trials, [], SweepOptions(devices_per_trial=3, **options), lambda: pytest.fail("Keras started"))
+        probe_machine(trials, [], SweepOptions(devices_per_trial=3, **options))

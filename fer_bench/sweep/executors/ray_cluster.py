@@ -37,7 +37,7 @@ from fer_bench.sweep.executors.ray_worker import FileContents, environment, stre
 from fer_bench.sweep.executors.worker import Event, format_epoch
 from fer_bench.sweep.queue import TrialQueue
 from fer_bench.training.callback import Callback
-from fer_bench.training.checkpoint import packed, unpack
+from fer_bench.training.checkpoint import from_bytes, to_bytes
 from fer_bench.training.machine import describe_machine
 from fer_bench.training.planned_trial import PlannedTrial
 
@@ -190,7 +190,7 @@ class RayExecutor:
         weights = self._store(weights_file, weights_file.read_bytes) if weights_file else None
         files = FileContents(
             source=None if planned.source_file.is_relative_to(ROOT) else planned.source_file.read_bytes(),
-            checkpoint=packed(planned.checkpoint_dir) if planned.checkpoint_dir else None,
+            checkpoint=to_bytes(planned.checkpoint_dir) if planned.checkpoint_dir else None,
         )
         started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         _log(planned, f"{started_at} {planned.trial}, {planned.trial.recipe_name}")
@@ -224,7 +224,7 @@ class RayExecutor:
                     _log(task.planned, event.payload[0])
                 case "checkpoint":
                     if task.planned.checkpoint_dir:
-                        unpack(event.payload[0], task.planned.checkpoint_dir)
+                        from_bytes(event.payload[0], task.planned.checkpoint_dir)
                 case "step":
                     callback.on_step_end(task.planned, *event.payload)
                 case "epoch":

@@ -19,7 +19,7 @@ from fer_bench.training.planned_trial import PlannedTrial
 
 CHECKPOINT_SECONDS = "120"  # of training between two checkpoints, which are sent over the network
 # Variables that a node takes over from the sweep, and those that set the number of threads.
-PASSED_ON = ("KERAS_BACKEND", checkpoint.SECONDS, "JAX_PLATFORMS", "XLA_FLAGS")
+PASSED_ON = ("KERAS_BACKEND", checkpoint.INTERVAL_VARIABLE, "JAX_PLATFORMS", "XLA_FLAGS")
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -35,7 +35,7 @@ def environment(cores: int) -> dict[str, str]:
     """Return the environment variables of a process that runs trials on so many cores of a node."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     threads = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict.fromkeys(THREADS, str(cores))
-    return {checkpoint.SECONDS: CHECKPOINT_SECONDS} | passed_on | threads
+    return {checkpoint.INTERVAL_VARIABLE: CHECKPOINT_SECONDS} | passed_on | threads
 
 
 def stream_trial(
@@ -70,7 +70,7 @@ def stream_trial(
             if share_devices:
                 from fer_bench.training import devices
 
-                devices.share_batches()
+                devices.enable_data_parallel()
             record, predictions = run_in_worker(local, events.put)
             model = local.model_file
             events.put(Event("end", (record, predictions, model.read_bytes() if model and model.is_file() else None)))
@@ -82,17 +82,17 @@ def stream_trial(
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as name:
         folder = Path(name)
         if files.checkpoint is not None:
-            checkpoint.unpack(files.checkpoint, folder)
-        sent = checkpoint.written(folder)
+            checkpoint.from_bytes(files.checkpoint, folder)
+        sent = checkpoint.modified_at(folder)
         threading.Thread(target=work, args=(folder,), daemon=True).start()
         while True:
             event = events.get()
             if isinstance(event, BaseException):
                 raise event
             yield event
-            if event.kind == "epoch" and (modified := checkpoint.written(folder)) != sent:
+            if event.kind == "epoch" and (modified := checkpoint.modified_at(folder)) != sent:
                 sent = modified
-                yield Event("checkpoint", (checkpoint.packed(folder),))
+                yield Event("checkpoint", (checkpoint.to_bytes(folder),))
             if event.kind == "end":
                 return
 

@@ -66,7 +66,7 @@ def serve(connection: Connection, slot: ResourceSlot) -> None:
         from fer_bench.training import devices, train  # noqa: F401  takes seconds
 
         if len(slot.devices) > 1:
-            devices.share_batches()
+            devices.enable_data_parallel()
     try:
         while True:
             match connection.recv():

@@ -56,7 +56,10 @@ class WorkerHandle:
             self.connection.send(ProbeRequest(backend, {p.trial.architecture: p.source_file for p in trials}))
             machine, error = self.connection.recv().payload
         except (EOFError, OSError):
-            raise UserError(f"Keras cannot start: its process {self._exit_reason()}.") from None
+            reason = f"Keras cannot start: its process {self._exit_reason()}."
+            if self.process.exitcode == 1:  # multiprocessing imports the main module in each worker
+                reason += " In a script, put the call of run_benchmark below `if __name__ == '__main__':`."
+            raise UserError(reason) from None
         if error:
             raise UserError(error)
         return machine

@@ -2,7 +2,7 @@
 
 import io
 
-from fer_bench.cli.progress import ProgressBar
+from fer_bench.core.progress import ProgressBar
 
 
 class Terminal(io.StringIO):
