@@ -13,7 +13,8 @@ from fer_bench.records.schema import Predictions
 from fer_bench.report.write import write_report
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"></script>"
-ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed
+RECIPE_CHANGES = "epochs=20, optimizer.name=sgd"
+NUM_ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed
 
 
 def write_page(results: Path) -> str:
@@ -21,7 +22,8 @@ def write_page(results: Path) -> str:
     make = RecordMaker(results)
     make("cnn", seed=0, accuracy=0.5, seconds=40)
     make("cnn", seed=1, accuracy=0.52, seconds=44)
-    make("vgg19", accuracy=0.7, seconds=900, parameters=20_000_000, weights="imagenet:0123")
+    vgg19 = {"parameters": 20_000_000, "weights": "imagenet:0123", "recipe_name": f"default, {RECIPE_CHANGES}"}
+    make("vgg19", accuracy=0.7, seconds=900, **vgg19)
     predictions = made_up(300, 0.4, 5)
     ids = np.array([f"{HOSTILE} {i}" for i in range(300)])
     hostile = Predictions(ids, predictions.labels, predictions.probabilities)

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
 from chromium import CHROMIUM, DRIVER, contrast, emulate, find, luminance, start, texts, wait
-from page_in_chromium import HOSTILE, ROWS, header, models, open_details, write_page
+from page_in_chromium import HOSTILE, NUM_ROWS, RECIPE_CHANGES, header, models, open_details, write_page
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -51,7 +51,7 @@ def test_page_loads_without_requests_or_errors(browser, page):
     assert urls == {page}
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
-    assert len(texts(browser, "#section-1 tbody tr")) == ROWS
+    assert len(texts(browser, "#section-1 tbody tr")) == NUM_ROWS
     assert texts(browser, "h2")[0].split() == ["fer2013", "protocol", "official"]
     assert "drawn faces, not a benchmark" in texts(browser, "h2")[2]
     assert find(browser, "html").get_attribute("lang") == "en"
@@ -80,6 +80,12 @@ def test_table_with_only_failures_shows_their_reasons(opened):
     dialog = find(opened, "#details")
     wait(opened, lambda: len(dialog.find_elements(By.CSS_SELECTOR, "svg.chart")) == 2)  # until its last epoch
     assert texts(dialog, "h3") == ["Training", "Trials", "Recipe and provenance"]
+
+
+def test_recipe_is_a_short_name_with_its_changes_as_tooltip(opened):
+    recipe = find(opened, "#section-1 tbody .subtext")
+    assert (recipe.text, recipe.get_attribute("title")) == ("default + 2 changes", RECIPE_CHANGES)
+    assert RECIPE_CHANGES in open_details(opened, "vgg19").text
 
 
 def test_headers_sort_and_show_the_direction(opened):
@@ -134,7 +140,7 @@ def test_filters_show_matching_rows_and_their_number(opened):
     assert models(opened) == ["vgg19"]
     assert status.text == "1 of 4 rows"
     find(toolbar, "button").click()
-    assert len(models(opened)) == ROWS
+    assert len(models(opened)) == NUM_ROWS
     weights = next(s for s in toolbar.find_elements(By.TAG_NAME, "select") if "imagenet" in s.text)
     Select(weights).select_by_visible_text("random")
     assert models(opened) == ["cnn", "odd", "resnet50"]
@@ -161,7 +167,7 @@ def test_every_row_has_a_cell_per_column(opened):
         "return [1, 2].map((place) => [...document.querySelectorAll(`#section-${place} tr`)].map((line) => "
         "[...line.cells].reduce((sum, cell) => sum + cell.colSpan, 0)))"
     )
-    assert [len(table) for table in widths] == [1 + ROWS, 2]
+    assert [len(table) for table in widths] == [1 + NUM_ROWS, 2]
     assert [len(set(table)) for table in widths] == [1, 1]
 
 

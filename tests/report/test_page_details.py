@@ -112,19 +112,6 @@ def test_folds_are_pooled(make):
     assert [trial["accuracy"] for trial in details["trials"]] == [1, 0.5]
 
 
-def test_equal_recipes_are_stored_once(make):
-    for model in ("a", "b", "c"):
-        make(model)
-    make("d", recipe={"epochs": 20, "optimizer": {"name": "sgd", "clip": None}})
-    page = render_page(make)
-    recipes = page.data["recipes"]
-    assert len(recipes) == 2
-    used = {row["model"]: recipes[page.details(row)["recipe"]] for row in page.rows()}
-    assert used["a"] is used["c"]
-    assert used["d"]["epochs"] == "20"
-    assert (used["d"]["optimizer.name"], used["d"]["optimizer.clip"]) == ("sgd", "none")
-
-
 def test_missing_predictions_leave_the_other_details(make):
     path = make()
     leaderboard = read_leaderboard(make.results)
