@@ -218,6 +218,18 @@ def _kappa(counts: np.ndarray) -> np.ndarray:
     return np.divide(agreement, beyond, out=np.full(np.shape(beyond), np.nan), where=beyond > 0)
 
 
+def _mcc(counts: np.ndarray) -> np.ndarray:
+    """Return Matthews' correlation coefficient, −1 to 1; 0 if labels or predictions are all of one class.
+
+    Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient, 2004.
+    """
+    support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    total = support.sum(axis=-1)
+    covariance = total * _correct(counts).sum(axis=-1) - (support * predicted).sum(axis=-1)
+    variances = (total**2 - (support**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    return _ratio(covariance, np.sqrt(variances))
+
+
 def _log_loss(results: MetricResults) -> np.ndarray:
     """Return each sample's log loss in nats; probabilities are clipped to [ε, 1 − ε], ε = 2.2e-16."""
     return -np.log(np.clip(results.true_probability, EPSILON, 1 - EPSILON))
@@ -286,6 +298,7 @@ METRICS: dict[str, Metric] = {
         ConfusionMetric("weighted_f1", "weighted F1", _weighted(_f1)),
         ConfusionMetric("balanced_accuracy", "balanced accuracy", _balanced_accuracy, macro=True),
         ConfusionMetric("kappa", "kappa", _kappa, percent=False),
+        ConfusionMetric("mcc", "MCC", _mcc, percent=False),
         PredictionMetric("macro_auc", "macro AUC", _macro_auc),
         PredictionMetric("weighted_auc", "weighted AUC", _weighted_auc),
         SampleMetric("top2_accuracy", "top-2 accuracy", _in_top_two, counts_correct=True),

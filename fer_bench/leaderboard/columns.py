@@ -160,6 +160,7 @@ COLUMNS: tuple[Column, ...] = (
     _metric("weighted_auc", f"Area under the ROC curve of a class against the rest, {BY_SHARE}.", View.PAGE_ALL),
     _metric("top2_accuracy", "Fraction of test images whose class is one of the two most probable ones."),
     _metric("kappa", "Cohen's kappa: agreement with the labels beyond chance, from −1 to 1."),
+    _metric("mcc", "Matthews' correlation coefficient of labels and predicted classes, from −1 to 1."),
     _metric("log_loss", "Mean negative logarithm of the true class's probability, in nats."),
     _metric("ece", "Expected calibration error: mean distance of confidence and accuracy over 15 bins."),
     Column(

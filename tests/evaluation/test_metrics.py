@@ -47,6 +47,8 @@ def test_scores_by_hand_on_unequal_classes():
             "balanced_accuracy": (3 / 4 + 1 + 0) / 3,
             # 4 of 6 agree; (4·4 + 1·2 + 1·0) / 6 = 3 of 6 would agree by chance.
             "kappa": (4 - 3) / (6 - 3),
+            # (4·6 − 18) / √((6² − 4² − 2²) (6² − 4² − 1² − 1²))
+            "mcc": 6 / math.sqrt(16 * 18),
             # One-vs-rest with one-hot scores, (TPR + TNR) / 2: (3/4 + 1/2) / 2, (1 + 4/5) / 2, 1/2.
             "macro_auc": (0.625 + 0.9 + 0.5) / 3,
             "weighted_auc": (4 * 0.625 + 0.9 + 0.5) / 6,
@@ -98,6 +100,7 @@ def test_scores_agree_with_scikit_learn(seed, kind):
             "accuracy": sk.accuracy_score(labels, predicted),
             "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
             "kappa": sk.cohen_kappa_score(labels, predicted),
+            "mcc": sk.matthews_corrcoef(labels, predicted),
             "macro_auc": np.mean(aucs),
             "weighted_auc": np.average(aucs, weights=np.unique(labels, return_counts=True)[1]),
             "top2_accuracy": sk.top_k_accuracy_score(labels, exact, k=2, labels=classes),
