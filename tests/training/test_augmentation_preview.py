@@ -1,4 +1,4 @@
-"""The picture of an augmentation: a file that shows it, and says what it is made of."""
+"""The figure of an augmentation and its caption."""
 
 import cv2
 import pytest
@@ -11,37 +11,37 @@ from fer_bench.training.imgaug_policies import PIPELINES
 CLASSES = ("angry", "happy", "sad")
 
 
-def show(policy, path, dataset, **options):
+def plot(policy, path, dataset, **options):
     augmentation = Augmentation.model_validate(policy)
     return plot_augmentation(
         augmentation, str(policy), dataset.images, dataset.labels, dataset.classes, path, **options
     )
 
 
-def test_a_picture_is_drawn_and_the_same_again(tmp_path, dataset):
-    path = show("strong", tmp_path / "made" / "strong.png", dataset)
+def test_the_figure_is_reproducible(tmp_path, dataset):
+    path = plot("strong", tmp_path / "made" / "strong.png", dataset)
     assert path == tmp_path / "made" / "strong.png"
-    picture = cv2.imread(str(path))
-    assert picture.shape[1] > 2 * picture.shape[0] > 400  # nine columns, three rows
-    assert picture.std() > 20
-    assert show("strong", tmp_path / "again.png", dataset).read_bytes() == path.read_bytes()
-    assert show("strong", tmp_path / "other.png", dataset, seed=1).read_bytes() != path.read_bytes()
+    image = cv2.imread(str(path))
+    assert image.shape[1] > 2 * image.shape[0] > 400  # nine columns, three rows
+    assert image.std() > 20
+    assert plot("strong", tmp_path / "repeated.png", dataset).read_bytes() == path.read_bytes()
+    assert plot("strong", tmp_path / "other.png", dataset, seed=1).read_bytes() != path.read_bytes()
 
 
-def test_mixing_makes_room_for_the_targets(tmp_path, dataset):
-    plain = cv2.imread(str(show("standard", tmp_path / "plain.png", dataset)))
-    mixed = cv2.imread(str(show({"policy": "standard", "mixup": 0.2}, tmp_path / "mixed.png", dataset)))
+def test_mixed_targets_get_space(tmp_path, dataset):
+    plain = cv2.imread(str(plot("standard", tmp_path / "plain.png", dataset)))
+    mixed = cv2.imread(str(plot({"policy": "standard", "mixup": 0.2}, tmp_path / "mixed.png", dataset)))
     assert mixed.shape[0] > plain.shape[0]
 
 
-def test_a_picture_that_cannot_be_written_is_the_users_to_mend(tmp_path, dataset):
+def test_a_file_that_cannot_be_written_is_a_user_error(tmp_path, dataset):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        show("none", tmp_path / "file" / "picture.png", dataset)
+        plot("none", tmp_path / "file" / "figure.png", dataset)
 
 
 @pytest.mark.parametrize(
-    ("policy", "said"),
+    ("policy", "text"),
     [
         ("none", "nothing is changed"),
         ("light", "flip 0.5, shift ±0.05"),
@@ -50,10 +50,10 @@ def test_a_picture_that_cannot_be_written_is_the_users_to_mend(tmp_path, dataset
     ],
     ids=str,
 )
-def test_the_caption_holds_the_numbers_that_count(policy, said):
-    assert describe(Augmentation.model_validate(policy)) == said
+def test_the_caption_lists_nonzero_fields(policy, text):
+    assert describe(Augmentation.model_validate(policy)) == text
 
 
-def test_every_policy_of_the_library_is_there_and_says_what_it_does():
+def test_every_imgaug_policy_has_a_description():
     assert set(PIPELINES) == set(IMGAUG_POLICIES)
     assert len({describe(Augmentation(imgaug=policy)) for policy in IMGAUG_POLICIES}) == len(IMGAUG_POLICIES)

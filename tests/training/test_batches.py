@@ -1,4 +1,4 @@
-"""Batches: decided by seed and epoch alone, always full, made ahead of need; and the views of a test image."""
+"""Batches: determined by seed and epoch, always full, prefetched; and the test-time views of an image."""
 
 import threading
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_bench.config.recipe import resolve
-from fer_bench.training.batches import epoch_order, padded_batches, test_time_views, training_batches
+from fer_bench.training.batches import epoch_order, padded_batches, training_batches, tta_views
 
 NONE = {"augmentation": "none"}
 STRONG = {"augmentation": {"flip": 0.5, "rotation": 30, "shift": 0.3, "zoom": 0.4}}
@@ -19,13 +19,13 @@ def images():
 
 
 def numbered(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images that each hold their own number everywhere, and the numbers."""
+    """Return images whose pixels all equal the number of the image, and the numbers."""
     labels = np.arange(count)
     return np.broadcast_to(labels[:, None, None].astype(np.uint8), (count, 6, 6)).copy(), labels
 
 
 def epoch(images, labels, batch_size=8, seed=1, number=1, **recipe):
-    """The batches of one epoch; the targets are one-hot."""
+    """Return the batches of one epoch with one-hot targets."""
     resolved = resolve(STRONG, {"batch_size": batch_size}, recipe)
     targets = np.eye(labels.max() + 1, dtype=np.float32)[labels]
     return list(training_batches(images, targets, resolved, seed, number, labels))
@@ -38,24 +38,24 @@ def epoch(images, labels, batch_size=8, seed=1, number=1, **recipe):
 )
 def test_the_same_seed_and_epoch_give_the_same_batches(images, recipe):
     labels = np.arange(20) % 3
-    once, again = epoch(images, labels, **recipe), epoch(images, labels, **recipe)
-    for (x, y), (again_x, again_y) in zip(once, again, strict=True):
+    once, repeated = epoch(images, labels, **recipe), epoch(images, labels, **recipe)
+    for (x, y), (again_x, again_y) in zip(once, repeated, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)
         assert x.dtype == np.uint8 and y.dtype == np.float32
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"number": 2}], ids=["another seed", "another epoch"])
-def test_another_seed_or_epoch_gives_others(images, other):
+def test_another_seed_or_epoch_gives_other_batches(images, other):
     labels = np.arange(20)
     one, another = epoch(images, labels), epoch(images, labels, **other)
     assert any((y != z).any() for (_, y), (_, z) in zip(one, another, strict=True))
-    fixed = np.zeros_like(images) + images[:1]  # all the same: what differs now is the augmentation
+    fixed = np.zeros_like(images) + images[:1]  # identical, so that only the augmentation differs
     one, another = epoch(fixed, labels), epoch(fixed, labels, **other)
     assert any((x != z).any() for (x, _), (z, _) in zip(one, another, strict=True))
 
 
-def test_every_batch_is_full_and_no_image_comes_twice():
+def test_every_batch_is_full_and_no_image_repeats():
     images, labels = numbered(30)
     made = epoch(images, labels, batch_size=8)
     assert [x.shape for x, _ in made] == [(8, 6, 6, 1)] * 3
@@ -64,7 +64,7 @@ def test_every_batch_is_full_and_no_image_comes_twice():
     assert len(set(seen)) == 24
     assert set(seen) != set(
         np.concatenate([y.argmax(1) for _, y in epoch(images, labels, number=2)])
-    )  # others are left over
+    )  # other images fill no batch
 
 
 def test_fewer_images_than_a_batch_are_one_batch():
@@ -74,21 +74,21 @@ def test_fewer_images_than_a_batch_are_one_batch():
 
 
 @pytest.mark.parametrize("recipe", [NONE, STRONG, {"crop": 8}, {"sampling": "balanced"}], ids=str)
-def test_targets_go_with_their_images(recipe):
+def test_targets_belong_to_their_images(recipe):
     images, labels = numbered(40)
     images = np.repeat(np.repeat(images, 2, 1), 2, 2)
     for x, y in epoch(images, labels, **recipe):
-        assert (x == y.argmax(1)[:, None, None, None]).all()  # an even image stays what it is under every map
+        assert (x == y.argmax(1)[:, None, None, None]).all()  # a uniform image is the same after every transform
 
 
-def test_soft_targets_stay_what_they_are():
+def test_soft_targets_are_unchanged():
     images, labels = numbered(20)
     votes = np.random.default_rng(0).dirichlet(np.ones(4), 20).astype(np.float32)
     for x, y in training_batches(images, votes, resolve(NONE, {"batch_size": 5}), 0, 1, labels):
         np.testing.assert_array_equal(y, votes[x[:, 0, 0, 0]])
 
 
-def test_mixed_targets_say_how_much_of_each_image_is_in_it():
+def test_mixed_targets_match_the_mixed_pixels():
     shades = np.array([10, 210])
     labels = np.arange(32) % 2
     images = np.broadcast_to(shades[labels][:, None, None].astype(np.uint8), (32, 24, 24)).copy()
@@ -103,12 +103,12 @@ def test_balanced_sampling_draws_every_class_equally_often():
     assert len(order) == 96
     assert (np.bincount(labels[order], minlength=4) == [32, 32, 0, 32]).all()
     times = np.bincount(order, minlength=96)
-    assert times[:70].max() == 1  # the large class is not used up
-    assert {*times[70:90]} == {1, 2} and {*times[90:]} == {5, 6}  # none comes again before all have come
+    assert times[:70].max() == 1  # not all samples of the large class are drawn
+    assert {*times[70:90]} == {1, 2} and {*times[90:]} == {5, 6}  # a sample repeats only after all others of its class
     assert (labels[order[:48]] != labels[order[48:]]).any() and len(set(labels[order[:12]])) == 3  # shuffled
 
 
-def test_balanced_sampling_shares_out_what_is_left_over_at_random():
+def test_balanced_sampling_distributes_the_remainder_at_random():
     labels = np.repeat([0, 1, 2], [4, 3, 3])
     counts = [
         np.bincount(labels[epoch_order(labels, "balanced", np.random.default_rng(seed))]).tolist() for seed in range(30)
@@ -118,17 +118,19 @@ def test_balanced_sampling_shares_out_what_is_left_over_at_random():
 
 @pytest.mark.parametrize("policy", ["none", "light", "standard", "strong"])
 def test_a_crop_is_a_random_square(images, policy):
-    """Of the pixels themselves where nothing else is done."""
+    """Without other augmentation the crop consists of the original pixels."""
     labels = np.arange(20)
     larger = np.random.default_rng(0).integers(0, 256, (20, 14, 12), dtype=np.uint8)
-    places = set()
+    positions = set()
     for x, y in epoch(larger, labels, crop=10, augmentation=policy):
         assert x.shape == (8, 10, 10, 1)
-        for cut, label in zip(x[..., 0], y.argmax(1), strict=True):
+        for crop_, label in zip(x[..., 0], y.argmax(1), strict=True):
             windows = np.lib.stride_tricks.sliding_window_view(larger[label], (10, 10))
-            places.update(zip(*np.nonzero((windows == cut).all((2, 3))), strict=True))
+            positions.update(zip(*np.nonzero((windows == crop_).all((2, 3))), strict=True))
     if policy == "none":
-        assert len(places) > 6 and {row for row, _ in places} <= set(range(5)) and max(c for _, c in places) == 2
+        assert (
+            len(positions) > 6 and {row for row, _ in positions} <= set(range(5)) and max(c for _, c in positions) == 2
+        )
 
 
 def test_sequences_keep_their_frames(images):
@@ -140,7 +142,7 @@ def test_sequences_keep_their_frames(images):
 
 
 @pytest.mark.parametrize(("count", "size"), [(20, 8), (16, 8), (5, 8), (1, 1)])
-def test_padded_batches_hold_every_image_in_order_and_have_one_shape(count, size):
+def test_padded_batches_contain_every_image_in_order_and_have_one_shape(count, size):
     images, _ = numbered(count)
     made = list(padded_batches(images, size))
     assert {x.shape for x, _ in made} == {(size, 6, 6, 1)}
@@ -149,33 +151,33 @@ def test_padded_batches_hold_every_image_in_order_and_have_one_shape(count, size
 
 
 def grid(*shape: int) -> np.ndarray:
-    """Images whose pixels are all different."""
+    """Return images whose pixels are all different."""
     return np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype(np.uint8)
 
 
-def test_padded_batches_take_sequences():
+def test_padded_batches_of_sequences():
     ((x, real),) = padded_batches(grid(3, 2, 4, 5), 4)
     assert x.shape == (4, 2, 4, 5, 1) and real == 3
 
 
 @pytest.mark.parametrize("lead", [(3,), (3, 2)], ids=["images", "sequences"])
-def test_the_views_are_the_centre_and_its_mirror(lead):
+def test_flip_is_the_center_and_its_mirror_image(lead):
     batch = grid(*lead, 7, 7, 1)
-    (whole,) = test_time_views(batch, "1", None)
+    (whole,) = tta_views(batch, "1", None)
     np.testing.assert_array_equal(whole, batch)
-    (centre,) = test_time_views(batch, "1", 4)
-    np.testing.assert_array_equal(centre, batch[..., 1:5, 1:5, :])
-    for crop, expected in ((None, batch), (4, centre)):
-        plain, mirror = test_time_views(batch, "flip", crop)
+    (center,) = tta_views(batch, "1", 4)
+    np.testing.assert_array_equal(center, batch[..., 1:5, 1:5, :])
+    for crop, expected in ((None, batch), (4, center)):
+        plain, mirror = tta_views(batch, "flip", crop)
         np.testing.assert_array_equal(plain, expected)
         np.testing.assert_array_equal(mirror, expected[..., ::-1, :])
         assert mirror.flags.c_contiguous
 
 
 @pytest.mark.parametrize("lead", [(3,), (3, 2)], ids=["images", "sequences"])
-def test_ten_crop_is_the_corners_and_the_centre_with_their_mirrors(lead):
+def test_ten_crop_is_the_corners_and_the_center_with_mirror_images(lead):
     batch = grid(*lead, 8, 10, 1)
-    views = test_time_views(batch, "ten-crop", 6)
+    views = tta_views(batch, "ten-crop", 6)
     assert len(views) == 10 and all(view.flags.c_contiguous for view in views)
     for view, (top, left) in zip(views[:5], [(0, 0), (0, 4), (2, 0), (2, 4), (1, 2)], strict=True):
         np.testing.assert_array_equal(view, batch[..., top : top + 6, left : left + 6, :])
@@ -183,12 +185,12 @@ def test_ten_crop_is_the_corners_and_the_centre_with_their_mirrors(lead):
         np.testing.assert_array_equal(mirror, view[..., ::-1, :])
 
 
-def started(images, count, batch_size):
+def start(images, count, batch_size):
     return training_batches(images, np.eye(count), resolve(NONE, {"batch_size": batch_size}), 0, 1, np.arange(count))
 
 
-class WatchedImages(np.ndarray):
-    """Images that say when they are read."""
+class RecordedImages(np.ndarray):
+    """Images that record which thread reads them."""
 
     def __getitem__(self, key):
         taken = super().__getitem__(key)
@@ -201,27 +203,27 @@ class WatchedImages(np.ndarray):
         self.reads, self.read = None, threading.Semaphore(0)
 
 
-def test_a_batch_is_made_while_the_one_before_is_used():
-    images = numbered(40)[0].view(WatchedImages)
+def test_a_batch_is_made_during_the_use_of_the_one_before():
+    images = numbered(40)[0].view(RecordedImages)
     images.reads = []
-    made = started(images, 40, 8)
+    made = start(images, 40, 8)
     assert images.reads == []
     next(made)
-    for _ in range(2):  # the first batch and, without anyone asking for it, the second
+    for _ in range(2):  # the first batch, and the second by prefetching
         assert images.read.acquire(timeout=30)
     assert not images.read.acquire(timeout=0.05)  # but no third: memory stays bounded
     assert threading.main_thread().name not in images.reads
     assert len(list(made)) == 4
 
 
-def test_a_failure_in_the_making_reaches_the_consumer(images):
+def test_an_exception_reaches_the_consumer(images):
     with pytest.raises(IndexError):
-        list(started(images[:10], 20, 8))
+        list(start(images[:10], 20, 8))
 
 
-def test_stopping_early_ends_the_maker(images):
+def test_closing_the_iterator_ends_the_thread(images):
     before = threading.active_count()
-    made = started(images, 20, 2)
+    made = start(images, 20, 2)
     next(made)
     made.close()
     assert threading.active_count() == before

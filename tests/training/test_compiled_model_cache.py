@@ -1,4 +1,4 @@
-"""A trial that takes over a compiled model gets what it gets with one of its own, sooner."""
+"""A trial that reuses a compiled model gets the same result as with a new one, without compiling."""
 
 import keras
 import numpy as np
@@ -9,19 +9,19 @@ from fer_bench.training.train import run_trial
 
 pytestmark = [
     pytest.mark.usefixtures("tiny_architectures"),
-    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="models are kept on TensorFlow alone"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="models are cached on TensorFlow only"),
 ]
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept():
+def empty_cache():
     compiled_model_cache.clear()
     yield
     compiled_model_cache.clear()
 
 
 @pytest.fixture
-def trained(planned_of, callback):
+def train(planned_of, callback):
     def run(architecture="tiny_dropout", seed=0, **recipe):
         record, predictions = run_trial(planned_of(architecture, seed, **recipe), callback)
         return record, predictions.get("test") and predictions["test"].probabilities
@@ -31,10 +31,10 @@ def trained(planned_of, callback):
 
 @pytest.fixture
 def compilations(monkeypatch):
-    made = []
+    models = []
     usual = loop.compile_model
-    monkeypatch.setattr(loop, "compile_model", lambda model, *how: (made.append(model), usual(model, *how)))
-    return made
+    monkeypatch.setattr(loop, "compile_model", lambda model, *options: (models.append(model), usual(model, *options)))
+    return models
 
 
 @pytest.mark.parametrize(
@@ -52,37 +52,37 @@ def compilations(monkeypatch):
     ],
     ids=["adamw", "sgd", "penalties"],
 )
-def test_a_seed_after_another_gets_what_it_gets_alone(trained, compilations, recipe):
-    _, alone = trained(seed=1, **recipe)
+def test_a_seed_after_another_gets_the_same_result_as_alone(train, compilations, recipe):
+    _, alone = train(seed=1, **recipe)
     compiled_model_cache.clear()
-    trained(seed=0, **recipe)
-    _, after = trained(seed=1, **recipe)
+    train(seed=0, **recipe)
+    _, after = train(seed=1, **recipe)
     np.testing.assert_array_equal(after, alone)
-    assert len(compilations) == 2  # the third trial made none
+    assert len(compilations) == 2  # the third trial compiled nothing
 
 
-def test_another_recipe_is_another_model(trained, compilations):
-    trained(epochs=1)
-    trained(epochs=1, label_smoothing=0.1)
-    trained(architecture="tiny", epochs=1)
+def test_another_recipe_uses_another_model(train, compilations):
+    train(epochs=1)
+    train(epochs=1, label_smoothing=0.1)
+    train(architecture="tiny", epochs=1)
     assert len({id(model) for model in compilations}) == 3
 
 
-def test_after_one_that_diverged_or_failed_all_is_well(trained, compilations, callback, monkeypatch):
-    _, expected = trained(seed=1)
+def test_a_diverged_or_failed_trial_does_not_affect_later_ones(train, compilations, callback, monkeypatch):
+    _, expected = train(seed=1)
     compiled_model_cache.clear()
-    diverged, _ = trained(seed=0, optimizer={"name": "sgd", "learning_rate": 1e30, "clip_norm": None})
+    diverged, _ = train(seed=0, optimizer={"name": "sgd", "learning_rate": 1e30, "clip_norm": None})
     assert diverged.status == "diverged"
     with monkeypatch.context() as patch:
         patch.setattr(callback, "on_step_end", lambda *_: 1 / 0)
-        failed, _ = trained(seed=0)
+        failed, _ = train(seed=0)
     assert failed.status == "failed"
-    trained(seed=0)
-    _, after = trained(seed=1)
+    train(seed=0)
+    _, after = train(seed=1)
     np.testing.assert_array_equal(after, expected)
 
 
-def test_no_more_than_one_model_is_kept(trained):
+def test_at_most_one_model_is_cached(train):
     for epochs in (1, 2):
-        trained(architecture="tiny", epochs=epochs)
+        train(architecture="tiny", epochs=epochs)
     assert len(compiled_model_cache._last) == 1

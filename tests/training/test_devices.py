@@ -1,6 +1,6 @@
-"""Devices that share each batch train as one does.
+"""Devices that share each batch give the result of a single device.
 
-Keras must run on JAX with two devices here: test_jax.py runs this file in a process of its own.
+Keras must run on JAX with two devices here: test_jax_backend.py runs this file in another process.
 """
 
 import keras
@@ -11,7 +11,7 @@ if keras.backend.backend() != "jax":
     pytest.skip("Keras runs on another backend", allow_module_level=True)
 
 import jax
-from test_jax_loop import DATA, PLAIN, SGD, agree, convolutions
+from test_jax_loop import DATA, PLAIN, SGD, assert_results_agree, convolutional
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training import devices, loop
@@ -22,21 +22,19 @@ if len(jax.devices()) < 2:
 
 
 @pytest.fixture
-def shared():
-    devices.enable_data_parallel()
+def no_distribution():
     yield
     keras.distribution.set_distribution(None)
 
 
-@pytest.mark.parametrize("views", ["1", "flip"])
-def test_two_train_as_one_does(views, request):
-    resolved = resolve(PLAIN, SGD, {"tta": views})
-    alone = loop.fit(convolutions(5), *DATA, resolved, 3)
+def test_two_devices_give_the_result_of_one(no_distribution):
+    resolved = resolve(PLAIN, SGD, {"tta": "flip"})
+    alone = loop.fit(convolutional(5), *DATA, resolved, 3)
     assert devices.num_replicas() == 1 and devices.round_up_to_replicas(21) == 21
-    request.getfixturevalue("shared")
+    devices.enable_data_parallel()
     assert devices.num_replicas() == 2 and devices.round_up_to_replicas(21) == 22
-    model = convolutions(5)
+    model = convolutional(5)
     together = loop.fit(model, *DATA, resolved, 3)
-    agree(together, alone, 1e-4)
+    assert_results_agree(together, alone, 1e-4)
     assert len(model.trainable_variables[0].value.devices()) == 2
     assert np.isfinite(predict(model, DATA[2]).probabilities).all()

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once: the same training as the plain way, in a fraction of its steps."""
+"""Cached features of a frozen backbone: the same result as training without a cache, with fewer computations."""
 
 import keras
 import numpy as np
@@ -14,17 +14,17 @@ from fer_bench.training.freezing import set_trainable_blocks
 from fer_bench.training.loop import fit
 from fer_bench.training.predict import predict
 
-COUNT = 44  # a batch of 8 leaves 4 over
+COUNT = 44  # 4 images more than full batches of 8
 IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 6), dtype=np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 3, COUNT)
 VALIDATION = IMAGES[::-3].copy(), LABELS[::-3]
 QUICK = {"batch_size": 8, "augmentation": "none", "patience": None, "epochs": 4}
 FROZEN = {"backbone.trainable_blocks": 0}
-PLAIN = {"backbone.cached_augmentations": 0}
+NO_CACHE = {"backbone.cached_augmentations": 0}
 
 
 class Gate(layers.Layer):
-    """Attention between pretrained layers: trained while they are frozen."""
+    """A custom layer between pretrained layers, which is trained while they are frozen."""
 
     def build(self, shape):
         self.gate = self.add_weight(shape=(shape[-1],), initializer="ones", name="gate")
@@ -34,7 +34,7 @@ class Gate(layers.Layer):
 
 
 def network(between=None, tail=None, bypass=False, side=6) -> keras.Model:
-    """A backbone of two blocks, `between` them and `tail` behind them, under a head with all that makes it hard."""
+    """Return a backbone of two blocks, with `between` between them and `tail` behind them, and a head."""
     keras.utils.set_random_seed(0)
     inputs = x = keras.Input((side, side, 1))
     for block in (1, 2):
@@ -56,18 +56,18 @@ def network(between=None, tail=None, bypass=False, side=6) -> keras.Model:
     return keras.Model(pixels, layers.Dense(3, dtype="float32", name="logits")(x), name="tiny")
 
 
-def trained(model: keras.Model, *recipe: dict, seed: int = 1, **events):
+def train(model: keras.Model, *recipe: dict, seed: int = 1, **events):
     return fit(model, IMAGES, LABELS, *VALIDATION, resolve(QUICK, FROZEN, *recipe), seed, **events)
 
 
-def cache_of(*recipe: dict, model: keras.Model | None = None):
+def make_cache(*recipe: dict, model: keras.Model | None = None):
     model = model or network()
     set_trainable_blocks(model, 0)
     return make_feature_cache(model, IMAGES, VALIDATION[0], resolve(QUICK, FROZEN, *recipe))
 
 
-def views_of(cache, *recipe: dict, seed: int = 1, epochs: int = 4) -> list[list]:
-    """The batches of some epochs."""
+def batches_of(cache, *recipe: dict, seed: int = 1, epochs: int = 4) -> list[list]:
+    """Return the batches of some epochs."""
     resolved, targets = resolve(QUICK, FROZEN, *recipe), np.eye(3, dtype=np.float32)[LABELS]
     return [
         list(cached_batches(cache, IMAGES, targets, resolved, seed, epoch, LABELS)) for epoch in range(1, epochs + 1)
@@ -76,18 +76,18 @@ def views_of(cache, *recipe: dict, seed: int = 1, epochs: int = 4) -> list[list]
 
 @pytest.fixture
 def computed(monkeypatch) -> list[int]:
-    """How many images each call of the backbone alone was given that are real."""
+    """Record the number of images, without padding, of each call of the separate backbone."""
     counts, compute = [], features._extract
 
     def counted(network, x, real):
         counts.append(real)
         return compute(network, x, real)
 
-    monkeypatch.setattr(features, "_computed", counted)
+    monkeypatch.setattr(features, "_extract", counted)
     return counts
 
 
-EVERYTHING = {
+ALL_OPTIONS = {
     "optimizer": {"ema": 0.8, "clip_norm": 1.0, "learning_rate": 0.05},
     "backbone.learning_rate_factor": 0.1,
     "schedule": {"name": "plateau", "patience": 1, "warmup_epochs": 0},
@@ -101,53 +101,52 @@ EVERYTHING = {
 @pytest.mark.parametrize(
     "recipe",
     [
-        {},
         {"optimizer.learning_rate": 0.1, "class_weights": "balanced"},
-        EVERYTHING,
+        ALL_OPTIONS,
         {"backbone.trainable_blocks": [[0, 0], [3, "all"]], "optimizer.learning_rate": 0.01},
     ],
-    ids=["plain", "class weights", "everything", "gradual"],
+    ids=["class weights", "all options", "gradual"],
 )
-def test_without_augmentation_the_predictions_are_those_of_the_plain_way(recipe, computed):
-    """Also run on JAX, by test_jax.py."""
+def test_without_augmentation_cached_features_change_no_prediction(recipe, computed):
+    """Also runs on JAX, see test_jax_backend.py."""
     plain, cached = network(), network()
-    expected, steps = trained(plain, recipe, PLAIN), []
+    expected, steps = train(plain, recipe, NO_CACHE), []
     assert computed == []
-    fitted = trained(cached, recipe, on_step=lambda step, of, loss: steps.append((step, of)))
+    result = train(cached, recipe, on_step_end=lambda step, of, loss: steps.append((step, of)))
     assert sum(computed) >= COUNT + len(VALIDATION[0])
-    np.testing.assert_allclose(fitted.validation_probabilities, expected.validation_probabilities, atol=1e-4)
-    assert np.ptp(fitted.validation_probabilities, axis=0).max() > 0.01  # not the same for every image
-    assert fitted.best_epoch == expected.best_epoch and steps == [(n, 5) for n in range(1, 6)] * 4
-    for ours, theirs in zip(fitted.history, expected.history, strict=True):
-        assert ours.learning_rate == theirs.learning_rate
+    np.testing.assert_allclose(result.validation_probabilities, expected.validation_probabilities, atol=1e-4)
+    assert np.ptp(result.validation_probabilities, axis=0).max() > 0.01  # differs between images
+    assert result.best_epoch == expected.best_epoch and steps == [(n, 5) for n in range(1, 6)] * 4
+    for actual, desired in zip(result.history, expected.history, strict=True):
+        assert actual.learning_rate == desired.learning_rate
         for value in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
-            assert getattr(ours, value) == pytest.approx(getattr(theirs, value), abs=1e-4)
-    # The model that was asked for is the one that was trained.
+            assert getattr(actual, value) == pytest.approx(getattr(desired, value), abs=1e-4)
+    # The whole model is trained, not only its head.
     np.testing.assert_allclose(predict(cached, IMAGES).probabilities, predict(plain, IMAGES).probabilities, atol=1e-4)
 
 
 def test_every_image_goes_through_the_backbone_once(computed):
-    trained(network(), {"epochs": 5})
+    train(network(), {"epochs": 2})
     assert sum(computed) == COUNT + len(VALIDATION[0])
 
 
-def test_in_mixed_precision_too():
+def test_mixed_precision():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        one = trained(network(), {"precision": "mixed_bfloat16"}, PLAIN)
-        other = trained(network(), {"precision": "mixed_bfloat16"})
-        assert cache_of().training.dtype == "bfloat16"
+        one = train(network(), {"precision": "mixed_bfloat16"}, NO_CACHE)
+        other = train(network(), {"precision": "mixed_bfloat16"})
+        assert make_cache().training.dtype == "bfloat16"
     finally:
         keras.config.set_dtype_policy(policy)
-    # The compiled steps round at other places.
+    # The two compiled graphs round differently.
     np.testing.assert_allclose(one.validation_probabilities, other.validation_probabilities, atol=0.02)
 
 
-def test_augmented_views_differ_take_turns_and_come_from_the_seed():
+def test_cached_augmentations_differ_rotate_and_depend_on_the_seed():
     recipe = {"augmentation": "strong", "backbone.cached_augmentations": 3, "epochs": 6}
-    cache = cache_of(recipe)
-    epochs = views_of(cache, recipe, epochs=6)
+    cache = make_cache(recipe)
+    epochs = batches_of(cache, recipe, epochs=6)
     assert len(cache.training) == 3
     for one, other in ((0, 1), (1, 2), (0, 2)):
         changed = np.abs(cache.training[one] - cache.training[other]).max(axis=(1, 2, 3)) > 1e-3
@@ -158,34 +157,34 @@ def test_augmented_views_differ_take_turns_and_come_from_the_seed():
         assert len(set(seen)) == 40
         np.testing.assert_array_equal(np.concatenate([y for _, y in batches]).argmax(1), LABELS[seen])
     orders = [np.concatenate([x for x, _ in batches]) for batches in epochs]
-    assert not np.array_equal(orders[0], orders[3])  # the same view in a new order
+    assert not np.array_equal(orders[0], orders[3])  # the same augmentation in another order
 
-    again, other = cache_of(recipe), cache_of(recipe)
-    views_of(again, recipe)
-    views_of(other, recipe, seed=2)
+    again, other = make_cache(recipe), make_cache(recipe)
+    batches_of(again, recipe)
+    batches_of(other, recipe, seed=2)
     np.testing.assert_array_equal(again.training, cache.training)
     assert not np.array_equal(other.training, cache.training)
 
 
-def test_features_are_those_of_the_model_for_crops_too():
+def test_features_of_crops():
     model = network(side=8)
     set_trainable_blocks(model, 0)
-    wide = np.random.default_rng(2).integers(0, 256, (COUNT, 10, 10), dtype=np.uint8)
+    images = np.random.default_rng(2).integers(0, 256, (COUNT, 10, 10), dtype=np.uint8)
     recipe = resolve(QUICK, FROZEN, {"crop": 8, "sampling": "balanced", "backbone.cached_augmentations": 2})
-    cache = make_feature_cache(model, wide, wide[:5], recipe)
+    cache = make_feature_cache(model, images, images[:5], recipe)
     for epoch in (1, 2):
-        list(cached_batches(cache, wide, np.eye(3)[LABELS], recipe, 0, epoch, LABELS))
-    expected = np.asarray(split_after_backbone(model).backbone.predict_on_batch(wide[:5, 1:9, 1:9, None]))
+        list(cached_batches(cache, images, np.eye(3)[LABELS], recipe, 0, epoch, LABELS))
+    expected = np.asarray(split_after_backbone(model).backbone.predict_on_batch(images[:5, 1:9, 1:9, None]))
     np.testing.assert_allclose(cache.validation, expected, atol=1e-6)
     corners = [(y, x) for y in range(3) for x in range(3)]
-    crops = np.stack([wide[:, y : y + 8, x : x + 8, None] for y, x in corners])
+    crops = np.stack([images[:, y : y + 8, x : x + 8, None] for y, x in corners])
     possible = np.stack([np.asarray(split_after_backbone(model).backbone.predict_on_batch(crop)) for crop in crops])
-    for view in cache.training:  # of every image, drawn or not
+    for view in cache.training:  # also for images that are in no batch
         assert (np.abs(possible - view).max(axis=(2, 3, 4)).min(axis=0) < 1e-5).all()
 
 
-def test_dropout_in_the_head_is_drawn_anew_in_every_epoch():
-    losses = [epoch.loss for epoch in trained(network(), {"optimizer.learning_rate": 1e-30}).history]
+def test_dropout_of_the_head_differs_in_every_epoch():
+    losses = [epoch.loss for epoch in train(network(), {"optimizer.learning_rate": 1e-30}).history]
     assert len(set(losses)) == 4
 
 
@@ -198,16 +197,16 @@ def test_dropout_in_the_head_is_drawn_anew_in_every_epoch():
         ({}, {"augmentation.mixup": 0.2}),
         ({}, {"augmentation.cutmix": 1.0}),
         ({}, {"backbone.trainable_blocks": 1}),
-        ({}, PLAIN),
+        ({}, NO_CACHE),
     ],
-    ids=["trained layers", "randomness", "a way round", "mixup", "cutmix", "a trained block", "asked"],
+    ids=["trained layer", "random layer", "bypass", "mixup", "cutmix", "trained block", "disabled"],
 )
-def test_the_plain_way_is_taken_where_features_are_not_the_whole_story(model, recipe, computed):
-    assert trained(network(**model), recipe, {"epochs": 1}).best_epoch == 1
+def test_nothing_is_cached_if_the_features_would_change(model, recipe, computed):
+    assert train(network(**model), recipe, {"epochs": 1}).best_epoch == 1
     assert computed == []
 
 
-def test_the_cut_is_behind_all_that_nothing_changes():
+def test_the_model_is_split_after_its_last_constant_layer():
     model = network(tail=lambda x: layers.GlobalAveragePooling2D(keepdims=True)(layers.Rescaling(2.0)(x)))
     set_trainable_blocks(model, 0)
     parts = split_after_backbone(model)
@@ -218,55 +217,55 @@ def test_the_cut_is_behind_all_that_nothing_changes():
     assert split_after_backbone(model) is None
 
 
-def test_fewer_views_and_then_none_where_memory_is_short(monkeypatch, computed):
+def test_little_memory_holds_fewer_augmentations_or_none(monkeypatch, computed):
     recipe = {"augmentation": "standard", "backbone.cached_augmentations": 3}
     image = 6 * 6 * 4 * 4
     for views in (3, 2, 1):
-        monkeypatch.setattr(features, "MOST_CACHED", (views * COUNT + len(VALIDATION[0])) * image)
-        assert len(cache_of(recipe).training) == views
-    monkeypatch.setattr(features, "MOST_CACHED", (COUNT + len(VALIDATION[0])) * image - 1)
-    assert cache_of(recipe) is None
+        monkeypatch.setattr(features, "MAX_CACHE_BYTES", (views * COUNT + len(VALIDATION[0])) * image)
+        assert len(make_cache(recipe).training) == views
+    monkeypatch.setattr(features, "MAX_CACHE_BYTES", (COUNT + len(VALIDATION[0])) * image - 1)
+    assert make_cache(recipe) is None
     computed.clear()
-    assert len(trained(network(), recipe).history) == 4 and computed == []
+    assert len(train(network(), recipe).history) == 4 and computed == []
 
 
-def test_what_the_features_take_is_part_of_the_training(monkeypatch):
-    """A backbone that takes a second a call, or so: in the first epoch, and in the throughput."""
-    clock, compute, perf_counter = [0.0], features._extract, features.time.perf_counter
+def test_computing_features_is_part_of_the_training_time(monkeypatch):
+    """A fake clock runs only in calls of the backbone, 1 s per call."""
+    clock, compute = [0.0], features._extract
 
     def slow(*arguments):
         clock[0] += 1
         return compute(*arguments)
 
-    monkeypatch.setattr(features, "_computed", slow)
-    monkeypatch.setattr("time.perf_counter", lambda: perf_counter() + clock[0])
-    monkeypatch.setattr(features, "PREDICTION_BATCH", 8)
-    first, *others = (fitted := trained(network())).history
-    assert 6 <= first.train_seconds < 7 and all(epoch.train_seconds < 0.5 for epoch in others)
-    assert 2 <= first.validation_seconds < 3 and all(epoch.validation_seconds < 0.5 for epoch in others)
-    assert 0 < fitted.compile_seconds < 5
-    assert fitted.images_per_second == pytest.approx(4 * 40 / sum(e.train_seconds for e in fitted.history))
+    monkeypatch.setattr(features, "_extract", slow)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr(features, "PREDICTION_BATCH_SIZE", 8)
+    first, *others = (result := train(network())).history
+    assert first.train_seconds == 6 and all(epoch.train_seconds == 0 for epoch in others)
+    assert first.validation_seconds == 2 and all(epoch.validation_seconds == 0 for epoch in others)
+    assert result.compile_seconds == 0
+    assert result.images_per_second == pytest.approx(4 * 40 / sum(e.train_seconds for e in result.history))
 
 
-def test_a_model_trained_from_its_cache_is_saved_like_any_other(tmp_path):
+def test_a_model_trained_from_its_cache_can_be_saved(tmp_path):
     model = network()
-    trained(model)
+    train(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(predict(loaded, IMAGES).probabilities, predict(model, IMAGES).probabilities, atol=1e-6)
 
 
-def test_patience_stops_it_and_computes_no_view_for_later(computed):
-    recipe = {"epochs": 9, "patience": 1, "augmentation": "standard", "backbone.cached_augmentations": 9}
-    still = {"optimizer": {"learning_rate": 1e-30, "weight_decay": 0}}
-    fitted = trained(network(), recipe, still)
-    assert len(fitted.history) < 9
-    assert sum(computed) == len(fitted.history) * COUNT + len(VALIDATION[0])
+def test_early_stopping_computes_no_features_for_later_epochs(computed):
+    recipe = {"epochs": 5, "patience": 1, "augmentation": "standard", "backbone.cached_augmentations": 5}
+    constant = {"optimizer": {"learning_rate": 1e-30, "weight_decay": 0}}
+    result = train(network(), recipe, constant)
+    assert len(result.history) < 5
+    assert sum(computed) == len(result.history) * COUNT + len(VALIDATION[0])
 
 
-def test_the_costs_of_a_model_trained_from_its_cache_are_those_of_the_whole():
+def test_inference_costs_after_training_from_a_cache_are_those_of_the_whole_model():
     whole, cached = network(), network()
-    trained(cached)
+    train(cached)
     assert count_flops(cached) == count_flops(whole) > 2 * 6 * 6 * 9 * 4 * 4
     used = measure_inference_costs(cached)
     assert None not in used.values() and cached.count_params() == whole.count_params()

@@ -1,4 +1,4 @@
-"""What must be tried with Keras on JAX, in processes with that backend."""
+"""Tests that need Keras on JAX, in a process with that backend."""
 
 import importlib.util
 import os
@@ -8,44 +8,49 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
+RESUME = "test_checkpoint.py::test_resumed_training_gives_the_same_result"
+QUICK = [
+    "test_jax_loop.py",
+    "test_devices.py",
+    "test_freezing.py::test_gradual_unfreezing_combines_with_other_options",
+    f"{RESUME}[device-ema-plateau]",
+    f"{RESUME}[device-patience]",
+    f"{RESUME}[host-cached]",
+]
+SLOW = ["test_jax_loop.py", RESUME, "test_features.py::test_without_augmentation_cached_features_change_no_prediction"]
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
 
-@needs_jax
-def test_what_holds_on_jax_too():
-    """In one process, which takes its seconds to start."""
-    of = [
-        "test_freezing.py::test_unfreezing_goes_with_all_else",
-        "test_checkpoint.py::test_it_comes_to_the_same[ema-plateau]",
-        "test_checkpoint.py::test_it_comes_to_the_same[cached]",
-        "test_devices.py",
-    ]
-    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    assert "5 passed" in on_jax(*(str(HERE / test) for test in of), **two)
+def test_training_on_jax(tmp_path):
+    """One process runs all tests, because it takes seconds to start."""
+    run_on_jax(tmp_path, "-m", "not slow", *QUICK)
 
 
-@needs_jax
 @pytest.mark.slow
-def test_cached_features_train_as_the_plain_way_on_jax_too():
-    plain = "test_features.py::test_without_augmentation_the_predictions_are_those_of_the_plain_way"
-    assert "4 passed" in on_jax(str(HERE / plain))
+def test_more_training_on_jax(tmp_path):
+    run_on_jax(tmp_path, "-m", "slow or not slow", *SLOW)
 
 
-@needs_jax
-@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_the_loop_on_the_device(which):
-    out = on_jax("-m", which, str(HERE / "test_jax_loop.py"))
-    assert " passed" in out and "skipped" not in out
-
-
-def on_jax(*what: str, **environment: str) -> str:
+def run_on_jax(cache: Path, *arguments: str) -> None:
+    """Run pytest with Keras on JAX and two devices; programs are compiled once and with few optimizations."""
+    environment = {
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    selected = [str(FOLDER / argument) if argument.startswith("test_") else argument for argument in arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *what],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", **environment},
-        cwd=HERE.parents[1],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "--durations=15", *selected],
+        env=os.environ | environment,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return done.stdout
+    assert "skipped" not in done.stdout

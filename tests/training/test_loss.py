@@ -1,4 +1,4 @@
-"""The loss as computed by hand, on targets that need not be one-hot."""
+"""The loss compared with NumPy, on one-hot and soft targets."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def test_focal_loss(gamma, smoothing):
     assert float(make_loss(recipe)(ONE_HOT, LOGITS)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_targets_are_one_hot_or_the_datasets_distributions():
+def test_targets_are_one_hot_or_label_distributions():
     labels = np.array([2, 0])
     np.testing.assert_array_equal(make_targets(resolve(), labels, 3, SOFT[:2]), [[0, 0, 1], [1, 0, 0]])
     soft = make_targets(resolve({"soft_labels": True}), labels, 3, SOFT[:2].astype(np.float64))
@@ -41,9 +41,9 @@ def test_targets_are_one_hot_or_the_datasets_distributions():
     assert soft.dtype == np.float32
 
 
-@pytest.mark.parametrize(("soft", "complaint"), [(None, "no label distributions"), (SOFT[:, :2], r"shape \(7, 3\)")])
-def test_distributions_that_there_are_not_are_refused(soft, complaint):
-    with pytest.raises(ValueError, match=complaint):
+@pytest.mark.parametrize(("soft", "word"), [(None, "no label distributions"), (SOFT[:, :2], r"shape \(7, 3\)")])
+def test_missing_label_distributions_are_an_error(soft, word):
+    with pytest.raises(ValueError, match=word):
         make_targets(resolve({"soft_labels": True}), np.zeros(7, np.int64), 3, soft)
 
 
@@ -65,7 +65,7 @@ def dense() -> keras.Model:
 
 
 @pytest.mark.parametrize("balanced", [False, True])
-def test_the_first_loss_of_a_run_is_the_one_by_hand(balanced):
+def test_the_first_loss_of_a_run(balanced):
     images = RNG.integers(0, 256, (12, 6, 6), dtype=np.uint8)
     labels = np.array([0] * 8 + [1] * 3 + [2])
     soft = RNG.dirichlet([1, 1, 1], 12).astype(np.float32)
@@ -75,11 +75,11 @@ def test_the_first_loss_of_a_run_is_the_one_by_hand(balanced):
     log_probabilities = np.log(softmax(np.array(model(images[..., None], training=True))))
     weights = soft @ (12 / (3 * np.array([8, 3, 1]))) if balanced else 1.0
     expected = -(weights * (soft * log_probabilities).sum(axis=1)).mean()
-    fitted = fit(dense(), images, labels, images, labels, resolved, seed=0, soft_labels=soft)
-    assert fitted.history[0].loss == pytest.approx(expected, rel=1e-4)
+    result = fit(dense(), images, labels, images, labels, resolved, seed=0, soft_labels=soft)
+    assert result.history[0].loss == pytest.approx(expected, rel=1e-4)
 
 
-def test_penalties_are_on_kernels_alone_and_in_the_training_loss():
+def test_penalties_apply_to_kernels_only_and_are_part_of_the_loss():
     model = dense()
     compile_model(model, resolve({"l1": 0.01, "l2": 0.1}))
     kernels = [np.array(v) for v in model.trainable_variables if "kernel" in v.name]
@@ -91,7 +91,7 @@ def test_penalties_are_on_kernels_alone_and_in_the_training_loss():
     assert float(logs["loss"]) == pytest.approx(cross_entropy + expected, rel=1e-4)
 
 
-def test_frozen_kernels_cost_nothing():
+def test_frozen_kernels_have_no_penalty():
     model = dense()
     add_kernel_regularizers(model, resolve({"l2": 0.1}))
     model.layers[-1].trainable = False
@@ -99,12 +99,12 @@ def test_frozen_kernels_cost_nothing():
 
 
 def test_l2_shrinks_kernels():
-    images = np.full((7, 6, 6, 1), 128, np.uint8)  # all alike: nothing but the penalty moves the last kernel
+    images = np.full((7, 6, 6, 1), 128, np.uint8)  # identical, so that only the penalty changes the last kernel
     sizes = []
     for l2 in (0.0, 0.1):
         model = dense()
-        compile_model(model, resolve({"l2": l2, "optimizer": {"learning_rate": 0.01, "weight_decay": 0}}))
-        for _ in range(20):
+        compile_model(model, resolve({"l2": l2, "optimizer": {"learning_rate": 0.02, "weight_decay": 0}}))
+        for _ in range(10):
             model.train_on_batch(images, ONE_HOT)
         sizes.append(np.linalg.norm(np.array(model.layers[-1].kernel)))
     assert sizes[1] < 0.9 * sizes[0]

@@ -1,4 +1,4 @@
-"""A dataset may be larger than memory: its images are read from their map as they are needed."""
+"""A dataset may be larger than memory: images are read from a memory map on demand."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ import pytest
 STATUS = Path("/proc/self/status")
 GIGABYTE = 10**9
 
-# Plans and runs one trial on the images of a file, and prints how much memory that took at most, in bytes: of its own,
-# and with what it has mapped of files.
+# Plans and runs one trial on the images of a file, and prints the peak memory of the process in bytes, without and with
+# mapped files.
 TRIAL = """
 import os, re, sys
 os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "tensorflow", "3"
@@ -75,7 +75,7 @@ print(json.dumps({"status": record.status + record.reason, **memory.peak}))
 
 @pytest.fixture
 def images_file(tmp_path):
-    """Writes a file of so many images of 48×48, 2.3 GB for a million; it is gone after the test."""
+    """Return a function that writes a file of 48×48 images, 2.3 GB for a million; it is deleted after the test."""
     file = tmp_path / "images.npy"
 
     def write(count: int) -> Path:
@@ -91,14 +91,14 @@ def images_file(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not STATUS.exists(), reason="the system does not say how much memory a process has")
-def test_a_million_images_train_in_less_than_a_gigabyte_beside_the_model(images_file, tiny_architectures):
-    def most(count: int) -> dict:
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not report the memory of a process")
+def test_a_million_images_need_less_than_a_gigabyte(images_file, tiny_architectures):
+    def peak_memory(count: int) -> dict:
         command = [sys.executable, "-c", TRIAL, str(images_file(count)), str(tiny_architectures)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=280)
         return json.loads(done.stdout.splitlines()[-1])
 
-    few, many = most(1000), most(1_000_000)
+    few, many = peak_memory(1000), peak_memory(1_000_000)
     assert few["status"] == many["status"] == "finished"
     assert many["RssAnon"] - few["RssAnon"] < GIGABYTE / 4
-    assert many["VmRSS"] - few["VmRSS"] < GIGABYTE  # with the pages of the map that are being read
+    assert many["VmRSS"] - few["VmRSS"] < GIGABYTE  # including the pages that are being read

@@ -1,4 +1,4 @@
-"""Optimizers: what decays, what is clipped, who learns more slowly, and whose average is kept."""
+"""Optimizers: weight decay, clipping, a lower learning rate for the backbone, averaged weights."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ STEADY = {"schedule": {"name": "constant", "warmup_epochs": 0}, "augmentation": 
 
 
 def network() -> keras.Model:
-    """One dense layer as a pretrained backbone, one as the head, batch normalisation between them."""
+    """Return a dense layer as backbone, batch normalization, and a dense layer as head."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((36,))
     backbone = keras.Model(inputs, layers.Dense(4, activation="relu")(inputs), name="backbone")
@@ -24,8 +24,8 @@ def network() -> keras.Model:
     return keras.Model(pixels, layers.Dense(3)(layers.BatchNormalization()(x)))
 
 
-def moved(gradient: float, recipe: dict) -> dict[str, np.ndarray]:
-    """How far one step with this gradient everywhere takes each variable from one."""
+def step_change(gradient: float, recipe: dict) -> dict[str, np.ndarray]:
+    """Return the change of each variable, from 1, by one step with the same gradient everywhere."""
     model = network()
     compile_model(model, resolve(STEADY, recipe))
     variables = model.trainable_variables
@@ -37,107 +37,107 @@ def moved(gradient: float, recipe: dict) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_weight_decay_spares_biases_and_normalisation(name):
-    asked = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
-    by = moved(0.0, {"optimizer": asked})
+def test_weight_decay_excludes_biases_and_normalization(name):
+    config = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
+    by = step_change(0.0, {"optimizer": config})
     for part, change in by.items():
         np.testing.assert_allclose(change, -0.05 if part.endswith("kernel") else 0, rtol=1e-4, err_msg=part)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_no_weight_decay_leaves_weights_without_gradient(name):
-    by = moved(0.0, {"optimizer": {"name": name, "weight_decay": 0}})
+def test_without_weight_decay_and_gradient_weights_do_not_change(name):
+    by = step_change(0.0, {"optimizer": {"name": name, "weight_decay": 0}})
     assert all((change == 0).all() for change in by.values())
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize(("gradient", "decay"), [(0.3, 0.0), (0.0, 0.5)], ids=["learns", "decays"])
-def test_the_backbone_learns_and_decays_by_its_factor(name, gradient, decay):
-    asked = {"name": name, "learning_rate": 0.1, "weight_decay": decay}
-    alike = moved(gradient, {"optimizer": asked})
-    slower = moved(gradient, {"optimizer": asked, "backbone.learning_rate_factor": 0.1})
-    for part, change in slower.items():
+def test_the_factor_scales_steps_and_decay_of_the_backbone(name, gradient, decay):
+    config = {"name": name, "learning_rate": 0.1, "weight_decay": decay}
+    reference = step_change(gradient, {"optimizer": config})
+    scaled = step_change(gradient, {"optimizer": config, "backbone.learning_rate_factor": 0.1})
+    for part, change in scaled.items():
         factor = 0.1 if part.startswith("backbone") else 1.0
-        np.testing.assert_allclose(change, factor * alike[part], rtol=1e-4, atol=1e-7, err_msg=part)
-    assert (alike["backbone kernel"] != 0).all()
+        np.testing.assert_allclose(change, factor * reference[part], rtol=1e-4, atol=1e-7, err_msg=part)
+    assert (reference["backbone kernel"] != 0).all()
 
 
-def test_the_factor_reaches_training():
-    def travelled(factor: float) -> np.ndarray:
+def test_fit_uses_the_factor():
+    def max_change(factor: float) -> np.ndarray:
         model = network()
         before = [np.array(v) for v in model.trainable_variables]
         recipe = {"epochs": 1, "batch_size": 24, "optimizer.name": "adam", "backbone.learning_rate_factor": factor}
         fit(model, IMAGES, LABELS, IMAGES, LABELS, resolve(STEADY, recipe), seed=0)
         return np.array([np.abs(np.array(v) - b).max() for v, b in zip(model.trainable_variables, before, strict=True)])
 
-    whole, slow = travelled(1.0), travelled(0.1)
-    np.testing.assert_allclose(slow[0], 0.1 * whole[0], rtol=1e-3)
-    np.testing.assert_allclose(slow[4], whole[4], rtol=1e-3)
+    full, slow = max_change(1.0), max_change(0.1)
+    np.testing.assert_allclose(slow[0], 0.1 * full[0], rtol=1e-3)
+    np.testing.assert_allclose(slow[4], full[4], rtol=1e-3)
 
 
 SGD = {"name": "sgd", "learning_rate": 1.0, "momentum": 0, "weight_decay": 0}
 
 
-def test_the_whole_gradient_is_clipped():
-    by = moved(10.0, {"optimizer": {**SGD, "clip_norm": 1.0}})
+def test_clip_norm():
+    by = step_change(10.0, {"optimizer": {**SGD, "clip_norm": 1.0}})
     assert np.sqrt(sum((change**2).sum() for change in by.values())) == pytest.approx(1.0, rel=1e-4)
 
 
 def test_each_element_of_the_gradient_is_clipped():
-    by = moved(10.0, {"optimizer": {**SGD, "clip_value": 0.25}})
+    by = step_change(10.0, {"optimizer": {**SGD, "clip_value": 0.25}})
     for change in by.values():
         np.testing.assert_allclose(change, -0.25)
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("config", "expected"),
     [({}, True), ({"nesterov": False}, False), ({"momentum": 0}, False), ({"momentum": 0.5}, True)],
 )
-def test_nesterov_needs_momentum(asked, expected):
+def test_nesterov_needs_momentum(config, expected):
     model = network()
-    compile_model(model, resolve({"optimizer": {"name": "sgd", **asked}}))
+    compile_model(model, resolve({"optimizer": {"name": "sgd", **config}}))
     assert model.optimizer.nesterov is expected
-    assert model.optimizer.momentum == asked.get("momentum", 0.9)
+    assert model.optimizer.momentum == config.get("momentum", 0.9)
 
 
 def test_every_step_has_the_learning_rate_of_its_schedule():
-    model, seen = network(), []
+    model, rates = network(), []
     recipe = resolve(
         {**STEADY, "epochs": 6, "optimizer.learning_rate": 0.1, "schedule.name": "step", "schedule.every": 2}
     )
-    fitted = fit(
+    result = fit(
         *(model, IMAGES, LABELS, IMAGES, LABELS, recipe),
         seed=0,
-        on_step_end=lambda *_: seen.append(float(np.array(model.optimizer.learning_rate))),
+        on_step_end=lambda *_: rates.append(float(np.array(model.optimizer.learning_rate))),
     )
-    np.testing.assert_allclose(seen, np.repeat([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], 3), rtol=1e-5)
-    np.testing.assert_allclose([e.learning_rate for e in fitted.history], seen[2::3], rtol=1e-5)
+    np.testing.assert_allclose(rates, np.repeat([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], 3), rtol=1e-5)
+    np.testing.assert_allclose([e.learning_rate for e in result.history], rates[2::3], rtol=1e-5)
 
 
 @pytest.mark.parametrize("momentum", [0.5, 0.9])
-def test_the_average_of_the_weights_is_validated_and_kept(momentum):
+def test_averaged_weights_are_validated_and_returned(momentum):
     model, steps, epochs = network(), [], []
 
     def weights() -> list[np.ndarray]:
         return [np.array(v) for v in model.trainable_variables]
 
     recipe = {"epochs": 2, "optimizer": {"learning_rate": 0.05, "ema": momentum, "weight_decay": 0}, "patience": None}
-    fitted = fit(
+    result = fit(
         *(model, IMAGES, LABELS, IMAGES, LABELS, resolve(STEADY, recipe)),
         seed=0,
         on_step_end=lambda *_: steps.append(weights()),
         on_epoch_end=lambda _: epochs.append(weights()),
     )
-    for epoch, after in enumerate(epochs, start=1):  # training goes on with the weights themselves
+    for epoch, after in enumerate(epochs, start=1):  # training continues with the weights themselves
         for one, other in zip(after, steps[3 * epoch - 1], strict=True):
             np.testing.assert_array_equal(one, other)
     average = steps[0]
-    for raw in steps[1 : 3 * fitted.best_epoch]:
+    for raw in steps[1 : 3 * result.best_epoch]:
         average = [momentum * a + (1 - momentum) * w for a, w in zip(average, raw, strict=True)]
-    for kept, expected in zip(weights(), average, strict=True):
-        np.testing.assert_allclose(kept, expected, rtol=1e-4, atol=1e-6)
+    for actual, expected in zip(weights(), average, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
     probabilities = keras.ops.softmax(model(IMAGES[..., None], training=False))
-    np.testing.assert_allclose(fitted.validation_probabilities, np.array(probabilities), rtol=1e-4)
+    np.testing.assert_allclose(result.validation_probabilities, np.array(probabilities), rtol=1e-4)
 
 
 @pytest.fixture
@@ -147,12 +147,12 @@ def half_precision():
     keras.config.set_dtype_policy("float32")
 
 
-def test_scaled_losses_leave_the_optimizer_what_it_is(half_precision):
+def test_loss_scaling_keeps_the_optimizer_settings(half_precision):
     model = network()
     recipe = {"optimizer": {"ema": 0.9}, "backbone.learning_rate_factor": 0.5}
     compile_model(model, resolve(STEADY, recipe))
     inner = model.optimizer.inner_optimizer
-    for step in range(8):  # the first are skipped until the scale is low enough
+    for step in range(8):  # the first steps are skipped until the scale is low enough
         model.optimizer.learning_rate = 0.25 / (step + 1)
         model.train_on_batch(IMAGES[:8, ..., None], np.eye(3, dtype=np.float32)[LABELS[:8]])
     assert float(np.array(inner.learning_rate)) == 0.25 / 8

@@ -1,4 +1,4 @@
-"""The learning rate at known steps of known runs."""
+"""Learning-rate schedules at known steps."""
 
 import numpy as np
 import pytest
@@ -13,30 +13,30 @@ def rates(recipe: dict, steps_per_epoch: int = 10, accuracies=()) -> np.ndarray:
     return np.array([learning_rate(resolved, step, steps_per_epoch, accuracies) for step in steps])
 
 
-def test_it_warms_up_and_decays_as_a_cosine():
+def test_cosine_with_warm_up():
     rate = rates({"epochs": 20, "schedule": {"warmup_epochs": 1, "final_lr_ratio": 0.05}})
-    np.testing.assert_allclose(rate[:11], 0.1 * np.arange(1, 12) / 11)  # no step is idle
+    np.testing.assert_allclose(rate[:11], 0.1 * np.arange(1, 12) / 11)  # no step has a rate of 0
     assert (np.diff(rate[10:]) < 0).all()
     assert rate[105] == pytest.approx(0.1 * (1 + 0.05) / 2)  # halfway down the cosine
     assert rate[-1] == pytest.approx(0.005, rel=0.01)
 
 
-def test_a_short_run_warms_up_for_a_tenth_of_it_at_most():
+def test_warm_up_takes_at_most_a_tenth_of_the_run():
     rate = rates({"epochs": 2, "schedule.warmup_epochs": 5})
     assert rate.argmax() == 2 and rate[2] == pytest.approx(0.1) and rate[0] > 0
 
 
-def test_the_shortest_run_has_no_warm_up():
+def test_a_run_of_one_step_has_no_warm_up():
     assert rates({"epochs": 1}, steps_per_epoch=1) == pytest.approx([0.1])
 
 
-def test_a_constant_learning_rate_stays():
+def test_constant():
     assert set(rates({"epochs": 4, "schedule": {"name": "constant", "warmup_epochs": 0}})) == {0.1}
     warm = rates({"epochs": 20, "schedule.name": "constant"})
     assert warm[0] < 0.01 and set(warm[10:]) == {0.1}
 
 
-def test_steps_fall_every_so_many_epochs_after_the_start():
+def test_step_schedule():
     rate = rates(
         {"epochs": 9, "schedule": {"name": "step", "warmup_epochs": 0, "start": 3, "every": 2, "factor": 0.5}},
         steps_per_epoch=2,
@@ -52,17 +52,17 @@ def test_steps_fall_every_so_many_epochs_after_the_start():
         ([], 0),
         ([0.1, 0.2, 0.3, 0.4], 0),
         ([0.5, 0.4, 0.4], 1),
-        ([0.5, 0.5, 0.5], 1),  # as good is not better
+        ([0.5, 0.5, 0.5], 1),  # an equal accuracy is no improvement
         ([0.5, 0.4, 0.4, 0.4], 1),
         ([0.5, 0.4, 0.4, 0.4, 0.4], 2),
         ([0.5, 0.4, 0.6, 0.4], 0),
     ],
 )
-def test_drops_wait_for_a_better_accuracy(accuracies, expected):
+def test_num_reductions(accuracies, expected):
     assert num_reductions(accuracies, patience=2) == expected
 
 
-def test_a_plateau_lowers_the_rate_down_to_its_end():
+def test_plateau_reduces_the_rate_to_its_minimum():
     recipe = {"epochs": 5, "schedule": {"name": "plateau", "warmup_epochs": 0, "patience": 2, "final_lr_ratio": 0.02}}
     assert set(rates(recipe, accuracies=[0.5, 0.6])) == {0.1}
     assert rates(recipe, accuracies=[0.5, 0.4, 0.4])[0] == pytest.approx(0.01)

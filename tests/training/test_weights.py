@@ -1,4 +1,4 @@
-"""Initial weights: where they are looked for, and what happens where there are none."""
+"""Initial weights: the searched locations, and the fallbacks."""
 
 import hashlib
 
@@ -11,12 +11,12 @@ from fer_bench.training.weights import KERAS_FILES, find_initial_weights, resolv
 
 VGG16 = Architecture("vgg16", "A network.", "vgg", weights="imagenet")
 VGG19 = Architecture("vgg19", "A network.", "vgg", weights="imagenet")
-OWN = Architecture("own", "A network.", "own")
+CUSTOM = Architecture("custom", "A network.", "custom")
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty Keras cache, and no server to be reached."""
+    """Provide an empty Keras cache."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras"
 
@@ -30,44 +30,44 @@ def folder(tmp_path):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Keras' download, replaced: a list of the files asked for; set `answer` to an exception or a path."""
+    """Replace the download of Keras and record its requests; set `response` to an exception or a path."""
     import keras
 
     class Server:
         def __init__(self):
-            self.asked = []
-            self.answer = Exception("URL fetch failure on …: None -- no route to host")
+            self.requests = []
+            self.response = Exception("URL fetch failure on …: None -- no route to host")
 
         def get_file(self, name, origin, **options):
-            self.asked.append((name, origin, options))
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            return str(self.answer)
+            self.requests.append((name, origin, options))
+            if isinstance(self.response, Exception):
+                raise self.response
+            return str(self.response)
 
-    made = Server()
+    server = Server()
     weights._unreachable.clear()
-    monkeypatch.setattr(keras.utils, "get_file", made.get_file)
-    return made
+    monkeypatch.setattr(keras.utils, "get_file", server.get_file)
+    return server
 
 
 def label(content: bytes) -> str:
     return f"imagenet:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
-@pytest.mark.parametrize("wanted", ["auto", "imagenet"])
-def test_a_file_in_the_weights_folder_is_taken_and_named_by_its_content(folder, wanted):
-    found = find_initial_weights(VGG16, wanted, folder)
-    assert found.file == folder / "vgg16_notop.weights.h5"
-    assert found.label == label(b"weights of vgg16")
-    assert found.note == ""
+@pytest.mark.parametrize("requested", ["auto", "imagenet"])
+def test_a_file_in_the_weights_folder_is_used_and_its_label_is_a_digest(folder, requested):
+    result = find_initial_weights(VGG16, requested, folder)
+    assert result.file == folder / "vgg16_notop.weights.h5"
+    assert result.label == label(b"weights of vgg16")
+    assert result.note == ""
 
 
-def test_an_architecture_reads_the_file_of_its_backbone(folder):
+def test_an_architecture_uses_the_file_of_its_backbone(folder):
     head = Architecture("vgg16_with_head", "A network.", "vgg", weights="imagenet", backbone="vgg16")
     assert find_initial_weights(head, "imagenet", folder).file == folder / "vgg16_notop.weights.h5"
 
 
-def test_keras_own_cache_is_the_second_place(folder, home):
+def test_the_keras_cache_is_searched_after_the_folder(folder, home):
     (home / "models").mkdir(parents=True)
     for name in ("vgg16", "vgg19"):
         (home / "models" / KERAS_FILES[name][0].split("/")[-1]).write_bytes(b"cached")
@@ -76,86 +76,86 @@ def test_keras_own_cache_is_the_second_place(folder, home):
     assert find_initial_weights(VGG16, "auto", None).label == label(b"cached")
 
 
-def test_keras_download_is_the_third_place(server, tmp_path, folder):
-    server.answer = tmp_path / "downloaded.h5"
-    server.answer.write_bytes(b"downloaded")
+def test_weights_are_downloaded_if_no_file_exists(server, tmp_path, folder):
+    server.response = tmp_path / "downloaded.h5"
+    server.response.write_bytes(b"downloaded")
     assert find_initial_weights(VGG19, "auto", folder).label == label(b"downloaded")
-    ((name, origin, options),) = server.asked
+    ((name, origin, options),) = server.requests
     assert origin.startswith("https://") and origin.endswith(f"/vgg19/{name}")
     assert options["file_hash"] == KERAS_FILES["vgg19"][1]
 
 
-def test_auto_falls_back_to_random_and_says_where_it_looked(server, folder, home):
-    found = find_initial_weights(VGG19, "auto", folder)
-    assert (found.label, found.file) == ("random", None)
+def test_auto_falls_back_to_random_and_lists_the_locations(server, folder, home):
+    result = find_initial_weights(VGG19, "auto", folder)
+    assert (result.label, result.file) == ("random", None)
     for place in (str(folder / "vgg19_notop.weights.h5"), str(home / "models"), weights.KERAS_URL):
-        assert place in found.note
-    assert "vgg19" in found.note and "could not be reached" in found.note
+        assert place in result.note
+    assert "vgg19" in result.note and "could not be reached" in result.note
 
 
-def test_imagenet_that_cannot_be_had_is_an_error_that_names_all_places(server, folder, home):
+def test_missing_imagenet_weights_are_an_error_with_all_locations(server, folder, home):
     with pytest.raises(UserError) as raised:
         find_initial_weights(VGG19, "imagenet", folder)
     for place in (str(folder / "vgg19_notop.weights.h5"), str(home / "models"), weights.KERAS_URL):
         assert place in str(raised.value)
 
 
-def test_a_server_out_of_reach_is_tried_once(server):
+def test_an_unreachable_server_is_tried_once(server):
     find_initial_weights(VGG16, "auto", None)
-    found = find_initial_weights(VGG19, "auto", None)
-    assert len(server.asked) == 1 and "could not be reached" in found.note
+    result = find_initial_weights(VGG19, "auto", None)
+    assert len(server.requests) == 1 and "could not be reached" in result.note
 
 
 @pytest.mark.parametrize("error", [TimeoutError("timed out"), ConnectionResetError(104, "reset")])
-def test_a_server_that_breaks_off_is_out_of_reach_too(server, error):
-    server.answer = error
+def test_an_interrupted_download_counts_as_unreachable(server, error):
+    server.response = error
     find_initial_weights(VGG16, "auto", None)
     assert "could not be reached" in find_initial_weights(VGG19, "auto", None).note
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-def test_one_damaged_file_is_named_and_does_not_stop_the_others(server):
-    server.answer = ValueError("Incomplete or corrupted file detected.\nThe md5 file hash does not match")
+def test_a_damaged_download_does_not_prevent_others(server):
+    server.response = ValueError("Incomplete or corrupted file detected.\nThe md5 file hash does not match")
     note = find_initial_weights(VGG16, "auto", None).note
     assert "Incomplete or corrupted file detected." in note and "\n" not in note
     find_initial_weights(VGG19, "auto", None)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
-def test_the_server_is_not_asked_without_need(server, folder):
+def test_nothing_is_downloaded_without_need(server, folder):
     find_initial_weights(VGG16, "auto", folder)
     find_initial_weights(VGG19, "random", folder)
-    find_initial_weights(OWN, "auto", folder)
-    assert server.asked == []
+    find_initial_weights(CUSTOM, "auto", folder)
+    assert server.requests == []
 
 
-@pytest.mark.parametrize("architecture", [VGG16, OWN], ids=["with weights", "without"])
+@pytest.mark.parametrize("architecture", [VGG16, CUSTOM], ids=["with weights", "without"])
 def test_random_weights_need_no_file(architecture, folder):
-    found = find_initial_weights(architecture, "random", folder)
-    assert (found.label, found.file, found.note) == ("random", None, "")
+    result = find_initial_weights(architecture, "random", folder)
+    assert (result.label, result.file, result.note) == ("random", None, "")
 
 
-def test_an_architecture_without_weights_takes_random_ones_for_auto_and_refuses_imagenet(folder):
-    assert find_initial_weights(OWN, "auto", folder).label == "random"
-    assert find_initial_weights(OWN, "auto", folder).note == ""
-    with pytest.raises(UserError, match="There are no ImageNet weights for 'own'"):
-        find_initial_weights(OWN, "imagenet", folder)
+def test_an_architecture_without_imagenet_weights(folder):
+    assert find_initial_weights(CUSTOM, "auto", folder).label == "random"
+    assert find_initial_weights(CUSTOM, "auto", folder).note == ""
+    with pytest.raises(UserError, match="no ImageNet weights"):
+        find_initial_weights(CUSTOM, "imagenet", folder)
 
 
-def test_weights_that_keras_does_not_have_come_from_the_folder_alone(folder):
-    own = Architecture("own", "A network.", "own", weights="imagenet")
-    assert "a folder given by --weights-dir" in find_initial_weights(own, "auto", None).note
-    assert str(folder / "own_notop.weights.h5") in find_initial_weights(own, "auto", folder).note
-    (folder / "own_notop.weights.h5").write_bytes(b"own")
+def test_weights_unknown_to_keras_come_from_the_folder_only(folder):
+    custom = Architecture("custom", "A network.", "custom", weights="imagenet")
+    assert "--weights-dir" in find_initial_weights(custom, "auto", None).note
+    assert str(folder / "custom_notop.weights.h5") in find_initial_weights(custom, "auto", folder).note
+    (folder / "custom_notop.weights.h5").write_bytes(b"custom")
     weights._find.cache_clear()
-    assert find_initial_weights(own, "imagenet", folder).label == label(b"own")
+    assert find_initial_weights(custom, "imagenet", folder).label == label(b"custom")
 
 
-def test_the_weights_folder_is_the_given_one_else_the_environments(folder, tmp_path, monkeypatch):
+def test_the_weights_folder_is_the_argument_or_the_environment_variable(folder, tmp_path, monkeypatch):
     assert resolve_weights_dir(None) is None
     monkeypatch.setenv("FER_BENCH_WEIGHTS", str(tmp_path))
     assert resolve_weights_dir(None) == tmp_path
     assert resolve_weights_dir(folder) == folder
     monkeypatch.setenv("FER_BENCH_WEIGHTS", str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match=r"The weights folder .*nowhere does not exist"):
+    with pytest.raises(UserError, match="nowhere"):
         resolve_weights_dir(None)
