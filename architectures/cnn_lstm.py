@@ -23,7 +23,8 @@ from fer_bench import register_architecture
 )
 def cnn_lstm(inputs, recipe):
     """Three convolution blocks of 32 to 128 filters; the rows of their feature map as a sequence for an LSTM. Ours."""
-    x = layers.LSTM(128)(rows_to_sequence(_feature_map(inputs, recipe)))
+    feature_map = _feature_map(inputs, recipe)
+    x = layers.LSTM(128)(rows_to_sequence(feature_map))
     return classification_head(x, recipe)
 
 
