@@ -151,7 +151,7 @@ def test_irrelevant_changes_keep_the_digest(digest_of, file, old, new):
         "a constant behind a constant",
         "a layer of another file",
         "the base of a layer",
-        "a constant given with another",
+        "a constant assigned with another",
         "a constant of another file",
         "a constant of a third file",
         "a helper of a helper of a third file",
