@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from fer_bench.report.figures import COLORS, to_image_files
+from fer_bench.report.figure_layout import COLORS, to_image_files
 
 HERE = Path(__file__).resolve().parent
 TITLES = {

@@ -21,7 +21,7 @@ from fer_bench.evaluation.corruptions import (
 )
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.records.robustness import Robustness
-from fer_bench.report.figures import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes, to_image_files
+from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes, to_image_files
 
 
 def describe(robustness: Robustness) -> str:

@@ -143,7 +143,7 @@ def _figures(leaderboard: Leaderboard, folder: Path, max_rows: int | None) -> It
 
 
 def _image_files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
-    from fer_bench.report.figures import to_image_files
+    from fer_bench.report.figure_layout import to_image_files
 
     if figure is not None:
         for suffix, content in to_image_files(figure).items():

@@ -12,7 +12,7 @@ from made_up_records import RecordMaker, exact
 from fer_bench import records
 from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
-from fer_bench.report import figures
+from fer_bench.report import figure_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 200
@@ -27,7 +27,7 @@ def predictions(num_correct):
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """Return a results folder; image files are empty, because rendering takes most of the time."""
-    monkeypatch.setattr(figures, "to_image_files", lambda figure: {"png": b"", "svg": b""})
+    monkeypatch.setattr(figure_layout, "to_image_files", lambda figure: {"png": b"", "svg": b""})
     make = RecordMaker(tmp_path / "results")
     make("cnn", test=predictions(160))
     make("vgg16", test=predictions(100), recipe_name="frozen", recipe={"epochs": 3})

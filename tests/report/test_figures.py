@@ -12,7 +12,8 @@ from PIL import Image
 
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.records import load
-from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure, to_image_files
+from fer_bench.report.figure_layout import to_image_files
+from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure
 
 
 def only_row(make):

@@ -10,15 +10,16 @@ from made_up_records import exact
 from fer_bench.core.errors import UserError
 from fer_bench.leaderboard.rows import build_rows
 from fer_bench.records import StoredRecord, load
-from fer_bench.report import figures
-from fer_bench.report.figures import curves_figure, to_image_files
+from fer_bench.report import figure_layout
+from fer_bench.report.figure_layout import to_image_files
+from fer_bench.report.figures import curves_figure
 from fer_bench.report.write import missing_figures_note, read_leaderboard, write_report
 
 
 @pytest.fixture
 def without_rendering(monkeypatch):
     """Write empty image files: rendering takes most of the time."""
-    monkeypatch.setattr(figures, "to_image_files", lambda figure: {"png": b"", "svg": b""})
+    monkeypatch.setattr(figure_layout, "to_image_files", lambda figure: {"png": b"", "svg": b""})
 
 
 def both(stem: str) -> list[str]:

@@ -1,1 +1,1 @@
-"""The leaderboard as one HTML page that needs nothing beside it: its own script draws tables, charts and details."""
+"""The leaderboard as a self-contained HTML page, whose script draws tables, charts and details."""

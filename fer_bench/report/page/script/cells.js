@@ -51,7 +51,7 @@ function nameCell(row, open) {
     h("span", { class: "subtext", title: row.recipe_changes || null }, breakable(recipe)));
 }
 
-/** The short name of a row's recipe, with what tells it apart from rows of the same name. */
+/** The short name of a row's recipe, with the difference from rows of the same name. */
 function recipeName(row) {
   return row.variant ? `${row.short_recipe} (${row.variant})` : row.short_recipe;
 }
