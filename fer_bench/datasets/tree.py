@@ -40,12 +40,11 @@ def list_folder(path: Path, max_entries: int | None = MAX_ENTRIES) -> Folder | N
     """Return a folder's visible entries; None if it cannot be read. All are read if `max_entries` is None."""
     try:
         with os.scandir(path) as entries:
-            visible = [(e.name, _is_folder(e), e) for e in islice(entries, max_entries) if not _is_hidden(e.name)]
+            kinds = {e.name: _kind(e) for e in islice(entries, max_entries) if not _is_hidden(e.name)}
     except OSError:
         return None
-    folders = sorted(name for name, is_folder, _ in visible if is_folder)
-    files = sorted(name for name, is_folder, entry in visible if not is_folder and _is_file(entry))
-    return Folder(Path(path), tuple(folders), tuple(files))
+    folders, files = (tuple(sorted(name for name in kinds if kinds[name] == kind)) for kind in ("folder", "file"))
+    return Folder(Path(path), folders, files)
 
 
 def require_folder(path: Path) -> Folder:
@@ -106,15 +105,8 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _kind(entry: os.DirEntry[str]) -> str:
     try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
     except OSError:  # a link that points to itself
-        return False
+        return "other"

@@ -159,7 +159,7 @@ def test_csv_has_neither_subjects_nor_split(data_config):
     ("rows", "words"),
     [
         ([f"9,{text(0)},Training"], ["line 2", "expression code '9'"]),
-        ([f"0,{text(0)},Training", "1,1 2 3"], ["line 3", "3 pixels instead of 2,304"]),
+        ([f"0,{text(0)},Training", "1,1 2 3"], ["line 3", "3 pixels instead of 2304"]),
         ([f"0,{text(0)[:-3]}999,Training"], ["line 2", "999"]),
         ([f"0,{text(0)[:-2]} x,Training"], ["line 2"]),
         ([], ["no rows"]),

@@ -16,9 +16,8 @@ from fer_bench.datasets.synthetic import EXPRESSIONS, draw_dataset, random_appea
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("synthetic")
-    return load("synthetic", DataConfig(data_dir=root / "none", cache_dir=root / "cache"))
+def data():
+    return load("synthetic", DataConfig())
 
 
 def test_counts_types_and_split(data):

@@ -10,10 +10,10 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import EMOTIONS, count_notes
+from fer_bench.datasets.fer2013.csv_file import IMAGE_SIZE, parse_pixels
 from fer_bench.datasets.images import skipped_message
 from fer_bench.datasets.registry import DataConfig
 
-IMAGE_SIZE = 48
 COUNTS = {
     "angry": 45,
     "disgust": 59,
@@ -60,7 +60,7 @@ def read_csv(name: str, path: Path, classes: tuple[str, ...], data_config: DataC
         notes.append(f"{skipped_message(len(problems), 'invalid row')}; the first: {problems[0]}.")
     return Dataset(
         name=name,
-        images=np.stack([pixels for _, _, pixels in selected]),
+        images=np.stack([pixels for _, _, pixels in selected]).reshape(-1, IMAGE_SIZE, IMAGE_SIZE),
         labels=labels,
         ids=np.array([f"ckextended-{number:03d}" for number, _, _ in selected]),
         classes=classes,
@@ -80,7 +80,9 @@ def _read_rows(path: Path, data_config: DataConfig) -> tuple[list[tuple[int, str
                 raise UserError(f"{path}, line 1: the header must name emotion and pixels.")
             for number, row in enumerate(table):
                 try:
-                    rows.append((number, _parse_emotion(row["emotion"]), _parse_pixels(row["pixels"])))
+                    rows.append(
+                        (number, _parse_emotion(row["emotion"]), parse_pixels((row["pixels"] or "").strip().encode()))
+                    )
                 except ValueError as error:
                     problems.append(f"line {table.line_num}: {error}")
     except (OSError, csv.Error) as error:
@@ -95,13 +97,3 @@ def _parse_emotion(text: str | None) -> str:
     if not text.isdecimal() or int(text) >= len(EMOTIONS):
         raise ValueError(f"unknown expression code {text[:20]!r}, not 0 to {len(EMOTIONS) - 1}")
     return EMOTIONS[int(text)]
-
-
-def _parse_pixels(text: str | None) -> np.ndarray:
-    """Return (48, 48) uint8 from numbers separated by spaces."""
-    words = (text or "").split()
-    if len(words) != IMAGE_SIZE * IMAGE_SIZE:
-        raise ValueError(f"{len(words):,} pixels instead of {IMAGE_SIZE * IMAGE_SIZE:,} ({IMAGE_SIZE}×{IMAGE_SIZE})")
-    if wrong := [word for word in words if not word.isdecimal() or int(word) > 255]:
-        raise ValueError(f"the pixel {wrong[0][:20]!r} is not a whole number from 0 to 255")
-    return np.array(words, np.int64).astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)

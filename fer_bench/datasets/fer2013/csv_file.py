@@ -37,7 +37,7 @@ def read_csv(path: Path, progress: Progress | None = None, skip_invalid: bool = 
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-class _RowError(ValueError):
+class RowError(ValueError):
     """The problem with a row."""
 
 
@@ -59,7 +59,7 @@ def _read(path: Path, progress: Progress | None, skip_invalid: bool) -> Dataset:
         for row, (number, line) in enumerate(_iterate_lines(file, path, size, progress)):
             try:
                 label, pixels, split = _parse_row(line, columns, num_fields)
-            except _RowError as error:
+            except RowError as error:
                 truncated = "" if line.endswith(b"\n") else "; the file seems to be truncated there"
                 if not skip_invalid:
                     raise UserError(f"{path}, line {number}: {error}{truncated}.") from None
@@ -139,27 +139,27 @@ def _parse_row(line: bytes, columns: list[int], num_fields: int) -> tuple[int, n
     """Return label, pixels and split."""
     fields = line.split(b",")
     if len(fields) != num_fields:
-        raise _RowError(f"{plural(len(fields), 'field')} instead of {num_fields}")
+        raise RowError(f"{plural(len(fields), 'field')} instead of {num_fields}")
     emotion, pixels, usage = (*(_strip_quotes(fields[column]) for column in columns), b"Training")[:3]
     if emotion not in LABELS:
-        raise _RowError(f"unknown label {_shorten(emotion)}: emotion is a number from 0 to {len(LABELS) - 1}")
+        raise RowError(f"unknown label {_shorten(emotion)}: emotion is a number from 0 to {len(LABELS) - 1}")
     if usage not in USAGES:
-        raise _RowError(f"unknown Usage {_shorten(usage)}: it is Training, PublicTest or PrivateTest")
-    return LABELS[emotion], _parse_pixels(pixels), USAGES[usage]
+        raise RowError(f"unknown Usage {_shorten(usage)}: it is Training, PublicTest or PrivateTest")
+    return LABELS[emotion], parse_pixels(pixels), USAGES[usage]
 
 
-def _parse_pixels(text: bytes) -> np.ndarray:
-    """Return (2304,) uint8 from numbers separated by spaces."""
+def parse_pixels(text: bytes) -> np.ndarray:
+    """Return (2304,) uint8 from numbers separated by spaces. Raise RowError if there are others."""
     # np.fromstring accepts signs and stops silently at letters, so it gets only digits and spaces; int64, because an
     # overlong number saturates there and wraps around in smaller types.
     if text.translate(None, b"0123456789 "):
         wrong = next(word for word in text.split(b" ") if word and not word.isdigit())
-        raise _RowError(f"the pixel {_shorten(wrong)} is not a whole number from 0 to 255")
+        raise RowError(f"the pixel {_shorten(wrong)} is not a whole number from 0 to 255")
     values = np.fromstring(text, dtype=np.int64, sep=" ") if text else np.empty(0, np.int64)
     if len(values) != IMAGE_SIZE * IMAGE_SIZE:
-        raise _RowError(f"{len(values)} pixels instead of {IMAGE_SIZE * IMAGE_SIZE} ({IMAGE_SIZE}×{IMAGE_SIZE})")
+        raise RowError(f"{len(values)} pixels instead of {IMAGE_SIZE * IMAGE_SIZE} ({IMAGE_SIZE}×{IMAGE_SIZE})")
     if values.max() > 255:
-        raise _RowError(f"the pixel {values[values > 255][0]} is over 255")
+        raise RowError(f"the pixel {values[values > 255][0]} is over 255")
     return values.astype(np.uint8)
 
 

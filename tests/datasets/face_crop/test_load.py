@@ -11,7 +11,7 @@ from fer_bench import datasets
 from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import validate
 from fer_bench.core.errors import UserError
-from fer_bench.datasets import DataConfig
+from fer_bench.datasets import DataConfig, default_cache_dir
 from fer_bench.datasets.face_crop import detect
 from fer_bench.datasets.face_crop import load as loading
 from fer_bench.datasets.face_crop.geometry import Face
@@ -84,6 +84,7 @@ def test_missing_original(data_config):
 
 
 def test_dataset_without_files_is_its_own_original(data_config):
+    data_config = replace(data_config, cache_dir=default_cache_dir())  # where all tests share the synthetic dataset
     source = datasets.load("synthetic", data_config)
     assert load_originals(source, data_config) is source.images
     assert load("synthetic~clahe", data_config).images.shape == source.images.shape
@@ -153,5 +154,6 @@ def test_experiment_with_an_unknown_part():
 
 
 def test_cropped_dataset_in_cross_dataset(data_config):
+    data_config = replace(data_config, cache_dir=default_cache_dir())
     data = cross_dataset.load(f"{NAME}->synthetic", data_config)
     assert data.name == f"{NAME}->synthetic" and len(data) > 6

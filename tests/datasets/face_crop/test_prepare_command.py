@@ -11,8 +11,7 @@ OPTIONS = ("--detector", "haar", "--align", "--margin", "0.2", "--equalize", "cl
 
 
 @pytest.fixture
-def data_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
+def data_dir(tmp_path):
     return write_jaffe(tmp_path / "data" / "jaffe", without_face=("KL.HA1.158",))
 
 
