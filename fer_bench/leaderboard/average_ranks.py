@@ -26,7 +26,10 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
 
     frame: The leaderboard's.
     """
+    nothing = pd.DataFrame(), pd.Series(float("nan"), frame.index)
     scored = frame[frame["accuracy"].notna() & (frame["dataset"] != SYNTHETIC)].copy()
+    if scored["dataset"].nunique() < 2:
+        return nothing
     scored["recipe_kind"] = named_recipes(scored["recipe"])
     repeated = scored.duplicated([*SECTION, *MODEL_KEY], keep=False)
     ambiguous = scored.set_index(MODEL_KEY).index.isin(scored[repeated].set_index(MODEL_KEY).index)
@@ -34,7 +37,6 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
     scored["recipe_kind"] = scored["recipe_kind"].where(~ambiguous, full)
     scored["section"] = scored["dataset"] + ", " + scored["protocol"] + _versions(scored)
     scored = scored[scored.groupby("section")["model"].transform("size") > 1]
-    nothing = pd.DataFrame(), pd.Series(float("nan"), frame.index)
     if scored["dataset"].nunique() < 2:
         return nothing
     table = scored.pivot(index=MODEL_KEY, columns="section", values="accuracy").dropna()

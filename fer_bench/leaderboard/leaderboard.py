@@ -83,7 +83,8 @@ def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[Skippe
     values = [row_values(row, intervals.get(row.id)) | labels[row.id] for row in rows]
     frame = pd.DataFrame(values, columns=FRAME_COLUMNS)
     frame.index = pd.Index([row.id for row in rows], name="row", dtype=str)
-    frame = sort_rows(frame.astype(dict.fromkeys(FLOATS, float)), "accuracy")
+    frame[FLOATS] = frame[FLOATS].astype(float)
+    frame = sort_rows(frame, "accuracy")
     ranks, frame["average_rank"] = compute_average_ranks(frame)
     empty = [column for column in COLUMNS if column.optional_in_csv and frame[column.key].isna().all()]
     frame = frame.drop(columns=[key for column in empty for key in column.keys])

@@ -42,6 +42,8 @@ def matching_rows(result: PublishedResult, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one scored row of the result's architecture for each protocol and version of its dataset."""
     rows = frame[(frame["dataset"] == result.dataset) & (frame["model"] == result.architecture)]
     rows = rows[rows[result.metric].notna()] if result.metric in rows else rows.iloc[:0]
+    if rows.empty:
+        return rows
     # The choice never uses test scores: the best of several test scores is what the badges warn of.
     follows = named_recipes(rows["recipe"]) == result.recipe
     order = rows.assign(_follows=follows).sort_values(["_follows", "validation_accuracy"], ascending=False)
@@ -51,10 +53,10 @@ def matching_rows(result: PublishedResult, frame: pd.DataFrame) -> pd.DataFrame:
 def _lines(result: PublishedResult, frame: pd.DataFrame) -> Iterator[list[str]]:
     published = [result.model, BY_KEY[result.metric].title, f"{result.value:.2f}"]
     details = [result.protocol, result.views, result.badge, _source(result)]
-    rows = records_of(matching_rows(result, frame))
-    for row in rows:
+    rows = matching_rows(result, frame)
+    for row in records_of(rows):
         yield [*published, BY_KEY[result.metric].cell(row), f"{row['label']}, {row['protocol']}", *details]
-    if not rows:
+    if rows.empty:
         yield [*published, UNKNOWN, UNKNOWN, *details]
 
 

@@ -35,6 +35,8 @@ def table_columns(view: View, rows: pd.DataFrame, metric: str = "accuracy") -> l
 
 def records_of(rows: pd.DataFrame) -> list[Values]:
     """Return the lines of a frame as dictionaries by column."""
+    if rows.empty:
+        return []
     return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
 
 
