@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from statistics import fmean
 
 from rich.console import Console
@@ -40,7 +41,8 @@ class ProgressDisplay(Callback):
         budget: Budget | None = None,
     ) -> None:
         self._console, self._budget = console, budget
-        self._live = console.is_terminal or console.is_jupyter
+        # rich draws bars in a notebook with ipywidgets only.
+        self._live = find_spec("ipywidgets") is not None if console.is_jupyter else console.is_terminal
         self._concurrency, self._slowdown = concurrency, slowdown
         self._expected = {planned.key: estimator.seconds(planned) for planned in trials}
         self._delegated: set[str] = set()  # keys of trials that another sweep runs or has run
