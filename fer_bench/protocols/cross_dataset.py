@@ -13,7 +13,7 @@ from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.face_crop import load as face_crop
-from fer_bench.datasets.faces import import_opencv
+from fer_bench.datasets.images import import_opencv
 from fer_bench.protocols.fold import ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, source_datasets
 

@@ -14,7 +14,7 @@ from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.files import write_atomically
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.faces import import_opencv
+from fer_bench.datasets.images import import_opencv
 from fer_bench.protocols.audit.findings import NO_SPLIT, TEST, Findings, split_numbers
 from fer_bench.protocols.audit.near_duplicates import MAX_HASH_DISTANCE, MIN_CORRELATION
 from fer_bench.protocols.fold import Fold
