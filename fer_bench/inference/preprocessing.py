@@ -15,7 +15,7 @@ from fer_bench.config.recipe import format_validation_error
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.datasets.emotions import canonical_emotion
-from fer_bench.datasets.faces import import_opencv
+from fer_bench.datasets.images import import_opencv
 
 EXAMPLE = "input_size: 48"
 SCALINGS = ("none", "0..1", "-1..1")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from made_up_records import Maker
+from made_up_records import RecordMaker
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Maker:
-    return Maker(tmp_path / "results")
+def make(tmp_path: Path) -> RecordMaker:
+    return RecordMaker(tmp_path / "results")
