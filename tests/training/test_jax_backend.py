@@ -41,7 +41,7 @@ def run_on_jax(cache: Path, *arguments: str) -> None:
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
     }
     selected = [str(FOLDER / argument) if argument.startswith("test_") else argument for argument in arguments]

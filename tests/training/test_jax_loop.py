@@ -113,7 +113,7 @@ def test_a_diverged_seed_does_not_affect_the_others():
 
 
 def test_the_seed_determines_the_augmentation():
-    recipe = resolve(PLAIN, SGD, {"epochs": 1, "augmentation": {"policy": "light", "mixup": 0.2}})
+    recipe = resolve(PLAIN, SGD, {"epochs": 1, "augmentation": {"policy": "none", "flip": 0.5, "mixup": 0.2}})
 
     def losses(seed: int) -> list[float]:
         return [epoch.loss for epoch in fit(dense(0, hidden=8), *DATA, recipe, seed).history]
