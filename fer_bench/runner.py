@@ -56,8 +56,8 @@ class BenchmarkResult:
     """What `run_benchmark` returns.
 
     Attributes:
-        leaderboard: One row per model, recipe, dataset and protocol of the experiment, with the columns of
-            leaderboard.csv.
+        leaderboard: One row per model, recipe, dataset and protocol, with the columns of leaderboard.csv. The tables
+            of the experiment's datasets and protocols are complete: they include earlier results of the folder.
         records: The records of the experiment's trials.
         failed: Those of them that failed or diverged.
     """
