@@ -31,21 +31,13 @@ class Reliability:
         return float(np.nansum(self.count * np.abs(self.accuracy - self.confidence)) / self.count.sum())
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, num_bins: int = NUM_BINS) -> Reliability:
-    """Return confidence, accuracy and count in equal-width bins of the top probability.
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
+    """Return the bins of labels (samples,) int and probabilities (samples, classes) float.
 
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
-
-    Args:
-        labels: (samples,) int.
-        probabilities: (samples, classes) float.
-        num_bins: Number of bins.
-
-    Raises:
-        ValueError: As `validated_predictions`.
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017. Raises ValueError as `validated_predictions`.
     """
     labels, probabilities = validated_predictions(labels, probabilities)
-    return bin_by_confidence(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, num_bins)
+    return bin_by_confidence(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
 
 
 def bin_by_confidence(confidence: np.ndarray, correct: np.ndarray, num_bins: int = NUM_BINS) -> Reliability:

@@ -6,8 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fer_bench.evaluation.checks import validated_predictions
-
-EPSILON = np.finfo(np.float64).eps  # the log loss is clipped to it
+from fer_bench.evaluation.metrics import EPSILON
 
 
 def soft_vote(probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

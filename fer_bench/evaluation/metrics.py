@@ -16,7 +16,7 @@ import numpy as np
 from fer_bench.evaluation.calibration import bin_by_confidence
 from fer_bench.evaluation.checks import validated_predictions
 
-EPSILON = float(np.finfo(np.float64).eps)
+EPSILON = float(np.finfo(np.float64).eps)  # the log loss is clipped to it
 
 
 @dataclass(frozen=True)
@@ -261,8 +261,7 @@ def _weighted_auc(results: MetricResults) -> float:
 
 
 def _expected_calibration_error(results: MetricResults) -> float:
-    confidence = results.probabilities[np.arange(len(results.labels)), results.predicted]
-    return bin_by_confidence(confidence, results.correct).ece
+    return bin_by_confidence(results.probabilities.max(axis=1), results.correct).ece
 
 
 def _class_aucs(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

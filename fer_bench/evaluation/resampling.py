@@ -92,10 +92,8 @@ def sample_values(metric: SampleMetric, labels: np.ndarray, probabilities: np.nd
     return np.stack([metric.function(MetricResults(labels, one)) for one in probabilities])
 
 
-def percentile_interval(
-    resampled: np.ndarray, n_units: int, confidence_level: float = CONFIDENCE_LEVEL
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the low and the high end of the expanded percentile interval.
+def percentile_interval(resampled: np.ndarray, n_units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the low and the high end of the expanded 95 % percentile interval.
 
     If few units were drawn, the percentiles are taken further out: Student's t is wider than the normal distribution,
     and the bootstrap's spread is too small by √((n − 1)/n). With some hundred units the correction vanishes.
@@ -104,7 +102,6 @@ def percentile_interval(
     Args:
         resampled: (…, n_resamples) float.
         n_units: Number of samples, or of groups, in each draw.
-        confidence_level: Nominal coverage.
 
     Returns:
         Two arrays (…); NaN if there is only one group to draw.
@@ -112,19 +109,15 @@ def percentile_interval(
     if n_units < 2:
         undefined = np.full(np.shape(resampled)[:-1], np.nan)
         return undefined, undefined
-    tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - confidence_level) / 2))
+    tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - CONFIDENCE_LEVEL) / 2))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=-1)
     return low, high
 
 
 def bootstrap_interval(
-    values: np.ndarray,
-    groups: np.ndarray | None = None,
-    n_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
-    confidence_level: float = CONFIDENCE_LEVEL,
+    values: np.ndarray, groups: np.ndarray | None = None, n_resamples: int = NUM_RESAMPLES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the low and the high end of the bootstrap interval of a mean over samples.
+    """Return the low and the high end of the 95 % bootstrap interval of a mean over samples.
 
     The interval covers the draw of the test samples, not the noise of training. It has no width if all values are equal
     (such as no error at all), and is too narrow if errors are rare or groups are few; the tests measure how much.
@@ -133,14 +126,10 @@ def bootstrap_interval(
         values: Correctness as 0 or 1, or its mean over seeds: (samples,), or (rows, samples) for one interval per row.
         groups: (samples,), such as subjects, which are then drawn whole.
         n_resamples: Number of draws.
-        seed: Equal arguments give equal draws.
-        confidence_level: Nominal coverage.
     """
     samples = np.shape(values)[-1]
-    weights = bootstrap_weights(samples if groups is None else groups, n_resamples, seed)
-    return percentile_interval(
-        resampled_means(values, weights), num_resampling_units(samples, groups), confidence_level
-    )
+    weights = bootstrap_weights(samples if groups is None else groups, n_resamples)
+    return percentile_interval(resampled_means(values, weights), num_resampling_units(samples, groups))
 
 
 def num_resampling_units(samples: int, groups: np.ndarray | None = None) -> int:

@@ -7,36 +7,13 @@ take the trained models as given. The noise of training is not covered; the ± o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtr, stdtr
 
-from fer_bench.evaluation.resampling import (
-    MAX_EXACT_FLOAT32,
-    bootstrap_weights,
-    num_resampling_units,
-    resampled_means,
-)
+from fer_bench.evaluation.resampling import MAX_EXACT_FLOAT32
 
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class PairwiseTests:
-    """Tests of all pairs of a table's rows: arrays (rows, rows), two-sided p-values, 1 on the diagonal.
-
-    Attributes:
-        difference: Accuracy of the first index's row minus accuracy of the second's.
-        bootstrap: p of the paired bootstrap.
-        mcnemar: p of McNemar's exact test.
-        p: The larger of the two, so that both must reject, Holm-corrected over all pairs.
-    """
-
-    difference: np.ndarray
-    bootstrap: np.ndarray
-    mcnemar: np.ndarray
-    p: np.ndarray
 
 
 def mcnemar_pairs(correct: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,51 +55,30 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def holm_over_pairs(p_values: np.ndarray) -> np.ndarray:
-    """Return symmetric p-values (rows, rows) corrected by `holm` for the number of pairs; 1 on the diagonal."""
-    corrected = np.ones_like(p_values)
-    upper = np.triu_indices(len(p_values), 1)
-    corrected[upper] = holm(p_values[upper])
+def compare_all_pairs(
+    values: np.ndarray, draws: np.ndarray, n_units: int, correct: Sequence[np.ndarray] = ()
+) -> np.ndarray:
+    """Test every two rows of a table; return two-sided p-values (rows, rows), Holm-corrected over all pairs.
+
+    Both the paired bootstrap and, with `correct`, McNemar's test must reject: p is the larger one. McNemar's test
+    ignores groups, so it rejects too easily if samples of one subject are alike; the bootstrap draws whole groups.
+
+    Args:
+        values: As for `bootstrap_p_values`, like the next two.
+        draws: (rows, n_resamples) float.
+        n_units: Number of samples, or of groups, in each draw.
+        correct: As for `mcnemar_pairs`, if the values are fractions of correct samples.
+    """
+    p = bootstrap_p_values(values, draws, n_units)
+    if len(correct):
+        p = np.maximum(p, mcnemar_pairs(correct))
+    upper = np.triu_indices(len(p), 1)
+    corrected = np.ones_like(p)
+    corrected[upper] = holm(p[upper])
     return np.minimum(corrected, corrected.T)
 
 
-def compare_all_pairs(
-    correct: Sequence[np.ndarray], groups: np.ndarray | None = None, draws: np.ndarray | None = None
-) -> PairwiseTests:
-    """Apply both tests to every two rows of a table, Holm-corrected over all pairs.
-
-    McNemar's test ignores groups: if samples of one subject are alike, it rejects too easily. The bootstrap, which must
-    reject too, draws whole groups.
-
-    Args:
-        correct: Per row (seeds, samples) bool, or (samples,), all on the same samples.
-        groups: (samples,), such as subjects.
-        draws: `resampled_means` of the rows' means over seeds, (rows, n_resamples), if they are computed already.
-
-    Raises:
-        ValueError: The rows have different numbers of samples.
-    """
-    means = np.stack([_mean_over_seeds(row) for row in correct])
-    samples = means.shape[1]
-    if draws is None:
-        draws = resampled_means(means, bootstrap_weights(samples if groups is None else groups))
-    accuracies = means.mean(axis=1)
-    bootstrap = bootstrap_p_values(accuracies, draws, num_resampling_units(samples, groups))
-    mcnemar = mcnemar_pairs(correct)
-    p = holm_over_pairs(np.maximum(bootstrap, mcnemar))
-    return PairwiseTests(accuracies[:, None] - accuracies[None, :], bootstrap, mcnemar, p)
-
-
-def tied_with_best(pairs: PairwiseTests, alpha: float = ALPHA) -> np.ndarray:
-    """Return which rows are not significantly different from the best one: (rows,) bool, including the best.
-
-    The best row has the highest mean accuracy over seeds; the first of equals.
-    """
-    best = int(pairs.difference[:, 0].argmax())
-    return pairs.p[best] > alpha
-
-
-def bootstrap_p_values(accuracies: np.ndarray, draws: np.ndarray, n_units: int) -> np.ndarray:
+def bootstrap_p_values(values: np.ndarray, draws: np.ndarray, n_units: int) -> np.ndarray:
     """Return the paired bootstrap's two-sided p of every two rows: (rows, rows).
 
     p is the tail of Student's t beyond the difference divided by the bootstrap's standard error, with one degree of
@@ -131,20 +87,20 @@ def bootstrap_p_values(accuracies: np.ndarray, draws: np.ndarray, n_units: int) 
     16.
 
     Args:
-        accuracies: (rows,) float, or values of another metric.
+        values: A metric of each row, its mean over seeds, (rows,) float.
         draws: (rows, n_resamples) float, the same metric in the same draws.
         n_units: Number of samples, or of groups, in each draw.
     """
-    p = np.ones((len(accuracies), len(accuracies)))
+    p = np.ones((len(values), len(values)))
     if n_units < 2:
         return p
     centered = draws - draws.mean(axis=1, keepdims=True)
     products = centered @ centered.T / (draws.shape[1] - 1)
     variances = np.diagonal(products)
-    first, second = np.triu_indices(len(accuracies), 1)
+    first, second = np.triu_indices(len(values), 1)
     # The bootstrap's variance is too small by (n − 1)/n.
     squared = (variances[first] + variances[second] - 2 * products[first, second]) * n_units / (n_units - 1)
-    differences = np.abs(accuracies[first] - accuracies[second])
+    differences = np.abs(values[first] - values[second])
     error = np.sqrt(np.maximum(squared, 1e-15))  # equal predictions leave rounding errors instead of zero
     p[first, second] = p[second, first] = np.where(
         differences > 1e-12, 2 * stdtr(n_units - 1, -differences / error), 1.0
@@ -168,10 +124,6 @@ def average_ranks(table: np.ndarray) -> np.ndarray:
     equal = (compared[None] == compared[:, None]).sum(axis=1)
     ranks[complete] = (better + (equal + 1) / 2).mean(axis=1)
     return ranks
-
-
-def _mean_over_seeds(correct: np.ndarray) -> np.ndarray:
-    return np.atleast_2d(np.asarray(correct, dtype=np.float64)).mean(axis=0)
 
 
 def _mcnemar_of_one_seed(correct: list[np.ndarray], signs: np.ndarray) -> np.ndarray:

@@ -216,10 +216,12 @@ def _test(before: Sequence[SeedResult], after: Sequence[SeedResult], weights: We
     if chosen not in weights:
         weights.clear()  # tens of MB per set of samples, and rows of one set follow each other
         weights[chosen] = bootstrap_weights(samples if groups is None else groups)
-    draws = resampled_means(np.stack([new.mean(axis=0), old.mean(axis=0)]), weights[chosen])
-    low, high = percentile_interval(draws[0] - draws[1], num_resampling_units(samples, groups))
-    pairs = compare_all_pairs([new, old], groups, draws)
-    return PairedTest(float(pairs.difference[0, 1]), float(low), float(high), float(pairs.p[0, 1]), identical=False)
+    means = np.stack([new.mean(axis=0), old.mean(axis=0)])
+    draws, units = resampled_means(means, weights[chosen]), num_resampling_units(samples, groups)
+    low, high = percentile_interval(draws[0] - draws[1], units)
+    accuracies = means.mean(axis=1)
+    p = compare_all_pairs(accuracies, draws, units, [new, old])[0, 1]
+    return PairedTest(float(accuracies[0] - accuracies[1]), float(low), float(high), float(p), identical=False)
 
 
 def _differences(

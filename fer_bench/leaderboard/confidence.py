@@ -14,7 +14,7 @@ from fer_bench.evaluation.resampling import (
     percentile_interval,
     resampled_means,
 )
-from fer_bench.evaluation.significance import compare_all_pairs, tied_with_best
+from fer_bench.evaluation.significance import ALPHA, compare_all_pairs
 from fer_bench.leaderboard.column import TIED
 from fer_bench.leaderboard.rows import LeaderboardRow, by_sample_set, groups_of
 
@@ -92,7 +92,8 @@ def _intervals(members: list[LeaderboardRow], compared: bool) -> dict[str, Accur
     lows, highs = percentile_interval(draws, units)
     tied: Sequence[bool | None] = [None] * len(members)
     if compared:
-        tied = tied_with_best(compare_all_pairs(correct, groups, draws)).tolist()
+        accuracies = np.array([seeds.mean(axis=0).mean() for seeds in correct])
+        tied = (compare_all_pairs(accuracies, draws, units, correct)[accuracies.argmax()] > ALPHA).tolist()
     num_groups = None if units == samples else units
     return {
         row.id: AccuracyInterval(float(low), float(high), num_groups, is_tied)

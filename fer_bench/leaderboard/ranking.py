@@ -18,7 +18,7 @@ from fer_bench.evaluation.resampling import (
     resampled_metric,
     sample_values,
 )
-from fer_bench.evaluation.significance import ALPHA, bootstrap_p_values, holm_over_pairs, mcnemar_pairs
+from fer_bench.evaluation.significance import ALPHA, compare_all_pairs
 from fer_bench.leaderboard.confidence import significance_note
 from fer_bench.leaderboard.leaderboard import Leaderboard, section_key, sort_rows
 from fer_bench.leaderboard.rows import SECTION, LeaderboardRow, SeedResult, by_sample_set, groups_of
@@ -147,12 +147,9 @@ def _tied_with_best(members: list[_Resampled], metric: Metric) -> dict[str, bool
     if len(members) < 2:
         return {}
     values, draws = np.array([row.value for row in members]), np.stack([row.draws for row in members])
-    p = bootstrap_p_values(values, draws, members[0].units)
     correct = [row.correct for row in members if row.correct is not None]
-    if correct:
-        p = np.maximum(p, mcnemar_pairs(correct))
     best = int((-values if metric.lower_is_better else values).argmax())
-    tied = holm_over_pairs(p)[best] > ALPHA
+    tied = compare_all_pairs(values, draws, members[0].units, correct)[best] > ALPHA
     return dict(zip([row.id for row in members], tied.tolist(), strict=True))
 
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from fer_bench.evaluation.calibration import reliability
+from fer_bench.evaluation.calibration import bin_by_confidence, reliability
 
 
 def test_reliability_by_hand():
-    probabilities = np.array([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [1.0, 0.0], [0.5, 0.5]])
-    found = reliability(np.array([0, 1, 1, 0, 1]), probabilities, num_bins=5)
+    found = bin_by_confidence(np.array([0.6, 0.7, 0.8, 1, 0.5]), np.array([True, False, True, True, False]), num_bins=5)
     # (0.4, 0.6]: 0.6 correct and 0.5 wrong; (0.6, 0.8]: 0.7 wrong and 0.8 correct; (0.8, 1]: 1 correct.
     assert found.count.tolist() == [0, 0, 2, 2, 1]
     assert found.confidence == pytest.approx([np.nan, np.nan, 0.55, 0.75, 1], nan_ok=True)
