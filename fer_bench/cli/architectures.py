@@ -8,13 +8,12 @@ from pathlib import Path
 import rich_click as click
 
 from fer_bench.cli.options import (
-    ARCHITECTURE_OPTIONS,
-    DATA_OPTIONS,
     PATH,
     add_extra_architectures,
     console,
+    data_dir_option,
+    extra_architectures_option,
     make_data_config,
-    options,
 )
 from fer_bench.core.backend import BACKENDS
 from fer_bench.core.errors import UserError
@@ -24,7 +23,8 @@ LOG_WIDTH = 120  # of tables that are not printed to a terminal
 
 @click.command("list")
 @click.argument("names", nargs=-1)
-@options(ARCHITECTURE_OPTIONS, DATA_OPTIONS)
+@extra_architectures_option()
+@data_dir_option
 def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_dir: Path | None) -> None:
     """List architectures, datasets, recipes and experiments.
 
@@ -42,13 +42,9 @@ def list_(names: tuple[str, ...], extra_architectures: tuple[Path, ...], data_di
 
 @click.command()
 @click.argument("names", nargs=-1)
-@options(
-    [
-        click.option("--all", "check_all", is_flag=True, help="Check every architecture: some minutes per backend."),
-        click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend. Default: all installed ones."),
-    ],
-    ARCHITECTURE_OPTIONS,
-)
+@click.option("--all", "check_all", is_flag=True, help="Check every architecture: some minutes per backend.")
+@click.option("--backend", type=click.Choice(BACKENDS), help="Keras backend. Default: all installed ones.")
+@extra_architectures_option()
 def check(names: tuple[str, ...], check_all: bool, backend: str | None, extra_architectures: tuple[Path, ...]) -> None:
     """Check architectures against the contract.
 

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from fer_bench.cli.options import (
-    DATA_OPTIONS,
-    PATH,
-    PROTOCOL_HELP,
-    READ_OPTIONS,
-    data_option,
-    make_data_config,
-    options,
-    results_option,
-)
+from fer_bench.cli.options import PATH, PROTOCOL_HELP, data_option, make_data_config, read_options, results_option
 from fer_bench.core.text import slug
 
 if TYPE_CHECKING:
@@ -24,29 +15,19 @@ if TYPE_CHECKING:
     from fer_bench.datasets.dataset import Dataset
     from fer_bench.protocols.fold import Fold
 
-PROTOCOL_OPTIONS = [
-    data_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official."),
-    data_option(
-        "--split-seed", "seed", type=click.IntRange(0), metavar="N", default=0, help="Default: 0, as in sweeps."
-    ),
-]
+protocol_option = data_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official.")
+split_seed_option = data_option(
+    "--split-seed", "seed", type=click.IntRange(0), metavar="N", default=0, help="Default: 0, as in sweeps."
+)
 
 
 @click.command()
 @click.argument("name", required=False)
-@options(
-    PROTOCOL_OPTIONS,
-    READ_OPTIONS,
-    DATA_OPTIONS,
-    [
-        results_option(
-            "--output", type=PATH, metavar="FILE", help="The page. Default: results/audits/NAME-PROTOCOL.md."
-        ),
-        results_option(
-            "--images", is_flag=True, help="Also draw the duplicates. The image shows faces; keep it private."
-        ),
-    ],
-)
+@protocol_option
+@split_seed_option
+@read_options
+@results_option("--output", type=PATH, metavar="FILE", help="The page. Default: results/audits/NAME-PROTOCOL.md.")
+@results_option("--images", is_flag=True, help="Also draw the duplicates. The image shows faces; keep it private.")
 def audit(name: str | None, protocol: str | None, seed: int, output: Path | None, images: bool, **reading: Any) -> None:
     """Search for duplicates, subjects in two splits and bad labels.
 
@@ -70,19 +51,11 @@ def audit(name: str | None, protocol: str | None, seed: int, output: Path | None
 
 @click.command()
 @click.argument("name", required=False)
-@options(
-    PROTOCOL_OPTIONS,
-    READ_OPTIONS,
-    DATA_OPTIONS,
-    [
-        results_option(
-            "--output",
-            type=PATH,
-            metavar="FILE",
-            required=True,
-            help="A .json or .csv file, which --protocol file:PATH reads.",
-        )
-    ],
+@protocol_option
+@split_seed_option
+@read_options
+@results_option(
+    "--output", type=PATH, metavar="FILE", required=True, help="A .json or .csv file, which --protocol file:PATH reads."
 )
 def split(name: str | None, protocol: str | None, seed: int, output: Path, **reading: Any) -> None:
     """Write the folds of a dataset under a protocol, with sample ids."""

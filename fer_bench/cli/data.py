@@ -9,22 +9,21 @@ from typing import Any
 import rich_click as click
 
 from fer_bench.cli.options import (
-    DATA_OPTIONS,
     DATASET_HELP,
     PATH,
-    READ_OPTIONS,
     console,
+    data_dir_option,
     data_option,
     default_dataset_name,
     make_data_config,
-    options,
+    read_options,
     results_option,
 )
 from fer_bench.core.errors import UserError
 
 
 @click.group(invoke_without_command=True)
-@options(READ_OPTIONS, DATA_OPTIONS)
+@read_options
 @click.pass_context
 def data(ctx: click.Context, **flags: Any) -> None:
     """Show which datasets are found, and their counts.
@@ -38,7 +37,7 @@ def data(ctx: click.Context, **flags: Any) -> None:
 
 @data.command("list")
 @click.argument("names", nargs=-1)
-@options(READ_OPTIONS, DATA_OPTIONS)
+@read_options
 def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, refresh: bool) -> None:
     """Read datasets and show their counts beside the published ones.
 
@@ -52,7 +51,7 @@ def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, ref
 
 @data.command()
 @click.argument("name")
-@options(DATA_OPTIONS)
+@data_dir_option
 def download(name: str, data_dir: Path | None) -> None:
     """Download a dataset, or explain how to get it.
 
@@ -68,13 +67,9 @@ def download(name: str, data_dir: Path | None) -> None:
 
 @click.command("show-augmentation")
 @click.argument("policy")
-@options(
-    [
-        data_option("--dataset", "name", metavar="NAME", help=f"Dataset of the images. {DATASET_HELP}"),
-    ],
-    DATA_OPTIONS,
-    [results_option("--output", type=PATH, metavar="FILE", help="The image. Default: augmentation-POLICY.png.")],
-)
+@data_option("--dataset", "name", metavar="NAME", help=f"Dataset of the images. {DATASET_HELP}")
+@data_dir_option
+@results_option("--output", type=PATH, metavar="FILE", help="The image. Default: augmentation-POLICY.png.")
 def show_augmentation(policy: str, name: str | None, output: Path | None, data_dir: Path | None) -> None:
     """Draw images before and after an augmentation.
 

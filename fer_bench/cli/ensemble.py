@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from fer_bench.cli.options import COUNT, RESULTS_OPTIONS, console, options, print_text, rows_option
+from fer_bench.cli.options import COUNT, console, print_text, results_dir_option, rows_option
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent, plural
 
@@ -21,17 +21,13 @@ vote_option = partial(click.option, panel="How to vote")
 
 
 @click.command()
-@options(
-    [
-        rows_option("--members", multiple=True, metavar="A,B,…", help="Labels, models, row ids, patterns. Repeatable."),
-        rows_option("--dataset", metavar="NAME", help="Only rows of this dataset."),
-        rows_option("--protocol", metavar="NAME", help="Only rows of this protocol."),
-        vote_option("--greedy-size", type=COUNT, metavar="N", help="Select N of the rows, with replacement."),
-        vote_option("--weighted", is_flag=True, help="Weight members by the log loss of their vote on validation."),
-        vote_option("--across-seeds", is_flag=True, help="Let all seeds of the members vote together."),
-    ],
-    RESULTS_OPTIONS,
-)
+@rows_option("--members", multiple=True, metavar="A,B,…", help="Labels, models, row ids, patterns. Repeatable.")
+@rows_option("--dataset", metavar="NAME", help="Only rows of this dataset.")
+@rows_option("--protocol", metavar="NAME", help="Only rows of this protocol.")
+@vote_option("--greedy-size", type=COUNT, metavar="N", help="Select N of the rows, with replacement.")
+@vote_option("--weighted", is_flag=True, help="Weight members by the log loss of their vote on validation.")
+@vote_option("--across-seeds", is_flag=True, help="Let all seeds of the members vote together.")
+@results_dir_option
 def ensemble(
     members: tuple[str, ...],
     greedy_size: int | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from fer_bench.cli.options import DATA_OPTIONS, PATH, READ_OPTIONS, make_data_config, options, results_option
+from fer_bench.cli.options import PATH, make_data_config, read_options, results_option
 from fer_bench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,40 +18,37 @@ if TYPE_CHECKING:
 
 _face_option = partial(click.option, panel="Face crop")
 
-FACE_CROP_OPTIONS = [
-    _face_option("--detector", type=click.Choice(["none", "haar", "yunet"]), help="Face detector. Default: none."),
-    _face_option(
-        "--yunet-model", type=PATH, metavar="FILE", help="YuNet's file, such as face_detection_yunet_2023mar.onnx."
-    ),
-    _face_option("--align/--no-align", default=None, help="Rotate and scale the face to fixed positions of the eyes."),
-    _face_option(
-        "--margin",
-        type=float,
-        metavar="FRACTION",
-        help="Added on each side of the face, as a fraction of its width. Default: 0.",
-    ),
-    _face_option(
-        "--equalize", type=click.Choice(["none", "histogram", "clahe"]), help="Flatten the histogram. Default: none."
-    ),
-    _face_option("--image-size", type=int, metavar="PIXELS", help="Height and width of the images. Default: 48."),
-    _face_option(
-        "--on-missing-face", type=click.Choice(["keep", "drop", "fail"]), help="Images without a face. Default: keep."
-    ),
-    _face_option(
-        "--allow-cropped", is_flag=True, default=None, help="Search faces in cropped images, such as FER2013's, too."
-    ),
-    results_option(
-        "--contact-sheet",
-        type=PATH,
-        metavar="FILE",
-        help="Draw images before and after the crop. The PNG shows faces; keep it private.",
-    ),
-]
-
 
 @click.command()
 @click.argument("names", nargs=-1)
-@options(FACE_CROP_OPTIONS, READ_OPTIONS, DATA_OPTIONS)
+@_face_option("--detector", type=click.Choice(["none", "haar", "yunet"]), help="Face detector. Default: none.")
+@_face_option(
+    "--yunet-model", type=PATH, metavar="FILE", help="YuNet's file, such as face_detection_yunet_2023mar.onnx."
+)
+@_face_option("--align/--no-align", default=None, help="Rotate and scale the face to fixed positions of the eyes.")
+@_face_option(
+    "--margin",
+    type=float,
+    metavar="FRACTION",
+    help="Added on each side of the face, as a fraction of its width. Default: 0.",
+)
+@_face_option(
+    "--equalize", type=click.Choice(["none", "histogram", "clahe"]), help="Flatten the histogram. Default: none."
+)
+@_face_option("--image-size", type=int, metavar="PIXELS", help="Height and width of the images. Default: 48.")
+@_face_option(
+    "--on-missing-face", type=click.Choice(["keep", "drop", "fail"]), help="Images without a face. Default: keep."
+)
+@_face_option(
+    "--allow-cropped", is_flag=True, default=None, help="Search faces in cropped images, such as FER2013's, too."
+)
+@results_option(
+    "--contact-sheet",
+    type=PATH,
+    metavar="FILE",
+    help="Draw images before and after the crop. The PNG shows faces; keep it private.",
+)
+@read_options
 def prepare(
     names: tuple[str, ...],
     contact_sheet: Path | None,

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from fer_bench.cli.options import (
-    DATA_OPTIONS,
     PATH,
     PROTOCOL_HELP,
-    RESULTS_OPTIONS,
-    SKIP_INVALID_OPTION,
-    Decorator,
     console,
+    data_dir_option,
     default_dataset_name,
     make_data_config,
     model_option,
-    options,
     print_text,
+    results_dir_option,
     results_option,
     rows_option,
+    skip_invalid_option,
 )
 from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
@@ -32,38 +30,21 @@ if TYPE_CHECKING:
 
 external_option = partial(click.option, panel="An external model")
 FIGURE_SUFFIXES = {".png", ".svg"}
-FIGURE_OPTIONS: list[Decorator] = [
-    results_option("--all-figures", is_flag=True, help="Draw figures of every row, not only of the best of each table.")
-]
-TABLE_OPTIONS: list[Decorator] = [
-    rows_option("--dataset", metavar="NAMES", help="Only these datasets, separated by commas. The rest is counted."),
-    rows_option("--protocol", metavar="NAMES", help="Only these protocols, separated by commas."),
-    rows_option(
-        "--metric", metavar="NAME", default="accuracy", help="Rank by this score of leaderboard.csv. Default: accuracy."
-    ),
-    rows_option("--group-by", metavar="COLUMN", help="One table per recipe, model, weights, backend, precision, …"),
-    results_option("--output", type=PATH, metavar="DIR", help="Folder to write to. Default: the results folder."),
-]
+all_figures_option = results_option(
+    "--all-figures", is_flag=True, help="Draw figures of every row, not only of the best of each table."
+)
 
 
 @click.command()
-@options(
-    [
-        model_option("--model", metavar="NAME", help="A trained architecture."),
-        model_option(
-            "--dataset", metavar="NAME", help="Only this dataset; with --model-file, the dataset to score it on."
-        ),
-        external_option(
-            "--model-file", type=PATH, metavar="FILE", help="An external model: .keras, .h5, .hdf5 or .onnx."
-        ),
-        external_option("--preprocessing", type=PATH, metavar="FILE", help="Its preprocessing: a YAML file as above."),
-        external_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official."),
-        external_option("--name", metavar="NAME", help="The name of its row. Default: the file's name."),
-    ],
-    DATA_OPTIONS,
-    SKIP_INVALID_OPTION,
-    RESULTS_OPTIONS,
-)
+@model_option("--model", metavar="NAME", help="A trained architecture.")
+@model_option("--dataset", metavar="NAME", help="Only this dataset; with --model-file, the dataset to score it on.")
+@external_option("--model-file", type=PATH, metavar="FILE", help="An external model: .keras, .h5, .hdf5 or .onnx.")
+@external_option("--preprocessing", type=PATH, metavar="FILE", help="Its preprocessing: a YAML file as above.")
+@external_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official.")
+@external_option("--name", metavar="NAME", help="The name of its row. Default: the file's name.")
+@data_dir_option
+@skip_invalid_option
+@results_dir_option
 def evaluate(
     model: str | None,
     model_file: Path | None,
@@ -130,7 +111,15 @@ def _score_external(
 
 
 @click.command()
-@options(TABLE_OPTIONS, FIGURE_OPTIONS, RESULTS_OPTIONS)
+@rows_option("--dataset", metavar="NAMES", help="Only these datasets, separated by commas. The rest is counted.")
+@rows_option("--protocol", metavar="NAMES", help="Only these protocols, separated by commas.")
+@rows_option(
+    "--metric", metavar="NAME", default="accuracy", help="Rank by this score of leaderboard.csv. Default: accuracy."
+)
+@rows_option("--group-by", metavar="COLUMN", help="One table per recipe, model, weights, backend, precision, …")
+@results_option("--output", type=PATH, metavar="DIR", help="Folder to write to. Default: the results folder.")
+@all_figures_option
+@results_dir_option
 def report(
     dataset: str | None,
     protocol: str | None,
@@ -172,7 +161,8 @@ def report(
 
 
 @click.command()
-@options(FIGURE_OPTIONS, RESULTS_OPTIONS)
+@all_figures_option
+@results_dir_option
 def visualize(all_figures: bool, results_dir: Path) -> None:
     """Draw only the figures, such as confusion matrices."""
     from fer_bench.report.write import MAX_FIGURE_ROWS, write_report

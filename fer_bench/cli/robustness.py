@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from fer_bench.cli.options import (
-    ARCHITECTURE_OPTIONS,
     BACKEND_HELP,
     COUNT,
-    DATA_OPTIONS,
     PATH,
-    RESULTS_OPTIONS,
-    SKIP_INVALID_OPTION,
     add_extra_architectures,
     console,
+    data_dir_option,
     default_dataset_name,
+    extra_architectures_option,
     make_data_config,
     model_option,
-    options,
     print_text,
+    results_dir_option,
+    skip_invalid_option,
 )
 from fer_bench.core.backend import BACKENDS, import_keras
 from fer_bench.core.errors import UserError
@@ -36,36 +35,30 @@ measure_option = partial(click.option, panel="How to measure")
 
 
 @click.command()
-@options(
-    [
-        model_option("--model", metavar="NAME", help="An architecture that was trained with --keep-models."),
-        model_option("--model-file", type=PATH, metavar="FILE", help="A saved model.keras, or another .keras file."),
-        model_option(
-            "--dataset",
-            metavar="NAME",
-            help="With --model: only this dataset. With a file that has no record: the dataset to test on.",
-        ),
-        model_option(
-            "--protocol",
-            metavar="NAME",
-            help="As --dataset. Default: all protocols; for a file that has no record: official.",
-        ),
-        measure_option(
-            "--corruptions",
-            metavar="NAMES",
-            help="Corruptions or types (noise, blur, weather, digital), separated by commas. Default: all 15.",
-        ),
-        measure_option("--severities", metavar="N,N", help="From 1 to 5, separated by commas. Default: all."),
-        measure_option(
-            "--samples", type=COUNT, metavar="N", help="Size of a stratified sample of the test images. Default: all."
-        ),
-        measure_option("--backend", type=click.Choice(BACKENDS), help=BACKEND_HELP),
-    ],
-    DATA_OPTIONS,
-    SKIP_INVALID_OPTION,
-    ARCHITECTURE_OPTIONS,
-    RESULTS_OPTIONS,
+@model_option("--model", metavar="NAME", help="An architecture that was trained with --keep-models.")
+@model_option("--model-file", type=PATH, metavar="FILE", help="A saved model.keras, or another .keras file.")
+@model_option(
+    "--dataset",
+    metavar="NAME",
+    help="With --model: only this dataset. With a file that has no record: the dataset to test on.",
 )
+@model_option(
+    "--protocol", metavar="NAME", help="As --dataset. Default: all protocols; for a file that has no record: official."
+)
+@measure_option(
+    "--corruptions",
+    metavar="NAMES",
+    help="Corruptions or types (noise, blur, weather, digital), separated by commas. Default: all 15.",
+)
+@measure_option("--severities", metavar="N,N", help="From 1 to 5, separated by commas. Default: all.")
+@measure_option(
+    "--samples", type=COUNT, metavar="N", help="Size of a stratified sample of the test images. Default: all."
+)
+@measure_option("--backend", type=click.Choice(BACKENDS), help=BACKEND_HELP)
+@data_dir_option
+@skip_invalid_option
+@extra_architectures_option()
+@results_dir_option
 def robustness(
     model: str | None,
     model_file: Path | None,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import rich_click as click
 
-from fer_bench.cli.options import RESULTS_OPTIONS, console, options
+from fer_bench.cli.options import console, results_dir_option
 from fer_bench.core.errors import UserError
 
 
 @click.command()
-@options(RESULTS_OPTIONS)
+@results_dir_option
 @click.option("--all", "show_all", is_flag=True, help="List every unfinished trial, not only the next few.")
 def status(results_dir: Path, show_all: bool) -> None:
     """Show the progress and the failures of running and finished sweeps."""

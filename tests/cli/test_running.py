@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli import cli
-from fer_bench.cli.options import parse_duration
+from fer_bench.cli.train import parse_duration
 from fer_bench.core.errors import UserError
 
 

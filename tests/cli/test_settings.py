@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_bench.cli.options import recipe_overrides
+from fer_bench.cli.train import recipe_overrides
 
 
 @pytest.mark.parametrize(
