@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from fer_bench.cli.options import PATH, PROTOCOL_HELP, data_option, make_data_config, read_options, results_option
+from fer_bench.core.files import write_output
 from fer_bench.core.text import slug
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def audit(name: str | None, protocol: str | None, seed: int, output: Path | None
     output = output or Path("results/audits") / (slug(f"{dataset.name}-{title}") + ".md")
     summary = report.summary(found)
     written = [output, output.with_suffix(".csv")]
-    report.write(output, f"{summary}\n{report.details(found)}".rstrip() + "\n")
-    report.write(output.with_suffix(".csv"), report.duplicates_csv(found, folds))
+    write_output(output, f"{summary}\n{report.details(found)}".rstrip() + "\n")
+    write_output(output.with_suffix(".csv"), report.duplicates_csv(found, folds))
     if images:
         written.append(output.with_suffix(".png"))
         report.write_contact_sheet(found, output.with_suffix(".png"))

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from fer_bench.core.errors import write_error
+
 
 @contextmanager
 def atomic_write(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
@@ -45,3 +47,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file's content in one step, text as UTF-8. Raises OSError as `atomic_write`."""
     with atomic_write(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_output(path: Path, content: str | bytes, advice: str = "") -> None:
+    """Write a file that the user requested, as `write_atomically`. Raises UserError with the advice if it fails."""
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise write_error(path, error, advice) from None

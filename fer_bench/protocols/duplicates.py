@@ -36,9 +36,6 @@ def image_digests(images: np.ndarray | Subset) -> Iterator[bytes]:
 def not_duplicated(groups: np.ndarray, indices: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return which samples have no pixel-identical image among others: (len(indices),) bool.
 
-    Args:
-        groups: (samples,) int64 from `group_identical`, of the whole dataset.
-        indices: Indices of the samples.
-        others: Indices of the other samples.
+    groups: From `group_identical` of the whole dataset; the other two are indices into it.
     """
     return ~np.isin(groups[indices], groups[others])

@@ -75,7 +75,11 @@ def expand_protocols(datasets: Sequence[str], protocols: Sequence[str]) -> list[
     single = [name for name in protocols if not name.startswith(CROSS_PREFIX)]
     for name in single:
         if name.startswith(FILE_PREFIX):
-            _check_file(name)
+            path = Path(name.removeprefix(FILE_PREFIX))
+            if not path.is_file():
+                raise UserError(
+                    f"The split file {path} does not exist. `data split NAME --protocol P --output FILE` writes one."
+                )
         else:
             _entry_name(name)
     crossed = [parse_cross(name.removeprefix(CROSS_PREFIX)) for name in protocols if name.startswith(CROSS_PREFIX)]
@@ -107,11 +111,3 @@ def _entry_name(name: str) -> str:
     if at and version != str(current):
         raise UserError(f"The protocol '{name}' is at version {current}; '{name}@{version}' does not exist.")
     return name
-
-
-def _check_file(name: str) -> None:
-    path = Path(name.removeprefix(FILE_PREFIX))
-    if not path.is_file():
-        raise UserError(
-            f"The split file {path} does not exist. `data split NAME --protocol P --output FILE` writes one."
-        )

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.core.errors import UserError, write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_output
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
@@ -26,17 +26,9 @@ COLUMNS = ("fold", "split", "id", "no_duplicate")
 
 
 def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: Sequence[Fold]) -> None:
-    """Write folds to a .json or .csv file.
+    """Write the folds of a dataset to a .json or .csv file, with the protocol and the seed that made them.
 
-    Args:
-        path: The file.
-        dataset: The dataset of the folds.
-        protocol: Name of the protocol that made the folds.
-        seed: Seed of the folds.
-        folds: The folds.
-
-    Raises:
-        UserError: The file has another suffix, or cannot be written.
+    Raises UserError if the file has another suffix, or cannot be written.
     """
     content = {
         "protocol": protocol,
@@ -45,13 +37,9 @@ def write(path: Path, dataset: Dataset, protocol: str, seed: int, folds: Sequenc
         "seed": seed,
         "folds": [_fold_content(dataset, fold) for fold in folds],
     }
-    writers = {".json": lambda: json.dumps(content, indent=1) + "\n", ".csv": lambda: _to_csv(content)}
-    if path.suffix not in writers:
+    if path.suffix not in (".json", ".csv"):
         raise UserError(f"{path}: a split file must end in .json or .csv.")
-    try:
-        write_atomically(path, writers[path.suffix]())
-    except OSError as error:
-        raise write_error(path, error) from None
+    write_output(path, _to_csv(content) if path.suffix == ".csv" else json.dumps(content, indent=1) + "\n")
 
 
 def read(path: Path, dataset: Dataset) -> list[Fold]:
@@ -68,8 +56,8 @@ def read(path: Path, dataset: Dataset) -> list[Fold]:
             f"{path} was written for other data: {content.get('dataset')} ({fingerprint[:8]}), "
             f"but this is {dataset.name} ({dataset.fingerprint[:8]})."
         )
-    lookup = _IdLookup(dataset)
-    return [_fold(f"{path}, fold {number}", fold, lookup) for number, fold in enumerate(content["folds"])]
+    numbers = {name: number for number, name in enumerate(dataset.ids.tolist())}
+    return [_fold(f"{path}, fold {i}", fold, dataset, numbers) for i, fold in enumerate(content["folds"])]
 
 
 def title(path: Path) -> str:
@@ -80,47 +68,33 @@ def title(path: Path) -> str:
     return f"file:{content.get('protocol', path.stem)}@{digest}"
 
 
-class _IdLookup:
-    """Indices of samples by id."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.name = dataset.name
-        self.ids = dataset.ids
-        self.order = np.argsort(dataset.ids, kind="stable")
-
-    def indices(self, source: str, wanted: Sequence[str]) -> np.ndarray:
-        """Return ascending indices, (len(wanted),) int64. Raises ProtocolNotApplicable if an id is unknown."""
-        if not wanted:
-            return np.empty(0, np.int64)
-        names = np.array(wanted, dtype=np.str_)
-        positions = np.minimum(np.searchsorted(self.ids, names, sorter=self.order), len(self.ids) - 1)
-        found = self.order[positions]
-        missing = names[self.ids[found] != names]
-        if len(missing):
-            raise ProtocolNotApplicable(
-                f"{source}: '{self.name}' has no sample '{missing[0]}' ({len(missing)} of {len(names)} are missing)."
-            )
-        return np.sort(found)
-
-
 def _fold_content(dataset: Dataset, fold: Fold) -> dict[str, Any]:
     splits: dict[str, Any] = {split: dataset.ids[getattr(fold, split)].tolist() for split in SPLITS}
     no_duplicate = None if fold.no_duplicate is None else dataset.ids[fold.test[fold.no_duplicate]].tolist()
     return splits | {"no_duplicate": no_duplicate, "notes": list(fold.notes)}
 
 
-def _fold(source: str, content: dict[str, Any], lookup: _IdLookup) -> Fold:
-    splits = {split: lookup.indices(source, content[split]) for split in SPLITS}
+def _fold(source: str, content: dict[str, Any], dataset: Dataset, numbers: dict[str, int]) -> Fold:
+    """Return a fold from its content; `numbers` are the indices of the dataset's samples by id."""
+
+    def indices_of(ids: list[str]) -> np.ndarray:
+        if missing := [name for name in ids if name not in numbers]:
+            raise ProtocolNotApplicable(
+                f"{source}: '{dataset.name}' has no sample '{missing[0]}' ({len(missing)} of {len(ids)} are missing)."
+            )
+        return np.array(sorted(numbers[name] for name in ids), np.int64)
+
+    splits = {split: indices_of(content[split]) for split in SPLITS}
     for split, indices in splits.items():
         if len(indices) == 0:
             raise UserError(f"{source}: the {split} split is empty.")
     values, counts = np.unique(np.concatenate(list(splits.values())), return_counts=True)
     if (counts > 1).any():
-        raise UserError(f"{source}: the sample '{lookup.ids[values[counts > 1][0]]}' occurs twice.")
+        raise UserError(f"{source}: the sample '{dataset.ids[values[counts > 1][0]]}' occurs twice.")
     no_duplicate = content.get("no_duplicate")
     return Fold(
         **splits,
-        no_duplicate=None if no_duplicate is None else np.isin(splits["test"], lookup.indices(source, no_duplicate)),
+        no_duplicate=None if no_duplicate is None else np.isin(splits["test"], indices_of(no_duplicate)),
         notes=tuple(content.get("notes", ())),
     )
 

@@ -56,9 +56,9 @@ def assign_folds(
         kind = "images" if not whole_groups else "subjects" if dataset.subjects is not None else "sequences"
         raise ProtocolNotApplicable(f"'{dataset.name}' has only {n_units} {kind}, too few for {num_folds} folds.")
     if whole_groups:
-        return assign_groups(labels, groups, num_folds, seed)
+        return _assign_groups(labels, groups, num_folds, seed)
     names = _content_names(dataset, samples)
-    return assign_samples(labels, names, groups if by_image else names, num_folds, seed)
+    return _assign_samples(labels, names, groups if by_image else names, num_folds, seed)
 
 
 def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,28 +72,19 @@ def split_off_validation(dataset: Dataset, samples: np.ndarray, seed: int) -> tu
     return samples[~is_validation], samples[is_validation]
 
 
-def assign_samples(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
-    """Spread each class over the folds, so that counts differ by at most one.
+def _assign_samples(labels: np.ndarray, names: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """Spread each class over the folds, so that counts differ by at most one: (samples,) int64 fold numbers.
 
-    Within a class, samples are dealt out group by group: a group with two images is in two folds.
-
-    Args:
-        labels: (samples,) int.
-        names: (samples,) str, unique; the random order is a hash of them.
-        groups: (samples,) str.
-        num_folds: Number of folds.
-        seed: Seed of the order.
-
-    Returns:
-        Fold numbers, (samples,) int64.
+    Within a class, samples are dealt out group by group: a group with two images is in two folds. Names are unique;
+    the random order is a hash of them.
     """
-    order = np.lexsort((names, hash_order(names, seed), hash_order(groups, seed), labels))
+    order = np.lexsort((names, _hash_order(names, seed), _hash_order(groups, seed), labels))
     folds = np.empty(len(labels), np.int64)
     folds[order] = np.arange(len(labels)) % num_folds
     return folds
 
 
-def assign_groups(labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+def _assign_groups(labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
     """Assign whole groups to folds, none of which stays empty: (samples,) int64 fold numbers.
 
     The largest group is first; each goes to the fold in which its classes are rarest, as in scikit-learn's
@@ -107,7 +98,7 @@ def assign_groups(labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: 
     weights = WEIGHT_SCALE // np.maximum(counts.sum(axis=0), 1)
     totals = np.zeros((num_folds, classes + 1), np.int64)
     fold_of_group = np.empty(len(names), np.int64)
-    for done, group in enumerate(np.lexsort((names, hash_order(names, seed), -counts[:, classes]))):
+    for done, group in enumerate(np.lexsort((names, _hash_order(names, seed), -counts[:, classes]))):
         filled = totals[:, classes] > 0
         must_fill = len(names) - done <= np.count_nonzero(~filled)  # the remaining groups are needed for empty folds
         cost = (totals * counts[group] * weights).sum(axis=1)
@@ -115,11 +106,11 @@ def assign_groups(labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: 
         fold_of_group[group] = fold
         totals[fold] += counts[group]
     # Shuffled, so that the largest group is not always in fold 0. The hashed text is part of every split: keep it.
-    numbers = np.argsort(hash_order([f"part {number}" for number in range(num_folds)], seed), kind="stable")
+    numbers = np.argsort(_hash_order([f"part {number}" for number in range(num_folds)], seed), kind="stable")
     return numbers[fold_of_group][members]
 
 
-def hash_order(names: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
+def _hash_order(names: Sequence[str] | np.ndarray, seed: int) -> np.ndarray:
     """Return a pseudo-random number per name that is equal on all machines: (names,) uint64."""
     digests = b"".join(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8] for name in names)
     return np.frombuffer(digests, ">u8").astype(np.uint64)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from fer_bench.core.errors import write_error
-from fer_bench.core.files import write_atomically
-from fer_bench.records.schema import describe_validation_error
+from fer_bench.core.files import write_output
+from fer_bench.records.schema import FrozenModel, describe_validation_error
 
 ROBUSTNESS_FILE = "robustness.json"
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 BySeverity = Annotated[dict[int, Fraction], Field(min_length=1)]
 
 
-class Robustness(BaseModel):
+class Robustness(FrozenModel):
     """Accuracy under corruptions, and how it was measured.
 
     Attributes:
@@ -34,8 +33,6 @@ class Robustness(BaseModel):
         versions: Versions of the libraries that corrupt.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     model: str
     dataset: str
     protocol: str
@@ -52,10 +49,7 @@ class Robustness(BaseModel):
 
 def write(file: Path, robustness: Robustness) -> None:
     """Write the file atomically. Raises UserError if it cannot be written."""
-    try:
-        write_atomically(file, robustness.model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise write_error(file, error) from None
+    write_output(file, robustness.model_dump_json(indent=1) + "\n")
 
 
 def read(record_dir: Path) -> Robustness | None:

@@ -26,12 +26,12 @@ EXTERNAL = "external"  # recipe name of an external model, and the key of its pr
 ENSEMBLE = "ensemble"  # architecture name of an ensemble, and the key of its members in the recipe
 
 
-class _Frozen(BaseModel):
+class FrozenModel(BaseModel):
     # Plain JSON has no NaN: pydantic would write null, and reject it when reading.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class Trial(_Frozen):
+class Trial(FrozenModel):
     """One architecture × dataset × protocol fold × recipe × seed × backend.
 
     Attributes:
@@ -88,7 +88,7 @@ class Trial(_Frozen):
         return f"{self.architecture} on {self.dataset} ({self.protocol}{fold}, seed {self.seed})"
 
 
-class Epoch(_Frozen):
+class Epoch(FrozenModel):
     """One epoch of a trial's history; wall-clock seconds.
 
     Attributes:
@@ -112,7 +112,7 @@ class Epoch(_Frozen):
     validation_seconds: float
 
 
-class Costs(_Frozen):
+class Costs(FrozenModel):
     """The costs of a trial, each measured separately; None if not measured.
 
     Attributes:
@@ -146,7 +146,7 @@ class Costs(_Frozen):
     concurrent_trials: int = 1
 
 
-class Member(_Frozen):
+class Member(FrozenModel):
     """A trial in an ensemble and its weight in the vote; all weights sum to 1."""
 
     key: str
@@ -156,7 +156,7 @@ class Member(_Frozen):
     weight: float
 
 
-class Record(_Frozen):
+class Record(FrozenModel):
     """The result of one trial; its predictions are stored beside it.
 
     Attributes:

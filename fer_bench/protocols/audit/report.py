@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from fer_bench.core.errors import UserError, write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_output
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.images import import_opencv
@@ -113,15 +113,7 @@ def write_contact_sheet(findings: Findings, path: Path) -> None:
     width = max(row.shape[1] for row in rows)
     image = np.vstack([np.pad(row, ((0, ROW_GAP), (0, width - row.shape[1])), constant_values=255) for row in rows])
     _, png = import_opencv().imencode(".png", image)
-    write(path, png.tobytes())
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file, with its folder if it is missing. Raises UserError if it cannot be written."""
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise write_error(path, error) from None
+    write_output(path, png.tobytes())
 
 
 def _duplicates(findings: Findings) -> list[str]:
