@@ -74,13 +74,8 @@ class StoredRecord:
             FileNotFoundError: The trial did not finish.
         """
         arrays = self.arrays(*(f"{split}_{name}" for name in (*REQUIRED_ARRAYS, *OPTIONAL_ARRAYS)))
-        return Predictions(
-            ids=arrays[f"{split}_ids"],
-            labels=arrays[f"{split}_labels"],
-            probabilities=arrays[f"{split}_probabilities"],
-            no_duplicate=arrays.get(f"{split}_no_duplicate"),
-            groups=arrays.get(f"{split}_groups"),
-        )
+        required = {name: arrays[f"{split}_{name}"] for name in REQUIRED_ARRAYS}
+        return Predictions(**required, **{name: arrays.get(f"{split}_{name}") for name in OPTIONAL_ARRAYS})
 
     def arrays(self, *names: str) -> dict[str, np.ndarray]:
         """Return read-only arrays of predictions.npz, such as `test_labels`; all of them if no name is given.
@@ -200,7 +195,8 @@ def _merge_copies(copies: list[StoredRecord], skipped: list[Skipped]) -> StoredR
     readable = [copy for copy in copies if copy.path in contents]
     conflicts: dict[Path, list[str]] = defaultdict(list)
     for path, other in permutations(contents, 2):
-        if fields := _difference(contents[path], contents[other]):
+        first, second = contents[path], contents[other]
+        if fields := [name for name in first | second if first.get(name) != second.get(name)]:
             conflicts[path].append(f"{other.name} ({', '.join(fields)})")
     skipped.extend(
         (path, f"differs from {', '.join(others)}, which has the same key") for path, others in conflicts.items()
@@ -217,10 +213,6 @@ def _content(stored: StoredRecord) -> dict[str, Any]:
         return fields
     arrays = stored.arrays()
     return fields | {"predictions": {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()}}
-
-
-def _difference(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    return [name for name in dict.fromkeys([*first, *second]) if first.get(name) != second.get(name)]
 
 
 def _array(content: bytes) -> np.ndarray:

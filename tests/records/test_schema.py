@@ -1,37 +1,12 @@
 """The key of a trial depends on everything that determines the outcome, and on nothing else."""
 
 import pytest
+from sample_records import COSTS, make_epoch, make_record, make_trial
 
-from fer_bench.records.schema import Costs, Epoch, Record, Trial
+from fer_bench.records.schema import Record, Trial
 
-TRIAL = Trial(
-    architecture="cnn",
-    source_digest="a" * 64,
-    dataset="fer2013",
-    fingerprint="b" * 64,
-    protocol="official",
-    fold=0,
-    recipe_name="default",
-    recipe={"epochs": 3, "optimizer": {"name": "adamw", "learning_rate": 1e-3}, "precision": "float32"},
-    initial_weights="random",
-    seed=0,
-    backend="tensorflow",
-    procedure_version=1,
-)
-COSTS = Costs(
-    build_seconds=1,
-    compile_seconds=2,
-    train_seconds=30,
-    validation_seconds=4,
-    images_per_second=100,
-    predict_images_per_second=None,
-    peak_memory_bytes=None,
-)
-
-
-def make_record(**changes) -> Record:
-    known = {"trial": TRIAL, "status": "finished", "started": "2025-01-01T00:00:00+00:00", "machine": {}}
-    return Record(**{**known, "classes": ["no", "yes"], "samples": {"training": 2}, **changes})
+RECIPE = {"epochs": 3, "optimizer": {"name": "adamw", "learning_rate": 1e-3}, "precision": "float32"}
+TRIAL = make_trial().model_copy(update={"dataset": "fer2013", "recipe": RECIPE, "procedure_version": 1})
 
 
 def test_the_key_of_a_known_trial_does_not_change():
@@ -77,17 +52,7 @@ def test_the_key_does_not_depend_on_the_order_of_the_recipe():
 
 
 def test_a_record_read_from_json_is_equal_and_has_the_same_key():
-    epoch = Epoch(
-        epoch=1,
-        learning_rate=1e-7,
-        loss=1 / 3,
-        accuracy=0.1,
-        validation_loss=2.0,
-        validation_accuracy=0.3,
-        train_seconds=1,
-        validation_seconds=1,
-    )
-    before = make_record(history=[epoch], costs=COSTS)
+    before = make_record(trial=TRIAL, history=[make_epoch(1, 0.3)], costs=COSTS)
     after = Record.model_validate_json(before.model_dump_json())
     assert after == before
     assert after.trial.key == TRIAL.key
@@ -100,7 +65,7 @@ def test_costs_that_were_not_measured_may_be_missing():
 
 
 def test_wall_clock_is_training_and_validation_only():
-    assert make_record(costs=COSTS).wall_clock_seconds == 34
+    assert make_record(costs=COSTS).wall_clock_seconds == 35
     assert make_record(status="failed", reason="no memory").wall_clock_seconds is None
 
 

@@ -11,44 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_records import make_predictions, make_record, make_trial
 
 from fer_bench.records import load, store, write, writing
-from fer_bench.records.schema import Predictions, Record, Trial
-
-
-def make_trial(seed: int = 0) -> Trial:
-    return Trial(
-        architecture="cnn",
-        source_digest="a" * 64,
-        dataset="made",
-        fingerprint="b" * 64,
-        protocol="official",
-        fold=0,
-        recipe_name="default",
-        recipe={"epochs": 1, "precision": "float32"},
-        initial_weights="random",
-        seed=seed,
-        backend="tensorflow",
-        procedure_version=2,
-    )
-
-
-def make_record(seed: int = 0, **changes) -> Record:
-    known = {"trial": make_trial(seed), "status": "finished", "started": "2025-01-01T00:00:00+00:00"}
-    known |= {"machine": {"cores": 2}, "classes": ["no", "yes"], "samples": {"training": 2}}
-    return Record(**{**known, **changes})
-
-
-def make_predictions(count: int = 5, seed: int = 0) -> dict[str, Predictions]:
-    rng = np.random.default_rng(seed)
-    first = rng.random((count, 1), np.float32)
-    validation = Predictions(
-        ids=np.array([f"made-{i}" for i in range(count)]),
-        labels=rng.integers(0, 2, count),
-        probabilities=np.concatenate([first, 1 - first], axis=1),
-    )
-    test = Predictions(validation.ids[::-1], validation.labels[::-1], validation.probabilities[::-1])
-    return {"validation": validation, "test": test}
 
 
 def test_a_record_and_its_predictions_are_read_back_unchanged(tmp_path):
@@ -65,24 +30,15 @@ def test_a_record_and_its_predictions_are_read_back_unchanged(tmp_path):
             assert getattr(read, column).dtype == getattr(expected, column).dtype
 
 
-def test_duplicates_and_split_notes_are_read_back(tmp_path):
+def test_duplicates_and_groups_are_read_back_if_they_are_known(tmp_path):
     predictions = make_predictions()
-    no_duplicate = np.array([True, False, True, True, False])
-    test = replace(predictions["test"], no_duplicate=no_duplicate)
-    write(tmp_path, make_record(split_notes=["leaky"]), predictions | {"test": test})
+    no_duplicate, subjects = np.array([True, False, True, True, False]), np.array(["S1", "S1", "S22", "S3", "S3"])
+    test = replace(predictions["test"], no_duplicate=no_duplicate, groups=subjects)
+    write(tmp_path, make_record(), predictions | {"test": test})
     (stored,) = load(tmp_path)
     np.testing.assert_array_equal(stored.predictions("test").no_duplicate, no_duplicate)
-    assert stored.predictions("validation").no_duplicate is None
-    assert stored.record.split_notes == ["leaky"]
-
-
-def test_groups_are_read_back_if_they_are_known(tmp_path):
-    predictions = make_predictions()
-    subjects = np.array(["S1", "S1", "S22", "S3", "S3"])
-    write(tmp_path, make_record(), predictions | {"test": replace(predictions["test"], groups=subjects)})
-    (stored,) = load(tmp_path)
     np.testing.assert_array_equal(stored.predictions("test").groups, subjects)
-    assert stored.predictions("validation").groups is None
+    assert stored.predictions("validation").no_duplicate is stored.predictions("validation").groups is None
     assert stored.arrays("test_groups", "validation_groups", "other").keys() == {"test_groups"}
 
 
@@ -114,11 +70,8 @@ def test_a_second_write_replaces_the_whole_earlier_record(tmp_path):
     assert stored.record.num_parameters == 7
     expected = make_predictions(seed=2)["test"].probabilities
     np.testing.assert_array_equal(stored.predictions("test").probabilities, expected)
-    assert {path.name for path in (tmp_path / "records").rglob("*")} == {
-        stored.path.name,
-        "record.json",
-        "predictions.npz",
-    }
+    names = {path.name for path in (tmp_path / "records").rglob("*")}
+    assert names == {stored.path.name, "record.json", "predictions.npz"}
     write(tmp_path, make_record(status="failed", reason="no memory"), {})
     assert not (stored.path / "predictions.npz").exists()
 
@@ -130,9 +83,7 @@ def test_a_saved_model_is_removed_when_its_record_is_replaced(tmp_path):
     (stored,) = load(tmp_path)
     assert stored.model_file == stored.path / "model.keras" and stored.model_file.read_bytes() == b"weights"
     assert not file.exists()
-    write(
-        tmp_path, make_record(), make_predictions()
-    )  # a model that does not match the record would be worse than none
+    write(tmp_path, make_record(), make_predictions())  # a model that does not match the record is worse than none
     (stored,) = load(tmp_path)
     assert stored.model_file is None
 
@@ -175,9 +126,8 @@ def test_a_replacement_by_a_killed_writer_is_recovered(tmp_path):
     temporary = new.rename(final.parent / f"{store.TEMPORARY_PREFIX}1")
     final.rename(temporary / writing.REPLACED_DIR)
     assert len(load(tmp_path)) == 0
-    (final.parent / f"{store.TEMPORARY_PREFIX}2" / writing.REPLACED_DIR).mkdir(
-        parents=True
-    )  # without a record: nothing to recover
+    without_record = final.parent / f"{store.TEMPORARY_PREFIX}2"  # nothing to recover
+    (without_record / writing.REPLACED_DIR).mkdir(parents=True)
     writing.recover_interrupted_writes(tmp_path)
     (stored,) = load(tmp_path)
     assert stored.record.num_parameters == 2 and stored.predictions("test")
@@ -189,63 +139,37 @@ def test_a_missing_folder_has_no_records(tmp_path):
     assert load(str(tmp_path)).skipped == []
 
 
-def _truncate_json(path, tmp_path):
-    (path / "record.json").write_text('{"trial": ')
-    return "record.json"
-
-
-def _misspell_field(path, tmp_path):
+def replace_text(path, old, new):
     text = (path / "record.json").read_text()
-    (path / "record.json").write_text(text.replace('"status"', '"state"'))
-    return "status"
+    assert old in text
+    (path / "record.json").write_text(text.replace(old, new))
 
 
-def _write_binary(path, tmp_path):
-    (path / "record.json").write_bytes(b"\xff\xfe\0")
-    return "record.json"
-
-
-def _rename(path, tmp_path):
-    path.rename(path.with_name("cnn-made-s0-0000000000000000"))
-    return "does not contain the key"
-
-
-def _edit_seed(path, tmp_path):
-    text = (path / "record.json").read_text()
-    (path / "record.json").write_text(text.replace('"seed": 0', '"seed": 1'))
-    return "does not contain the key"
-
-
-def _delete_predictions(path, tmp_path):
-    (path / "predictions.npz").unlink()
-    return "predictions.npz is missing"
-
-
-def _delete_record(path, tmp_path):
-    (path / "record.json").unlink()
-    return "it is missing"
+def truncate_predictions(path):
+    file = path / "predictions.npz"
+    file.write_bytes(file.read_bytes()[:-40])
 
 
 @pytest.mark.parametrize(
-    "damage", [_truncate_json, _misspell_field, _write_binary, _rename, _edit_seed, _delete_predictions, _delete_record]
+    ("damage", "reason"),
+    [
+        (lambda path: (path / "record.json").write_text('{"trial": '), "record.json"),
+        (lambda path: (path / "record.json").write_bytes(b"\xff\xfe\0"), "record.json"),
+        (lambda path: replace_text(path, '"status"', '"state"'), "status"),
+        (lambda path: replace_text(path, '"seed": 0', '"seed": 1'), "does not contain the key"),
+        (lambda path: path.rename(path.with_name("cnn-made-s0-0000000000000000")), "does not contain the key"),
+        (lambda path: (path / "predictions.npz").unlink(), "predictions.npz is missing"),
+        (lambda path: (path / "record.json").unlink(), "it is missing"),
+    ],
 )
-def test_a_damaged_record_is_skipped_with_a_reason_and_others_are_loaded(tmp_path, damage):
+def test_a_damaged_record_is_skipped_with_a_reason_and_others_are_loaded(tmp_path, damage, reason):
     intact = write(tmp_path, make_record(seed=5), make_predictions())
-    reason = damage(write(tmp_path, make_record(), make_predictions()), tmp_path)
+    damage(write(tmp_path, make_record(), make_predictions()))
     records = load(tmp_path)
     assert [stored.path for stored in records] == [intact]
     ((path, skip_reason),) = records.skipped
     assert path.parent == intact.parent and path != intact
     assert reason in skip_reason
-
-
-def test_other_files_and_folders_are_skipped(tmp_path):
-    write(tmp_path, make_record(), make_predictions())
-    (tmp_path / "records" / "notes.txt").write_text("mine")
-    (tmp_path / "records" / "holiday").mkdir()
-    records = load(tmp_path)
-    assert len(records) == 1
-    assert {path.name for path, _ in records.skipped} == {"notes.txt", "holiday"}
 
 
 def test_other_files_and_folders_are_skipped_with_a_reason(tmp_path):
@@ -309,8 +233,9 @@ def test_different_predictions_of_one_key_are_skipped(tmp_path):
 
 def test_damaged_copies_do_not_affect_the_intact_one(tmp_path):
     intact = write(tmp_path, make_record(), make_predictions())
-    for number, damage in enumerate((_truncate_predictions, _truncate_json, _delete_predictions)):
-        damage(_copy(intact, number), tmp_path)
+    truncate_predictions(_copy(intact, 1))
+    (_copy(intact, 2) / "record.json").write_text('{"trial": ')
+    (_copy(intact, 3) / "predictions.npz").unlink()
     records = load(tmp_path)
     assert [stored.path for stored in records] == [intact]
     assert len(records.skipped) == 3
@@ -361,11 +286,6 @@ def test_predictions_with_a_flipped_bit_raise_the_expected_errors(tmp_path):
     assert raised
 
 
-def _truncate_predictions(path, tmp_path):
-    file = path / "predictions.npz"
-    file.write_bytes(file.read_bytes()[:-40])
-
-
 def test_a_record_truncated_anywhere_is_skipped(tmp_path):
     path = write(tmp_path, make_record(), make_predictions())
     whole = (path / "record.json").read_bytes()
@@ -394,9 +314,8 @@ def test_folders_of_two_machines_merge_by_copying(tmp_path):
     assert set(records.stored) == {make_trial(seed).key for seed in range(3)}
 
 
-def test_loading_opens_no_predictions(tmp_path, monkeypatch):
-    path = write(tmp_path, make_record(), make_predictions())
-    _truncate_predictions(path, tmp_path)
+def test_loading_opens_no_predictions(tmp_path):
+    truncate_predictions(write(tmp_path, make_record(), make_predictions()))
     (stored,) = load(tmp_path)
     assert stored.corrupt
 
@@ -419,7 +338,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[2])
-from test_store import make_predictions, make_record
+from sample_records import make_predictions, make_record
 from fer_bench.records import write
 
 random.seed(4)
@@ -452,7 +371,5 @@ def test_a_writer_killed_at_any_moment_leaves_complete_records_only(tmp_path, re
             expected = make_predictions(300 if version else 5, seed=version)
             for split in ("validation", "test"):
                 np.testing.assert_array_equal(stored.predictions(split).probabilities, expected[split].probabilities)
-        write(
-            tmp_path / str(number), make_record(1, num_parameters=1), make_predictions(300, seed=1)
-        )  # writing still works
+        write(tmp_path / str(number), make_record(1, num_parameters=1), make_predictions(300, seed=1))  # still works
     assert written > 2
