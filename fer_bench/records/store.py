@@ -74,8 +74,9 @@ class StoredRecord:
             FileNotFoundError: The trial did not finish.
         """
         arrays = self.arrays(*(f"{split}_{name}" for name in (*REQUIRED_ARRAYS, *OPTIONAL_ARRAYS)))
-        required = {name: arrays[f"{split}_{name}"] for name in REQUIRED_ARRAYS}
-        return Predictions(**required, **{name: arrays.get(f"{split}_{name}") for name in OPTIONAL_ARRAYS})
+        ids, labels, probabilities = (arrays[f"{split}_{name}"] for name in REQUIRED_ARRAYS)
+        no_duplicate, groups = (arrays.get(f"{split}_{name}") for name in OPTIONAL_ARRAYS)
+        return Predictions(ids, labels, probabilities, no_duplicate, groups)
 
     def arrays(self, *names: str) -> dict[str, np.ndarray]:
         """Return read-only arrays of predictions.npz, such as `test_labels`; all of them if no name is given.
