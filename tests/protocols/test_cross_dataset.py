@@ -96,11 +96,8 @@ def test_cross_names_its_own_datasets():
         *(DataProtocol(data, protocol) for data in ("a", "b") for protocol in ("kfold", "official")),
         DataProtocol("a->b", "cross"),
     ]
-    assert (
-        expand_protocols([], ["cross:a -> b"])
-        == expand_protocols(["a->b"], ["cross"])
-        == [DataProtocol("a->b", "cross")]
-    )
+    for datasets, protocol in (([], "cross:a -> b"), (["a->b"], "cross")):
+        assert expand_protocols(datasets, [protocol]) == [DataProtocol("a->b", "cross")]
 
 
 @pytest.mark.parametrize(

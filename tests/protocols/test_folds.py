@@ -31,6 +31,12 @@ def assert_complete(dataset, found):
         assert all(len(split) and (np.diff(split) > 0).all() and split.dtype == np.int64 for split in splits_of(fold))
 
 
+def assert_disjoint(names, fold):
+    """No name, such as a subject, is in two splits."""
+    sets = [set(names[split]) for split in splits_of(fold)]
+    assert sum(map(len, sets)) == len(set.union(*sets))
+
+
 def assert_stratified(labels, selected, population, fraction):
     """The selected samples have the given fraction of each class, within one sample."""
     counts, totals = (np.bincount(labels[i], minlength=labels.max() + 1) for i in (selected, population))
@@ -60,8 +66,7 @@ def test_no_subject_is_in_two_splits(dataset, seed):
         found = folds(protocol, dataset, seed)
         assert_complete(dataset, found)
         for fold in found:
-            subjects = [set(dataset.subjects[split]) for split in splits_of(fold)]
-            assert not (subjects[0] & subjects[1] or subjects[0] & subjects[2] or subjects[1] & subjects[2])
+            assert_disjoint(dataset.subjects, fold)
             assert fold.notes == ()
         tested = np.concatenate([fold.test for fold in found])
         assert len(tested) == len(set(tested))
@@ -147,8 +152,7 @@ def test_sequences_stay_together_if_subjects_are_unknown():
     dataset = faces(90, 3, None, 0)
     dataset = replace(dataset, sequences=np.array([f"film {i // 3}" for i in range(90)]))
     for fold in folds("kfold", dataset, 0):
-        sequences = [set(dataset.sequences[split]) for split in splits_of(fold)]
-        assert not (sequences[0] & sequences[1] or sequences[0] & sequences[2] or sequences[1] & sequences[2])
+        assert_disjoint(dataset.sequences, fold)
     assert folds("image-kfold", dataset, 0)[0].notes == ("leaky: same sequences in training and test",)
 
 

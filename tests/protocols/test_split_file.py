@@ -47,17 +47,25 @@ def test_duplicates_are_read_back(tmp_path, suffix):
     assert_equal(read(tmp_path / f"split{suffix}", dataset), found)
 
 
-def test_a_file_applies_to_the_same_samples_in_another_order(tmp_path):
-    dataset = faces(60, 3, None, 0)
-    found = folds("kfold", dataset, 0)
-    write(tmp_path / "split.json", dataset, "kfold", 0, found)
+@pytest.fixture
+def dataset():
+    return faces(60, 3, None, 0)
+
+
+@pytest.fixture
+def path(dataset, tmp_path):
+    """A file of the ten folds of `dataset`."""
+    write(tmp_path / "split.json", dataset, "kfold", 0, folds("kfold", dataset, 0))
+    return tmp_path / "split.json"
+
+
+def test_a_file_applies_to_the_same_samples_in_another_order(dataset, path):
     other = permuted(dataset, np.random.default_rng(0).permutation(60))
-    for one, two in zip(found, read(tmp_path / "split.json", other), strict=True):
+    for one, two in zip(folds("kfold", dataset, 0), read(path, other), strict=True):
         assert set(dataset.ids[one.test]) == set(other.ids[two.test])
 
 
-def test_the_title_depends_on_the_protocol_and_the_splits(tmp_path):
-    dataset = faces(60, 3, None, 0)
+def test_the_title_depends_on_the_protocol_and_the_splits(dataset, tmp_path):
     names = set()
     for seed, name in ((0, "a.json"), (0, "b.csv"), (1, "c.json")):
         write(tmp_path / name, dataset, "kfold", seed, folds("kfold", dataset, seed))
@@ -98,18 +106,15 @@ def test_an_invalid_split_file_is_a_user_error(tmp_path, name, text, message):
         read(tmp_path / name, dataset)
 
 
-def test_a_file_for_other_data_is_an_error(tmp_path):
-    dataset = faces(60, 3, None, 0)
-    write(tmp_path / "split.json", dataset, "kfold", 0, folds("kfold", dataset, 0))
+def test_a_file_for_other_data_is_an_error(dataset, path):
+    other = replace(dataset, fingerprint="another")
     with pytest.raises(UserError, match="other data"):
-        read(tmp_path / "split.json", replace(dataset, fingerprint="another"))
-    content = json.loads((tmp_path / "split.json").read_text())
-    (tmp_path / "split.json").write_text(json.dumps({"folds": content["folds"]}))
-    assert len(read(tmp_path / "split.json", replace(dataset, fingerprint="another"))) == 10
+        read(path, other)
+    path.write_text(json.dumps({"folds": json.loads(path.read_text())["folds"]}))  # a handwritten one names no data
+    assert len(read(path, other)) == 10
 
 
-def test_paths_that_cannot_be_written_or_read_are_errors(tmp_path):
-    dataset = faces(60, 3, None, 0)
+def test_paths_that_cannot_be_written_or_read_are_errors(dataset, tmp_path):
     with pytest.raises(UserError, match="json"):
         write(tmp_path / "split.txt", dataset, "kfold", 0, [])
     (tmp_path / "file").write_text("")

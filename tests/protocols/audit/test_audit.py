@@ -74,7 +74,7 @@ def test_official_dedup_does_not_leak(flawed):
 
 def test_data_without_leaks_are_reported_so(drawn):
     subjects = np.array([f"subject {i}" for i in range(105)])
-    found = replace(audit_protocol(replace(drawn, subjects=subjects)), near_duplicates=np.empty((0, 2), int))
+    found = audit_protocol(replace(drawn, subjects=subjects))
     found = replace(found, folds=[replace(fold, test_near_duplicates=np.empty(0, int)) for fold in found.folds])
     assert report.verdict(found) == "No exact leak was found."
     unknown = replace(found, dataset=drawn)
@@ -84,12 +84,8 @@ def test_data_without_leaks_are_reported_so(drawn):
 def video_frames(drawn) -> Dataset:
     """35 sequences of three frames of 12 subjects, as in CK+."""
     sequence = np.repeat(np.arange(35), 3)
-    names = {
-        "subjects": [f"S{number % 12}" for number in sequence],
-        "sequences": [f"film {number}" for number in sequence],
-    }
-    known = {kind: np.array(values) for kind, values in names.items()}
-    return replace(drawn, labels=sequence % 7, split=None, **known)
+    subjects, sequences = np.array([f"S{i % 12}" for i in sequence]), np.array([f"film {i}" for i in sequence])
+    return replace(drawn, labels=sequence % 7, split=None, subjects=subjects, sequences=sequences)
 
 
 def test_image_kfold_has_every_subject_and_sequence_in_two_splits(drawn):
@@ -105,9 +101,8 @@ def test_image_kfold_has_every_subject_and_sequence_in_two_splits(drawn):
 def test_subject_kfold_has_no_subject_in_two_splits(drawn):
     found = audit_protocol(video_frames(drawn), "subject-kfold")
     assert [fold.subjects_seen for fold in found.folds] == [{"subjects": 0, "sequences": 0}] * 10
-    assert "12 subjects; test images whose subject is in training or validation: 0 of 105 (0.0 %)" in report.summary(
-        found
-    )
+    text = report.summary(found)
+    assert "12 subjects; test images whose subject is in training or validation: 0 of 105 (0.0 %)" in text
 
 
 def test_sequences_are_audited_by_their_last_frame(drawn):
