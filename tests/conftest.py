@@ -77,7 +77,7 @@ def _separate_cache(tmp_path_factory) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first, so that no process runs them alone at the end."""
-    items.sort(key=lambda item: item.path.name != "test_jax.py")
+    items.sort(key=lambda item: item.path.name != "test_jax_backend.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,7 +106,7 @@ def _no_cached_model() -> Iterator[None]:
     """No test reuses the compiled model of another, which may have registered something else under its name."""
     yield
     if cache := sys.modules.get("fer_bench.training.compiled_model_cache"):
-        cache._last.clear()
+        cache._last.clear()  # not clear(), whose garbage collection after each test would take minutes
 
 
 @pytest.fixture(scope="module")
