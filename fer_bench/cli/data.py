@@ -14,7 +14,6 @@ from fer_bench.cli.options import (
     console,
     data_dir_option,
     data_option,
-    default_dataset_name,
     make_data_config,
     read_options,
     results_option,
@@ -77,6 +76,7 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
     after commas: strong,mixup=0.2.
     """
     from fer_bench.config.recipe import resolve
+    from fer_bench.datasets import default_dataset
     from fer_bench.datasets.face_crop.load import load
     from fer_bench.training.augmentation_preview import plot_augmentation
 
@@ -86,7 +86,7 @@ def show_augmentation(policy: str, name: str | None, output: Path | None, data_d
             raise UserError(f"'{field}' is not a field with a value, such as mixup=0.2.")
     overrides = {f"augmentation.{key}": value for key, value in (field.split("=", 1) for field in fields)}
     augmentation = resolve({"augmentation": policy}, overrides, source=policy).augmentation
-    dataset = load(name or default_dataset_name(data_dir), make_data_config(data_dir))
+    dataset = load(name or default_dataset(data_dir), make_data_config(data_dir))
     if dataset.images.ndim != 3:
         raise UserError(f"'{dataset.name}' is a dataset of sequences. Name a dataset of images.")
     title = f"{', '.join([policy, *fields])} on {dataset.name}"

@@ -11,6 +11,7 @@ from rich.markup import escape
 from fer_bench.cli.options import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.progress import ProgressBar
+from fer_bench.core.text import list_first
 from fer_bench.datasets import DATASETS, DataConfig, find_all, load
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts
@@ -74,8 +75,7 @@ def describe_layout(path: Path) -> str:
     folder = list_folder(path)
     if folder is None or not folder.folders:
         return "a folder of images" if folder and folder.images else "a folder"
-    more = f" and {len(folder.folders) - MAX_FOLDERS} more" if len(folder.folders) > MAX_FOLDERS else ""
-    return f"folders {', '.join(folder.folders[:MAX_FOLDERS])}{more}"
+    return f"folders {list_first(folder.folders, MAX_FOLDERS)}"
 
 
 def _print_counts(dataset: Dataset, console: Console) -> None:

@@ -10,7 +10,7 @@ import rich_click as click
 
 from fer_bench.cli.options import COUNT, console, print_text, results_dir_option, rows_option
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import percent, plural
+from fer_bench.core.text import list_first, percent, plural
 
 if TYPE_CHECKING:
     from fer_bench.leaderboard.ensemble import EnsembleResult
@@ -67,9 +67,8 @@ def ensemble(
         for line in _describe(result, across_seeds, several_folds):
             echo(line)
     if incomplete := candidates.incomplete_seed_folds(across_seeds):
-        listed = ", ".join(f"seed {seed} fold {fold}" for seed, fold in incomplete[:MAX_LISTED])
-        more = f" and {len(incomplete) - MAX_LISTED} more" if len(incomplete) > MAX_LISTED else ""
-        echo(f"Skipped because not all members have it: {listed}{more}.")
+        listed = list_first([f"seed {seed} fold {fold}" for seed, fold in incomplete], MAX_LISTED)
+        echo(f"Skipped because not all members have it: {listed}.")
     if candidates.skipped:
         echo(f"Skipped records that cannot be read ({len(candidates.skipped)}):")
         for path, reason in candidates.skipped:

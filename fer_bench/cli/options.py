@@ -65,13 +65,6 @@ def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh:
     return DataConfig(data_dir or Path("data"), progress=ProgressBar(), skip_invalid=skip_invalid, refresh=refresh)
 
 
-def default_dataset_name(data_dir: Path | None) -> str:
-    """Return the dataset of a command that names none."""
-    from fer_bench.datasets import default_dataset
-
-    return default_dataset(data_dir)
-
-
 def add_extra_architectures(paths: tuple[Path, ...]) -> None:
     """Register the architectures of --extra-architectures."""
     from fer_bench.registry.architectures import ARCHITECTURES

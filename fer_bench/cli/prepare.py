@@ -66,27 +66,22 @@ def prepare(
     """
     from fer_bench.datasets import find_all
     from fer_bench.datasets.face_crop.load import load
-
-    data_config = make_data_config(data_dir, skip_invalid=skip_invalid, refresh=refresh)
-    spec = _make_spec(fields)
-    if spec or contact_sheet:
-        return _crop_faces(names, spec, contact_sheet, data_config)
-    for name in names or find_all(data_config):
-        _print_counts(load(name, data_config))
-
-
-def _make_spec(fields: dict[str, Any]) -> FaceCropSpec | None:
-    """Return the face crop that the options describe; None without options."""
     from fer_bench.datasets.face_crop.spec import make_spec
 
+    data_config = make_data_config(data_dir, skip_invalid, refresh)
     fields = {key: value for key, value in fields.items() if value is not None}
-    return make_spec(**fields) if fields else None
+    if fields or contact_sheet:
+        return _crop_faces(names, make_spec(**fields) if fields else None, contact_sheet, data_config)
+    for name in names or find_all(data_config):
+        _print_counts(load(name, data_config))
 
 
 def _crop_faces(
     names: tuple[str, ...], spec: FaceCropSpec | None, contact_sheet: Path | None, data_config: DataConfig
 ) -> None:
-    from fer_bench.datasets.face_crop.load import load_cropped
+    from fer_bench.datasets import load
+    from fer_bench.datasets.face_crop.contact_sheet import write_contact_sheet
+    from fer_bench.datasets.face_crop.load import load_cropped, load_originals
 
     if not names:
         raise UserError("Name the datasets, such as: prepare jaffe --detector haar --align.")
@@ -99,7 +94,10 @@ def _crop_faces(
             click.echo(f"  {note}")
         click.echo(f"  Its name in other commands: --datasets {dataset.name}")
         if contact_sheet:
-            click.echo(f"  {_write_contact_sheet(base, spec_of_name, contact_sheet, data_config)}")
+            source = load(base, data_config)
+            originals = load_originals(source, data_config)
+            path = write_contact_sheet(source, originals, spec_of_name, contact_sheet, data_config.progress)
+            click.echo(f"  {path}")
 
 
 def _resolve_spec(name: str, spec: FaceCropSpec | None) -> tuple[str, FaceCropSpec]:
@@ -113,15 +111,6 @@ def _resolve_spec(name: str, spec: FaceCropSpec | None) -> tuple[str, FaceCropSp
     if resolved is None:
         raise UserError("A contact sheet needs a face crop. Add --detector, --equalize or --image-size.")
     return base, resolved
-
-
-def _write_contact_sheet(name: str, spec: FaceCropSpec, path: Path, data_config: DataConfig) -> Path:
-    from fer_bench.datasets import load
-    from fer_bench.datasets.face_crop.contact_sheet import write_contact_sheet
-    from fer_bench.datasets.face_crop.load import load_originals
-
-    source = load(name, data_config)
-    return write_contact_sheet(source, load_originals(source, data_config), spec, path, data_config.progress)
 
 
 def _print_counts(dataset: Dataset) -> None:

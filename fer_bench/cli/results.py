@@ -13,7 +13,6 @@ from fer_bench.cli.options import (
     PROTOCOL_HELP,
     console,
     data_dir_option,
-    default_dataset_name,
     make_data_config,
     model_option,
     print_text,
@@ -24,6 +23,7 @@ from fer_bench.cli.options import (
 )
 from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import split_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,12 +93,13 @@ def _score_external(
     skip_invalid: bool,
 ) -> tuple[str, str]:
     """Record an external model; return the name of its row, and the dataset's."""
+    from fer_bench.datasets import default_dataset
     from fer_bench.inference import external
 
     if preprocessing is None:
         raise UserError("--model-file requires --preprocessing; `evaluate --help` describes that file.")
     data_config = make_data_config(data_dir, skip_invalid)
-    dataset = dataset or default_dataset_name(data_dir)
+    dataset = dataset or default_dataset(data_dir)
     request = external.build_request(model_file, preprocessing, dataset, protocol or "official", data_config, name)
     if request.needs_keras:
         import_keras(None)
@@ -148,7 +149,7 @@ def report(
     from fer_bench.report.write import MAX_FIGURE_ROWS, missing_figures_note, read_leaderboard, write_leaderboard
 
     terminal, records = console(), load(results_dir)
-    page = filter_rows(read_leaderboard(results_dir, records), _split_names(dataset), _split_names(protocol))
+    page = filter_rows(read_leaderboard(results_dir, records), split_names(dataset or ""), split_names(protocol or ""))
     leaderboard = rank_by(page, metric, records)
     if group_by is not None:
         leaderboard = group_rows(leaderboard, group_by)
@@ -170,10 +171,6 @@ def visualize(all_figures: bool, results_dir: Path) -> None:
     for path in write_report(results_dir, max_figure_rows=None if all_figures else MAX_FIGURE_ROWS):
         if path.suffix in FIGURE_SUFFIXES:
             click.echo(path)
-
-
-def _split_names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _print_written(paths: list[Path], folder: Path, terminal: Console) -> None:

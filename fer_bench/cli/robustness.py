@@ -15,7 +15,6 @@ from fer_bench.cli.options import (
     add_extra_architectures,
     console,
     data_dir_option,
-    default_dataset_name,
     extra_architectures_option,
     make_data_config,
     model_option,
@@ -25,7 +24,7 @@ from fer_bench.cli.options import (
 )
 from fer_bench.core.backend import BACKENDS, import_keras
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import did_you_mean
+from fer_bench.core.text import did_you_mean, split_names
 
 if TYPE_CHECKING:
     from fer_bench.datasets import DataConfig
@@ -86,6 +85,7 @@ def robustness(
     """
     if (model is None) == (model_file is None):
         raise UserError("Pass either --model, an architecture that was trained with --keep-models, or --model-file.")
+    from fer_bench.datasets import default_dataset
     from fer_bench.inference.robustness import RobustnessConfig, measure, saved_models, target_from_record
     from fer_bench.records.robustness import ROBUSTNESS_FILE, write
     from fer_bench.report.robustness import describe, model_table, robustness_figure, severity_table, write_figure
@@ -94,7 +94,7 @@ def robustness(
     config = RobustnessConfig(_parse_corruptions(corruptions), _parse_severities(severities), samples)
     data_config, terminal = make_data_config(data_dir, skip_invalid), console()
     if model_file is not None:
-        dataset, protocol = dataset or default_dataset_name(data_dir), protocol or "official"
+        dataset, protocol = dataset or default_dataset(data_dir), protocol or "official"
         targets = [_target_from_path(model_file, dataset, protocol, data_config)]
     else:
         stored_records = saved_models(results_dir, str(model), dataset, protocol)
@@ -131,7 +131,7 @@ def _parse_corruptions(text: str | None) -> tuple[str, ...]:
 
     if text is None:
         return CORRUPTIONS
-    names = [name.strip().replace(" ", "_") for name in text.split(",") if name.strip()]
+    names = [name.replace(" ", "_") for name in split_names(text)]
     chosen = [corruption for name in names for corruption in CORRUPTIONS_BY_TYPE.get(name, (name,))]
     if unknown := [name for name in chosen if name not in CORRUPTIONS]:
         raise UserError(

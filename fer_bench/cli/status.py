@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from fer_bench.cli.options import console, results_dir_option
+from fer_bench.cli.options import console, print_text, results_dir_option
 from fer_bench.core.errors import UserError
 
 
@@ -25,4 +25,4 @@ def status(results_dir: Path, show_all: bool) -> None:
     known = {key: stored.record for key, stored in records.load(results_dir).stored.items()}
     for sweep in sweeps:
         for line in status_lines(sweep, known, time.time(), show_all):
-            console().print(line, highlight=False, soft_wrap=True)
+            print_text(console(), line, markup=True)

@@ -47,9 +47,6 @@ class SkippedPair:
     recipe: str
     reason: str
 
-    def as_error(self) -> UserError:
-        return UserError(f"'{self.model}' cannot be trained with the recipe '{self.recipe}': {self.reason}.")
-
 
 @dataclass
 class Combinations:
@@ -60,10 +57,10 @@ class Combinations:
 
     def skip(self, pair: ModelRecipePair, reason: str) -> None:
         """Skip a pair. Raise UserError if it was requested by name."""
-        skipped = SkippedPair(pair.architecture.name, pair.recipe_name, reason)
+        model, recipe = pair.architecture.name, pair.recipe_name
         if not pair.from_pattern:
-            raise skipped.as_error()
-        self.skipped.append(skipped)
+            raise UserError(f"'{model}' cannot be trained with the recipe '{recipe}': {reason}.")
+        self.skipped.append(SkippedPair(model, recipe, reason))
 
     def notes(self) -> list[str]:
         """Return one sentence that lists the skipped pairs by reason, or nothing."""
@@ -97,12 +94,12 @@ def resolve_combinations(
     Raises:
         UserError: A name is unknown, a recipe is invalid, or a pair that was requested by name is incompatible.
     """
-    required = required_datasets(experiment)
-    entries = {name: DATASETS.get(split_name(name)[0]) for data in required for name in source_datasets(data)}
+    declared: dict[str, str] = {}
+    for data in required_datasets(experiment):
+        entry, *_ = [DATASETS.get(split_name(name)[0]) for name in source_datasets(data)]
+        declared[data] = entry.options.get("input_kind", "images")
     if input_kind_by_dataset is None:
-        input_kind_by_dataset = {
-            data: str(entries[source_datasets(data)[0]].options.get("input_kind", "images")) for data in required
-        }
+        input_kind_by_dataset = declared
     for pattern in experiment.per_model:
         ARCHITECTURES.match(pattern)  # otherwise a misspelled model would be ignored
     models = dict.fromkeys(name for pattern in experiment.models for name in ARCHITECTURES.match(pattern))

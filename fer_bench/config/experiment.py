@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
-from fer_bench.config.recipe import format_validation_error
+from fer_bench.config.recipe import validate
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.files import write_atomically
-from fer_bench.core.text import did_you_mean
+from fer_bench.core.text import did_you_mean, split_names
 from fer_bench.protocols.registry import CROSS_PREFIX
 
 
@@ -41,7 +41,7 @@ class Experiment(BaseModel):
     @field_validator("models", "datasets", "protocols", "recipes", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        return split_names(value)
+        return split_names(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _require_data(self) -> Experiment:
@@ -74,7 +74,7 @@ class Experiment(BaseModel):
         if recipe:
             changes["recipe"] = overlay(self.recipe, recipe)
             changes["per_model"] = {pattern: overlay(own, recipe) for pattern, own in self.per_model.items()}
-        return validate({**self.model_dump(), **changes}, "the flags")
+        return validate(Experiment, {**self.model_dump(), **changes}, "the flags")
 
 
 def read(name_or_path: str) -> Experiment:
@@ -85,7 +85,7 @@ def read(name_or_path: str) -> Experiment:
     content = load_yaml_mapping(path, example="models: [cnn]")
     if "recipes" in content:
         content = content | {"recipes": resolve_relative(content["recipes"], path.parent)}
-    return validate({"name": path.stem, **content}, str(path))
+    return validate(Experiment, {"name": path.stem, **content}, path)
 
 
 def bundled_experiment(datasets: str | Sequence[str]) -> Experiment:
@@ -93,15 +93,7 @@ def bundled_experiment(datasets: str | Sequence[str]) -> Experiment:
     name = datasets if isinstance(datasets, str) else ",".join(datasets)
     if name in experiments():
         return read(name)
-    return validate({"name": "custom", "datasets": datasets}, "the flags")
-
-
-def validate(content: Mapping[str, Any], source: str) -> Experiment:
-    """Return an experiment from keys and values. Raise UserError, which names the source, if one is invalid."""
-    try:
-        return Experiment.model_validate(dict(content))
-    except ValidationError as error:
-        raise UserError(f"{source}: {format_validation_error(error, Experiment)}") from None
+    return validate(Experiment, {"name": "custom", "datasets": datasets}, "the flags")
 
 
 def save(experiment: Experiment, folder: Path) -> Path:
@@ -117,11 +109,6 @@ def save(experiment: Experiment, folder: Path) -> Path:
     return path
 
 
-def split_names(value: Any) -> Any:
-    """Split a string at its commas; return other values unchanged."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def overlay(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return both with the overrides last: the last of a dotted and a nested key for the same value counts."""
     return {key: value for key, value in base.items() if key not in overrides} | dict(overrides)
@@ -129,7 +116,7 @@ def overlay(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
 
 def resolve_relative(recipes: Any, folder: Path) -> Any:
     """Prefix recipe files with the experiment's folder if they exist there; else the working folder counts."""
-    names = split_names(recipes)
+    names = split_names(recipes) if isinstance(recipes, str) else recipes
     if not isinstance(names, list):
         return recipes
     return [str(folder / name) if isinstance(name, str) and (folder / name).is_file() else name for name in names]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fer_bench.config import bundled
-from fer_bench.config.recipe import format_validation_error
+from fer_bench.config.recipe import validate
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture
@@ -51,7 +51,13 @@ def read(name_or_path: str) -> NamedRecipe:
     path = bundled.recipes().get(name_or_path, Path(name_or_path).expanduser())
     if not path.is_file():
         raise UserError(f"No recipe or file '{name_or_path}'. {did_you_mean(name_or_path, reserved)}")
-    recipe = _validate({"name": path.stem, **load_yaml_mapping(path, example="recipe: {epochs: 20}")}, path)
+    content = load_yaml_mapping(path, example="recipe: {epochs: 20}")
+    recipe = validate(NamedRecipe, {"name": path.stem, **content}, path)
+    try:
+        for pattern in recipe.per_model:
+            ARCHITECTURES.match(pattern)  # otherwise a misspelled model would be ignored
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     if name_or_path not in reserved and recipe.name in reserved:
         raise UserError(f"{path}: '{recipe.name}' is the name of a recipe in the repository. Choose another name.")
     return recipe
@@ -75,15 +81,3 @@ def load_yaml_mapping(path: Path, example: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold keys and values, such as '{example}'.")
     return content
-
-
-def _validate(content: dict[str, Any], path: Path) -> NamedRecipe:
-    try:
-        recipe = NamedRecipe.model_validate(content)
-        for pattern in recipe.per_model:
-            ARCHITECTURES.match(pattern)  # otherwise a misspelled model would be ignored
-    except ValidationError as error:
-        raise UserError(f"{path}: {format_validation_error(error, NamedRecipe)}") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    return recipe

@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean, flatten
 
 Blocks = Literal["all"] | Annotated[int, Field(ge=0)]
+Model = TypeVar("Model", bound=BaseModel)
 Start = Annotated[float, Field(ge=0)]  # from 1 on an epoch; below 1 a fraction of all epochs
 
 
@@ -59,7 +60,9 @@ class Backbone(_Section):
         """Return the first epoch of each stage and its trainable blocks, for a run of `epochs` epochs."""
         if not isinstance(self.trainable_blocks, tuple):
             return {1: self.trainable_blocks}
-        return {_start_epoch(start, epochs): blocks for start, blocks in self.trainable_blocks}
+        return {
+            int(start) if start >= 1 else 1 + round(start * epochs): blocks for start, blocks in self.trainable_blocks
+        }
 
 
 class Optimizer(_Section):
@@ -125,8 +128,10 @@ class Augmentation(_Section):
         if isinstance(value, str):
             value = {"policy": value}
         if isinstance(value, Mapping) and "policy" in value:
-            overrides = {key: field for key, field in value.items() if key != "policy"}
-            value = {**_policy_fields(str(value["policy"])), **overrides}
+            name = str(value["policy"])
+            if name not in POLICIES:
+                raise ValueError(f"unknown policy '{name}'. {did_you_mean(name, POLICIES)}")
+            value = POLICIES[name] | {key: field for key, field in value.items() if key != "policy"}
         return value
 
 
@@ -146,10 +151,6 @@ POLICIES: dict[str, dict[str, Any]] = {
     },
     **{f"imgaug:{policy}": {**NO_AUGMENTATION, "imgaug": policy} for policy in IMGAUG_POLICIES},
 }
-
-
-def _tta_as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value
 
 
 class Recipe(_Section):
@@ -177,7 +178,12 @@ class Recipe(_Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     # halve: after running out of memory, retry once with two half batches per step, whose gradients are summed.
     out_of_memory: Literal["fail", "halve"] = "fail"
-    tta: Annotated[Literal["1", "flip", "ten-crop"], BeforeValidator(_tta_as_text)] = "1"  # views per test image
+    tta: Literal["1", "flip", "ten-crop"] = "1"  # views per test image
+
+    @field_validator("tta", mode="before")
+    @classmethod
+    def _convert_number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _check_combination(self) -> Recipe:
@@ -217,10 +223,15 @@ def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
     merged: dict[str, Any] = {}
     for layer in layers:
         merge_into(merged, layer)
+    return validate(Recipe, merged, source)
+
+
+def validate(model: type[Model], content: Mapping[str, Any], source: object) -> Model:
+    """Return a model from keys and values. Raise UserError, which names the source, if one is invalid."""
     try:
-        return Recipe.model_validate(merged)
+        return model.model_validate(dict(content))
     except ValidationError as error:
-        raise UserError(f"{source}: {format_validation_error(error, Recipe)}") from None
+        raise UserError(f"{source}: {_first_problem(error, model)}") from None
 
 
 def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
@@ -229,7 +240,7 @@ def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
     return {key: value for key, value in ours.items() if value != theirs[key]}
 
 
-def format_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
+def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first problem as one sentence; for an unknown key with the nearest keys of the model."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
@@ -268,16 +279,6 @@ def _key_names(model: type[BaseModel]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys.extend(f"{name}.{key}" for key in _key_names(field.annotation))
     return keys
-
-
-def _policy_fields(name: str) -> dict[str, Any]:
-    if name not in POLICIES:
-        raise ValueError(f"unknown policy '{name}'. {did_you_mean(name, POLICIES)}")
-    return POLICIES[name]
-
-
-def _start_epoch(start: float, epochs: int) -> int:
-    return int(start) if start >= 1 else 1 + round(start * epochs)
 
 
 def _num_blocks(blocks: Blocks) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from fer_bench.contract import description
 from fer_bench.contract.model_under_test import BATCH_SIZE, NUM_CLASSES, ModelUnderTest, predict
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import list_first
 
 Check = Callable[[ModelUnderTest], str | None]
 
@@ -112,8 +113,7 @@ def grads(tested: ModelUnderTest) -> str | None:
     paths = tested.steps.weights_without_gradient
     if not paths:
         return None
-    more = f" and {len(paths) - MAX_LISTED} more" if len(paths) > MAX_LISTED else ""
-    return f"no gradient reaches {', '.join(paths[:MAX_LISTED])}{more}: the loss does not depend on them"
+    return f"no gradient reaches {list_first(paths, MAX_LISTED)}: the loss does not depend on them"
 
 
 def saves(tested: ModelUnderTest) -> str | None:

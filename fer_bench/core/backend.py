@@ -12,16 +12,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def choose_backend(backend: str | None = None) -> str:
-    """Set the backend for every later import of Keras, in this process and in its workers.
+    """Set the backend for every later import of Keras, in this process and in its workers, and return it.
 
-    Args:
-        backend: The backend; None takes KERAS_BACKEND, or else TensorFlow.
-
-    Returns:
-        The backend.
-
-    Raises:
-        UserError: KERAS_BACKEND names an unknown backend.
+    Without a backend, KERAS_BACKEND counts, or else TensorFlow. Raise UserError for an unknown one.
     """
     chosen = backend or os.environ.get("KERAS_BACKEND", BACKENDS[0])
     if chosen not in BACKENDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 UNKNOWN = "–"
@@ -100,6 +100,16 @@ def slug(text: str) -> str:
 def one_line(text: str) -> str:
     """Return a text without line breaks and repeated spaces."""
     return " ".join(text.split())
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a text that are separated by commas."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
+def list_first(names: Sequence[str], count: int) -> str:
+    """Return the first names and the number of the others: `a, b and 3 more`."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count:,} more" if len(names) > count else "")
 
 
 def plural(number: int, noun: str) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_bench.config.named_recipes import load_yaml_mapping
-from fer_bench.config.recipe import format_validation_error
+from fer_bench.config.recipe import validate
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.datasets.emotions import canonical_emotion
@@ -107,10 +107,7 @@ def read_preprocessing(path: Path) -> Preprocessing:
     for key, field in fields.items():
         if field.is_required() and content.get(key) is None:
             raise UserError(f"{path}: {key} is missing.{HINTS.get(key, '')}")
-    try:
-        return Preprocessing.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {format_validation_error(error, Preprocessing)}") from None
+    return validate(Preprocessing, content, path)
 
 
 def canonical_label(name: str) -> str:

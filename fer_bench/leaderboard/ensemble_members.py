@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import split_names
 from fer_bench.leaderboard.row_labels import label_rows
 from fer_bench.leaderboard.rows import LeaderboardRow, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord, load
@@ -187,7 +188,7 @@ def _resolve(
     if exact := [row for row in rows if labels[row.id] == text.strip()]:  # a label may contain commas
         return exact
     found = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
+    for name in split_names(text):
         matching = _match(name, rows, labels)
         if not matching:
             known = ", ".join(sorted({labels[row.id] for row in rows}))

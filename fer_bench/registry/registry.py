@@ -36,20 +36,23 @@ class Entry:
     """A registered function and its description.
 
     Attributes:
-        summary: First line of the docstring.
-        doc: The whole docstring.
+        doc: The docstring.
         module: Dotted name to import; None for a single file outside any package.
         options: Keywords of the decorator.
     """
 
     name: str
-    summary: str
     doc: str
     file: Path
     line: int
     function: str
     module: str | None
     options: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return self.doc.strip().split("\n")[0]
 
 
 class Registry:
@@ -122,11 +125,9 @@ class Registry:
         """Return a decorator that adds a function under a name."""
 
         def add(function: Function) -> Function:
-            code = function.__code__
-            doc = inspect.getdoc(function) or ""
-            file = Path(code.co_filename).resolve()
-            line = code.co_firstlineno
-            self._add(Entry(name, _first_line(doc), doc, file, line, function.__name__, function.__module__, options))
+            code, doc = function.__code__, inspect.getdoc(function) or ""
+            file, line = Path(code.co_filename).resolve(), code.co_firstlineno
+            self._add(Entry(name, doc, file, line, function.__name__, function.__module__, options))
             self._functions[name] = function
             return function
 
@@ -178,7 +179,7 @@ class Registry:
                         "because entries are listed without importing their files."
                     ) from None
                 doc = ast.get_docstring(node) or ""
-                yield Entry(name, _first_line(doc), doc, file, node.lineno, node.name, module, options)
+                yield Entry(name, doc, file, node.lineno, node.name, module, options)
 
     def _add(self, entry: Entry) -> None:
         """Add an entry, unless the same function is registered already. Raise UserError if another has its name."""
@@ -222,7 +223,3 @@ def _import(entry: Entry) -> None:
 
 def _decorator_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
-def _first_line(doc: str) -> str:
-    return doc.strip().split("\n")[0]

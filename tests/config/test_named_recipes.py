@@ -15,16 +15,6 @@ from fer_bench.registry.architectures import ARCHITECTURES, describe
 NAMES = sorted(bundled_recipes())
 
 
-@pytest.fixture
-def written(tmp_path):
-    def write(text: str, name: str = "mine.yaml") -> str:
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    return write
-
-
 def test_the_recipes_that_the_readme_names_exist():
     assert {"frozen", "finetune", "last_blocks", "gradual", "uniform", "tuned"} <= set(NAMES)
     assert {"khaireddin2021", "wujie", "arriaga2017", "pham2020", "barsoum2016"} <= set(NAMES)
@@ -96,13 +86,8 @@ def test_the_name_of_a_recipe_is_the_files_name_or_its_name_key(written):
         ("", "must hold keys and values"),
     ],
 )
-def test_an_invalid_file_is_an_error_that_names_it(written, text, reason):
-    path = written(text)
-    with pytest.raises(UserError) as raised:
-        named_recipes.read(path)
-    assert str(raised.value).startswith(path)
-    assert reason in str(raised.value)
-    assert "\n" not in str(raised.value)
+def test_an_invalid_file_is_an_error_that_names_it(read_error, text, reason):
+    assert reason in read_error(named_recipes.read, text)
 
 
 def test_an_unknown_recipe_suggests_near_names():

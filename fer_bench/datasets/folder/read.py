@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
+from fer_bench.core.text import list_first
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
@@ -103,10 +104,9 @@ def _list_split(split: str, folder: Folder, notes: list[str]) -> Iterable[_Image
                 "Put the images directly into the class folder."
             )
         others = [file for file in class_folder.files if not is_image(file) and file.lower() not in CLUTTER]
-        more = f" and {len(others) - MAX_LISTED:,} more" if len(others) > MAX_LISTED else ""
         if others:
-            listed = ", ".join(others[:MAX_LISTED])
-            notes.append(f"Files in {folder.path.name}/{name} that are no images were skipped: {listed}{more}.")
+            listed = list_first(others, MAX_LISTED)
+            notes.append(f"Files in {folder.path.name}/{name} that are no images were skipped: {listed}.")
         yield from (_ImageFile(split, key, path) for path in class_folder.images)
 
 

@@ -9,7 +9,8 @@ from portraits import portrait, write_jaffe
 
 from fer_bench import datasets
 from fer_bench.config.combinations import resolve_combinations
-from fer_bench.config.experiment import validate
+from fer_bench.config.experiment import Experiment
+from fer_bench.config.recipe import validate
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig, default_cache_dir
 from fer_bench.datasets.face_crop import detect
@@ -140,7 +141,7 @@ def test_unknown_parts_and_datasets(data_config):
 
 
 def experiment(**fields):
-    return validate({"name": "trial", "models": ["cnn"], **fields}, "a test")
+    return validate(Experiment, {"name": "trial", "models": ["cnn"], **fields}, "a test")
 
 
 def test_experiment_names_a_cropped_dataset():
