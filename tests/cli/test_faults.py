@@ -39,20 +39,19 @@ from architectures.layers import classification_head, rescale_input
 from fer_bench import register_architecture
 
 TROUBLE = Path(os.environ["TROUBLE"])
-RECIPE = {"epochs": 40, "batch_size": 16, "patience": None}
 
 
 def network(inputs, recipe):
     return classification_head(layers.Dropout(0.2)(layers.Flatten()(rescale_input(inputs, recipe))), recipe)
 
 
-@register_architecture("fault_none", family="test", recipe=RECIPE)
+@register_architecture("fault_none", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_none(inputs, recipe):
     """One dense layer."""
     return network(inputs, recipe)
 
 
-@register_architecture("fault_raises", family="test", recipe=RECIPE)
+@register_architecture("fault_raises", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_raises(inputs, recipe):
     """Raises."""
     if TROUBLE.exists():
@@ -60,14 +59,14 @@ def fault_raises(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_nan", family="test", recipe=RECIPE)
+@register_architecture("fault_nan", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_nan(inputs, recipe):
     """Returns NaN."""
     logits = network(inputs, recipe)
     return logits * float("nan") if TROUBLE.exists() else logits
 
 
-@register_architecture("fault_stalls", family="test", recipe=RECIPE)
+@register_architecture("fault_stalls", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_stalls(inputs, recipe):
     """Never ends."""
     while TROUBLE.exists():
@@ -75,7 +74,7 @@ def fault_stalls(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_grows", family="test", recipe=RECIPE)
+@register_architecture("fault_grows", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_grows(inputs, recipe):
     """Allocates memory until its small limit."""
     taken = []
@@ -87,7 +86,7 @@ def fault_grows(inputs, recipe):
     return network(inputs, recipe)
 
 
-@register_architecture("fault_crashes", family="test", recipe=RECIPE)
+@register_architecture("fault_crashes", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_crashes(inputs, recipe):
     """Reads an invalid address."""
     if TROUBLE.exists():
@@ -174,9 +173,11 @@ def kill(processes: list[int]) -> int:
     return len(processes)
 
 
-def wait_until(condition, seconds: float = 120) -> None:
+def wait_until(condition, seconds: float = 120, sweep: subprocess.Popen | None = None) -> None:
+    """Wait for a condition; fail if that takes too long or the sweep ends before."""
     deadline = time.monotonic() + seconds
     while not condition():
+        assert sweep is None or sweep.poll() is None, sweep.communicate()[0]
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
 
@@ -235,7 +236,7 @@ def sweeps(tmp_path, data_dir):
 
 def test_a_worker_and_then_the_sweep_are_killed(sweeps, undisturbed):
     sweep = sweeps.start()
-    wait_until(sweeps.checkpoints)
+    wait_until(sweeps.checkpoints, sweep=sweep)
     kill(workers(sweep))
     wait_until(lambda: sweep.poll() is not None or (sweeps.records() and len(sweeps.checkpoints()) > 1))
     remaining = workers(sweep)
@@ -295,7 +296,7 @@ def test_its_workers_are_killed_fifty_times(sweeps, undisturbed):
 )
 def test_the_sweep_is_interrupted(sweeps, undisturbed, number, status):
     sweep = sweeps.start(own_group=True)
-    wait_until(sweeps.checkpoints)
+    wait_until(sweeps.checkpoints, sweep=sweep)
     its_workers = workers(sweep)
     os.killpg(sweep.pid, number)
     out, _ = sweep.communicate(timeout=60)
@@ -310,7 +311,7 @@ def test_the_sweep_is_interrupted(sweeps, undisturbed, number, status):
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, 130), (Terminated, 143)])
-def test_the_exit_status_names_the_signal(place, monkeypatch, capsys, error, status):
+def test_the_exit_status_names_the_signal(working_dir, monkeypatch, capsys, error, status):
     def run(benchmark):
         raise error
 
@@ -323,7 +324,7 @@ def test_the_exit_status_names_the_signal(place, monkeypatch, capsys, error, sta
 
 def test_the_sweep_is_interrupted_while_its_worker_starts(sweeps):
     sweep = sweeps.start(own_group=True)
-    wait_until(lambda: workers(sweep))
+    wait_until(lambda: workers(sweep), sweep=sweep)
     os.killpg(sweep.pid, signal.SIGINT)
     out, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == 130 and "Interrupted" in out and "Traceback" not in out, out
@@ -331,7 +332,7 @@ def test_the_sweep_is_interrupted_while_its_worker_starts(sweeps):
 
 def test_a_second_interrupt_does_not_wait_for_the_workers(sweeps):
     sweep = sweeps.start()
-    wait_until(lambda: workers(sweep) and list((sweeps.results / "logs").glob("*")))
+    wait_until(lambda: workers(sweep) and list((sweeps.results / "logs").glob("*")), sweep=sweep)
     its_workers = workers(sweep)
     for process in its_workers:
         os.kill(process, signal.SIGSTOP)  # so that they cannot end when the sweep asks them to
