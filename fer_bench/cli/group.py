@@ -93,5 +93,5 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("\nInterrupted. Recorded trials are kept; run the same command to resume.", err=True)
-        # click turns KeyboardInterrupt, and thus Terminated, into Abort.
-        sys.exit(getattr(stop.__cause__ or stop, "exit_status", 130))
+        # click turns KeyboardInterrupt, and thus Terminated, into Abort, and rich-click hides its cause.
+        sys.exit(getattr(stop, "exit_status", getattr(stop.__context__, "exit_status", 130)))
