@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from fer_bench.evaluation.resampling import (
+    NUM_RESAMPLES,
+    bootstrap_weights,
+    num_resampling_units,
+    percentile_interval,
+    resampled_means,
+)
 from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard
 from fer_bench.records import load, write
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
@@ -59,6 +66,15 @@ def exact(labels: list[int], predicted: list[int], classes: int = 3) -> Predicti
 def _as_predictions(labels: np.ndarray, weights: np.ndarray) -> Predictions:
     probabilities = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return Predictions(np.array([f"i{i}" for i in range(len(labels))]), labels.astype(np.int64), probabilities)
+
+
+def bootstrap_interval(
+    values: np.ndarray, groups: np.ndarray | None = None, n_resamples: int = NUM_RESAMPLES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of the mean of values (samples,), or of each row's mean of values (rows, samples)."""
+    samples = np.shape(values)[-1]
+    weights = bootstrap_weights(samples if groups is None else groups, n_resamples)
+    return percentile_interval(resampled_means(values, weights), num_resampling_units(samples, groups))
 
 
 class RecordMaker:

@@ -12,17 +12,13 @@ def roc_curves(
 ) -> list[np.ndarray | None]:
     """Return the one-vs-rest ROC curve of each class: true positive rates at the given false positive rates.
 
+    Each curve is (points,) float: exact, linear between two thresholds, the upper end if the curve is vertical; or None
+    for a class that no sample has, or that all samples have. Raises ValueError as `validated_predictions`.
+
     Args:
         labels: (samples,) int.
         probabilities: (samples, classes) float.
         false_positive_rates: (points,) from 0 to 1.
-
-    Returns:
-        Per class (points,) float: exact, linear between two thresholds, the upper end if the curve is vertical. None
-        for a class that no sample has, or that all samples have.
-
-    Raises:
-        ValueError: As `validated_predictions`.
     """
     labels, probabilities = validated_predictions(labels, probabilities)
     counts = np.bincount(labels, minlength=probabilities.shape[1])

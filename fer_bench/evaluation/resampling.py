@@ -1,7 +1,8 @@
 """Bootstrap intervals over the draw of the test samples; if subjects are known, whole subjects are drawn.
 
 All rows of one test set share one matrix of weights. So differences between rows are paired, and the means of all rows
-are one matrix product.
+are one matrix product. The intervals do not cover the noise of training. They have no width if all values are equal
+(such as no error at all), and are too narrow if errors are rare or groups are few; the tests measure how much.
 """
 
 from __future__ import annotations
@@ -62,13 +63,10 @@ def resampled_metric(metric: Metric, labels: np.ndarray, probabilities: np.ndarr
     """Return the mean over seeds of a metric in each draw: (n_resamples,) float64.
 
     Args:
-        metric: A metric with `has_interval`.
+        metric: A metric with `has_interval`; ValueError for others.
         labels: (samples,) int64, from `validated_predictions`.
         probabilities: (seeds, samples, classes) float64, from `validated_predictions`.
         weights: (n_resamples, samples), from `bootstrap_weights`.
-
-    Raises:
-        ValueError: The metric has no interval.
     """
     if isinstance(metric, SampleMetric):
         return resampled_means(sample_values(metric, labels, probabilities).mean(axis=0), weights)
@@ -112,24 +110,6 @@ def percentile_interval(resampled: np.ndarray, n_units: int) -> tuple[np.ndarray
     tail = ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, (1 - CONFIDENCE_LEVEL) / 2))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=-1)
     return low, high
-
-
-def bootstrap_interval(
-    values: np.ndarray, groups: np.ndarray | None = None, n_resamples: int = NUM_RESAMPLES
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the low and the high end of the 95 % bootstrap interval of a mean over samples.
-
-    The interval covers the draw of the test samples, not the noise of training. It has no width if all values are equal
-    (such as no error at all), and is too narrow if errors are rare or groups are few; the tests measure how much.
-
-    Args:
-        values: Correctness as 0 or 1, or its mean over seeds: (samples,), or (rows, samples) for one interval per row.
-        groups: (samples,), such as subjects, which are then drawn whole.
-        n_resamples: Number of draws.
-    """
-    samples = np.shape(values)[-1]
-    weights = bootstrap_weights(samples if groups is None else groups, n_resamples)
-    return percentile_interval(resampled_means(values, weights), num_resampling_units(samples, groups))
 
 
 def num_resampling_units(samples: int, groups: np.ndarray | None = None) -> int:

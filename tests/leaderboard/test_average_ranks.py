@@ -8,14 +8,16 @@ from fer_bench.report.markdown import to_markdown
 
 
 def test_models_that_all_datasets_have_are_ranked(make):
-    for dataset, accuracies in {"a": (0.9, 0.6, 0.3), "b": (0.5, 0.8, 0.2)}.items():
-        for model, accuracy in zip(("first", "second", "third"), accuracies, strict=True):
+    for dataset, accuracies in {"a": (0.9, 0.6, 0.3, 0.3), "b": (0.5, 0.8, 0.2, 0.2)}.items():
+        for model, accuracy in zip(("first", "second", "third", "tied"), accuracies, strict=True):
             make(model, dataset=dataset, accuracy=accuracy, recipe_name=f"default, epochs={len(dataset)}{dataset}")
     make("other", dataset="a", accuracy=0.95)
     leaderboard = leaderboard_of(make)
-    assert leaderboard.ranks["average_rank"].tolist() == [1.5, 1.5, 3]
+    assert leaderboard.ranks["average_rank"].tolist() == [1.5, 1.5, 3.5, 3.5]
     by_model = leaderboard.frame.groupby("model")["average_rank"].first().to_dict()
-    assert by_model == pytest.approx({"first": 1.5, "second": 1.5, "third": 3, "other": np.nan}, nan_ok=True)
+    assert by_model == pytest.approx(
+        {"first": 1.5, "second": 1.5, "third": 3.5, "tied": 3.5, "other": np.nan}, nan_ok=True
+    )
     section = to_markdown(leaderboard).split("## Average ranks")[1].split("## Full tables")[0]
     assert "| a, official |" in " ".join(section.split())
     assert "other" not in section

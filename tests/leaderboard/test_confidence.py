@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_records import exact, leaderboard_of
-
-from fer_bench.evaluation.resampling import bootstrap_interval
+from made_up_records import bootstrap_interval, exact, leaderboard_of
 
 
 def predictions_with(correct: np.ndarray, classes: int = 3):

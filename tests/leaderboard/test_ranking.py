@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_records import exact, leaderboard_of, made_up
+from made_up_records import bootstrap_interval, exact, leaderboard_of, made_up
 
 from fer_bench.core.errors import UserError
 from fer_bench.evaluation.metrics import METRICS, SampleMetric, evaluate
-from fer_bench.evaluation.resampling import bootstrap_interval, sample_values
+from fer_bench.evaluation.resampling import sample_values
 from fer_bench.leaderboard.ranking import rank_by
 from fer_bench.records import load
 from fer_bench.records.schema import Predictions
