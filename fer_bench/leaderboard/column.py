@@ -67,8 +67,6 @@ class Column:
         higher_is_better: Whether a high value is a good one.
         optional: Whether a table omits it if none of its rows has a value.
         optional_in_csv: Whether leaderboard.csv omits it, too, if no row at all has a value.
-        short_title: Its header in the terminal, which breaks the line at a line break if there is little space.
-        priority: The terminal drops the columns of lowest priority first; it never drops those of priority 0.
     """
 
     key: str
@@ -81,8 +79,6 @@ class Column:
     higher_is_better: bool = False
     optional: bool = False
     optional_in_csv: bool = False
-    short_title: str = ""
-    priority: int = 0
 
     @property
     def keys(self) -> list[str]:

@@ -10,162 +10,130 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from fer_bench.evaluation.metrics import METRICS
-from fer_bench.leaderboard.column import EVERYWHERE, TABLES, TIED, Column, Kind, View
+from fer_bench.leaderboard.column import CSV_ONLY, EVERYWHERE, TABLES, TIED, Column, Group, Kind, View
+
+EQUAL_CLASSES, BY_SHARE = "with equal weight for each class", "with each class weighted by its test images"
+NAMES = View.SUMMARY | TABLES | View.TERMINAL
+MAIN_SCORES = View.SCORES | View.TERMINAL | View.PAGE
+MAIN_COSTS = View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE
 
 
-def _score(key: str, title: str, help: str, views: View, **options: Any) -> Column:
-    return Column(key, title, "score", help, views, "score", spread=True, higher_is_better=True, **options)
+def _column(
+    key: str,
+    kind: Kind = "text",
+    help: str = "",
+    views: View = CSV_ONLY,
+    group: Group = "text",
+    title: str = "",
+    **options: bool,
+) -> Column:
+    """Return a column. Without a title, its title is its key with spaces."""
+    return Column(key, title or key.replace("_", " "), kind, help, views, group, **options)
 
 
-def _metric(key: str, help: str, views: View = View.SCORES | View.PAGE_ALL, **options: Any) -> Column:
+def _score(key: str, help: str, views: View, title: str = "", **options: bool) -> Column:
+    return _column(key, "score", help, views, "score", title, spread=True, higher_is_better=True, **options)
+
+
+def _metric(key: str, help: str, views: View = View.SCORES | View.PAGE_ALL) -> Column:
     """Return the column of one of METRICS, which has its title, its format and its direction."""
     metric = METRICS[key]
     kind: Kind = "score" if metric.percent else "number"
     better = not metric.lower_is_better
-    return Column(key, metric.title, kind, help, views, "score", spread=True, higher_is_better=better, **options)
+    return _column(key, kind, help, views, "score", metric.title, spread=True, higher_is_better=better)
 
 
 def _cost(
-    key: str, title: str, kind: Kind, help: str, views: View = View.COSTS | View.PAGE_ALL, **options: Any
+    key: str,
+    title: str,
+    kind: Kind,
+    help: str,
+    views: View = View.COSTS | View.PAGE_ALL,
+    optional: bool = True,
+    **options: bool,
 ) -> Column:
-    return Column(key, title, kind, help, views, "cost", **options)
+    better = kind in ("score", "rate")
+    return _column(key, kind, help, views, "cost", title, higher_is_better=better, optional=optional, **options)
 
-
-EQUAL_CLASSES, BY_SHARE = "with equal weight for each class", "with each class weighted by its test images"
 
 COLUMNS: tuple[Column, ...] = (
-    Column(
-        "rank",
+    _column(
         "rank",
         "count",
         f"Rank within the table; {TIED} marks rows that are tied with the best one.",
-        View.SUMMARY | TABLES | View.TERMINAL | View.PAGE,
+        NAMES | View.PAGE,
         "row",
-        short_title="#",
     ),
-    Column("tied", "tied", "text"),
-    Column("label", "model", "text", "Architecture and recipe.", View.LATEX | View.PAGE, "row"),
-    Column("model", "model", "text", "Architecture.", View.SUMMARY | TABLES | View.TERMINAL, "row"),
-    *(Column(key, key, "text") for key in ("dataset", "protocol", "fingerprint")),
-    Column(
-        "recipe",
+    _column("tied"),
+    _column("label", "text", "Architecture and recipe.", View.LATEX | View.PAGE, "row", "model"),
+    _column("model", "text", "Architecture.", NAMES, "row"),
+    *map(_column, ("dataset", "protocol", "fingerprint")),
+    _column(
         "recipe",
         "text",
         "Named recipe, and the setting that differs from it or the number of such settings.",
-        View.SUMMARY | TABLES | View.TERMINAL,
+        NAMES,
         "row",
     ),
-    *(Column(key, key.replace("_", " "), "text") for key in ("short_recipe", "recipe_changes", "variant")),
-    Column(
-        "weights",
-        "weights",
-        "text",
-        "Initial weights: imagenet or random.",
-        TABLES | View.TERMINAL | View.PAGE,
-        "setup",
-        priority=7,
+    *map(_column, ("short_recipe", "recipe_changes", "variant")),
+    _column("weights", "text", "Initial weights: imagenet or random.", TABLES | View.TERMINAL | View.PAGE, "setup"),
+    _column("backend", "text", "Keras backend that trained and predicted.", View.PAGE_ALL, "setup"),
+    _column("precision", "text", "Floating-point precision of training.", View.PAGE_ALL, "setup"),
+    _column("tta", "text", "Views of each test image that are averaged.", View.PAGE_ALL, "setup", "test views"),
+    _column(
+        "seeds", "count", "Finished repeats with different random seeds.", MAIN_SCORES, "setup", higher_is_better=True
     ),
-    Column("backend", "backend", "text", "Keras backend that trained and predicted.", View.PAGE_ALL, "setup"),
-    Column("precision", "precision", "text", "Floating-point precision of training.", View.PAGE_ALL, "setup"),
-    Column("tta", "test views", "text", "Views of each test image that are averaged.", View.PAGE_ALL, "setup"),
-    Column(
-        "seeds",
-        "seeds",
-        "count",
-        "Finished repeats with different random seeds.",
-        View.SCORES | View.TERMINAL | View.PAGE,
-        "setup",
-        higher_is_better=True,
-        priority=8,
+    _column("folds", "count"),
+    _column(
+        "failed", "count", "Trials that failed or diverged.", View.SCORES | View.PAGE, "setup", higher_is_better=True
     ),
-    Column("folds", "folds", "count"),
-    Column(
-        "failed",
-        "failed",
-        "count",
-        "Trials that failed or diverged.",
-        View.SCORES | View.PAGE,
-        "setup",
-        higher_is_better=True,
-    ),
-    *(Column(key, key, "text") for key in ("status", "reason")),
+    *map(_column, ("status", "reason")),
     _metric(
         "accuracy", "Fraction of correct test images: mean over seeds ± standard deviation over seeds.", EVERYWHERE
     ),
-    Column(
+    _column(
         "interval",
-        "95 % interval",
         "interval",
         "Bootstrap interval of the metric that ranks the table, over the draw of the test images.",
         EVERYWHERE,
         "score",
+        "95 % interval",
         higher_is_better=True,
-        short_title="95 %\ninterval",
-        priority=2,
     ),
     _score(
         "dedup_accuracy",
-        "dedup accuracy",
         "Accuracy on the test images without a pixel-identical duplicate in another split.",
-        View.SCORES | View.TERMINAL | View.PAGE,
+        MAIN_SCORES,
         optional=True,
         optional_in_csv=True,
-        short_title="dedup\naccuracy",
-        priority=10,
     ),
     _score(
         "fold_accuracy",
-        "mean of folds",
         "Mean accuracy of the folds ± standard deviation over folds; all other scores are of the pooled folds.",
-        View.SCORES | View.TERMINAL | View.PAGE,
+        MAIN_SCORES,
+        "mean of folds",
         optional=True,
         optional_in_csv=True,
-        priority=1,
     ),
-    _score(
-        "validation_accuracy",
-        "validation accuracy",
-        "Accuracy on the images that selected the epoch.",
-        View.SCORES | View.PAGE_ALL,
-    ),
+    _score("validation_accuracy", "Accuracy on the images that selected the epoch.", View.SCORES | View.PAGE_ALL),
     _metric("macro_precision", f"Fraction of correct images among those predicted as a class, {EQUAL_CLASSES}."),
     _metric("macro_recall", f"Fraction of correct images among those of a class, {EQUAL_CLASSES}."),
-    _metric(
-        "macro_f1",
-        f"Harmonic mean of precision and recall, {EQUAL_CLASSES}.",
-        EVERYWHERE,
-        short_title="macro\nF1",
-        priority=9,
-    ),
+    _metric("macro_f1", f"Harmonic mean of precision and recall, {EQUAL_CLASSES}.", EVERYWHERE),
     _metric("weighted_precision", f"Precision, {BY_SHARE}."),
     _metric("weighted_recall", f"Recall, {BY_SHARE}."),
-    _metric(
-        "weighted_f1",
-        f"F1, {BY_SHARE}.",
-        View.SCORES | View.TERMINAL | View.PAGE_ALL,
-        short_title="wtd.\nF1",
-        priority=3,
-    ),
+    _metric("weighted_f1", f"F1, {BY_SHARE}.", View.SCORES | View.TERMINAL | View.PAGE_ALL),
     _metric("balanced_accuracy", "Mean recall of the classes that have test images.", View.PAGE_ALL),
-    _metric(
-        "macro_auc",
-        f"Area under the ROC curve of a class against the rest, {EQUAL_CLASSES}.",
-        EVERYWHERE,
-        short_title="AUC",
-        priority=5,
-    ),
+    _metric("macro_auc", f"Area under the ROC curve of a class against the rest, {EQUAL_CLASSES}.", EVERYWHERE),
     _metric("weighted_auc", f"Area under the ROC curve of a class against the rest, {BY_SHARE}.", View.PAGE_ALL),
     _metric("top2_accuracy", "Fraction of test images whose class is one of the two most probable ones."),
     _metric("kappa", "Cohen's kappa: agreement with the labels beyond chance, from −1 to 1."),
     _metric("mcc", "Matthews' correlation coefficient of labels and predicted classes, from −1 to 1."),
     _metric("log_loss", "Mean negative logarithm of the true class's probability, in nats."),
     _metric("ece", "Expected calibration error: mean distance of confidence and accuracy over 15 bins."),
-    Column(
+    _column(
         "average_rank",
-        "average rank",
         "number",
         "Mean rank by accuracy over the datasets that the model was tested on.",
         View.PAGE_ALL,
@@ -177,43 +145,24 @@ COLUMNS: tuple[Column, ...] = (
         "under corruptions",
         "score",
         "Mean accuracy on corrupted test images; the notes of the section have the details.",
-        higher_is_better=True,
-        optional=True,
         optional_in_csv=True,
     ),
-    _cost(
-        "parameters",
-        "parameters",
-        "amount",
-        "Number of the model's parameters.",
-        View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE,
-        short_title="params",
-        priority=4,
-    ),
-    _cost(
-        "flops",
-        "FLOPs",
-        "operations",
-        "Floating-point operations per image or sequence.",
-        View.COSTS | View.PAGE,
-        optional=True,
-    ),
-    _cost("model_bytes", "model size", "bytes", "Size of the saved model without the optimizer.", optional=True),
+    _cost("parameters", "parameters", "amount", "Number of the model's parameters.", MAIN_COSTS, optional=False),
+    _cost("flops", "FLOPs", "operations", "Floating-point operations per image or sequence.", View.COSTS | View.PAGE),
+    _cost("model_bytes", "model size", "bytes", "Size of the saved model without the optimizer."),
     _cost(
         "training_seconds",
         "training time",
         "duration",
         "Wall-clock time of training and validation over all epochs, without building, compiling or predicting.",
-        View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE,
-        short_title="time",
-        priority=11,
+        MAIN_COSTS,
+        optional=False,
     ),
     _cost(
         "seconds_to_60",
         "time to 60 %",
         "duration",
         "Training time until the validation accuracy was first 60 %; – if a trial never reached it.",
-        optional=True,
     ),
     _cost(
         "images_per_second",
@@ -221,43 +170,38 @@ COLUMNS: tuple[Column, ...] = (
         "rate",
         "Training throughput.",
         View.COSTS | View.TERMINAL | View.PAGE,
-        higher_is_better=True,
-        priority=6,
+        optional=False,
     ),
-    _cost("latency_p50_seconds", "latency p50", "milliseconds", "Median time to predict one image.", optional=True),
+    _cost("latency_p50_seconds", "latency p50", "milliseconds", "Median time to predict one image."),
     _cost(
         "latency_p95_seconds",
         "latency p95",
         "milliseconds",
         "Time that 95 % of the predictions of one image do not exceed.",
-        optional=True,
     ),
+    _cost("predict_images_per_second", "predicted images/s", "rate", "Throughput of prediction in batches."),
+    _cost("predict_batch_size", "prediction batch", "count", "Images per batch in that measurement."),
+    _cost("peak_memory_bytes", "peak memory", "bytes", "Peak memory of the process during the trial."),
+    _cost("epochs", "epochs", "count", "Number of epochs trained.", optional=False),
     _cost(
-        "predict_images_per_second",
-        "predicted images/s",
-        "rate",
-        "Throughput of prediction in batches.",
-        higher_is_better=True,
-        optional=True,
+        "best_epoch",
+        "best epoch",
+        "count",
+        "Epoch with the best validation accuracy, which was tested.",
+        optional=False,
     ),
-    _cost("predict_batch_size", "prediction batch", "count", "Images per batch in that measurement.", optional=True),
-    _cost("peak_memory_bytes", "peak memory", "bytes", "Peak memory of the process during the trial.", optional=True),
-    _cost("epochs", "epochs", "count", "Number of epochs trained."),
-    _cost("best_epoch", "best epoch", "count", "Epoch with the best validation accuracy, which was tested."),
-    Column("test_images", "test images", "count", "Number of test images.", View.PAGE_ALL, "data"),
-    Column("dedup_test_images", "dedup test images", "count", group="data", optional_in_csv=True),
-    Column(
+    _column("test_images", "count", "Number of test images.", View.PAGE_ALL, "data"),
+    _column("dedup_test_images", "count", group="data", optional_in_csv=True),
+    _column(
         "test_groups",
-        "test groups",
         "count",
         "Subjects or sequences that the bootstrap draws as a whole; – if it draws images.",
         View.PAGE_ALL,
         "data",
     ),
-    Column("absent_classes", "absent classes", "text"),
-    Column("split_notes", "split notes", "text"),
-    Column("badges", "badges", "text", "Protocol, initial weights, test views, seeds, selection.", View.SCORES),
-    Column("machine", "machine", "text"),
+    *map(_column, ("absent_classes", "split_notes")),
+    _column("badges", "text", "Protocol, initial weights, test views, seeds, selection.", View.SCORES),
+    _column("machine"),
 )
 BY_KEY = {column.key: column for column in COLUMNS}
 

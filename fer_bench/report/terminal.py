@@ -21,6 +21,26 @@ from fer_bench.leaderboard.row_labels import disambiguate, shorten_recipe
 from fer_bench.leaderboard.rows import SkippedRecord
 from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns
 
+# By key: short headers, still narrower ones, and the columns to drop if there is little space, the first one first.
+SHORT_TITLES = {
+    "rank": "#",
+    "weighted_f1": "wtd. F1",
+    "macro_auc": "AUC",
+    "parameters": "params",
+    "training_seconds": "time",
+}
+NARROW_TITLES = {
+    "interval": "95 %\ninterval",
+    "dedup_accuracy": "dedup\naccuracy",
+    "macro_f1": "macro\nF1",
+    "weighted_f1": "wtd.\nF1",
+    "macro_auc": "AUC",
+}
+DROP_ORDER = (
+    *("fold_accuracy", "interval", "weighted_f1", "parameters", "macro_auc", "images_per_second", "weights", "seeds"),
+    *("macro_f1", "dedup_accuracy", "training_seconds"),
+)
+
 
 def to_terminal(
     frame: pd.DataFrame,
@@ -81,7 +101,10 @@ def _group_summary(heading: str, section: pd.DataFrame, group_by: str, metric: s
 
 def _fit_table(title: str, rows: pd.DataFrame, width: int, metric: str) -> Table:
     """Return the table with as many columns as fit the width."""
-    columns = [_with_terminal_title(column, metric) for column in table_columns(View.TERMINAL, rows, metric)]
+    columns = [
+        column if column.key == metric else replace(column, title=SHORT_TITLES.get(column.key, column.title))
+        for column in table_columns(View.TERMINAL, rows, metric)
+    ]
     names = disambiguate(rows["recipe"].tolist())
     if not rows["model"].duplicated().any() and (named_recipes(rows["recipe"]) == "default").all():
         columns = [column for column in columns if column.key != "recipe"]
@@ -90,7 +113,7 @@ def _fit_table(title: str, rows: pd.DataFrame, width: int, metric: str) -> Table
         for short, full in zip(rows["short_recipe"], rows["recipe"], strict=True)
     ]
     lines = records_of(rows.assign(short_recipe=short_names))
-    for fewer in _ever_fewer(columns):
+    for fewer in _ever_fewer(columns, metric):
         cells = {column.key: [_cell(column, row, metric) for row in lines] for column in fewer}
         if sum(_width(column.title, cells[column.key]) + 1 for column in fewer) <= width:
             break
@@ -105,24 +128,18 @@ def _fit_table(title: str, rows: pd.DataFrame, width: int, metric: str) -> Table
     return table
 
 
-def _with_terminal_title(column: Column, metric: str) -> Column:
-    """Return a column with its terminal title; the ranking metric is never dropped, nor its interval before others."""
-    if metric != "accuracy" and column.key in (metric, f"{metric}_interval"):
-        return replace(column, short_title="", priority=0 if column.key == metric else 100)
-    return replace(column, title=column.short_title.replace("\n", " ") or column.title)
-
-
-def _ever_fewer(columns: list[Column]) -> Iterator[list[Column]]:
-    """Yield the columns, then with one more narrowed at each step, then with one more dropped."""
+def _ever_fewer(columns: list[Column], metric: str) -> Iterator[list[Column]]:
+    """Yield the columns, then with one more narrowed at each step, then with one more dropped; never the metric."""
     yield columns
     for position, column in enumerate(columns):
-        if "\n" in column.short_title or (column.short_title and column.spread and column.priority):
+        if column.key in NARROW_TITLES and column.key != metric:
             columns = columns.copy()
-            columns[position] = replace(column, title=column.short_title).without_spread()
+            columns[position] = replace(column, title=NARROW_TITLES[column.key]).without_spread()
             yield columns
-    for dropped in sorted((column for column in columns if column.priority), key=lambda column: column.priority):
-        columns = [column for column in columns if column.key != dropped.key]
-        yield columns
+    for key in (*DROP_ORDER, f"{metric}_interval"):
+        if key != metric:
+            columns = [column for column in columns if column.key != key]
+            yield columns
 
 
 def _cell(column: Column, row: Values, metric: str) -> str:
