@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import list_first
 from fer_bench.datasets.registry import Progress
 
 CHUNK_SIZE = 128  # files per task of a thread
@@ -101,19 +102,18 @@ def center_square(pixels: np.ndarray) -> np.ndarray:
     return pixels[top : top + size, left : left + size]
 
 
-def resize(pixels: np.ndarray, image_size: int) -> np.ndarray:
-    """Resize an image (height, width) uint8 to (image_size, image_size): reduce by area averages, enlarge linearly."""
-    if pixels.shape == (image_size, image_size):
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image (height, width) uint8: reduce by area averages, enlarge linearly."""
+    if pixels.shape == (height, width):
         return pixels
     cv2 = import_opencv()
-    interpolation = cv2.INTER_AREA if min(pixels.shape) >= image_size else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (image_size, image_size), interpolation=interpolation)
+    interpolation = cv2.INTER_AREA if min(pixels.shape) >= min(height, width) else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (width, height), interpolation=interpolation)
 
 
 def first_few(problems: Problems) -> str:
     """Return the first few files that cannot be used, with the reasons, and the number of others."""
-    more = f" and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
-    return ", ".join(f"{path} ({reason})" for path, reason in problems[:MAX_LISTED]) + more
+    return list_first([f"{path} ({reason})" for path, reason in problems], MAX_LISTED)
 
 
 def skipped_note(problems: Problems) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def _read(cv2: ModuleType, image_size: int | None, crop: bool, path: Path) -> _R
     if pixels is None:
         return "not an image that OpenCV reads"
     pixels = center_square(pixels) if crop else pixels
-    return resize(pixels, image_size) if image_size else pixels, (pixels.shape[1], pixels.shape[0])
+    return resize(pixels, image_size, image_size) if image_size else pixels, (pixels.shape[1], pixels.shape[0])
 
 
 def _is_truncated_jpeg(data: bytes) -> bool:

@@ -13,7 +13,7 @@ from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.face_crop import load as face_crop
-from fer_bench.datasets.images import import_opencv
+from fer_bench.datasets.images import resize
 from fer_bench.protocols.fold import ProtocolNotApplicable
 from fer_bench.protocols.registry import ARROW, source_datasets
 
@@ -50,7 +50,7 @@ def concatenate(train: Dataset, test: Dataset) -> Dataset:
     split = np.zeros(len(first.labels), np.int8) if train.split is None else train.split[first.indices]
     return Dataset(
         name=name,
-        images=np.concatenate([first.images, _resize(second.images, train.images.shape[-2:])]),
+        images=np.concatenate([first.images, _resize(second.images, *train.images.shape[-2:])]),
         labels=np.concatenate([selection.labels for selection in selections]),
         ids=np.concatenate([selection.prefixed(selection.source.ids) for selection in selections]),
         classes=classes,
@@ -97,19 +97,12 @@ def _skipped(selections: Sequence[_Selection]) -> list[str]:
     return [f"Skipped {' and '.join(classes)}: only one of the two datasets has such images."] if classes else []
 
 
-def _resize(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resize images or sequences to a height and width: area averaging if smaller, linear if larger."""
-    height, width = size
+def _resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize images or sequences."""
     if images.shape[-2:] == (height, width):
         return images
-    cv2 = import_opencv()
-    smaller = min(images.shape[-2:]) >= min(size)
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    flat = images.reshape(-1, *images.shape[-2:])
-    resized = np.empty((len(flat), height, width), np.uint8)
-    for index, image in enumerate(flat):
-        resized[index] = cv2.resize(image, (width, height), interpolation=method)
-    return resized.reshape(*images.shape[:-2], height, width)
+    resized = [resize(image, height, width) for image in images.reshape(-1, *images.shape[-2:])]
+    return np.array(resized, np.uint8).reshape(*images.shape[:-2], height, width)
 
 
 def _fingerprint(train: Dataset, test: Dataset) -> str:

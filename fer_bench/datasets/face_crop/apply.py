@@ -81,7 +81,7 @@ def crop_image(image: np.ndarray, spec: FaceCropSpec, detector: Detector | None)
     face = detector(image, spec.align) if detector else None
     square = crop_square(face, spec.align, spec.margin) if face else None
     pixels = extract(image, square) if square else np.ascontiguousarray(center_square(image))
-    return CroppedImage(resize(equalize(pixels, spec.equalize), spec.image_size), face, square)
+    return CroppedImage(resize(equalize(pixels, spec.equalize), spec.image_size, spec.image_size), face, square)
 
 
 def equalize(pixels: np.ndarray, method: str) -> np.ndarray:
