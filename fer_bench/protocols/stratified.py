@@ -29,23 +29,11 @@ def get_groups(dataset: Dataset) -> np.ndarray | None:
 def assign_folds(
     dataset: Dataset, samples: np.ndarray, num_folds: int, seed: int, by_image: bool = False
 ) -> np.ndarray:
-    """Assign samples to folds, stratified by class.
+    """Assign samples (indices, (n,) int64) to folds, stratified by class: (n,) int64 fold numbers from 0.
 
     Groups (see `get_groups`) stay whole, and classes are balanced as well as the groups allow. Without groups, the
-    counts of a class in two folds differ by at most one.
-
-    Args:
-        dataset: The dataset.
-        samples: Indices of the samples to assign, (n,) int64.
-        num_folds: Number of folds.
-        seed: Seed of the assignment.
-        by_image: Whether the images of a group are spread over the folds instead.
-
-    Returns:
-        Fold numbers from 0, (n,) int64, in the order of `samples`.
-
-    Raises:
-        ProtocolNotApplicable: There are fewer samples or groups than folds.
+    counts of a class in two folds differ by at most one. With `by_image`, the images of a group are spread over the
+    folds instead. Raises ProtocolNotApplicable if there are fewer samples or groups than folds.
     """
     labels, groups = dataset.labels[samples], get_groups(dataset)
     groups = dataset.ids[samples] if groups is None else groups[samples]

@@ -144,23 +144,21 @@ def _audit_fold(dataset: Dataset, fold: Fold, groups: np.ndarray, near_duplicate
     pairs = np.concatenate([near_duplicates, near_duplicates[:, ::-1]])
     near = np.unique(pairs[(splits[pairs[:, 0]] == TEST) & np.isin(splits[pairs[:, 1]], (0, 1)), 0])
     kinds = {kind: names for kind in ("subjects", "sequences") if (names := getattr(dataset, kind)) is not None}
+
+    def seen_in(indices: np.ndarray) -> dict[str, int]:
+        return {kind: int(np.isin(names[fold.test], names[indices]).sum()) for kind, names in kinds.items()}
+
+    assigned = splits != NO_SPLIT
+    across = np.unique(np.stack([groups[assigned], splits[assigned]]), axis=1)
     return FoldFindings(
         counts=np.stack(
             [np.bincount(dataset.labels[splits == number], minlength=len(dataset.classes)) for number in range(3)]
         ),
-        num_unassigned=int((splits == NO_SPLIT).sum()),
-        groups_across_splits=_count_groups_across_splits(groups, splits),
+        num_unassigned=int((~assigned).sum()),
+        groups_across_splits=int((np.bincount(across[0]) > 1).sum()),
         test_duplicates=test_duplicates,
         test_near_duplicates=np.setdiff1d(near, test_duplicates),
         validation_duplicates=fold.validation[np.isin(groups[fold.validation], groups[fold.training])],
-        subjects_seen={kind: int(np.isin(names[fold.test], names[earlier]).sum()) for kind, names in kinds.items()},
-        subjects_in_training={
-            kind: int(np.isin(names[fold.test], names[fold.training]).sum()) for kind, names in kinds.items()
-        },
+        subjects_seen=seen_in(earlier),
+        subjects_in_training=seen_in(fold.training),
     )
-
-
-def _count_groups_across_splits(groups: np.ndarray, splits: np.ndarray) -> int:
-    assigned = splits != NO_SPLIT
-    pairs = np.unique(np.stack([groups[assigned], splits[assigned]]), axis=1)
-    return int((np.bincount(pairs[0]) > 1).sum())

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_output
 from fer_bench.core.splits import SPLITS
+from fer_bench.core.text import list_first
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.images import import_opencv
 from fer_bench.protocols.audit.findings import NO_SPLIT, TEST, Findings, split_numbers
@@ -70,8 +71,7 @@ def details(findings: Findings) -> str:
     ids, classes, labels = findings.dataset.ids, findings.dataset.classes, findings.dataset.labels
 
     def line(group: np.ndarray) -> str:
-        more = f" and {len(group) - MAX_LISTED:,} more" if len(group) > MAX_LISTED else ""
-        return ", ".join(f"{ids[i]} ({classes[labels[i]]})" for i in group[:MAX_LISTED]) + more
+        return list_first([f"{ids[i]} ({classes[labels[i]]})" for i in group], MAX_LISTED)
 
     leaking = np.unique(np.concatenate([fold.test_duplicates for fold in findings.folds]))
     across = [group for group in findings.duplicates if np.isin(group, leaking).any()]
