@@ -8,8 +8,8 @@ from pathlib import Path
 import rich_click as click
 
 from fer_bench.cli.options import PATH, console, results_option
-from fer_bench.core.errors import UserError, write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_output
 
 
 @click.command()
@@ -38,10 +38,7 @@ def compare(a: Path, b: Path, output: Path | None, fail_on_regression: bool) -> 
     comparison = leaderboards.compare(leaderboards.read_side(a), leaderboards.read_side(b))
     to_terminal(comparison, console())
     if output:
-        try:
-            write_atomically(output, to_markdown(comparison))
-        except OSError as error:
-            raise write_error(output, error) from None
+        write_output(output, to_markdown(comparison))
         click.echo(f"Written: {output}")
     if not fail_on_regression:
         return

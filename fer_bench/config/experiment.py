@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
 from fer_bench.config.recipe import validate
-from fer_bench.core.errors import UserError, write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_output
 from fer_bench.core.text import did_you_mean, split_names
 from fer_bench.protocols.registry import CROSS_PREFIX
 
@@ -102,10 +102,11 @@ def save(experiment: Experiment, folder: Path) -> Path:
     Raise UserError if the folder cannot be written.
     """
     path = folder / f"{experiment.name}.yaml"
-    try:
-        write_atomically(path, yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True))
-    except OSError as error:
-        raise write_error(path, error, "Make room there, or name another folder with --results-dir.") from None
+    write_output(
+        path,
+        yaml.safe_dump(experiment.model_dump(), sort_keys=False, allow_unicode=True),
+        "Make room there, or name another folder with --results-dir.",
+    )
     return path
 
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from fer_bench.core.errors import write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.files import write_output
 from fer_bench.core.text import percent
 from fer_bench.evaluation.corruptions import (
     CORRUPTIONS,
@@ -21,7 +20,7 @@ from fer_bench.evaluation.corruptions import (
 )
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.records.robustness import Robustness
-from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes, to_image_files
+from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes
 
 
 def describe(robustness: Robustness) -> str:
@@ -104,10 +103,7 @@ def write_figure(figure: Figure, stem: Path) -> list[Path]:
     paths = []
     for suffix, content in to_image_files(figure).items():
         path = stem.with_name(f"{stem.name}.{suffix}")
-        try:
-            write_atomically(path, content)
-        except OSError as error:
-            raise write_error(path, error) from error
+        write_output(path, content)
         paths.append(path)
     return paths
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fer_bench.core.errors import UserError, write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_output
 from fer_bench.core.text import slug
 from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard, section_key, sections
 from fer_bench.leaderboard.rows import SECTION
@@ -18,9 +18,6 @@ from fer_bench.records import Records, load
 from fer_bench.report.latex import to_latex
 from fer_bench.report.markdown import to_csv, to_markdown
 from fer_bench.report.page.render import leaderboard_page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FIGURES_DIR = "figures"
 MAX_FIGURE_ROWS = 50  # rows with figures of their own by default; each takes about 0.4 s
@@ -86,15 +83,17 @@ def write_leaderboard(
     """
     folder, results = Path(output or results_dir), Path(results_dir)
     note = missing_figures_note(leaderboard, max_figure_rows) if figures else ""
-    written = [
-        _write(folder / "leaderboard.md", to_markdown(leaderboard, note)),
-        _write(folder / "leaderboard.csv", to_csv(leaderboard.frame)),
-        _write(folder / "leaderboard.tex", to_latex(leaderboard)),
-        _write(folder / "leaderboard.html", leaderboard_page(_with_option_notes(page or leaderboard), results)),
-    ]
-    if figures:
-        drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows)
-        written += [_write(path, content) for path, content in drawn]
+    tables = {
+        folder / "leaderboard.md": to_markdown(leaderboard, note),
+        folder / "leaderboard.csv": to_csv(leaderboard.frame),
+        folder / "leaderboard.tex": to_latex(leaderboard),
+        folder / "leaderboard.html": leaderboard_page(_with_option_notes(page or leaderboard), results),
+    }
+    written = []
+    drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows) if figures else ()
+    for path, content in chain(tables.items(), drawn):
+        write_output(path, content, "The records are intact; free some space, then run `python benchmark.py report`.")
+        written.append(path)
     return written
 
 
@@ -127,27 +126,22 @@ def _rows_to_draw(leaderboard: Leaderboard, max_rows: int | None) -> set[str]:
 
 def _figures(leaderboard: Leaderboard, folder: Path, max_rows: int | None) -> Iterator[tuple[Path, bytes]]:
     """Yield path and content of each image file, drawn one at a time."""
-    from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure  # imports matplotlib
+    from fer_bench.report.figure_layout import image_files  # imports matplotlib
+    from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure
 
     drawn = _rows_to_draw(leaderboard, max_rows)
     for heading, stem, section in sections(leaderboard.frame):
         directory = folder / slug(stem)
-        yield from _image_files(directory / "accuracy-time", overview_figure(section, heading))
+        if overview := overview_figure(section, heading):
+            yield from image_files(overview, directory / "accuracy-time").items()
         for row_id, name in _file_stems(section).items():
             if row_id not in drawn:
                 continue
             row, label = leaderboard.rows[row_id], str(section.loc[row_id, "label"])
             if row.seeds:
-                yield from _image_files(directory / f"{name}-confusion", confusion_figure(row, heading, label))
-            yield from _image_files(directory / f"{name}-curves", curves_figure(row, heading, label))
-
-
-def _image_files(stem: Path, figure: Figure | None) -> Iterator[tuple[Path, bytes]]:
-    from fer_bench.report.figure_layout import to_image_files
-
-    if figure is not None:
-        for suffix, content in to_image_files(figure).items():
-            yield stem.with_name(f"{stem.name}.{suffix}"), content
+                yield from image_files(confusion_figure(row, heading, label), directory / f"{name}-confusion").items()
+            if curves := curves_figure(row, heading, label):
+                yield from image_files(curves, directory / f"{name}-curves").items()
 
 
 def _file_stems(section: pd.DataFrame) -> dict[str, str]:
@@ -158,9 +152,5 @@ def _file_stems(section: pd.DataFrame) -> dict[str, str]:
 
 
 def _write(path: Path, content: str | bytes) -> Path:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        advice = "The records are intact; free some space, then run `python benchmark.py report`."
-        raise write_error(path, error, advice) from error
+    write_output(path, content, "The records are intact; free some space, then run `python benchmark.py report`.")
     return path

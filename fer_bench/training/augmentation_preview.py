@@ -9,8 +9,7 @@ from textwrap import wrap
 import numpy as np
 
 from fer_bench.config.recipe import Augmentation
-from fer_bench.core.errors import write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.files import write_output
 from fer_bench.training.augmentation import augment
 from fer_bench.training.imgaug_policies import PIPELINES
 from fer_bench.training.mixing import mix
@@ -61,10 +60,7 @@ def plot_augmentation(
         texts = [[_format_target(target, classes) for target in row] for row in rows]
     png = _render(columns, [classes[c] for c in shown], texts, title, describe(augmentation))
     path = Path(path)
-    try:
-        write_atomically(path, png)
-    except OSError as error:
-        raise write_error(path, error) from None
+    write_output(path, png)
     return path
 
 

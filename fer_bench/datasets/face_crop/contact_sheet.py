@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_bench.core.errors import write_error
-from fer_bench.core.files import write_atomically
+from fer_bench.core.files import write_output
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.apply import CroppedImage, Images, crop_image
 from fer_bench.datasets.face_crop.detect import make_detector
@@ -58,10 +57,7 @@ def write_contact_sheet(
             progress("cropping images for the contact sheet", done, len(indices))
     selected = _select(pairs) if detector else pairs[:MAX_PAIRS]
     _, png = import_opencv().imencode(".png", _arrange([_draw_pair(*pair, spec) for pair in selected]))
-    try:
-        write_atomically(path, png.tobytes())
-    except OSError as error:
-        raise write_error(path, error) from None
+    write_output(path, png.tobytes())
     return path
 
 
