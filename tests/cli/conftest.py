@@ -1,10 +1,15 @@
 """Fixtures of the command-line tests: small networks, a small fer2013.csv and an empty working folder."""
 
 import csv
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from fer_bench.cli import cli
 from fer_bench.registry.architectures import ARCHITECTURES
 
 ARCHITECTURES_FILE = '''
@@ -27,6 +32,34 @@ def cli_broken(inputs, recipe):
     """Raises when it is built."""
     raise ValueError("no such layer")
 '''
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Return a function that runs a command, checks its exit status and returns its output."""
+
+    def invoke(*arguments: object, status: int = 0) -> str:
+        done = CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+        assert done.exit_code == status, done.output
+        return done.output
+
+    return invoke
+
+
+@pytest.fixture
+def imported_backends():
+    """Return a function that runs a command in a new process and returns what it imports of Keras and its backends."""
+
+    def invoke(*arguments: object) -> set[str]:
+        code = (
+            f"import sys; from fer_bench.cli import cli; cli({[*map(str, arguments)]!r}, standalone_mode=False)\n"
+            "print(*({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
+        )
+        root = Path(__file__).parents[2]
+        done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+        return set(done.stdout.splitlines()[-1].split())
+
+    return invoke
 
 
 @pytest.fixture(scope="module")

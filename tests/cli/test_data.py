@@ -1,21 +1,13 @@
 """Commands on datasets: `data`, `prepare`, `show-augmentation`."""
 
 import pytest
-from click.testing import CliRunner
 
-from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 
 
-def run(*args: str) -> str:
-    result = CliRunner().invoke(cli, args, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def test_show_augmentation(tmp_path):
+def test_show_augmentation(run, tmp_path):
     file = tmp_path / "strong.png"
-    output = run("show-augmentation", "strong,mixup=0.2", "--dataset", "synthetic", "--output", str(file))
+    output = run("show-augmentation", "strong,mixup=0.2", "--dataset", "synthetic", "--output", file)
     assert output.strip() == str(file)
     assert file.read_bytes().startswith(b"\x89PNG")
 
@@ -29,47 +21,47 @@ def test_show_augmentation(tmp_path):
         ("light", "synthetic_sequences", "sequences"),
     ],
 )
-def test_show_augmentation_rejects_invalid_arguments(tmp_path, policy, dataset, words):
+def test_show_augmentation_rejects_invalid_arguments(run, tmp_path, policy, dataset, words):
     with pytest.raises(UserError, match=words):
-        run("show-augmentation", policy, "--dataset", dataset, "--output", str(tmp_path / "no.png"))
+        run("show-augmentation", policy, "--dataset", dataset, "--output", tmp_path / "no.png")
     assert not list(tmp_path.iterdir())
 
 
-def test_prepare_counts_sequences():
+def test_prepare_counts_sequences(run):
     assert "840 sequences of 8 frames of 48×48" in run("prepare", "synthetic_sequences")
 
 
-def test_data_list(tmp_path):
-    output = run("data", "list", "synthetic", "--data-dir", str(tmp_path))
+def test_data_list(run, tmp_path):
+    output = run("data", "list", "synthetic", "--data-dir", tmp_path)
     assert "synthetic  built in" in output and "1,960" in output
     for output in (
-        run("data", "list", "jaffe", "--data-dir", str(tmp_path)),
-        run("data", "--data-dir", str(tmp_path), "list", "jaffe"),
+        run("data", "list", "jaffe", "--data-dir", tmp_path),
+        run("data", "--data-dir", tmp_path, "list", "jaffe"),
     ):
         assert f"Not found in {tmp_path}: jaffe" in output
 
 
-def test_data_without_command_lists_all(tmp_path):
-    output = run("data", "--data-dir", str(tmp_path))
+def test_data_without_command_lists_all(run, tmp_path):
+    output = run("data", "--data-dir", tmp_path)
     assert "synthetic_sequences  built in" in output and "fer2013" in output.splitlines()[-2]
 
 
-def test_unreadable_data_exits_with_1(tmp_path):
+def test_unreadable_data_exits_with_1(run, tmp_path):
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n0,1,Training\n")
-    result = CliRunner().invoke(cli, ["data", "list", "fer2013", "--data-dir", str(tmp_path)])
-    assert result.exit_code == 1 and "line 2: 1 pixels instead of 2304" in result.output
+    output = run("data", "list", "fer2013", "--data-dir", tmp_path, status=1)
+    assert "line 2: 1 pixels instead of 2304" in output
 
 
-def test_data_download_prints_instructions(tmp_path):
-    output = run("data", "download", "jaffe", "--data-dir", str(tmp_path))
+def test_data_download_prints_instructions(run, tmp_path):
+    output = run("data", "download", "jaffe", "--data-dir", tmp_path)
     assert "agreement" in output and "KA.AN1.39.tiff" in output
     with pytest.raises(UserError, match="nothing to download"):
         run("data", "download", "synthetic")
 
 
-def test_prepare_skips_invalid_rows(tmp_path):
+def test_prepare_skips_invalid_rows(run, tmp_path):
     good = "0," + " ".join(["7"] * 2304) + ",Training"
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n{good}\n0,1,Training\n")
     with pytest.raises(UserError, match="line 3"):
-        run("prepare", "fer2013", "--data-dir", str(tmp_path))
-    assert "fer2013: 1 images" in run("prepare", "fer2013", "--data-dir", str(tmp_path), "--skip-invalid")
+        run("prepare", "fer2013", "--data-dir", tmp_path)
+    assert "fer2013: 1 images" in run("prepare", "fer2013", "--data-dir", tmp_path, "--skip-invalid")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from keras import layers
 
 from fer_bench import records
-from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,14 +35,10 @@ def model_file(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(working_dir, data_dir):
+def evaluate(run, working_dir, data_dir):
     (working_dir / "preprocessing.yaml").write_text(PREPROCESSING)
 
-    def run(*arguments):
-        command = ["evaluate", *map(str, arguments), "--data-dir", str(data_dir)]
-        return CliRunner().invoke(cli, command, catch_exceptions=False).output
-
-    return run
+    return partial(run, "evaluate", "--data-dir", data_dir)
 
 
 def test_an_external_model_is_scored_recorded_and_reported(evaluate, working_dir, model_file):

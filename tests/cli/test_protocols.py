@@ -3,29 +3,26 @@
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
-from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 
 
 @pytest.fixture
-def experiment_of(monkeypatch):
+def experiment_of(run, monkeypatch):
     """Return the experiment that a command line requests, without training."""
     experiments = []
 
-    def run(benchmark):
+    def fake_run(benchmark):
         experiments.append(benchmark.experiment)
         return SimpleNamespace(failed=0)
 
-    monkeypatch.setattr("fer_bench.runner.Benchmark.run", run)
+    monkeypatch.setattr("fer_bench.runner.Benchmark.run", fake_run)
 
-    def run(*arguments: str):
-        done = CliRunner().invoke(cli, [*arguments], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
+    def read(*arguments: str):
+        run(*arguments)
         return experiments[-1]
 
-    return run
+    return read
 
 
 def test_protocols_of_a_sweep_and_of_one_model(experiment_of):
@@ -49,7 +46,7 @@ def test_a_cross_dataset_protocol_needs_no_dataset(experiment_of):
         ("file:nowhere.csv", "nowhere.csv"),
     ],
 )
-def test_an_invalid_protocol_is_an_error_before_anything_runs(monkeypatch, protocol, reason):
+def test_an_invalid_protocol_is_an_error_before_anything_runs(run, monkeypatch, protocol, reason):
     monkeypatch.setattr("fer_bench.runner.Benchmark.run", lambda *_: pytest.fail("the experiment ran"))
-    done = CliRunner().invoke(cli, ["--models", "cnn", "--datasets", "synthetic", "--protocols", protocol])
-    assert isinstance(done.exception, UserError) and reason in str(done.exception)
+    with pytest.raises(UserError, match=reason):
+        run("--models", "cnn", "--datasets", "synthetic", "--protocols", protocol)

@@ -1,20 +1,15 @@
 """`report`: files for a whole folder of records, for some rows, in another order or in groups."""
 
 import csv
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
-from click.testing import CliRunner
 from made_up_records import RecordMaker, exact
 
 from fer_bench import records
-from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 from fer_bench.report import figure_layout
 
-ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = 200
 FILES = ["leaderboard.csv", "leaderboard.html", "leaderboard.md", "leaderboard.tex"]
 
@@ -36,11 +31,9 @@ def results(tmp_path, monkeypatch):
     return make.results
 
 
-def report(results, *arguments):
-    command = ["report", "--results-dir", str(results), *map(str, arguments)]
-    done = CliRunner().invoke(cli, command, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
+@pytest.fixture
+def report(run, results):
+    return partial(run, "report", "--results-dir", results)
 
 
 def written(folder):
@@ -52,14 +45,14 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_all_files_are_written_into_the_results_folder_and_named(results):
-    output = report(results)
+def test_all_files_are_written_into_the_results_folder_and_named(report, results):
+    output = report()
     assert written(results) == FILES and all(name in output.replace("\n", "") for name in FILES)
     assert len(rows(results)) == 4 and "Shown:" not in output
 
 
-def test_a_filtered_report_has_a_note_on_omitted_rows_everywhere(results, tmp_path):
-    output = report(results, "--dataset", "jaffe", "--output", tmp_path / "filtered")
+def test_a_filtered_report_has_a_note_on_omitted_rows_everywhere(report, results, tmp_path):
+    output = report("--dataset", "jaffe", "--output", tmp_path / "filtered")
     note = "Shown: 1 of 4 rows; omitted by --dataset jaffe: 3 rows (fer2013 3)."
     assert note in output
     for name in ("leaderboard.md", "leaderboard.tex", "leaderboard.html"):
@@ -69,13 +62,13 @@ def test_a_filtered_report_has_a_note_on_omitted_rows_everywhere(results, tmp_pa
     assert [path.name for path in (tmp_path / "filtered" / "figures").iterdir()] == ["jaffe-official"]
 
 
-def test_names_are_separated_by_commas(results, tmp_path):
-    report(results, "--dataset", "jaffe, fer2013", "--protocol", "official", "--output", tmp_path / "all")
+def test_names_are_separated_by_commas(report, results, tmp_path):
+    report("--dataset", "jaffe, fer2013", "--protocol", "official", "--output", tmp_path / "all")
     assert len(rows(tmp_path / "all")) == 4
 
 
-def test_metric_and_groups_apply_to_terminal_and_files_and_keep_failed_rows(results):
-    output = report(results, "--metric", "macro_f1", "--group-by", "recipe")
+def test_metric_and_groups_apply_to_terminal_and_files_and_keep_failed_rows(report, results):
+    output = report("--metric", "macro_f1", "--group-by", "recipe")
     assert "best macro F1" in output and "recipe: frozen" in output and "Grouped by recipe" in output
     assert "vgg19: 1 failed trial: no memory" in output
     found = {(row["model"], row["dataset"]): row for row in rows(results)}
@@ -84,12 +77,12 @@ def test_metric_and_groups_apply_to_terminal_and_files_and_keep_failed_rows(resu
     assert "### recipe: frozen" in (results / "leaderboard.md").read_text(encoding="utf-8")
 
 
-def test_records_are_loaded_once(results, monkeypatch):
+def test_records_are_loaded_once(report, results, monkeypatch):
     loads = []
     load = records.load
     for module in ("fer_bench.records", "fer_bench.report.write"):
         monkeypatch.setattr(f"{module}.load", lambda folder: loads.append(folder) or load(folder))
-    report(results, "--metric", "macro_f1")
+    report("--metric", "macro_f1")
     assert len(loads) == 1
 
 
@@ -102,17 +95,11 @@ def test_records_are_loaded_once(results, monkeypatch):
         (["--group-by", "receipt"], "recipe"),
     ],
 )
-def test_unknown_names_raise_and_nothing_is_written(results, arguments, word):
+def test_unknown_names_raise_and_nothing_is_written(report, results, arguments, word):
     with pytest.raises(UserError, match=word):
-        report(results, *arguments)
+        report(*arguments)
     assert not written(results)
 
 
-def test_it_does_not_import_keras(results):
-    arguments = ["report", "--metric", "kappa", "--group-by", "model", "--results-dir", str(results)]
-    code = (
-        f"import sys; from fer_bench.cli import cli; cli({arguments!r}, standalone_mode=False)\n"
-        "print('HEAVY', *({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "HEAVY"
+def test_it_does_not_import_keras(imported_backends, results):
+    assert not imported_backends("report", "--metric", "kappa", "--group-by", "model", "--results-dir", results)

@@ -1,20 +1,13 @@
 """The robustness command, from training with --keep-models to the table of accuracies."""
 
 import pytest
-from click.testing import CliRunner
 
-from fer_bench.cli.group import cli
 from fer_bench.core.errors import UserError
 from fer_bench.records import load
 from fer_bench.records.robustness import read
 
 
-def run(*arguments) -> str:
-    result = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False, standalone_mode=False)
-    return result.output
-
-
-def test_saved_models_are_measured_on_corrupted_images(working_dir, architectures_file, data_dir):
+def test_saved_models_are_measured_on_corrupted_images(run, working_dir, architectures_file, data_dir):
     common = ["--extra-architectures", architectures_file, "--data-dir", data_dir]
     train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "in-process", *common]
     robustness = ["robustness", *common, "--corruptions", "contrast,noise", "--severities", "5,1"]
@@ -58,6 +51,6 @@ def test_saved_models_are_measured_on_corrupted_images(working_dir, architecture
         (["--model-file", "m.keras"], "does not exist"),
     ],
 )
-def test_invalid_arguments_fail(working_dir, arguments, message):
+def test_invalid_arguments_fail(run, working_dir, arguments, message):
     with pytest.raises(UserError, match=message):
         run("robustness", *arguments)

@@ -1,10 +1,10 @@
 """Options that say how a sweep runs: durations, devices, budgets; and the command `status`."""
 
+from functools import partial
+
 import click
 import pytest
-from click.testing import CliRunner
 
-from fer_bench.cli import cli
 from fer_bench.cli.train import parse_duration
 from fer_bench.core.errors import UserError
 
@@ -30,33 +30,34 @@ def test_an_invalid_duration_is_an_error(text):
         (["--devices-per-trial", "3", "--backend", "jax"], "32"),
     ],
 )
-def test_devices_that_cannot_share_a_batch_are_refused(working_dir, arguments, reason, monkeypatch):
+def test_devices_that_cannot_share_a_batch_are_refused(run, working_dir, arguments, reason, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    request = ["--models", "cnn_small", "--datasets", "synthetic", "--epochs", "1", *arguments]
-    done = CliRunner().invoke(cli, request)
-    assert isinstance(done.exception, UserError) and reason in str(done.exception)
+    with pytest.raises(UserError, match=reason):
+        run("--models", "cnn_small", "--datasets", "synthetic", "--epochs", "1", *arguments)
 
 
-def test_a_budget_skips_trials_and_status_lists_them(working_dir, architectures_file, data_dir):
-    files = ["--extra-architectures", str(architectures_file), "--data-dir", str(data_dir)]
-    request = ["--models", "cli_tiny", "--seeds", "2", *files]
-    done = CliRunner().invoke(cli, [*request, "--budget", "23s", "--executor", "in-process"])
-    assert done.exit_code == 0, done.output
-    assert "Measuring" in done.output
-    assert "1 trial of 2 fit into" in done.output and "Skipped: cli_tiny (1 × 12 s)." in done.output
-    status = CliRunner().invoke(cli, ["status"])
-    assert "1 of 2 done, 0 failed, 0 running, 1 left" in status.output
-    assert "left: cli_tiny on fer2013 (official, seed 1)" in status.output
-    again = CliRunner().invoke(cli, [*request, "--executor", "in-process", "--budget", "1h"])
-    assert "Measuring" not in again.output and "1 trial of 1 fit into" in again.output
+@pytest.fixture
+def sweep(run, working_dir, architectures_file, data_dir):
+    """Return a function that trains cli_tiny in this process."""
+    files = ["--extra-architectures", architectures_file, "--data-dir", data_dir]
+    return partial(run, "--models", "cli_tiny", "--executor", "in-process", *files)
 
 
-def test_a_budget_that_fits_no_trial_is_no_error(working_dir, architectures_file, data_dir):
-    request = ["--models", "cli_tiny", "--extra-architectures", str(architectures_file), "--data-dir", str(data_dir)]
-    done = CliRunner().invoke(cli, [*request, "--budget", "1s", "--executor", "in-process"])
-    assert done.exit_code == 0 and "0 trials of 1 fit into" in done.output, done.output
+def test_a_budget_skips_trials_and_status_lists_them(run, sweep):
+    output = sweep("--seeds", "2", "--budget", "23s")
+    assert "Measuring" in output
+    assert "1 trial of 2 fit into" in output and "Skipped: cli_tiny (1 × 12 s)." in output
+    status = run("status")
+    assert "1 of 2 done, 0 failed, 0 running, 1 left" in status
+    assert "left: cli_tiny on fer2013 (official, seed 1)" in status
+    output = sweep("--seeds", "2", "--budget", "1h")
+    assert "Measuring" not in output and "1 trial of 1 fit into" in output
 
 
-def test_status_without_a_sweep_is_an_error(working_dir):
-    done = CliRunner().invoke(cli, ["status"])
-    assert isinstance(done.exception, UserError) and "results" in str(done.exception)
+def test_a_budget_that_fits_no_trial_is_no_error(sweep):
+    assert "0 trials of 1 fit into" in sweep("--budget", "1s")
+
+
+def test_status_without_a_sweep_is_an_error(run, working_dir):
+    with pytest.raises(UserError, match="results"):
+        run("status")
