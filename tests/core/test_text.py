@@ -8,6 +8,7 @@ from fer_bench.core.text import (
     duration,
     flatten,
     interval,
+    list_first,
     mean_count,
     megabytes,
     millions,
@@ -45,6 +46,10 @@ def test_numbers_are_formatted_for_people():
 )
 def test_near_names_are_suggested_and_otherwise_all_names(name, hint):
     assert did_you_mean(name, ["vgg16", "vgg19", "cnn"]) == hint
+
+
+def test_lists_have_a_limit():
+    assert [list_first(["a", "b", "c"], count) for count in (1, 3)] == ["a and 2 more", "a, b, c"]
 
 
 def test_nested_mappings_are_flattened_to_dotted_keys():
