@@ -271,8 +271,9 @@ def main(
 
 def _read_training_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     from fer_bench.datasets.fer2013.csv_file import read_csv
+    from fer_bench.datasets.registry import DataConfig
 
-    dataset = read_csv(folder / "fer2013.csv")
+    dataset = read_csv(folder / "fer2013.csv", DataConfig())
     return dataset.images[dataset.split == 0], dataset.labels[dataset.split == 0]
 
 

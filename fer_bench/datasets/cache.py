@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from filelock import FileLock
 
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.registry import CACHE_VARIABLE, DataConfig
+from fer_bench.datasets.expected_counts import count_mismatches
+from fer_bench.datasets.registry import CACHE_VARIABLE, DATASETS, DataConfig
 
 # Increased when the layout of the folder changes; older caches are then rebuilt.
 FORMAT = 3
@@ -33,10 +34,25 @@ State = dict[str, Any]
 
 
 def cached_files(
-    name: str, source: Path | Sequence[Path], data_config: DataConfig, read: Callable[[], Dataset], version: int = 1
+    name: str,
+    source: Source,
+    data_config: DataConfig,
+    read: Callable[[], Dataset],
+    version: int = 1,
+    counts: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Return a dataset that is read from files as `data_config` says; see `cached`."""
-    return cached(name, source, data_config.cache_dir, read, version, data_config.skip_invalid, data_config.refresh)
+    """Return a dataset that is read from files as `data_config` says, with notes on its counts; see `cached`.
+
+    `counts` replaces the published counts that the dataset's entry declares.
+    """
+
+    def read_and_compare() -> Dataset:
+        dataset = read()
+        options = {"counts": counts} if counts else DATASETS.get(name).options
+        return replace(dataset, notes=(*dataset.notes, *(count_mismatches(dataset, options) or ())))
+
+    skip_invalid, refresh = data_config.skip_invalid, data_config.refresh
+    return cached(name, source, data_config.cache_dir, read_and_compare, version, skip_invalid, refresh)
 
 
 def cached(

@@ -9,7 +9,6 @@ import numpy as np
 
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import count_notes
 
 ALL = "all"  # stands for the split of a dataset without an official split
 
@@ -48,8 +47,11 @@ def count_mismatches(dataset: Dataset, options: Mapping[str, Any]) -> tuple[str,
         return None
     mismatches = [f"There are no {split} images." for split in declared if split != ALL and split not in own]
     for split in (split for split in own if split in declared):
-        labels = np.repeat(np.arange(len(dataset.classes)), own[split])
-        mismatches += count_notes(labels, dataset.classes, declared[split], "" if split == ALL else f"{split} ")
+        counts = zip(dataset.classes, own[split], declared[split], strict=True)
+        wrong = [f"{name} {count:,} instead of {expected:,}" for name, count, expected in counts if count != expected]
+        if wrong:
+            subject = "The counts" if split == ALL else f"The {split} counts"
+            mismatches.append(f"{subject} are not the published ones: {', '.join(wrong)}.")
     if not set(own) <= set(declared):
         mismatches.append("Its splits are not the published ones.")
     return tuple(mismatches)

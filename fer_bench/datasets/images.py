@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first
-from fer_bench.datasets.registry import Progress
+from fer_bench.datasets.registry import DataConfig, Progress
 
 CHUNK_SIZE = 128  # files per task of a thread
 MAX_LISTED = 3  # files in a message
@@ -55,9 +55,8 @@ def import_opencv() -> ModuleType:
 def read_images(
     paths: Sequence[Path],
     image_size: int | None,
-    progress: Progress | None = None,
+    data_config: DataConfig,
     description: str = "images",
-    skip_invalid: bool = False,
     center_crop: bool = False,
 ) -> ImageBatch:
     """Read image files as gray pixels.
@@ -69,9 +68,8 @@ def read_images(
         paths: The files.
         image_size: Height and width of the result in pixels; None keeps the size, which must be square and the same
             for all files.
-        progress: Called with the number of files that are done.
+        data_config: Names the progress, and whether files that cannot be read are skipped if others can.
         description: Name of the images in the progress.
-        skip_invalid: Skip files that cannot be read, if others can.
         center_crop: Crop images to the largest square in their middle; otherwise they are stretched to a square.
 
     Returns:
@@ -80,12 +78,11 @@ def read_images(
     Raises:
         UserError: Files cannot be read, or sizes differ without an `image_size`.
     """
-    results = _read_all(
-        paths, partial(_read, import_opencv(), image_size, center_crop), progress, f"reading {description}"
-    )
+    read = partial(_read, image_size, center_crop)
+    results = _read_all(paths, read, data_config.progress, f"reading {description}")
     problems = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, str)]
     valid = [(index, *result) for index, result in enumerate(results) if not isinstance(result, str)]
-    if problems and not (skip_invalid and valid):
+    if problems and not (data_config.skip_invalid and valid):
         raise UserError(f"{len(problems):,} of {len(paths):,} images cannot be read: {first_few(problems)}.")
     if image_size is None:
         _check_sizes([(paths[index], size) for index, _, size in valid])
@@ -132,7 +129,7 @@ def _read_all(
 ) -> list[_Result]:
     chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
     results: list[_Result] = []
-    with _silent(import_opencv()), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with _silent(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for chunk_results in threads.map(lambda chunk: [read(path) for path in chunk], chunks):
             results += chunk_results
             if progress:
@@ -140,7 +137,9 @@ def _read_all(
     return results
 
 
-def _read(cv2: ModuleType, image_size: int | None, crop: bool, path: Path) -> _Result:
+def read_gray(path: Path) -> np.ndarray | str:
+    """Return the gray pixels (height, width) uint8 of an image file, or why it cannot be read."""
+    cv2 = import_opencv()
     try:
         data = path.read_bytes()  # cv2.imread fails for some file names on Windows
     except OSError as error:
@@ -153,8 +152,13 @@ def _read(cv2: ModuleType, image_size: int | None, crop: bool, path: Path) -> _R
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         pixels = None
-    if pixels is None:
-        return "not an image that OpenCV reads"
+    return "not an image that OpenCV reads" if pixels is None else pixels
+
+
+def _read(image_size: int | None, crop: bool, path: Path) -> _Result:
+    pixels = read_gray(path)
+    if isinstance(pixels, str):
+        return pixels
     pixels = center_square(pixels) if crop else pixels
     return resize(pixels, image_size, image_size) if image_size else pixels, (pixels.shape[1], pixels.shape[0])
 
@@ -179,8 +183,9 @@ def _check_sizes(sizes: list[tuple[Path, tuple[int, int]]]) -> None:
 
 
 @contextmanager
-def _silent(cv2: ModuleType) -> Iterator[None]:
+def _silent() -> Iterator[None]:
     """Suppress OpenCV's own warnings: our messages name the files."""
+    cv2 = import_opencv()
     level = cv2.getLogLevel()
     cv2.setLogLevel(0)
     try:

@@ -83,7 +83,7 @@ def find(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = Non
     Args:
         name: Name of the dataset.
         data_config: Names the data folder.
-        tree: A walk through the data folder, which several searches can share.
+        tree: A walk through the data folder that can be iterated repeatedly, so that several searches can share it.
 
     Returns:
         The path; None if the files are missing or the dataset needs none.

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
@@ -85,20 +85,11 @@ class CachedWalk:
     """A walk that several searches can iterate: each folder is read once, when a search first reaches it."""
 
     def __init__(self, root: Path) -> None:
-        self._rest = walk(root)
-        self._visited: list[Folder] = []
+        self._walk = walk(root)
 
     def __iter__(self) -> Iterator[Folder]:
-        position = 0
-        while position < len(self._visited) or self._advance():
-            yield self._visited[position]
-            position += 1
-
-    def _advance(self) -> bool:
-        folder = next(self._rest, None)
-        if folder is not None:
-            self._visited.append(folder)
-        return folder is not None
+        self._walk, copy = tee(self._walk)
+        return copy
 
 
 def _is_hidden(name: str) -> bool:

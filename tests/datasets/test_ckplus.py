@@ -158,8 +158,8 @@ def test_csv_has_neither_subjects_nor_split(data_config):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([f"9,{text(0)},Training"], ["line 2", "expression code '9'"]),
-        ([f"0,{text(0)},Training", "1,1 2 3"], ["line 3", "3 pixels instead of 2304"]),
+        ([f"9,{text(0)},Training"], ["line 2", "label '9'"]),
+        ([f"0,{text(0)},Training", "1,1 2 3,Training"], ["line 3", "3 pixels instead of 2304"]),
         ([f"0,{text(0)[:-3]}999,Training"], ["line 2", "999"]),
         ([f"0,{text(0)[:-2]} x,Training"], ["line 2"]),
         ([], ["no rows"]),
@@ -173,7 +173,7 @@ def test_malformed_csv(data_config, load_error, rows, words):
 
 def test_csv_with_another_header(data_config, load_error):
     write_csv(data_config, header="label,image")
-    assert "emotion and pixels" in load_error("ckplus")
+    assert "must name emotion,pixels" in load_error("ckplus")
 
 
 def test_skip_invalid_rows(data_config):

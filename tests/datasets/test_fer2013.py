@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_bench.datasets import available, find, load
+from fer_bench.datasets import DataConfig, available, find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.fer2013.read import read_fer2013
+from fer_bench.datasets.fer2013.csv_file import read_csv
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 HEADER = "emotion,pixels,Usage"
@@ -62,7 +62,7 @@ REORDERED = [",".join([a, c, b]) for a, b, c in (row.split(",") for row in ROWS)
     ids=["crlf", "no-last-newline", "bom", "quoted", "bom-crlf-quoted", "blank-lines", "column-order"],
 )
 def test_variants_of_the_layout_read_the_same(data_config, content):
-    data = read_fer2013(write(data_config, content))
+    data = read_csv(write(data_config, content), data_config)
     assert np.array_equal(data.images.reshape(9, -1), IMAGES)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert data.split.tolist() == [0, 1, 2] * 3
@@ -164,7 +164,7 @@ def test_folder_named_like_the_file(data_config, load_error):
 def test_progress_ends_at_the_file_size(data_config):
     path = write(data_config, "\n".join([HEADER, *ROWS]))
     seen = []
-    read_fer2013(path, lambda *step: seen.append(step))
+    read_csv(path, DataConfig(progress=lambda *step: seen.append(step)))
     assert seen[-1] == ("reading fer2013.csv", path.stat().st_size, path.stat().st_size)
 
 
@@ -191,6 +191,6 @@ def test_written_samples_read_back_equal(tmp_path_factory, written, end, quoted,
     ]
     path = tmp_path_factory.mktemp("csv") / "fer2013.csv"
     path.write_bytes((end.join([HEADER, *rows]) + end * last_end).encode())
-    data = read_fer2013(path)
+    data = read_csv(path, DataConfig())
     assert np.array_equal(data.images.reshape(len(images), -1), images)
     assert data.labels.tolist() == labels and data.split.tolist() == split

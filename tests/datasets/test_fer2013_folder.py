@@ -10,7 +10,7 @@ from made_up_fer2013 import IMAGES, LABELS, SPLIT, write_csv, write_folder
 
 from fer_bench.datasets import find, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
-from fer_bench.datasets.fer2013.read import read_fer2013
+from fer_bench.datasets.fer2013.csv_file import read_csv
 
 NAMED_SPLITS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest": "PrivateTest"}
 
@@ -28,7 +28,7 @@ NAMED_SPLITS = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest
 )
 def test_folder_made_from_the_csv_is_equal(data_config, tmp_path, name, folders):
     write_folder(data_config.data_dir / "archive", name, **({"folders": folders} if folders else {}))
-    data, csv = load("fer2013", data_config), read_fer2013(write_csv(tmp_path / "fer2013.csv"))
+    data, csv = load("fer2013", data_config), read_csv(write_csv(tmp_path / "fer2013.csv"), data_config)
     for name in ("images", "labels", "split", "ids"):
         assert np.array_equal(getattr(data, name), getattr(csv, name)), name
     assert data.classes == csv.classes == FER2013_CLASSES

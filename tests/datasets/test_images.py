@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
+from fer_bench.datasets import DataConfig
 from fer_bench.datasets.images import read_images, skipped_note
 
 RAMP = np.add.outer(np.arange(0, 240, 5), np.arange(0, 16, 1 / 3)).astype(np.uint8)  # 48×48
@@ -52,13 +53,13 @@ def palette_tiff(path: Path, pixels: np.ndarray) -> Path:
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff", ".pgm"])
 def test_gray_pixels_are_unchanged(tmp_path, suffix):
-    read = read_images([write(tmp_path / f"a{suffix}", noise())], None)
+    read = read_images([write(tmp_path / f"a{suffix}", noise())], None, DataConfig())
     assert np.array_equal(read.pixels, noise()[None]) and read.pixels.dtype == np.uint8
     assert read.indices.tolist() == [0] and read.indices.dtype == np.int64 and read.skipped == []
 
 
 def test_palette_images(tmp_path):
-    assert np.array_equal(read_images([palette_tiff(tmp_path / "a.tiff", RAMP)], None).pixels[0], RAMP)
+    assert np.array_equal(read_images([palette_tiff(tmp_path / "a.tiff", RAMP)], None, DataConfig()).pixels[0], RAMP)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_palette_images(tmp_path):
     ],
 )
 def test_other_formats_give_the_same_gray(tmp_path, name, pixels):
-    read = read_images([write(tmp_path / name, pixels)], None).pixels[0]
+    read = read_images([write(tmp_path / name, pixels)], None, DataConfig()).pixels[0]
     assert np.abs(read.astype(int) - RAMP).max() <= (4 if name.endswith("jpg") else 1)
 
 
@@ -82,17 +83,17 @@ def test_weights_of_colors(tmp_path):
     for channel, pixels in enumerate((blue, green, red)):
         pixels[..., channel] = 255
     paths = [write(tmp_path / f"{index}.png", pixels) for index, pixels in enumerate((blue, green, red))]
-    assert read_images(paths, None).pixels[:, 0, 0].tolist() == pytest.approx([29, 150, 76], abs=1)
+    assert read_images(paths, None, DataConfig()).pixels[:, 0, 0].tolist() == pytest.approx([29, 150, 76], abs=1)
 
 
 def test_non_ascii_names(tmp_path):
-    assert len(read_images([write(tmp_path / "笑顔 ünï.png", noise())], None).pixels) == 1
+    assert len(read_images([write(tmp_path / "笑顔 ünï.png", noise())], None, DataConfig()).pixels) == 1
 
 
 def test_order_and_progress(tmp_path):
     paths = [write(tmp_path / f"{index:03d}.png", noise(8, index)) for index in range(300)][::-1]
     seen = []
-    read = read_images(paths, None, lambda *step: seen.append(step), "faces")
+    read = read_images(paths, None, DataConfig(progress=lambda *step: seen.append(step)), "faces")
     assert all(np.array_equal(pixels, noise(8, 299 - index)) for index, pixels in enumerate(read.pixels))
     assert seen[-1] == ("reading faces", 300, 300) and [done for _, done, _ in seen] == sorted(d for _, d, _ in seen)
 
@@ -102,27 +103,27 @@ def test_images_are_resized(tmp_path):
         write(tmp_path / "small.png", noise(20)),
         write(tmp_path / "large.png", np.full((96, 96), 9, np.uint8)),
     )
-    read = read_images([small, large], 48)
+    read = read_images([small, large], 48, DataConfig())
     assert read.pixels.shape == (2, 48, 48) and (read.pixels[1] == 9).all()
 
 
 def test_reduction_averages_areas(tmp_path):
     board = np.tile(np.array([[0, 255], [255, 0]], np.uint8), (48, 48))
-    assert np.abs(read_images([write(tmp_path / "a.png", board)], 48).pixels.astype(int) - 127).max() <= 1
+    assert np.abs(read_images([write(tmp_path / "a.png", board)], 48, DataConfig()).pixels.astype(int) - 127).max() <= 1
 
 
 def test_rectangular_images_are_stretched_or_cropped(tmp_path):
     wide = np.zeros((48, 96), np.uint8)
     wide[:, 24:72] = 200
     path = write(tmp_path / "wide.png", wide)
-    assert (read_images([path], 48, center_crop=True).pixels == 200).all()
-    stretched = read_images([path], 48).pixels[0]
+    assert (read_images([path], 48, DataConfig(), center_crop=True).pixels == 200).all()
+    stretched = read_images([path], 48, DataConfig()).pixels[0]
     assert (stretched[:, 12:36] == 200).all() and (stretched[:, :12] == 0).all()
 
 
-def error(paths, image_size=None, **options) -> str:
+def error(paths, **options) -> str:
     with pytest.raises(UserError) as raised:
-        read_images(paths, image_size, **options)
+        read_images(paths, None, DataConfig(**options))
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
     return str(raised.value)
 
@@ -155,7 +156,7 @@ def test_unreadable_files_are_counted_and_the_first_are_named(broken):
 
 
 def test_unreadable_files_are_skipped(broken):
-    read = read_images(broken, 48, skip_invalid=True)
+    read = read_images(broken, 48, DataConfig(skip_invalid=True))
     assert read.indices.tolist() == [2] and np.array_equal(read.pixels, noise()[None])
     assert [path.name for path, _ in read.skipped] == [path.name for path in broken if path.name != "valid.png"]
     (note,) = skipped_note(read.skipped)
@@ -167,9 +168,9 @@ def test_only_unreadable_files(broken):
 
 
 def test_no_files():
-    assert read_images([], 48).pixels.shape == (0, 48, 48) and skipped_note([]) == ()
+    assert read_images([], 48, DataConfig()).pixels.shape == (0, 48, 48) and skipped_note([]) == ()
 
 
 def test_opencv_prints_nothing(broken, capfd):
-    read_images(broken, 48, skip_invalid=True)
+    read_images(broken, 48, DataConfig(skip_invalid=True))
     assert capfd.readouterr() == ("", "")

@@ -16,15 +16,8 @@ from fer_bench.datasets.images import Problems
 from fer_bench.datasets.tree import list_images, require_folder
 
 LABEL = re.compile(r"(S\d{3}_\d{3})_\d{8}_emotion", re.IGNORECASE)
-CODES: dict[float, str] = {
-    1: "angry",
-    2: "contempt",
-    3: "disgust",
-    4: "fear",
-    5: "happy",
-    6: "sad",
-    7: "surprise",
-}  # 0 is neutral
+# 0 is neutral.
+CODES: dict[float, str] = dict(enumerate(("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"), start=1))
 NUM_PEAK_FRAMES = 3  # at the end of a sequence, which show its expression
 
 
@@ -46,12 +39,30 @@ class Frame:
         return self.sequence[:4]
 
 
-def list_class_folder_frames(root: Path, problems: Problems) -> list[Frame]:
-    """Return the sorted frames in `root`/<class>/, as in CK+48; append files that cannot be used to `problems`.
+def list_frames(root: Path, labels: Path | None, neutral: bool, problems: Problems) -> list[Frame]:
+    """Return the sorted frames of class folders or of the original tree.
+
+    Args:
+        root: The folder of the class folders, as in CK+48, or cohn-kanade-images.
+        labels: The folder Emotion of the original tree; None for class folders.
+        neutral: Whether the first frame of each sequence of the original tree is returned, too, as neutral.
+        problems: Files and folders that cannot be used are appended.
 
     Raises:
-        UserError: A folder has no images or names no class, or a sequence is in two classes.
+        UserError: A class folder is empty or unknown, there are no labels, a frame exists twice, or an image is in
+            another sequence's folder or class.
     """
+    frames = _list_labeled(root, labels, neutral, problems) if labels else _list_class_folders(root, problems)
+    frames.sort()
+    for one, other in pairwise(frames):
+        if one.id == other.id:
+            raise UserError(f"The frame {one.id} exists twice: {one.path} and {other.path}. Remove one of them.")
+        if one.sequence == other.sequence and one.emotion not in (other.emotion, "neutral"):
+            raise UserError(f"The sequence {one.sequence} is in two classes: {one.path} and {other.path}.")
+    return frames
+
+
+def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
     frames: list[Frame] = []
     for folder in (root / name for name in require_folder(root).folders):
         paths, emotion = list_images(folder), canonical_emotion(folder.name)
@@ -61,23 +72,11 @@ def list_class_folder_frames(root: Path, problems: Problems) -> list[Frame]:
             raise UserError(f"{folder} has no images.")
         if emotion:
             frames += _parse_frames(paths, emotion, problems)
-    frames.sort()
-    _check_unique(frames)
     return frames
 
 
-def list_original_frames(root: Path, labels: Path, neutral: bool, problems: Problems) -> list[Frame]:
-    """Return the last three frames of each sequence in cohn-kanade-images that has an Emotion label, sorted.
-
-    Args:
-        root: The folder cohn-kanade-images.
-        labels: The folder Emotion.
-        neutral: Whether the first frame of each sequence is returned, too, as neutral.
-        problems: Files and folders that cannot be used are appended.
-
-    Raises:
-        UserError: There are no labels, or an image is in another sequence's folder.
-    """
+def _list_labeled(root: Path, labels: Path, neutral: bool, problems: Problems) -> list[Frame]:
+    """Return the last three frames of each sequence that has a label, and its first if `neutral`."""
     frames = []
     for path in _list_texts(labels):
         match = LABEL.fullmatch(path.stem)
@@ -100,8 +99,6 @@ def list_original_frames(root: Path, labels: Path, neutral: bool, problems: Prob
         frames += images[-NUM_PEAK_FRAMES:]
     if not frames and not problems:
         raise UserError(f"{labels} has no label files (S005/001/S005_001_00000011_emotion.txt).")
-    frames.sort()
-    _check_unique(frames)
     return frames
 
 
@@ -132,15 +129,6 @@ def _parse_frames(paths: list[Path], emotion: str, problems: Problems) -> Iterat
             problems.append((path, "not named like S010_004_00000017.png"))
         else:
             yield Frame(f"{match[1]}_{match[2]}".upper(), int(match[3]), emotion, path)
-
-
-def _check_unique(frames: list[Frame]) -> None:
-    """Raise UserError for a sequence in two classes and for a frame that exists twice."""
-    for one, other in pairwise(frames):
-        if one.id == other.id:
-            raise UserError(f"The frame {one.id} exists twice: {one.path} and {other.path}. Remove one of them.")
-        if one.sequence == other.sequence and one.emotion not in (other.emotion, "neutral"):
-            raise UserError(f"The sequence {one.sequence} is in two classes: {one.path} and {other.path}.")
 
 
 def _read_label(path: Path) -> tuple[str, str]:

@@ -16,20 +16,17 @@ SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
 
 def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return the folder of class folders, else cohn-kanade-images, else ckextended.csv."""
-    folders = list(tree)
-    return _find_class_folders(folders) or _find_original(folders) or _find_table(folders)
+    return _find_class_folders(tree) or _find_original(tree) or _find_table(tree)
 
 
 def locate_with_neutral(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return a layout that has neutral images: cohn-kanade-images, else ckextended.csv."""
-    folders = list(tree)
-    return _find_original(folders) or _find_table(folders)
+    return _find_original(tree) or _find_table(tree)
 
 
 def locate_sequences(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return a layout that has sequences: the folder of class folders, else cohn-kanade-images."""
-    folders = list(tree)
-    return _find_class_folders(folders) or _find_original(folders)
+    return _find_class_folders(tree) or _find_original(tree)
 
 
 def locate_labels(images: Path, data_dir: Path) -> Path | None:

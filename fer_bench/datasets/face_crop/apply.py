@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import list_first
 from fer_bench.datasets.cache import ARRAYS, fingerprint
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.detect import Detector, make_detector
@@ -118,9 +119,7 @@ def _handle_missing_faces(dataset: Dataset, spec: FaceCropSpec, faces: list[Face
     missing = np.array([face is None for face in faces], bool)
     count, total = int(missing.sum()), len(dataset)
     if count and spec.on_missing_face == "fail":
-        ids = dataset.ids[missing]
-        more = f" and {count - MAX_LISTED:,} more" if count > MAX_LISTED else ""
-        listed = ", ".join(map(str, ids[:MAX_LISTED])) + more
+        listed = list_first(dataset.ids[missing].tolist(), MAX_LISTED)
         raise UserError(
             f"{spec.detector} finds no face in {count:,} of {total:,} images: {listed}. "
             "Choose what to do with them: --on-missing-face keep or drop."

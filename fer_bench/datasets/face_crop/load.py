@@ -15,7 +15,7 @@ from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.apply import Images, apply
 from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec, split_name
-from fer_bench.datasets.images import import_opencv
+from fer_bench.datasets.images import read_gray
 from fer_bench.datasets.registry import needs_files
 
 # Increased when the same face crop gives other pixels; part of what the cache must match.
@@ -71,12 +71,7 @@ class ImageFiles(Sequence[np.ndarray]):
         return len(self.files)
 
     def __getitem__(self, index):
-        cv2 = import_opencv()
-        file = self.files[index]
-        try:
-            pixels = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        except (OSError, cv2.error):
-            pixels = None
-        if pixels is None:
-            raise UserError(f"{file} cannot be read as an image.")
+        pixels = read_gray(self.files[index])
+        if isinstance(pixels, str):
+            raise UserError(f"{self.files[index]} cannot be read as an image: {pixels}.")
         return pixels

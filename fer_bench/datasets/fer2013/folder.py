@@ -15,7 +15,7 @@ from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.fer2013.locate import SPLIT_FOLDERS
 from fer_bench.datasets.images import read_images, skipped_note
-from fer_bench.datasets.registry import Progress
+from fer_bench.datasets.registry import DataConfig
 from fer_bench.datasets.tree import require_folder
 
 IMAGE_SIZE = 48
@@ -40,17 +40,12 @@ class _ImageFile:
     number: int | None
 
 
-def read_folder(root: Path, progress: Progress | None = None, skip_invalid: bool = False) -> Dataset:
+def read_folder(root: Path, data_config: DataConfig) -> Dataset:
     """Read the images below `root`/<split>/<class>/; the fingerprint stays empty.
 
     The split is taken from names such as PrivateTest_10131363.jpg, else from the folders. If test/ may contain both
     PublicTest and PrivateTest, all of it is the test split, with a note. If the numbers in the names are rows of
     fer2013.csv, samples have its order and its ids (`fer2013-00042`, else `fer2013/<name>`).
-
-    Args:
-        root: The folder of train/ and test/.
-        progress: Called with the number of files that are done.
-        skip_invalid: Skip images that cannot be read and note them.
 
     Raises:
         UserError: A class folder is missing or unknown, or an image cannot be read.
@@ -66,7 +61,7 @@ def read_folder(root: Path, progress: Progress | None = None, skip_invalid: bool
         order = np.argsort(rows).tolist()
     files = [files[index] for index in order]
     paths = [file.path for file in files]
-    images = read_images(paths, None, progress, "FER2013's images", skip_invalid)
+    images = read_images(paths, None, data_config, "FER2013's images")
     if (size := images.pixels.shape[1]) != IMAGE_SIZE:
         raise UserError(
             f"The images in {root} are {size}×{size}, not {IMAGE_SIZE}×{IMAGE_SIZE} like FER2013. Try --dataset folder."

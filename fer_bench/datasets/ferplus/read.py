@@ -17,7 +17,7 @@ from fer_bench.datasets.fer2013.read import load as load_fer2013
 from fer_bench.datasets.ferplus.locate import FOLDERS, locate_images, locate_table
 from fer_bench.datasets.ferplus.votes import Votes, majority, plurality, read_votes, soft_labels
 from fer_bench.datasets.images import read_images, skipped_message, skipped_note
-from fer_bench.datasets.registry import DataConfig, Progress, find, require
+from fer_bench.datasets.registry import DataConfig, find, require
 from fer_bench.datasets.tree import list_images, walk
 
 VERSION = 1
@@ -43,7 +43,7 @@ def load(data_config: DataConfig) -> Dataset:
     def read() -> Dataset:
         votes = read_votes(table)
         if images is None:
-            return join_folders(table, votes, source, data_config.progress, data_config.skip_invalid)
+            return _join_folders(table, votes, source, data_config)
         return join_fer2013(table, votes, images, check_all=not data_config.skip_invalid)
 
     return cached_files("ferplus", [table, source], data_config, read, VERSION)
@@ -74,28 +74,12 @@ def join_fer2013(table: Path, votes: Votes, images: Dataset, check_all: bool = T
     return _join_by_name(table, votes, names, images.split, images.images, list(images.notes))
 
 
-def join_folders(
-    table: Path, votes: Votes, root: Path, progress: Progress | None = None, skip_invalid: bool = False
-) -> Dataset:
-    """Join the votes by file name to the folders FER2013Train/, …Valid/, …Test/ that the authors' program wrote.
-
-    Args:
-        table: The file of the votes, for messages.
-        votes: The votes.
-        root: The folder of the three folders.
-        progress: Called with the number of files that are done.
-        skip_invalid: Skip images that cannot be read and note them.
-
-    Returns:
-        The dataset; the fingerprint stays empty.
-
-    Raises:
-        UserError: No image belongs to a vote, or images cannot be read.
-    """
+def _join_folders(table: Path, votes: Votes, root: Path, data_config: DataConfig) -> Dataset:
+    """Join the votes by file name to the folders FER2013Train/, …Valid/, …Test/ that the authors' program wrote."""
     by_split = [list_images(root / name) for name in FOLDERS]
     paths = [path for files in by_split for path in files]
     split = np.repeat(np.arange(len(FOLDERS), dtype=np.int8), [len(files) for files in by_split])
-    images = read_images(paths, IMAGE_SIZE, progress, "FER+'s images", skip_invalid)
+    images = read_images(paths, IMAGE_SIZE, data_config, "FER+'s images")
     names = [paths[index].stem for index in images.indices]
     notes = list(skipped_note(images.skipped))
     return _join_by_name(table, votes, names, split[images.indices], images.pixels, notes)

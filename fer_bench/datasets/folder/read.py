@@ -17,7 +17,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
 from fer_bench.datasets.folder.locate import split_folders
 from fer_bench.datasets.images import MAX_LISTED, read_images, skipped_note
-from fer_bench.datasets.registry import DataConfig, Progress, require
+from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.tree import Folder, is_image, require_folder
 
 IMAGE_SIZE = 48
@@ -36,9 +36,7 @@ class _ImageFile:
 def load(data_config: DataConfig) -> Dataset:
     """Return the dataset, from its cache if that is current."""
     path = require("folder", data_config)
-    return cached_files(
-        "folder", path, data_config, lambda: read_folder(path, data_config.progress, data_config.skip_invalid)
-    )
+    return cached_files("folder", path, data_config, lambda: _read_folder(path, data_config))
 
 
 def load_originals(name: str, data_config: DataConfig) -> Mapping[str, Path]:
@@ -48,16 +46,10 @@ def load_originals(name: str, data_config: DataConfig) -> Mapping[str, Path]:
     return {path.relative_to(root).as_posix(): path for path in files if is_image(path.name)}
 
 
-def read_folder(root: Path, progress: Progress | None = None, skip_invalid: bool = False) -> Dataset:
-    """Read the images below a folder. ids: paths below `root`, such as happy/1.png; the fingerprint stays empty.
+def _read_folder(root: Path, data_config: DataConfig) -> Dataset:
+    """Read the images in class folders, or in those of train/, val/ and test/.
 
-    Args:
-        root: The folder of the class folders, or of train/, val/ and test/.
-        progress: Called with the number of files that are done.
-        skip_invalid: Skip images that cannot be read and note them.
-
-    Raises:
-        UserError: There are fewer than two classes, the training split lacks a class, or images cannot be read.
+    ids: paths below `root`, such as happy/1.png.
     """
     listing = require_folder(root)
     splits = split_folders(listing)
@@ -70,7 +62,7 @@ def read_folder(root: Path, progress: Progress | None = None, skip_invalid: bool
     if not splits:
         files += _list_split("", listing, notes)
     keys = _sorted_keys(root, files, notes)
-    images = read_images([file.path for file in files], IMAGE_SIZE, progress, f"images in {root.name}", skip_invalid)
+    images = read_images([file.path for file in files], IMAGE_SIZE, data_config, f"images in {root.name}")
     notes += skipped_note(images.skipped)
     classes = _class_names(keys, files)
     files = [files[index] for index in images.indices]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +10,13 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.expected_counts import count_mismatches
 from fer_bench.datasets.images import first_few, read_images, skipped_note
 from fer_bench.datasets.jaffe.locate import NAME
-from fer_bench.datasets.registry import DATASETS, DataConfig, require
+from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.tree import list_images
 
 IMAGE_SIZE = 48
-CODES = {
-    "AN": "angry",
-    "DI": "disgust",
-    "FE": "fear",
-    "HA": "happy",
-    "SA": "sad",
-    "SU": "surprise",
-    "NE": "neutral",
-}
+CODES = ("AN", "DI", "FE", "HA", "SA", "SU", "NE")  # in the order of FER2013_CLASSES
 FRAMING_NOTE = (
     "Unless faces were cropped, the 256×256 images are reduced to 48×48 as a whole: the face fills only a part of "
     "them, unlike in FER2013."
@@ -56,19 +46,18 @@ def read_jaffe(folder: Path, data_config: DataConfig) -> Dataset:
     if problems and not (data_config.skip_invalid and paths):
         raise UserError(f"{len(problems):,} of JAFFE's images cannot be used: {first_few(problems)}.")
     _check_unique(paths)
-    images = read_images(paths, IMAGE_SIZE, data_config.progress, "JAFFE", data_config.skip_invalid, center_crop=True)
+    images = read_images(paths, IMAGE_SIZE, data_config, "JAFFE", center_crop=True)
     paths = [paths[index] for index in images.indices]
-    dataset = Dataset(
+    return Dataset(
         name="jaffe",
         images=images.pixels,
-        labels=np.array([FER2013_CLASSES.index(CODES[path.stem[3:5].upper()]) for path in paths], np.int64),
+        labels=np.array([CODES.index(path.stem[3:5].upper()) for path in paths], np.int64),
         ids=np.array([path.stem.upper() for path in paths]),
         classes=FER2013_CLASSES,
         fingerprint="",
         subjects=np.array([path.stem[:2].upper() for path in paths]),
+        notes=(FRAMING_NOTE, *skipped_note(problems + images.skipped)),
     )
-    mismatches = count_mismatches(dataset, DATASETS.get("jaffe").options) or ()
-    return replace(dataset, notes=(FRAMING_NOTE, *skipped_note(problems + images.skipped), *mismatches))
 
 
 def _check_name(path: Path) -> str:

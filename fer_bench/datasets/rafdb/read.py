@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,9 @@ from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.expected_counts import count_mismatches
 from fer_bench.datasets.images import Problems, first_few, read_images, skipped_note
 from fer_bench.datasets.rafdb.locate import NAME
-from fer_bench.datasets.registry import DATASETS, DataConfig, require
+from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.tree import list_images
 
 IMAGE_SIZE = 48
@@ -60,11 +60,13 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
         raise UserError(f"{len(problems):,} of RAF-DB's labels or images cannot be used: {first_few(problems)}.")
     if not files:
         raise UserError(f"{path} names no images.")
-    _check_unique(files)
+    for one, other in pairwise(files):
+        if one.id == other.id:
+            raise UserError(f"{one.id} is labeled twice, {one.emotion} and {other.emotion}.")
     paths = [file.path for file in files]
-    images = read_images(paths, IMAGE_SIZE, data_config.progress, "RAF-DB", data_config.skip_invalid)
+    images = read_images(paths, IMAGE_SIZE, data_config, "RAF-DB")
     files = [files[index] for index in images.indices]
-    dataset = Dataset(
+    return Dataset(
         name="rafdb",
         images=images.pixels,
         labels=np.array([FER2013_CLASSES.index(file.emotion) for file in files], np.int64),
@@ -72,9 +74,8 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
         classes=FER2013_CLASSES,
         fingerprint="",
         split=np.array([SPLITS.index(file.split) for file in files], np.int8),
+        notes=skipped_note(problems + images.skipped),
     )
-    mismatches = count_mismatches(dataset, DATASETS.get("rafdb").options) or ()
-    return replace(dataset, notes=(*skipped_note(problems + images.skipped), *mismatches))
 
 
 def _list_files(path: Path, problems: Problems) -> list[_LabeledFile]:
@@ -130,11 +131,3 @@ def _list_class_folders(root: Path, problems: Problems) -> list[_LabeledFile]:
                 else:
                     files.append(_LabeledFile(name[1].lower(), emotion, path))
     return files
-
-
-def _check_unique(files: list[_LabeledFile]) -> None:
-    known: dict[str, _LabeledFile] = {}
-    for file in files:
-        if other := known.get(file.id):
-            raise UserError(f"{file.id} is labeled twice, {other.emotion} and {file.emotion}.")
-        known[file.id] = file
