@@ -24,16 +24,8 @@ MAX_FOLDERS = 4  # folders that a layout names
 def print_datasets(data_config: DataConfig, console: Console, names: Sequence[str] = ()) -> int:
     """Read datasets into their cache and print their counts per class and split.
 
-    Args:
-        data_config: Where the datasets lie and how they are read.
-        console: Where to print.
-        names: Datasets; default: all that are found.
-
-    Returns:
-        How many datasets cannot be read.
-
-    Raises:
-        UserError: A name is unknown.
+    Without names, all datasets that are found are read. Return how many cannot be read. Raise UserError for an unknown
+    name.
     """
     sources = {name: find(name, data_config) for name in names} or find_all(data_config)
     found = {name: path for name, path in sources.items() if path or not needs_files(name)}

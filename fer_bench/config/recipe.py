@@ -210,15 +210,11 @@ class BuildRecipe(Recipe):
 
 
 def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
-    """Return the base recipe with overrides.
+    """Return the base recipe with layers of overrides. Later layers override earlier ones.
 
-    Args:
-        layers: Overrides; later layers override earlier ones. Keys may be nested or dotted
-            ("optimizer.learning_rate"), and an augmentation may be the name of a policy.
-        source: Where the overrides come from, for error messages.
-
-    Raises:
-        UserError: A key is unknown, a value is invalid, or the combination is impossible.
+    Keys may be nested or dotted ("optimizer.learning_rate"), and an augmentation may be the name of a policy. Raise
+    UserError, which names the source of the overrides, for an unknown key, an invalid value or an impossible
+    combination.
     """
     merged: dict[str, Any] = {}
     for layer in layers:

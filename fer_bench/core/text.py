@@ -24,12 +24,7 @@ def millions(parameters: float) -> str:
 
 
 def duration(seconds: float, approximate: bool = False) -> str:
-    """Return a time in two units at most: `42.1 s`, `3 min 07 s`, `1 h 24 min`.
-
-    Args:
-        seconds: The time; NaN gives a dash.
-        approximate: Whether the time is an estimate, which is rounded to `42 s`, `3 min`, `1 h 24 min`.
-    """
+    """Return a time in two units at most: `42.1 s`, `3 min 07 s`, `1 h 24 min`; approximate: `42 s`, `3 min`."""
     if math.isnan(seconds):
         return UNKNOWN
     if seconds < (90 if approximate else 59.95):

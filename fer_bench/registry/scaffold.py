@@ -39,18 +39,9 @@ def NAME(inputs, recipe):
 
 
 def write_architecture(name: str, folder: Path) -> Path:
-    """Write a small, working architecture.
+    """Write a small, working architecture to <folder>/<name>.py and return the file.
 
-    Args:
-        name: Name of the architecture, of its function and of its file.
-        folder: An existing folder.
-
-    Returns:
-        The new file.
-
-    Raises:
-        UserError: The name is not an identifier, is taken or has another meaning here; the folder does not exist, or
-            the file does.
+    Raise UserError if the name is invalid or taken, the folder does not exist or the file does.
     """
     _validate_name(name)
     if not folder.is_dir():
