@@ -15,16 +15,19 @@ from fer_bench.evaluation.metrics import METRICS
 
 Values = Mapping[str, Any]  # a row of the leaderboard's frame, by column
 Group = Literal["row", "setup", "score", "cost", "data", "text"]
+Align = Literal["left", "right"]
 Kind = Literal[
     "text", "count", "score", "number", "interval", "amount", "operations", "bytes", "duration", "milliseconds", "rate"
 ]
 
 BADGE_SEPARATOR = " · "
 TIED = "≈"  # before the rank of a row that is tied with the best
-FORMATS: dict[str, Callable[[float], str]] = {
+FORMATS: dict[Kind, Callable[..., str]] = {
+    "text": str,
     "count": text.mean_count,
     "score": text.percent,
     "number": text.decimal,
+    "interval": text.interval,
     "amount": text.millions,
     "operations": text.operations,
     "bytes": text.megabytes,
@@ -32,7 +35,6 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "milliseconds": text.milliseconds,
     "rate": text.rate,
 }
-WITH_SPREAD = {"score": text.percent, "number": text.decimal}
 
 
 class View(Flag):
@@ -89,23 +91,17 @@ class Column:
         return [self.key, f"{self.key}_sd"] if self.spread else [self.key]
 
     @property
-    def align(self) -> Literal["left", "right"]:
+    def align(self) -> Align:
         return "left" if self.kind == "text" else "right"
 
     def cell(self, row: Values) -> str:
         """Return a row's value as text."""
         if self.key in SPECIAL_CELLS:
             return SPECIAL_CELLS[self.key](row)
-        if self.kind == "text":
-            return str(row[self.key])
-        if self.kind == "interval":
-            low, high = (row[key] for key in self.keys)
-            return (text.interval if METRICS[self.keys[0].removesuffix("_low")].percent else text.decimal_interval)(
-                low, high
-            )
-        if self.spread and self.kind in WITH_SPREAD:
-            return WITH_SPREAD[self.kind](row[self.key], row[f"{self.key}_sd"])
-        return FORMATS[self.kind](row[self.key])
+        formatted = FORMATS[self.kind]
+        if self.kind == "interval" and not METRICS[self.keys[0].removesuffix("_low")].percent:
+            formatted = text.decimal_interval
+        return formatted(*(row[key] for key in self.keys))
 
     def without_spread(self) -> Column:
         """Return the column without the standard deviation."""

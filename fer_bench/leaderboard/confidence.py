@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_bench.core.text import plural
+from fer_bench.core.text import list_first, plural
 from fer_bench.evaluation.resampling import (
     bootstrap_weights,
     num_resampling_units,
@@ -16,7 +16,7 @@ from fer_bench.evaluation.resampling import (
 )
 from fer_bench.evaluation.significance import ALPHA, compare_all_pairs
 from fer_bench.leaderboard.column import TIED
-from fer_bench.leaderboard.rows import LeaderboardRow, by_sample_set, groups_of
+from fer_bench.leaderboard.rows import LeaderboardRow, absent_classes, by_sample_set, groups_of
 
 MAX_LISTED = 5  # rows in a sentence
 # Below these, simulated 95 % intervals covered the true value in less than 93 of 100 cases.
@@ -111,7 +111,9 @@ def _interval_notes(
     if num_groups is not None and num_groups < MIN_GROUPS:
         notes.append("With so few groups, the intervals cover the true value in less than 95 of 100 cases.")
     if few := [labels[row.id] for row in finished if _num_rare(_correct(row)) < MIN_IMAGES]:
-        notes.append(f"Too narrow, because fewer than {MIN_IMAGES} images are wrong or correct: {_listed(few)}.")
+        notes.append(
+            f"Too narrow, because fewer than {MIN_IMAGES} images are wrong or correct: {list_first(few, MAX_LISTED)}."
+        )
     return notes
 
 
@@ -143,7 +145,7 @@ def _comparison_notes(
         tests = "paired bootstrap and McNemar's exact test both reject"
         notes.append(significance_note(num_significant, len(main) - 1, tests, best))
     if others:
-        notes.append(f"Not compared, because the test images differ: {_listed(others)}.")
+        notes.append(f"Not compared, because the test images differ: {list_first(others, MAX_LISTED)}.")
     return notes
 
 
@@ -153,14 +155,16 @@ def _partial_notes(finished: list[LeaderboardRow], labels: Mapping[str, str]) ->
         for row in finished
         if len(row.comparable_seeds) < len(row.seeds)
     ]
-    return [f"Interval and comparison use the seeds with the same test images: {_listed(partial)}."] if partial else []
+    if not partial:
+        return []
+    return [f"Interval and comparison use the seeds with the same test images: {list_first(partial, MAX_LISTED)}."]
 
 
 def _absent_class_notes(finished: list[LeaderboardRow]) -> list[str]:
     """Return sentences on classes that no test image has, and on folds without a class that other folds have."""
     seed = max((seed for row in finished for seed in row.seeds), key=lambda seed: seed.test_images)
     classes, num_folds = seed.records[0].classes, len(seed.fold_accuracies)
-    absent = [name for name, support in zip(classes, seed.per_class.support, strict=True) if not support]
+    absent = absent_classes(classes, seed.per_class.support)
     by_fold = [missing for names in seed.absent_classes_by_fold.values() if (missing := set(names) - set(absent))]
     notes = []
     if absent:
@@ -173,8 +177,3 @@ def _absent_class_notes(finished: list[LeaderboardRow]) -> list[str]:
             "of folds use the pooled predictions."
         )
     return notes
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -22,6 +22,7 @@ from fer_bench.records.schema import Member as RecordedMember
 
 PROCEDURE_VERSION = 1  # part of every key; to be raised when the same method gives other results
 SPLITS = ("validation", "test")  # there are no predictions of the training split
+MEMBER_FIELDS = ("key", "architecture", "recipe_name", "seed")  # what the record of an ensemble has of each trial
 MAX_NAMES = 8  # members in a row's recipe name
 
 
@@ -211,7 +212,10 @@ def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> EnsembleRe
         samples=members[0].samples,
         split_notes=list(dict.fromkeys(note for record in members for note in record.split_notes)),
         num_parameters=sum(parameters) if len(parameters) == len(members) else None,
-        members=[_recorded(record, weight) for record, weight in zip(members, vote.weights, strict=True)],
+        members=[
+            RecordedMember(weight=weight, **{name: getattr(record.trial, name) for name in MEMBER_FIELDS})
+            for record, weight in zip(members, vote.weights, strict=True)
+        ],
     )
     try:
         path = records.write(results, record, vote.predictions)
@@ -219,17 +223,6 @@ def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> EnsembleRe
         raise write_error(f"The ensemble in {results}", error) from None
     accuracy = None if validation is None else _accuracy(validation.labels, validation.probabilities)
     return EnsembleResult(record, path, accuracy, vote.best_member_accuracy)
-
-
-def _recorded(record: Record, weight: float) -> RecordedMember:
-    trial = record.trial
-    return RecordedMember(
-        key=trial.key,
-        architecture=trial.architecture,
-        recipe_name=trial.recipe_name,
-        seed=trial.seed,
-        weight=weight,
-    )
 
 
 def _machine(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import split_names
+from fer_bench.core.text import list_first, split_names
 from fer_bench.leaderboard.row_labels import label_rows
 from fer_bench.leaderboard.rows import LeaderboardRow, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord, load
@@ -72,8 +72,8 @@ class Candidates:
     def _common(self) -> set[SeedFold]:
         common = set.intersection(*(set(self._records(row)) for row in self.rows))
         if not common:
-            listed = (f"{self.label(row)} has {_list_seed_folds(self._records(row))}" for row in self.rows)
-            shown = "; ".join(list(listed)[:MAX_LISTED_ROWS])
+            rows = self.rows[:MAX_LISTED_ROWS]
+            shown = "; ".join(f"{self.label(row)} has {_list_seed_folds(self._records(row))}" for row in rows)
             raise UserError(f"These rows have no seed and fold in common, so they cannot vote together: {shown}.")
         return common
 
@@ -232,5 +232,4 @@ def _check_one_section(rows: Sequence[LeaderboardRow], labels: Mapping[str, str]
 
 def _list_seed_folds(seed_folds: Iterable[SeedFold]) -> str:
     listed = [f"seed {seed}" + (f" fold {fold}" if fold else "") for seed, fold in sorted(seed_folds)]
-    more = len(listed) - MAX_LISTED_FOLDS
-    return ", ".join(listed[:MAX_LISTED_FOLDS]) + (f" and {more} more" if more > 0 else "")
+    return list_first(listed, MAX_LISTED_FOLDS)

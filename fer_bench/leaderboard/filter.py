@@ -10,7 +10,7 @@ import pandas as pd
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import UNKNOWN, did_you_mean, plural
 from fer_bench.leaderboard.average_ranks import compute_average_ranks, named_recipes
-from fer_bench.leaderboard.column import TIED
+from fer_bench.leaderboard.column import TIED, Align
 from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.leaderboard import Leaderboard
 from fer_bench.leaderboard.rows import SECTION
@@ -108,11 +108,12 @@ def split_groups(section: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield "", section
 
 
-def group_summary(section: pd.DataFrame, group_by: str, metric: str) -> tuple[list[str], list[list[str]]]:
-    """Return headers and lines of the table of a section's groups: row counts, the best row and the median score."""
+def group_summary(section: pd.DataFrame, group_by: str, metric: str) -> tuple[list[tuple[str, Align]], list[list[str]]]:
+    """Return headers with alignment, and lines, of a table of groups: row counts, the best row, the median score."""
     title = BY_KEY[metric].title
-    headers = [_title(group_by), "rows", "without score", "best row", f"best {title}", f"median {title}"]
-    return headers, [[name, *_summarize(rows, metric)] for name, rows in split_groups(section)]
+    columns: list[tuple[str, Align]] = [(_title(group_by), "left"), ("rows", "right"), ("without score", "right")]
+    columns += [("best row", "left"), (f"best {title}", "right"), (f"median {title}", "right")]
+    return columns, [[name, *_summarize(rows, metric)] for name, rows in split_groups(section)]
 
 
 def _summarize(rows: pd.DataFrame, metric: str) -> list[str]:

@@ -15,7 +15,7 @@ from fer_bench.leaderboard.column import BADGE_SEPARATOR
 from fer_bench.leaderboard.columns import COLUMNS
 from fer_bench.leaderboard.confidence import AccuracyInterval
 from fer_bench.leaderboard.corruption_notes import mean_corruption_accuracy
-from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult
+from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult, absent_classes
 from fer_bench.records.schema import EXTERNAL, Costs, Record, Trial
 
 SELECTION = "selected on validation"  # the only selection that training offers
@@ -141,7 +141,7 @@ def _absent_classes(row: LeaderboardRow) -> list[str]:
     if not row.seeds:
         return []
     support = np.max([seed.per_class.support for seed in row.seeds], axis=0)
-    return [name for name, images in zip(row.seeds[0].records[0].classes, support, strict=True) if not images]
+    return absent_classes(row.seeds[0].records[0].classes, support)
 
 
 def _badges(row: LeaderboardRow) -> list[str]:

@@ -133,11 +133,6 @@ class _Fold:
     groups: np.ndarray | None
     validation_correct: np.ndarray
 
-    @property
-    def absent_classes(self) -> list[str]:
-        counts = np.bincount(self.labels, minlength=len(self.record.classes))
-        return [name for name, count in zip(self.record.classes, counts, strict=True) if not count]
-
 
 @dataclass(frozen=True)
 class _ReadState:
@@ -145,6 +140,11 @@ class _ReadState:
 
     skipped: list[SkippedRecord] = field(default_factory=list)
     sample_sets: dict[tuple[bytes, ...], tuple[str, np.ndarray]] = field(default_factory=dict)
+
+
+def absent_classes(classes: Sequence[str], num_images: Sequence[int] | np.ndarray) -> list[str]:
+    """Return the names of the classes without images."""
+    return [name for name, number in zip(classes, num_images, strict=True) if not number]
 
 
 def by_sample_set(rows: Iterable[LeaderboardRow]) -> list[list[LeaderboardRow]]:
@@ -222,7 +222,7 @@ def _seed_result(seed: int, stored: list[StoredRecord], state: _ReadState) -> Se
     groups = [fold.groups for fold in folds if fold.groups is not None]
     results = MetricResults(labels, _concatenate([fold.probabilities for fold in folds]))
     sample_digest, order = _sample_order(ids, labels, state)
-    ends = np.cumsum([len(fold.labels) for fold in folds])
+    ends, classes = np.cumsum([len(fold.labels) for fold in folds]), folds[0].record.classes
     return SeedResult(
         seed=seed,
         records=[fold.record for fold in folds],
@@ -242,7 +242,11 @@ def _seed_result(seed: int, stored: list[StoredRecord], state: _ReadState) -> Se
             fold.record.trial.fold: float(correct.mean())
             for fold, correct in zip(folds, np.split(results.correct, ends[:-1]), strict=True)
         },
-        absent_classes_by_fold={fold.record.trial.fold: fold.absent_classes for fold in folds if fold.absent_classes},
+        absent_classes_by_fold={
+            fold.record.trial.fold: names
+            for fold in folds
+            if (names := absent_classes(classes, np.bincount(fold.labels, minlength=len(classes))))
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from textwrap import wrap
 from typing import cast
 
@@ -39,6 +40,11 @@ def to_image_files(figure: Figure) -> dict[str, bytes]:
         FigureCanvasAgg(figure).print_png(png, pil_kwargs={"compress_level": 1})
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
     return {"png": png.getvalue(), "svg": svg.getvalue()}
+
+
+def image_files(figure: Figure, stem: Path) -> dict[Path, bytes]:
+    """Return the contents of the files STEM.png and STEM.svg."""
+    return {stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in to_image_files(figure).items()}
 
 
 def tight_axes(width: float, height: float, columns: int = 1, gap: float = 0.3) -> tuple[Figure, list[Axes]]:

@@ -85,16 +85,7 @@ def _label_box(point: np.ndarray, position: Position, size: np.ndarray, pixels_p
 
 
 def _overlap_cost(boxes: np.ndarray, others: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """Return the area of each box that overlaps others or lies outside the border.
-
-    Args:
-        boxes: (n, 4).
-        others: (m, 4).
-        border: (4,).
-
-    Returns:
-        Areas in square pixels, (n,).
-    """
+    """Return the area of each of n boxes that overlaps others or lies outside the border, in square pixels, (n,)."""
     outside = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - _overlap_areas(boxes, border[None])[:, 0]
     return _overlap_areas(boxes, others).sum(axis=1) + outside
 

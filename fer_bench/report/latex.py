@@ -8,7 +8,7 @@ import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from fer_bench.core.text import UNKNOWN, one_line, slug
-from fer_bench.leaderboard.column import BADGE_SEPARATOR, TIED, Column, Values, View, format_rank
+from fer_bench.leaderboard.column import BADGE_SEPARATOR, TIED, Align, Column, Values, View, format_rank
 from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, sections
@@ -43,12 +43,13 @@ def to_latex(leaderboard: Leaderboard) -> str:
     for heading, stem, section in sections(leaderboard.frame):
         notes = leaderboard.section_notes(section)
         if options.group_by is not None:
-            headers, lines = group_summary(section, options.group_by, options.metric)
-            caption = f"{heading}, by {headers[0]}. {_units_note(options.metric)}"
-            parts.append(_table(headers, lines, "lrrlrr", caption, stem))
+            columns, lines = group_summary(section, options.group_by, options.metric)
+            grouped_by = columns[0][0]
+            caption = f"{heading}, by {grouped_by}. {_units_note(options.metric)}"
+            parts.append(_table(columns, lines, caption, stem))
             notes = [*notes, *options.notes[-1:]]  # the last one explains groups
         for group, rows in split_groups(section):
-            title, label = (f"{heading}, {headers[0]} {group}", f"{stem}-{group}") if group else (heading, stem)
+            title, label = (f"{heading}, {grouped_by} {group}", f"{stem}-{group}") if group else (heading, stem)
             parts.append(_scores(rows, options, _caption(title, rows, notes, options), label))
     return "\n\n".join(parts) + "\n"
 
@@ -62,8 +63,8 @@ def _replace_signs(text: str) -> str:
     return text.translate({ord(sign): latex for sign, latex in SIGNS.items()})
 
 
-def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], align: str, caption: str, label: str) -> str:
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
+def _table(columns: Sequence[tuple[str, Align]], lines: Iterable[Sequence[str]], caption: str, label: str) -> str:
+    headers, sides = zip(*columns, strict=True)
     cells = [[one_line(cell) for cell in line] for line in lines]
     tabular = tabulate(cells, headers, tablefmt="latex_booktabs", colalign=sides, disable_numparse=True)
     return "\n".join(
@@ -82,8 +83,7 @@ def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], align: str, c
 def _scores(rows: pd.DataFrame, options: TableOptions, caption: str, label: str) -> str:
     columns = table_columns(View.LATEX, rows, options.metric)
     lines = [_line(row, columns) for row in records_of(rows)]
-    align = "".join(column.align[0] for column in columns)
-    return _table([column.title for column in columns], lines, align, caption, label)
+    return _table([(column.title, column.align) for column in columns], lines, caption, label)
 
 
 def _line(row: Values, columns: list[Column]) -> list[str]:

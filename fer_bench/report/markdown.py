@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from fer_bench.core.text import one_line, plural
+from fer_bench.core.text import one_line, percent, plural
 from fer_bench.leaderboard.column import View
 from fer_bench.leaderboard.columns import BY_KEY, columns_in
 from fer_bench.leaderboard.filter import group_summary, split_groups
@@ -20,12 +20,10 @@ from fer_bench.report.tables import (
     RANKS_LEGEND,
     half_width,
     markdown_table,
-    rank_lines,
     records_of,
     table_columns,
 )
 
-GROUP_SUMMARY_ALIGN = ("left", "right", "right", "left", "right", "right")
 LEGEND = """\
 Scores are in percent on the test images, unless the list says otherwise. The epoch was selected by validation accuracy;
 the test images were predicted once, afterwards. leaderboard.csv has the same numbers as fractions and seconds, and more
@@ -68,8 +66,7 @@ def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
 def _summaries(section: pd.DataFrame, options: TableOptions) -> Iterator[str]:
     """Yield the summary table of a section; of groups, a table of the groups and a summary table of each."""
     if options.group_by is not None:
-        headers, lines = group_summary(section, options.group_by, options.metric)
-        yield markdown_table(list(zip(headers, GROUP_SUMMARY_ALIGN, strict=True)), lines)
+        yield markdown_table(*group_summary(section, options.group_by, options.metric))
     for group, rows in split_groups(section):
         if group:
             yield f"### {options.group_by}: {one_line(group)}"
@@ -116,9 +113,13 @@ def _resolution(section: pd.DataFrame) -> list[str]:
 def _average_ranks(ranks: pd.DataFrame) -> list[str]:
     if ranks.empty:
         return []
-    names, lines = rank_lines(ranks)
+    *names, average = map(str, ranks.columns)
     columns = [(name, "left") for name in ("model", "recipe", "weights", "backend")]
     columns += [(name, "right") for name in (*names, "average rank")]
+    lines = [
+        [*model, *(percent(row[name]) for name in names), f"{row[average]:.2f}"]
+        for model, row in zip(ranks.index, records_of(ranks), strict=True)
+    ]
     return ["## Average ranks", RANKS_LEGEND, markdown_table(columns, lines)]
 
 

@@ -20,7 +20,7 @@ from fer_bench.evaluation.corruptions import (
 )
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.records.robustness import Robustness
-from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes
+from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, image_files, style_axes, tight_axes
 
 
 def describe(robustness: Robustness) -> str:
@@ -100,12 +100,10 @@ def robustness_figure(robustness: Robustness) -> Figure:
 
 def write_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as STEM.png and STEM.svg and return the paths. UserError if they cannot be written."""
-    paths = []
-    for suffix, content in to_image_files(figure).items():
-        path = stem.with_name(f"{stem.name}.{suffix}")
+    files = image_files(figure, stem)
+    for path, content in files.items():
         write_output(path, content)
-        paths.append(path)
-    return paths
+    return list(files)
 
 
 def _describe_corruptions(names: Sequence[str], severities: Sequence[int]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import pandas as pd
 from tabulate import tabulate
 
-from fer_bench.core.text import one_line, percent
+from fer_bench.core.text import one_line
 from fer_bench.evaluation.metrics import accuracy_half_width
 from fer_bench.leaderboard.column import Column, Values, View
 from fer_bench.leaderboard.columns import columns_in, drop_empty, move_to_front, ranking_columns
@@ -35,9 +36,7 @@ def table_columns(view: View, rows: pd.DataFrame, metric: str = "accuracy") -> l
 
 def records_of(rows: pd.DataFrame) -> list[Values]:
     """Return the lines of a frame as dictionaries by column."""
-    if rows.empty:
-        return []
-    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+    return cast("list[Values]", rows.to_dict("records"))
 
 
 def markdown_table(columns: Sequence[tuple[str, str]], lines: Iterable[Iterable[str]]) -> str:
@@ -45,16 +44,6 @@ def markdown_table(columns: Sequence[tuple[str, str]], lines: Iterable[Iterable[
     cells = [[one_line(cell).replace("|", "\\|") for cell in line] for line in lines]
     headers = [header.replace("|", "\\|") for header, _ in columns]
     return tabulate(cells, headers, tablefmt="pipe", colalign=[align for _, align in columns], disable_numparse=True)
-
-
-def rank_lines(ranks: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return section names and lines of the table of average ranks; see `compute_average_ranks`."""
-    sections = [str(name) for name in ranks.columns if name != "average_rank"]
-    lines = [
-        [*model, *(percent(row[name]) for name in sections), f"{row['average_rank']:.2f}"]
-        for model, row in zip(ranks.index, records_of(ranks), strict=True)
-    ]
-    return sections, lines
 
 
 def half_width(scored: pd.DataFrame) -> tuple[int, float]:

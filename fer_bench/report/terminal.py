@@ -90,10 +90,10 @@ def _print_notes(section: pd.DataFrame, console: Console, metric: str) -> None:
 
 
 def _group_summary(heading: str, section: pd.DataFrame, group_by: str, metric: str) -> Table:
-    headers, lines = group_summary(section, group_by, metric)
+    columns, lines = group_summary(section, group_by, metric)
     table = _empty_table(heading)
-    for header in headers:
-        table.add_column(header, justify="left" if header in (headers[0], "best row") else "right", overflow="fold")
+    for header, align in columns:
+        table.add_column(header, justify=align, overflow="fold")
     for line in lines:
         table.add_row(*map(escape, line))
     return table

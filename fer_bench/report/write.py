@@ -83,14 +83,14 @@ def write_leaderboard(
     """
     folder, results = Path(output or results_dir), Path(results_dir)
     note = missing_figures_note(leaderboard, max_figure_rows) if figures else ""
-    tables = {
+    tables: dict[Path, str | bytes] = {
         folder / "leaderboard.md": to_markdown(leaderboard, note),
         folder / "leaderboard.csv": to_csv(leaderboard.frame),
         folder / "leaderboard.tex": to_latex(leaderboard),
         folder / "leaderboard.html": leaderboard_page(_with_option_notes(page or leaderboard), results),
     }
     written = []
-    drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows) if figures else ()
+    drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows) if figures else iter(())
     for path, content in chain(tables.items(), drawn):
         write_output(path, content, "The records are intact; free some space, then run `python benchmark.py report`.")
         written.append(path)
@@ -149,8 +149,3 @@ def _file_stems(section: pd.DataFrame) -> dict[str, str]:
     slugs = {str(row_id): slug(label) for row_id, label in section["label"].items()}
     lowered = [name.lower() for name in slugs.values()]
     return {i: name if lowered.count(name.lower()) == 1 else f"{name}-{i}" for i, name in slugs.items()}
-
-
-def _write(path: Path, content: str | bytes) -> Path:
-    write_output(path, content, "The records are intact; free some space, then run `python benchmark.py report`.")
-    return path

@@ -19,7 +19,7 @@ from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.report.page import columns, details, explain
 from fer_bench.report.page.details import PredictionReader, round_number
 from fer_bench.report.published_table import LEGEND, matching_rows
-from fer_bench.report.tables import RANKS_LEGEND
+from fer_bench.report.tables import RANKS_LEGEND, records_of
 
 PUBLISHED_KEYS = {"model", "metric", "value", "dataset", "protocol", "views", "badge", "source", "url", "note"}
 
@@ -84,7 +84,6 @@ def _section(
     records = [record for row in rows for record in row.records]
     dataset, _, protocol = heading.partition(", protocol ")
     split_notes = list(dict.fromkeys(text for text in section["split_notes"] if text))
-    lines = section.assign(id=section.index).to_dict("records")
     return {
         "id": f"section-{index + 1}",
         "heading": heading,
@@ -93,7 +92,7 @@ def _section(
         "split_notes": split_notes,
         "text": [explain.protocol_text(section["protocol"].iloc[0]), explain.images_text(records)],
         "notes": leaderboard.section_notes(section),
-        "rows": [_row({str(key): value for key, value in line.items()}, keys) for line in lines],
+        "rows": [_row(dict(line), keys) for line in records_of(section.assign(id=section.index))],
         "failed": [[str(r.trial), r.status, r.reason or "no reason recorded"] for row in rows for r in row.failed],
     }
 
