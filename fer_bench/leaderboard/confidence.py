@@ -46,11 +46,7 @@ def accuracy_intervals(
 ) -> tuple[dict[str, AccuracyInterval], list[str]]:
     """Return the intervals of a section's finished rows, by row id, and sentences on them and on what was compared.
 
-    The rows with the test samples that most rows have are compared with each other.
-
-    Args:
-        section: The rows of a section.
-        labels: Their labels, by row id.
+    The rows with the test samples that most rows have are compared with each other. The labels are by row id.
     """
     sets = by_sample_set(section)
     if not sets:

@@ -73,14 +73,7 @@ def group_rows(leaderboard: Leaderboard, group_by: str) -> Leaderboard:
     """Return the rows of each section grouped by a column, the group of the best row first.
 
     The frame gets `group`, the column's text, and `group_rank`, the rank within the group; `rank` and all statistics
-    remain those of the section.
-
-    Args:
-        leaderboard: The leaderboard.
-        group_by: One of GROUP_COLUMNS.
-
-    Raises:
-        UserError: Rows cannot be grouped by that column.
+    remain those of the section. Raises UserError if the column is none of GROUP_COLUMNS.
     """
     if group_by not in GROUP_COLUMNS:
         raise UserError(f"Rows cannot be grouped by '{group_by}'. {did_you_mean(group_by, GROUP_COLUMNS)}")

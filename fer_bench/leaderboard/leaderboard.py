@@ -63,7 +63,7 @@ class Leaderboard:
 
 
 def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[SkippedRecord] = ()) -> Leaderboard:
-    """Score records and rank them.
+    """Score records and rank them; `skipped` are records that could not be loaded.
 
     The frame has the columns of `fer_bench.leaderboard.columns.COLUMNS` and the row's id as its index. Scores are
     computed on the pooled folds of a seed; they are fractions (the log loss is in nats), and times are in seconds.
@@ -72,10 +72,6 @@ def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[Skippe
     `test_groups` is their number. `tied` is whether the row is tied with the best of its section, None if it was not
     compared. A row without a finished trial has NaN for its numbers, is the last of its section, and has `status` and
     `reason`. Columns on duplicates, folds and corruptions exist only if a row has a value.
-
-    Args:
-        stored: The records.
-        skipped: Records that could not be loaded.
     """
     rows, unreadable = build_rows(stored)
     labels = label_rows(rows)

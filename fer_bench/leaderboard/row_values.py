@@ -26,12 +26,7 @@ COST_KEYS = [column.key for column in COLUMNS if column.key in Costs.model_field
 
 
 def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str, Any]:
-    """Return a row's values; columns that do not apply are missing.
-
-    Args:
-        row: The row.
-        interval: Its accuracy's interval, None if it has no finished trial.
-    """
+    """Return a row's values; columns that do not apply are missing. Without a finished trial, `interval` is None."""
     trial, finished = row.trial, [record for seed in row.seeds for record in seed.records]
     costs = [record.costs for record in finished if record.costs]
     return {

@@ -98,14 +98,8 @@ def curves_figure(row: LeaderboardRow, heading: str, name: str) -> Figure | None
 def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
     """Draw test accuracy against training time of one section, with its Pareto front.
 
-    With more than MAX_LABELS rows, only the best rows of the front are labeled, and the title says so.
-
-    Args:
-        section: The rows of one dataset and protocol.
-        heading: Dataset and protocol, for the title.
-
-    Returns:
-        The figure, or None if no row has both numbers.
+    With more than MAX_LABELS rows, only the best rows of the front are labeled, and the title says so. Returns None if
+    no row has both numbers.
     """
     rows = section.dropna(subset=["accuracy", "training_seconds"])
     if rows.empty:

@@ -36,12 +36,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
-    """Return leaderboard.md: a summary of each dataset and protocol, the full tables, and the legend at the end.
-
-    Args:
-        leaderboard: The leaderboard.
-        figures_note: A sentence on the figures, empty for none.
-    """
+    """Return leaderboard.md: a summary of each dataset and protocol, the full tables, and the legend at the end."""
     options, rows = leaderboard.options, list(leaderboard.rows.values())
     parts = ["# Leaderboard", *map(one_line, options.notes)]
     for heading, _, section in sections(leaderboard.frame):

@@ -24,14 +24,9 @@ MAX_FIGURE_ROWS = 50  # rows with figures of their own by default; each takes ab
 
 
 def read_leaderboard(results_dir: Path | str, records: Records | None = None) -> Leaderboard:
-    """Return the leaderboard of a results folder.
+    """Return the leaderboard of a results folder; `records` are its records if they are loaded already.
 
-    Args:
-        results_dir: The folder.
-        records: Its records, if they are loaded already.
-
-    Raises:
-        UserError: There is no readable record.
+    Raises UserError if there is no readable record.
     """
     records = load(results_dir) if records is None else records
     leaderboard = compute_leaderboard(records, records.skipped)

@@ -27,15 +27,7 @@ PUBLISHED_KEYS = {"model", "metric", "value", "dataset", "protocol", "views", "b
 def page_data(
     leaderboard: Leaderboard, read_predictions: PredictionReader
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the data of the page.
-
-    Args:
-        leaderboard: The leaderboard.
-        read_predictions: Returns the test predictions of a seed.
-
-    Returns:
-        What the page shows at once, and by row id what the details of a row show.
-    """
+    """Return what the page shows at once, and by row id what the details of a row show."""
     frame = leaderboard.frame
     shown = columns.present(frame)
     keys = _row_keys(frame, shown)

@@ -28,10 +28,6 @@ def row_details(row: LeaderboardRow, read_predictions: PredictionReader) -> dict
 
     With several seeds, scores and ROC curves are means over seeds, counts are pooled, and mistakes are those of the
     averaged probabilities.
-
-    Args:
-        row: The row.
-        read_predictions: Returns the test predictions of a seed.
     """
     with_history = [record for record in row.records if record.history]
     result: dict[str, Any] = {

@@ -31,12 +31,7 @@ HTML_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def leaderboard_page(leaderboard: Leaderboard, results_dir: Path) -> str:
-    """Return an HTML page that makes no requests and works offline.
-
-    Args:
-        leaderboard: The leaderboard.
-        results_dir: The folder of its records, from which predictions are read.
-    """
+    """Return an HTML page that works offline, with the details of rows from the predictions in the results folder."""
     return render(TITLE, *page_data(leaderboard, partial(_read_test_predictions, results_dir)))
 
 
