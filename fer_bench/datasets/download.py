@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.files import atomic_write
+from fer_bench.core.text import one_line
 from fer_bench.datasets.registry import DATASETS, DataConfig, find, needs_files
-
-GUIDE = "data/README.md shows each layout."
 
 
 def download(name: str, data_config: DataConfig) -> Path | None:
@@ -41,7 +39,7 @@ def instructions(name: str, data_config: DataConfig) -> str:
             f"{options['title']}{origin} {options['source']}",
             f"Then arrange the files below {data_config.data_dir}/ as{' one of' if len(layouts) > 1 else ''}:",
             *(f"  {layout}" for layout in layouts),
-            GUIDE,
+            "data/README.md shows each layout.",
         ]
     )
 
@@ -51,11 +49,16 @@ def _download_from_kaggle(name: str, kaggle: tuple[str, str], folder: Path) -> P
     competition, file = kaggle
     title, page = DATASETS.get(name).options["title"], f"https://www.kaggle.com/c/{competition}"
     by_hand = f"or get it from {page}/data by hand and put {file} into {folder}/"
-    kagglehub = _import_kagglehub(by_hand)
+    try:
+        kagglehub = import_module("kagglehub")
+    except ImportError:
+        raise UserError(
+            f"Downloads need kagglehub, which is not installed: pip install 'fer-bench[download]', {by_hand}."
+        ) from None
     try:
         downloaded = Path(kagglehub.competition_download(competition, path=file))
     except Exception as error:  # errors of requests, kagglehub or its server all mean that there is no file
-        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        reason = one_line(str(error))[:200].rstrip(".") or type(error).__name__
         raise UserError(
             f"Kaggle refused to send {title} ({reason}). Sign in (KAGGLE_USERNAME and KAGGLE_KEY, or "
             f"~/.kaggle/kaggle.json), accept the rules at {page}/rules, and try again; {by_hand}."
@@ -70,12 +73,3 @@ def _download_from_kaggle(name: str, kaggle: tuple[str, str], folder: Path) -> P
     except OSError as error:
         raise write_error(target, error) from None
     return target
-
-
-def _import_kagglehub(by_hand: str) -> ModuleType:
-    try:
-        return import_module("kagglehub")
-    except ImportError:
-        raise UserError(
-            f"Downloads need kagglehub, which is not installed: pip install 'fer-bench[download]', {by_hand}."
-        ) from None

@@ -177,7 +177,6 @@ def _check_sizes(sizes: list[tuple[Path, tuple[int, int]]]) -> None:
                 f"The images have different sizes: {first} is {first_width}×{first_height} pixels, "
                 f"{path} is {width}×{height}."
             )
-    for path, (width, height) in sizes[:1]:
         if width != height:
             raise UserError(f"{path} is {width}×{height} pixels. Images must be square.")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import astuple
 
 import numpy as np
 
 from fer_bench.datasets.cache import cached
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.faces import IMAGE_SIZE, Appearance, Expression, draw_face
-from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
+from fer_bench.datasets.faces import Appearance, Expression, draw_face
+from fer_bench.datasets.registry import DATASETS, DataConfig, Progress, register_dataset
 
 # Increased when the images change; part of what the cache must match.
 SYNTHETIC_VERSION = 2
@@ -67,20 +68,38 @@ def synthetic(data_config: DataConfig) -> Dataset:
 
 
 def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progress | None = None) -> Dataset:
-    """Draw the dataset, with alternating classes. ids: `synthetic-00000`; the fingerprint stays empty."""
+    """Draw the dataset. ids: `synthetic-00000`; the fingerprint stays empty."""
+
+    def draw(name: str, rng: np.random.Generator) -> np.ndarray:
+        return draw_face(random_expression(name, rng), random_appearance(rng), rng)
+
+    return draw_samples("synthetic", "synthetic", draw, per_class, seed, progress)
+
+
+def draw_samples(
+    name: str,
+    id_prefix: str,
+    draw: Callable[[str, np.random.Generator], np.ndarray],
+    per_class: int,
+    seed: int,
+    progress: Progress | None,
+) -> Dataset:
+    """Return a dataset of FER2013's classes, which alternate, with a random split.
+
+    `draw` gets the class and the generator of one sample, and returns its uint8 pixels.
+    """
     total = per_class * len(FER2013_CLASSES)
     labels = np.arange(total, dtype=np.int64) % len(FER2013_CLASSES)
-    images = np.empty((total, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    images = []
     for index, label in enumerate(labels):
-        rng = np.random.default_rng([seed, index])
-        images[index] = draw_face(random_expression(FER2013_CLASSES[label], rng), random_appearance(rng), rng)
-        if progress and (index + 1) % 100 == 0:
-            progress("drawing synthetic faces", index + 1, total)
+        images.append(draw(FER2013_CLASSES[label], np.random.default_rng([seed, index])))
+        if progress and (index + 1) % 20 == 0:
+            progress(f"drawing {DATASETS.get(name).options['title']}", index + 1, total)
     return Dataset(
-        name="synthetic",
-        images=images,
+        name=name,
+        images=np.stack(images),
         labels=labels,
-        ids=np.array([f"synthetic-{index:05d}" for index in range(total)]),
+        ids=np.array([f"{id_prefix}-{index:05d}" for index in range(total)]),
         classes=FER2013_CLASSES,
         fingerprint="",
         split=stratified_split(labels, np.random.default_rng([seed, total])),
@@ -101,10 +120,7 @@ def stratified_split(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray
 def random_expression(name: str, rng: np.random.Generator) -> Expression:
     """Return the expression of a class at a random strength, with noise on every muscle."""
     strength = rng.uniform(MIN_STRENGTH, MAX_STRENGTH)
-    full = EXPRESSIONS[name]
-    return Expression(
-        **{muscle.name: strength * getattr(full, muscle.name) + rng.normal(0, JITTER) for muscle in fields(full)}
-    )
+    return Expression(*(strength * position + rng.normal(0, JITTER) for position in astuple(EXPRESSIONS[name])))
 
 
 def random_appearance(rng: np.random.Generator) -> Appearance:

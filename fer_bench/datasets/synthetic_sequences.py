@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import astuple, replace
 
 import numpy as np
 
 from fer_bench.datasets.cache import cached
-from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.faces import IMAGE_SIZE, Appearance, Expression, draw_face
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.faces import Appearance, Expression, draw_face
 from fer_bench.datasets.registry import DataConfig, Progress, register_dataset
-from fer_bench.datasets.synthetic import random_appearance, random_expression, stratified_split
+from fer_bench.datasets.synthetic import draw_samples, random_appearance, random_expression
 
 # Increased when the images change; part of what the cache must match.
 VERSION = 1
@@ -40,23 +40,8 @@ def synthetic_sequences(data_config: DataConfig) -> Dataset:
 
 
 def draw_dataset(per_class: int = PER_CLASS, seed: int = SEED, progress: Progress | None = None) -> Dataset:
-    """Draw the dataset, with alternating classes. ids: `sequence-00000`; the fingerprint stays empty."""
-    total = per_class * len(FER2013_CLASSES)
-    labels = np.arange(total, dtype=np.int64) % len(FER2013_CLASSES)
-    images = np.empty((total, FRAMES, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
-    for index, label in enumerate(labels):
-        images[index] = _draw_sequence(FER2013_CLASSES[label], np.random.default_rng([seed, index]))
-        if progress and (index + 1) % 20 == 0:
-            progress("drawing synthetic sequences", index + 1, total)
-    return Dataset(
-        name="synthetic_sequences",
-        images=images,
-        labels=labels,
-        ids=np.array([f"sequence-{index:05d}" for index in range(total)]),
-        classes=FER2013_CLASSES,
-        fingerprint="",
-        split=stratified_split(labels, np.random.default_rng([seed, total])),
-    )
+    """Draw the dataset. ids: `sequence-00000`; the fingerprint stays empty."""
+    return draw_samples("synthetic_sequences", "sequence", _draw_sequence, per_class, seed, progress)
 
 
 def _draw_sequence(name: str, rng: np.random.Generator) -> np.ndarray:
@@ -76,12 +61,8 @@ def _draw_sequence(name: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _interpolate(rest: Expression, apex: Expression, strength: float) -> Expression:
-    return Expression(
-        **{
-            muscle.name: (1 - strength) * getattr(rest, muscle.name) + strength * getattr(apex, muscle.name)
-            for muscle in fields(rest)
-        }
-    )
+    pairs = zip(astuple(rest), astuple(apex), strict=True)
+    return Expression(*((1 - strength) * start + strength * end for start, end in pairs))
 
 
 def _shift(appearance: Appearance, offset: np.ndarray) -> Appearance:

@@ -1,5 +1,6 @@
 """FER2013 from its csv file, and the messages for malformed files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,20 +86,14 @@ def test_prefers_the_shallowest_file_despite_circular_links(data_config):
 
 
 def test_missing_file_names_the_layouts_and_the_origin(data_config, load_error):
+    (data_config.data_dir / "README.md").touch()
+    assert f"{data_config.data_dir} is empty" in load_error("fer2013")
     (data_config.data_dir / "other.txt").touch()
     message = load_error("fer2013")
     assert str(data_config.data_dir) in message and "fer2013.csv" in message and "icml_face_data.csv" in message
     assert "kaggle.com" in message and "challenges-in-representation-learning" in message and "--data-dir" in message
-
-
-def test_empty_data_folder(data_config, load_error):
-    (data_config.data_dir / "README.md").touch()
-    assert f"{data_config.data_dir} is empty" in load_error("fer2013")
-
-
-def test_missing_data_folder(data_config, load_error):
-    data_config.data_dir.rmdir()
-    assert f"no data folder {data_config.data_dir}" in load_error("fer2013")
+    missing = replace(data_config, data_dir=data_config.data_dir / "missing")
+    assert f"no data folder {missing.data_dir}" in load_error("fer2013", missing)
 
 
 @pytest.mark.parametrize(

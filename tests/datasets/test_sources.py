@@ -48,26 +48,13 @@ def test_unchanged_sources_are_not_read(load):
     assert not load() and not load()
 
 
-@pytest.mark.parametrize("name", ["set/new.png", "set/a/new.png", "set/a/b/new.png"])
-def test_new_renamed_and_removed_files(load, tmp_path, name):
-    (tmp_path / name).touch()
-    assert load() and not load()
-    (tmp_path / name).rename((tmp_path / name).with_name("renamed.png"))
-    assert load() and not load()
-    (tmp_path / name).with_name("renamed.png").unlink()
-    assert load() and not load()
-
-
-def test_new_and_removed_folders(load, tmp_path):
-    (tmp_path / "set" / "c").mkdir()
-    assert load() and not load()
-    (tmp_path / "set" / "c").rmdir()
-    assert load() and not load()
-
-
-def test_change_of_the_second_source(load, tmp_path):
-    (tmp_path / "table.csv").write_text("12")
-    assert load() and not load()
+@pytest.mark.parametrize("folder", ["set", "set/a", "set/a/b"])
+def test_changed_source_is_read_again(load, tmp_path, folder):
+    new, renamed = tmp_path / folder / "new", tmp_path / folder / "renamed"
+    changes = [new.touch, lambda: new.rename(renamed), renamed.unlink, new.mkdir, new.rmdir]
+    for change in [*changes, lambda: (tmp_path / "table.csv").write_text("12")]:
+        change()
+        assert load() and not load()
 
 
 def test_refresh_reads_again(load):

@@ -43,7 +43,13 @@ def locate_labels(images: Path, data_dir: Path) -> Path | None:
 
 
 def _find_class_folders(folders: Iterable[Folder]) -> Path | None:
-    return next((folder.path for folder in folders if _has_classes(folder)), None)
+    """Return the first folder whose class folders have frames of CK+."""
+    for folder in folders:
+        for name in filter(canonical_emotion, folder.folders):
+            class_folder = list_folder(folder.path / name, max_entries=10)
+            if class_folder and any(FRAME.fullmatch(Path(file).stem) for file in class_folder.files):
+                return folder.path
+    return None
 
 
 def _find_original(folders: Iterable[Folder]) -> Path | None:
@@ -59,9 +65,3 @@ def _find_table(folders: Iterable[Folder]) -> Path | None:
 def _subfolders(path: Path) -> tuple[str, ...]:
     folder = list_folder(path)
     return folder.folders if folder else ()
-
-
-def _has_classes(folder: Folder) -> bool:
-    """Return whether the folder has class folders with frames of CK+."""
-    classes = (list_folder(folder.path / name, max_entries=10) for name in folder.folders if canonical_emotion(name))
-    return any(FRAME.fullmatch(Path(file).stem) for class_ in classes if class_ for file in class_.files)
