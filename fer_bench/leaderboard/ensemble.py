@@ -53,14 +53,7 @@ class VotingMethod:
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """An ensemble of one seed and fold.
-
-    Attributes:
-        record: Its record.
-        path: The record's folder.
-        validation_accuracy: Its accuracy on validation; None without a validation split.
-        best_member_accuracy: The best one of its candidates; None without a validation split.
-    """
+    """The record of one seed and fold, its folder, and accuracies on validation, None without a validation split."""
 
     record: Record
     path: Path

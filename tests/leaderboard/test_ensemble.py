@@ -205,53 +205,23 @@ def test_members_without_validation_can_vote_without_weights(make, vote):
 SAME = made_up(300, 0.6, 0)
 
 
-def _other_samples(make):
-    make("b", validation=SAME, test=replace(SAME, ids=np.array([f"j{i}" for i in range(300)])))
-    return "test samples"
-
-
-def _other_labels(make):
-    make("b", validation=replace(SAME, labels=(SAME.labels + 1) % 7), test=SAME)
-    return "validation samples"
-
-
-def _fewer(make):
-    make("b", validation=SAME, test=made_up(200, 0.6, 0))
-    return "test samples"
-
-
-def _other_classes(make):
-    make("b", test=exact([0, 1, 2], [0, 1, 2]))
-    return "classes"
-
-
-def _other_data(make):
-    make("b", fingerprint="e" * 64)
-    return "fingerprints"
-
-
-def _other_protocol(make):
-    make("b", protocol="kfold")
-    return "--protocol"
-
-
-def _other_seed(make):
-    make("b", 4)
-    return "seed 4"
-
-
-def _failed(make):
-    make("b", status="failed", reason="no memory")
-    return "two rows"
-
-
-CASES = [_other_samples, _other_labels, _fewer, _other_classes, _other_data, _other_protocol, _other_seed, _failed]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_members_that_cannot_vote_raise_and_nothing_is_written(make, vote, case):
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"validation": SAME, "test": replace(SAME, ids=np.array([f"j{i}" for i in range(300)]))}, "test samples"),
+        ({"validation": replace(SAME, labels=(SAME.labels + 1) % 7), "test": SAME}, "validation samples"),
+        ({"validation": SAME, "test": made_up(200, 0.6, 0)}, "test samples"),
+        ({"test": exact([0, 1, 2], [0, 1, 2])}, "classes"),
+        ({"fingerprint": "e" * 64}, "fingerprints"),
+        ({"protocol": "kfold"}, "--protocol"),
+        ({"seed": 4}, "seed 4"),
+        ({"status": "failed", "reason": "no memory"}, "two rows"),
+    ],
+    ids=["samples", "labels", "fewer samples", "classes", "data", "protocol", "seed", "failed"],
+)
+def test_members_that_cannot_vote_raise_and_nothing_is_written(make, vote, changes, word):
     make("a")
-    word = case(make)
+    make("b", **changes)
     before = len(load(make.results))
     with pytest.raises(UserError, match=word):
         vote()

@@ -69,14 +69,7 @@ def test_average_ranks_use_the_datasets_that_are_shown(make):
 
 @pytest.mark.parametrize(
     ("names", "word"),
-    [
-        (
-            (["fer2031"], []),
-            "fer2013",
-        ),
-        (([], ["los"]), "loso"),
-        ((["jaffe"], ["official"]), "loso"),
-    ],
+    [((["fer2031"], []), "fer2013"), (([], ["los"]), "loso"), ((["jaffe"], ["official"]), "loso")],
 )
 def test_unknown_names_raise(leaderboard, names, word):
     with pytest.raises(UserError, match=word):
@@ -130,9 +123,9 @@ def test_markdown_has_a_table_per_group_with_the_ties_of_the_section(leaderboard
 
 
 def test_all_group_columns_keep_all_rows(leaderboard):
-    for by in GROUP_COLUMNS:
-        assert (
-            sum(len(rows) for _, rows in split_groups(group_rows(filter_rows(leaderboard, ["fer2013"]), by).frame)) == 5
-        )
+    filtered = filter_rows(leaderboard, ["fer2013"])
+    for column in GROUP_COLUMNS:
+        groups = split_groups(group_rows(filtered, column).frame)
+        assert sum(len(rows) for _, rows in groups) == 5
     with pytest.raises(UserError, match="recipe"):
         group_rows(leaderboard, "recipes")

@@ -15,6 +15,8 @@ from fer_bench.report.figure_layout import to_image_files
 from fer_bench.report.figures import curves_figure
 from fer_bench.report.write import missing_figures_note, read_leaderboard, write_report
 
+TABLES = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex", "leaderboard.html"]
+
 
 @pytest.fixture
 def without_rendering(monkeypatch):
@@ -33,10 +35,7 @@ def test_report_writes_tables_and_figures(make):
     written = write_report(make.results)
     names = [str(path.relative_to(make.results)) for path in written]
     assert names == [
-        "leaderboard.md",
-        "leaderboard.csv",
-        "leaderboard.tex",
-        "leaderboard.html",
+        *TABLES,
         *both("figures/fer2013-official/accuracy-time"),
         *both("figures/fer2013-official/cnn-confusion"),
         *both("figures/fer2013-official/cnn-curves"),
@@ -105,12 +104,7 @@ def test_an_infinite_loss_leaves_a_gap_in_the_curves(make):
 
 def test_failed_trials_alone_still_make_tables(make):
     make(status="failed", reason="out of memory", epochs=0)
-    assert [path.name for path in write_report(make.results)] == [
-        "leaderboard.md",
-        "leaderboard.csv",
-        "leaderboard.tex",
-        "leaderboard.html",
-    ]
+    assert [path.name for path in write_report(make.results)] == TABLES
 
 
 def test_a_broken_record_is_named_in_the_report(make):
