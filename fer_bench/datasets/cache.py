@@ -148,7 +148,6 @@ def _folder_name(name: str, paths: list[Path]) -> str:
 
 
 def _modified_ns(folder: Path) -> int:
-    """Return when a cache was written; 0 if there is none."""
     try:
         return (folder / "meta.json").stat().st_mtime_ns
     except OSError:

@@ -52,10 +52,6 @@ class Square:
         half = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
         return np.array(self.center) + self.size * half @ self.axes.T
 
-    def relative_position(self, point: Point) -> np.ndarray:
-        """Return (2,): the position of an image point in the square, as fractions from its upper left corner."""
-        return (np.array(point) - self.center) @ self.axes / self.size + 0.5
-
 
 def crop_square(face: Face, align: bool, margin: float) -> Square:
     """Return the square to crop for a face.

@@ -54,7 +54,10 @@ def read_folder(root: Path, data_config: DataConfig) -> Dataset:
     split, split_notes = _assign_splits(files)
     rows = _csv_rows(files, split)
     if rows is None:
-        ids = _ids_from_names(root, files)
+        names = [file.path.stem for file in files]
+        if len(set(names)) < len(names):
+            names = [file.path.relative_to(root).as_posix() for file in files]
+        ids = [f"fer2013/{name}" for name in names]
         order = sorted(range(len(files)), key=lambda i: (split[i], files[i].number or 0, files[i].path))
     else:
         ids = [f"fer2013-{row:05d}" for row in rows]
@@ -165,10 +168,3 @@ def _enumeration(numbers: np.ndarray) -> np.ndarray | None:
         if np.array_equal(np.sort(numbers), np.arange(first, first + len(numbers))):
             return numbers - first
     return None
-
-
-def _ids_from_names(root: Path, files: Sequence[_ImageFile]) -> list[str]:
-    names = [file.path.stem for file in files]
-    if len(set(names)) < len(names):
-        names = [file.path.relative_to(root).as_posix() for file in files]
-    return [f"fer2013/{name}" for name in names]

@@ -52,14 +52,7 @@ def load(data_config: DataConfig) -> Dataset:
 def join_fer2013(table: Path, votes: Votes, images: Dataset, check_all: bool = True) -> Dataset:
     """Join the votes to FER2013 by row, or by file name if the rows of the copy are unknown.
 
-    Args:
-        table: The file of the votes, for messages.
-        votes: The votes.
-        images: FER2013.
-        check_all: Require that no row is missing.
-
-    Returns:
-        The dataset; the fingerprint stays empty.
+    `table`, the file of the votes, is named in messages. `check_all` requires that no row is missing.
 
     Raises:
         UserError: The votes and the images do not belong together.

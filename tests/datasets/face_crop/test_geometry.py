@@ -19,8 +19,9 @@ def test_aligned_eyes_have_fixed_positions(left, distance, rotation, margin):
     square = crop_square(Face(BOX, (left, right)), True, margin)
     scale = 1 + 2 * margin
     level = (EYE_LEVEL + margin) / scale
-    assert square.relative_position(left) == pytest.approx([0.5 - EYE_DISTANCE / scale / 2, level], abs=1e-6)
-    assert square.relative_position(right) == pytest.approx([0.5 + EYE_DISTANCE / scale / 2, level], abs=1e-6)
+    eyes = (np.array([left, right]) - square.center) @ square.axes / square.size + 0.5  # as fractions of the square
+    half = EYE_DISTANCE / scale / 2
+    assert eyes == pytest.approx(np.array([[0.5 - half, level], [0.5 + half, level]]), abs=1e-6)
 
 
 def test_rotated_face_is_straightened():
