@@ -1,20 +1,11 @@
 """Accuracy under corruptions in the leaderboard."""
 
 import pytest
-from made_up_records import leaderboard_of
+from made_up_records import leaderboard_of, write_robustness
 
-from fer_bench.records import robustness
-from fer_bench.records.robustness import Robustness
+from fer_bench.records.robustness import ROBUSTNESS_FILE
 from fer_bench.report.markdown import to_csv, to_markdown
 from fer_bench.report.page import columns
-
-FOG = {"fog": {1: 0.5, 5: 0.25}, "snow": {1: 0.75, 5: 0.5}}  # 0.375 and 0.625
-
-
-def write_robustness(record, accuracy=None, **changes) -> None:
-    known = {"model": "cnn", "dataset": "fer2013", "protocol": "official", "uncorrupted": 0.6, "seed": 0}
-    known |= {"accuracy": accuracy or FOG, "num_samples": 100, "num_test_images": 300, "tta": "1", "versions": {}}
-    robustness.write(record / robustness.ROBUSTNESS_FILE, Robustness(**{**known, **changes}))
 
 
 def corruption_notes(found) -> list[str]:
@@ -24,7 +15,7 @@ def corruption_notes(found) -> list[str]:
 
 def test_it_is_the_mean_over_trials_and_corruptions(make):
     write_robustness(make("cnn", seed=0))
-    write_robustness(make("cnn", seed=1), {"fog": {1: 0.25, 5: 0.25}, "snow": {1: 0.25, 5: 0.25}})
+    write_robustness(make("cnn", seed=1), accuracy={"fog": {1: 0.25, 5: 0.25}, "snow": {1: 0.25, 5: 0.25}})
     make("cnn", seed=2)
     make("vgg16")
     found = leaderboard_of(make)
@@ -49,7 +40,7 @@ def test_without_results_there_is_no_column_and_no_note(make):
 
 def test_different_corruptions_or_images_have_a_warning(make):
     write_robustness(make("cnn"))
-    write_robustness(make("vgg16"), {"fog": {3: 0.5}})
+    write_robustness(make("vgg16"), accuracy={"fog": {3: 0.5}})
     assert "mean over 1 to 2 corruptions at 1 to 2 severities" in corruption_notes(leaderboard_of(make))[0]
     assert "do not compare" in corruption_notes(leaderboard_of(make))[1]
     write_robustness(make("vgg16"), num_samples=200)
@@ -63,7 +54,7 @@ def test_an_invalid_file_is_named_and_the_record_is_used(make, text):
     if text is None:
         write_robustness(record, key="a" * 64)
     else:
-        (record / robustness.ROBUSTNESS_FILE).write_text(text)
+        (record / ROBUSTNESS_FILE).write_text(text)
     found = leaderboard_of(make)
     assert found.frame["accuracy"].notna().all() and "corruption_accuracy" not in found.frame
     ((path, reason),) = found.skipped

@@ -13,32 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import MACHINE, RecordMaker, exact, leaderboard_of, made_up
+from made_up_records import MACHINE, PUBLISHED, RecordMaker, exact, leaderboard_of, made_up, write_robustness
 from rich.console import Console
 
 from fer_bench.leaderboard.leaderboard import Leaderboard
-from fer_bench.leaderboard.published_results import PublishedResult
-from fer_bench.records import robustness
-from fer_bench.records.robustness import Robustness
 from fer_bench.report import published_table
 from fer_bench.report.latex import to_latex
 from fer_bench.report.markdown import to_csv, to_markdown
 from fer_bench.report.terminal import to_terminal
 
 GOLDEN = Path(__file__).parent / "golden"
-PUBLISHED = PublishedResult(
-    model="Their | Net",
-    value=73.284,
-    metric="accuracy",
-    dataset="fer2013",
-    protocol="the best epoch on test",
-    views="ten-crop",
-    badge="selected on test",
-    source="Doe, 2020",
-    url="https://example.org/doe",
-    architecture="cnn",
-    note="wider than ours",
-)
 
 
 def fill(make: RecordMaker) -> None:
@@ -47,10 +31,7 @@ def fill(make: RecordMaker) -> None:
     for seed in range(3):
         best = make("cnn", seed, accuracy=0.7)
         make("vgg19", seed, accuracy=0.5, weights="imagenet:0123", recipe_name=changed, recipe={"epochs": 3})
-    corrupted = {"fog": {1: 0.5, 5: 0.25}, "snow": {1: 0.75, 5: 0.5}}
-    known = {"model": "cnn", "dataset": "fer2013", "protocol": "official", "uncorrupted": 0.7, "accuracy": corrupted}
-    known |= {"num_samples": 100, "num_test_images": 300, "seed": 0, "tta": "1", "versions": {}}
-    robustness.write(best / robustness.ROBUSTNESS_FILE, Robustness.model_validate(known))
+    write_robustness(best)
     unique = np.arange(300) % 10 > 0
     make(
         "mobilenet", accuracy=0.7, recipe_name="fast, epochs=4", test=replace(made_up(300, 0.7, 5), no_duplicate=unique)

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from made_up_records import exact, leaderboard_of
+from made_up_records import PUBLISHED, exact, leaderboard_of
 
-from fer_bench.leaderboard.published_results import PublishedResult
 from fer_bench.report import published_table as module
 from fer_bench.report.published_table import COLUMNS, published_table
 
-RESULT = PublishedResult(
-    model="Their | Net",
-    value=73.284,
-    metric="accuracy",
-    dataset="fer2013",
-    protocol="the best epoch on test",
-    views="ten-crop",
-    badge="selected on test",
-    source="Doe, 2020",
-    url="https://example.org/doe",
-    architecture="cnn",
-    recipe="doe2020",
-    note="wider than ours",
-)
+RESULT = PUBLISHED.model_copy(update={"recipe": "doe2020"})
 
 
 def predictions(num_correct: int):
