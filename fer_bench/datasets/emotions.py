@@ -25,3 +25,8 @@ _NUMBER = re.compile(r"^\d+\s*[-_.:)]*\s*")  # as in "0_angry" and "1 - Anger"
 def canonical_emotion(name: str) -> str | None:
     """Return the name in EMOTIONS for a spelling in any case, with or without a number before it; else None."""
     return _CANONICAL.get(_NUMBER.sub("", name.strip().lower()))
+
+
+def canonical_label(name: str) -> str:
+    """Return the standard name of an expression, or another class's own name in lower case."""
+    return canonical_emotion(name) or name.strip().lower()

@@ -44,14 +44,8 @@ def test_conversion_to_an_array_copies(array):
         np.asarray(selected, copy=False)
 
 
-@pytest.mark.parametrize("key", [(0, 1), (..., None), None], ids=repr)
-def test_index_of_a_second_axis(array, key):
-    with pytest.raises(IndexError):
-        Subset(array, INDICES)[key]
-
-
-@pytest.mark.parametrize("key", [5, -6, np.array([5])], ids=repr)
-def test_index_out_of_range(array, key):
+@pytest.mark.parametrize("key", [(0, 1), (..., None), None, 5, -6, np.array([5])], ids=repr)
+def test_index_of_a_second_axis_or_out_of_range(array, key):
     with pytest.raises(IndexError):
         Subset(array, INDICES)[key]
 

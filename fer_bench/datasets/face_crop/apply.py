@@ -26,17 +26,11 @@ Images = Sequence[np.ndarray] | np.ndarray
 
 @dataclass(frozen=True)
 class CroppedImage:
-    """The result for one image.
+    """The result for one image."""
 
-    Attributes:
-        pixels: (image_size, image_size) uint8.
-        face: The face that was found.
-        square: The square of the original image that was cropped for it.
-    """
-
-    pixels: np.ndarray
-    face: Face | None = None
-    square: Square | None = None
+    pixels: np.ndarray  # (image_size, image_size) uint8
+    face: Face | None  # the face that was found
+    square: Square | None  # of the original image, that was cropped for it
 
 
 def apply(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
+from fer_bench.datasets.emotions import EMOTIONS, canonical_label
 from fer_bench.datasets.fer2013.folder import USAGES
 
 # The columns of votes, in the authors' order, which breaks ties; nf: not a face.
@@ -112,7 +112,7 @@ def _remove_outliers(votes: np.ndarray) -> np.ndarray:
 
 def _parse_header(path: Path, header: list[str]) -> dict[str, int]:
     """Return the position of each column, by canonical name."""
-    columns = {canonical_emotion(name) or name.strip().lower(): index for index, name in enumerate(header)}
+    columns = {canonical_label(name): index for index, name in enumerate(header)}
     missing = [name for name in ("usage", "image name", *COLUMNS) if name not in columns]
     if missing:
         raise UserError(f"{path}, line 1: the header has no {' and no '.join(missing)}, unlike FER+'s file.")

@@ -14,7 +14,7 @@ from fer_bench.core.splits import SPLITS
 from fer_bench.core.text import list_first
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
+from fer_bench.datasets.emotions import EMOTIONS, canonical_label
 from fer_bench.datasets.folder.locate import split_folders
 from fer_bench.datasets.images import MAX_LISTED, read_images, skipped_note
 from fer_bench.datasets.registry import DataConfig, require
@@ -85,7 +85,7 @@ def _list_split(split: str, folder: Folder, notes: list[str]) -> Iterable[_Image
     if folder.images:
         raise UserError(f"{folder.images[0]} is not in a class folder.")
     seen: dict[str, str] = {}
-    for key, name in sorted((canonical_emotion(name) or name.strip().lower(), name) for name in folder.folders):
+    for key, name in sorted((canonical_label(name), name) for name in folder.folders):
         class_folder = require_folder(folder.path / name)
         if key in seen:
             raise UserError(f"{folder.path} has two folders for {key}, {seen[key]} and {name}.")
@@ -128,7 +128,5 @@ def _class_names(keys: list[str], files: list[_ImageFile]) -> tuple[str, ...]:
     """Return the canonical names if all classes are expressions, else the names of their first folders."""
     if all(key in EMOTIONS for key in keys):
         return tuple(keys)
-    first: dict[str, str] = {}
-    for file in files:
-        first.setdefault(file.key, file.path.parent.name.strip())
+    first = {file.key: file.path.parent.name.strip() for file in reversed(files)}
     return tuple(first[key] for key in keys)

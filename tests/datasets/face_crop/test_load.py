@@ -147,9 +147,6 @@ def experiment(**fields):
 def test_experiment_names_a_cropped_dataset():
     (pair,) = resolve_combinations(experiment(datasets=[NAME])).pairs
     assert pair.datasets == (NAME,)
-
-
-def test_experiment_with_an_unknown_part():
     with pytest.raises(UserError, match="hoar"):
         resolve_combinations(experiment(datasets=["jaffe~hoar"]))
 
