@@ -26,21 +26,21 @@ function cells(row, columns, options) {
   let end = first;
   while (isScore(columns[end])) end += 1;
   const reason = h("td", { class: "reason", colspan: end - first }, mark("failed", row.status), " ", row.reason || "no reason recorded");
-  const valueCells = (range) => range.map((column) => cell(row, column, options));
-  return [...valueCells(columns.slice(0, first)), reason, ...valueCells(columns.slice(end))];
+  const valueCells = columns.map((column) => cell(row, column, options));
+  return [...valueCells.slice(0, first), reason, ...valueCells.slice(end)];
 }
 
 function cell(row, column, { spreads, scale, open }) {
   const value = row[column.key];
   if (column.key === "label") return nameCell(row, open);
   if (column.kind === "interval") return h("td", { class: "is-interval" }, intervalMark(row, scale));
-  if (column.key === "rank") return h("td", { class: "number" }, row.tied && value > 1 ? tiedMark() : null, formatValue(value, "count"));
-  if (column.key === "failed" && value) return h("td", { class: "number" }, mark("failed", formatValue(value, "count")));
-  if (!NUMERIC.has(column.kind)) return h("td", { class: "text" }, formatValue(value, column.kind));
+  if (column.key === "rank") return numberCell(row.tied && value > 1 ? tiedMark() : null, formatValue(value, "count"));
+  if (column.key === "failed" && value) return numberCell(mark("failed", formatValue(value, "count")));
+  if (!NUMERIC.has(column.kind)) return textCell(formatValue(value, column.kind));
   const spread = row[`${column.key}_sd`];
   const spreadText = spreads.has(column.key) &&
     h("span", { class: "spread" }, isKnown(spread) ? ` ± ${formatValue(spread, column.kind)}` : "");
-  return h("td", { class: "number" }, formatValue(value, column.kind), spreadText || null);
+  return numberCell(formatValue(value, column.kind), spreadText || null);
 }
 
 function nameCell(row, open) {

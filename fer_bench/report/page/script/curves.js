@@ -11,15 +11,14 @@ function lineClass(index) {
 function trainingFigure(details) {
   if (!details.curves.length) return null;
   const pair = h("div", { class: "pair" },
-    responsive(h("div", { class: "canvas" }), (width) => historyChart(details, width, "loss", "loss", 1)),
-    responsive(h("div", { class: "canvas" }), (width) => historyChart(details, width, "accuracy", "accuracy (%)", 100)));
+    responsive((width) => historyChart(details, width, "loss", "loss", 1)),
+    responsive((width) => historyChart(details, width, "accuracy", "accuracy (%)", 100)));
   const showNames = details.curves.length <= NUM_COLORS;
   const entries = !showNames ? [] : details.curves.map((curve, index) => [lineClass(index), curve.name]);
   entries.push(["line ink", "validation"], ["line ink dashed", "training"], ["ring ink", "selected epoch"]);
   const note = details.curves.length < details.num_curves
     ? `Shows the first ${details.curves.length} of ${details.num_curves} trials.` : "";
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Training")), pair, chartLegend(entries),
-    note ? h("p", { class: "hint" }, note) : null);
+  return figure("Training", null, pair, chartLegend(entries), note && h("p", { class: "hint" }, note));
 }
 
 function historyChart(details, width, name, label, factor) {
@@ -80,8 +79,7 @@ function rocFigure(details) {
   const entries = classes.flatMap((name, index) =>
     roc.tpr[index] ? [[`roc ${lineClass(index)}`, `${name} ${formatValue(details.per_class[index].auc, "number")}`]] : []);
   const caption = "One class against the rest; the number is the area under the curve (AUC).";
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "ROC curves"), h("p", { class: "hint" }, caption)),
-    responsive(h("div", { class: "canvas" }), draw), chartLegend(entries));
+  return figure("ROC curves", caption, responsive(draw), chartLegend(entries));
 }
 
 /** Accuracy by confidence; null if it was not computed. */
@@ -110,7 +108,6 @@ function reliabilityFigure(details) {
     return plot.svg;
   };
   const caption = `Expected calibration error ${formatValue(reliability.ece, "score")} points. On the diagonal, accuracy equals confidence.`;
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Reliability"), h("p", { class: "hint" }, caption)),
-    responsive(h("div", { class: "canvas" }), draw),
-    chartLegend([["line accuracy", "accuracy"], ["block gap", "gap to the confidence"], ["block fraction", "fraction of samples"]]));
+  const entries = [["line accuracy", "accuracy"], ["block gap", "gap to the confidence"], ["block fraction", "fraction of samples"]];
+  return figure("Reliability", caption, responsive(draw), chartLegend(entries));
 }

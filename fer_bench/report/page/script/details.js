@@ -67,23 +67,19 @@ function confusionFigure(details) {
   });
   const pooled = details.num_seeds > 1 ? `, ${details.num_seeds} seeds pooled` : "";
   const hint = `Percent of each true class (rows, with their number of images${pooled}) by predicted class (columns).`;
-  return h("figure", {},
-    h("figcaption", {}, h("h3", {}, "Confusion matrix"), h("p", { class: "hint" }, hint)),
-    scrollBox("Confusion matrix", h("table", { class: "confusion" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, screenReaderText("true class")), classes.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, lines))));
+  const heads = [screenReaderText("true class"), ...classes].map((name) => h("th", { scope: "col" }, name));
+  return tableFigure("Confusion matrix", hint,
+    h("table", { class: "confusion" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines)));
 }
 
 function perClassFigure(details) {
   const lines = details.per_class.map((scores, index) => h("tr", {},
     h("th", { scope: "row" }, details.classes[index]),
-    h("td", { class: "number" }, formatCount(scores.images)),
-    ["precision", "recall"].map((name) => h("td", { class: "number" }, withSpread(scores[name], scores[`${name}_sd`], "score"))),
-    h("td", { class: "number" }, withSpread(scores.f1, scores.f1_sd, "score")),
+    numberCell(formatCount(scores.images)),
+    ["precision", "recall", "f1"].map((name) => numberCell(withSpread(scores[name], scores[`${name}_sd`], "score"))),
     h("td", { class: "is-bar" }, scoreBar(scores.f1)),
-    h("td", { class: "number" }, formatValue(scores.auc, "score"))));
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Scores per class")),
-    scrollBox("Scores per class", plainTable(["class", "+images", "+precision", "+recall", "+F1", "", "+AUC"], lines)));
+    numberCell(formatValue(scores.auc, "score"))));
+  return tableFigure("Scores per class", null, plainTable(["class", "+images", "+precision", "+recall", "+F1", "", "+AUC"], lines));
 }
 
 function scoreBar(value) {
@@ -104,31 +100,30 @@ function mistakesFigure(details) {
   const { mistakes, classes } = details;
   const several = mistakes.seeds > 1;
   const lines = mistakes.most_confident.map(([id, truth, predicted, confidence, seeds]) => h("tr", {},
-    h("th", { scope: "row", class: "text code" }, id), h("td", { class: "text" }, classes[truth]), h("td", { class: "text" }, classes[predicted]),
-    h("td", { class: "number" }, formatValue(confidence, "score")), several ? h("td", { class: "number" }, `${seeds} of ${mistakes.seeds}`) : null));
+    h("th", { scope: "row", class: "text code" }, id), textCell(classes[truth]), textCell(classes[predicted]),
+    numberCell(formatValue(confidence, "score")), several ? numberCell(`${seeds} of ${mistakes.seeds}`) : null));
   const hint = `${formatCount(mistakes.count)} of ${plural(mistakes.samples, "test image")} are classified wrongly${several ? " by the averaged probabilities of all seeds" : ""}. ` +
     `The ${mistakes.most_confident.length} mistakes with the highest confidence are listed.`;
   const names = ["sample", "true class", "predicted class", "+confidence", ...(several ? ["+wrong seeds"] : [])];
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Most confident mistakes"), h("p", { class: "hint" }, hint)),
-    scrollBox("Most confident mistakes", plainTable(names, lines)));
+  return tableFigure("Most confident mistakes", hint, plainTable(names, lines));
 }
 
 function trialsFigure(details) {
   const lines = details.trials.map((trial) => h("tr", { class: trial.status === "finished" ? null : "failed" },
     h("th", { scope: "row", class: "text" }, trial.name),
     trial.status === "finished"
-      ? h("td", { class: "number" }, formatValue(trial.accuracy, "score"))
+      ? numberCell(formatValue(trial.accuracy, "score"))
       : h("td", { class: "reason" }, mark("failed", trial.status), " ", trial.reason),
-    h("td", { class: "number" }, trial.epochs ? `${trial.best_epoch ?? UNKNOWN} of ${trial.epochs}` : UNKNOWN),
-    h("td", { class: "number" }, formatValue(trial.seconds, "duration")), h("td", { class: "number" }, formatValue(trial.peak_memory, "bytes")),
-    h("td", { class: "text" }, trial.started), h("td", { class: "text code" }, trial.key)));
+    numberCell(trial.epochs ? `${trial.best_epoch ?? UNKNOWN} of ${trial.epochs}` : UNKNOWN),
+    numberCell(formatValue(trial.seconds, "duration")), numberCell(formatValue(trial.peak_memory, "bytes")),
+    textCell(trial.started), h("td", { class: "text code" }, trial.key)));
   const names = ["trial", "+accuracy", "+selected epoch", "+training time", "+peak memory", "started", "key"];
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Trials")), scrollBox("Trials", plainTable(names, lines)));
+  return tableFigure("Trials", null, plainTable(names, lines));
 }
 
 function recipeFigure(details) {
   const entries = [...Object.entries(leaderboard.recipes[details.recipe]), ...Object.entries(details.provenance)];
-  return h("figure", {}, h("figcaption", {}, h("h3", {}, "Recipe and provenance")),
+  return figure("Recipe and provenance", null,
     h("dl", { class: "recipe" }, entries.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "code" }, value)))),
     details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine: "), leaderboard.machines[index].text)));
 }

@@ -15,10 +15,15 @@ function s(tag, attributes, ...children) {
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if ((value ?? false) !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat().filter(isKnown));
   return element;
+}
+
+/** Whether a value exists and is not empty. */
+function isKnown(value) {
+  return value !== null && value !== undefined && value !== "";
 }
 
 function byId(id) {
@@ -41,8 +46,9 @@ function breakable(text) {
   return text.split(/(?<=[_/-])|(?<==)(?=\S{9})/).flatMap((part) => [part, h("wbr")]);
 }
 
-/** Redraws a box whenever its width in pixels changes, so that text keeps its size. */
-function responsive(box, draw) {
+/** A box with a drawing, redrawn whenever its width in pixels changes, so that text keeps its size. */
+function responsive(draw) {
+  const box = h("div", { class: "canvas" });
   let width = 0;
   new ResizeObserver(() => {
     requestAnimationFrame(() => {
@@ -53,6 +59,28 @@ function responsive(box, draw) {
     });
   }).observe(box);
   return box;
+}
+
+/** A section of the page with a heading. */
+function headedSection(id, title, ...content) {
+  return h("section", { id }, h("h2", {}, title), ...content);
+}
+
+/** A figure with a title and, if known, a hint. */
+function figure(title, hint, ...content) {
+  return h("figure", {}, h("figcaption", {}, h("h3", {}, title), hint ? h("p", { class: "hint" }, hint) : null), ...content);
+}
+
+function tableFigure(title, hint, table) {
+  return figure(title, hint, scrollBox(title, table));
+}
+
+function numberCell(...content) {
+  return h("td", { class: "number" }, ...content);
+}
+
+function textCell(...content) {
+  return h("td", { class: "text" }, ...content);
 }
 
 /** A box that scrolls a wide table, with the keyboard too. */

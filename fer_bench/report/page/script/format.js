@@ -40,17 +40,15 @@ const FORMATS = {
 };
 
 function formatValue(value, kind) {
-  return value === null || value === undefined || value === "" ? UNKNOWN : FORMATS[kind](value);
+  return isKnown(value) ? FORMATS[kind](value) : UNKNOWN;
 }
 
 /** `62.89 ± 0.31`, or `62.89` without a standard deviation. */
 function withSpread(value, spread, kind) {
-  if (value === null || value === undefined) return UNKNOWN;
-  return formatValue(value, kind) + (spread === null || spread === undefined ? "" : ` ± ${formatValue(spread, kind)}`);
+  return formatValue(value, kind) + (isKnown(value) && isKnown(spread) ? ` ± ${formatValue(spread, kind)}` : "");
 }
 
 /** `61.2 – 64.5`; a dash if a bound is unknown. */
 function formatInterval(low, high) {
-  if (low === null || low === undefined || high === null || high === undefined) return UNKNOWN;
-  return `${(100 * low).toFixed(1)} – ${(100 * high).toFixed(1)}`;
+  return isKnown(low) && isKnown(high) ? `${(100 * low).toFixed(1)} – ${(100 * high).toFixed(1)}` : UNKNOWN;
 }

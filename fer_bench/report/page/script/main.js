@@ -34,7 +34,7 @@ function hasValues(column, rows) {
   if (["rank", "label", "accuracy"].includes(column.key)) return true;
   if (column.kind === "interval") return rows.some((row) => isKnown(row.accuracy_low));
   if (column.key === "failed") return rows.some((row) => row.failed);
-  return rows.some((row) => isKnown(row[column.key]) && row[column.key] !== "");
+  return rows.some((row) => isKnown(row[column.key]));
 }
 
 function failures(lines) {
@@ -48,16 +48,15 @@ function notes() {
   return [
     leaderboard.ranks && ranksSection(leaderboard.ranks),
     leaderboard.published && publishedSection(leaderboard.published, open),
-    h("section", { id: "machine" }, h("h2", {}, leaderboard.machines.length > 1 ? "Machines" : "Machine"),
+    headedSection("machine", leaderboard.machines.length > 1 ? "Machines" : "Machine",
       h("p", { class: "measure" }, leaderboard.machines_text),
       leaderboard.machines.length > 1 ? h("ul", {}, leaderboard.machines.map(({ text, trials }) => h("li", {}, `${text} (${plural(trials, "trial")})`))) : null),
-    h("section", { id: "columns" }, h("h2", {}, "Columns"), h("p", { class: "measure" }, leaderboard.columns_text),
+    headedSection("columns", "Columns", h("p", { class: "measure" }, leaderboard.columns_text),
       h("details", { class: "collapsible" }, h("summary", {}, "All columns explained"), h("dl", { class: "column-help" }, columnHelp))),
-    h("section", { id: "skipped" }, h("h2", {}, "Skipped records"),
-      leaderboard.skipped.length
-        ? [h("p", {}, `${plural(leaderboard.skipped.length, "record folder")} could not be read:`),
-          h("ul", {}, leaderboard.skipped.map(([name, reason]) => h("li", {}, h("code", {}, name), `: ${reason}`)))]
-        : h("p", {}, "None. All records were read.")),
+    headedSection("skipped", "Skipped records", ...(leaderboard.skipped.length
+      ? [h("p", {}, `${plural(leaderboard.skipped.length, "record folder")} could not be read:`),
+        h("ul", {}, leaderboard.skipped.map(([name, reason]) => h("li", {}, h("code", {}, name), `: ${reason}`)))]
+      : [h("p", {}, "None. All records were read.")])),
   ].filter(Boolean);
 }
 
@@ -87,7 +86,7 @@ function clearRowLink() {
 
 // ---- theme
 
-const THEMES = ["auto", "light", "dark"];
+const THEMES = { auto: "◐ Theme: auto", light: "☀ Theme: light", dark: "☾ Theme: dark" };
 
 function storedTheme(newValue) {
   try {
@@ -100,7 +99,7 @@ function storedTheme(newValue) {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  byId("theme").textContent = { auto: "◐ Theme: auto", light: "☀ Theme: light", dark: "☾ Theme: dark" }[name];
+  byId("theme").textContent = THEMES[name];
 }
 
 function start() {
@@ -110,11 +109,12 @@ function start() {
   byId("tables").append(...leaderboard.sections.map(renderSection));
   byId("notes").append(...notes());
   const button = byId("theme");
-  let theme = THEMES.includes(storedTheme()) ? storedTheme() : "auto";
+  const names = Object.keys(THEMES);
+  let theme = names.includes(storedTheme()) ? storedTheme() : "auto";
   setTheme(theme);
   button.hidden = false;
   button.addEventListener("click", () => {
-    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    theme = names[(names.indexOf(theme) + 1) % names.length];
     setTheme(theme);
     storedTheme(theme);
   });

@@ -3,10 +3,9 @@
 function ranksSection(ranks) {
   const lines = ranks.lines.map(([model, recipe, weights, backend, ...numbers]) => h("tr", {},
     h("th", { scope: "row", class: "text wrap" }, breakable(model), h("span", { class: "subtext" }, `${recipe}, ${weights} weights, ${backend}`)),
-    h("td", { class: "number" }, numbers.pop().toFixed(2)),
-    numbers.map((accuracy) => h("td", { class: "number" }, formatValue(accuracy, "score")))));
+    numberCell(numbers.pop().toFixed(2)), numbers.map((accuracy) => numberCell(formatValue(accuracy, "score")))));
   const names = ["model", "+average rank", ...ranks.sections.map((name) => `+${name}`)];
-  return h("section", { id: "ranks" }, h("h2", {}, "Average ranks"), h("p", { class: "measure" }, ranks.text),
+  return headedSection("ranks", "Average ranks", h("p", { class: "measure" }, ranks.text),
     scrollBox("Average ranks", plainTable(names, lines)));
 }
 
@@ -15,13 +14,13 @@ function publishedSection(published, open) {
   const lines = published.lines.map((line) => h("tr", {},
     h("th", { scope: "row", class: "text wrap" }, line.model,
       h("span", { class: "subtext" }, `${line.dataset}, ${line.metric.replaceAll("_", " ")}`)),
-    h("td", { class: "number" }, line.value.toFixed(2)),
+    numberCell(line.value.toFixed(2)),
     h("td", { class: "text ours" }, line.ours.length ? line.ours.map((result) => ourResult(result, open)) : UNKNOWN),
-    h("td", { class: "text" }, publishedBadge(line.badge)),
+    textCell(publishedBadge(line.badge)),
     h("td", { class: "text long" }, line.protocol, h("span", { class: "subtext" }, `test views: ${line.views}`)),
     h("td", { class: "text long" }, sourceLink(line), line.note ? `; ${line.note}` : "")));
   const names = ["model", "+published", "ours", "badge", "their protocol", "source"];
-  return h("section", { id: "published" }, h("h2", {}, "Published results"), h("p", { class: "measure" }, published.text),
+  return headedSection("published", "Published results", h("p", { class: "measure" }, published.text),
     scrollBox("Published results", plainTable(names, lines)));
 }
 

@@ -25,17 +25,17 @@ function scatterFigure(section, open) {
   const costs = Object.keys(COSTS).filter((cost) => section.rows.filter((row) => row[cost] > 0 && isKnown(row.accuracy)).length > 1);
   if (!costs.length) return null;
   const groups = [...new Set(section.rows.map((row) => row.weights))].sort();
-  const box = h("div", { class: "canvas" });
   const note = h("p", { class: "hint", role: "status" });
   const state = { cost: costs.includes("training_seconds") ? "training_seconds" : costs[0], rows: section.rows };
   const draw = (width) => scatterChart(section, state, groups, width, open, note);
+  const box = responsive(draw);
   const redraw = () => box.clientWidth && box.replaceChildren(draw(Math.floor(box.clientWidth)));
   const select = h("select", { change: () => ((state.cost = select.value), redraw()) },
     costs.map((cost) => h("option", { value: cost, selected: cost === state.cost }, COSTS[cost].label)));
   const entries = [...groups.map((name, index) => [`point p${index}`, `${name} weights`]), ["line front", "Pareto front"]];
   const figure = h("figure", { class: "scatter" },
     h("figcaption", {}, h("h3", {}, "Accuracy against cost"), field("Cost", select)),
-    responsive(box, draw), chartLegend(entries), note,
+    box, chartLegend(entries), note,
     h("p", { class: "hint" }, "Bars are 95 % confidence intervals. No row that matches the filter beats a row of the Pareto front in both accuracy " +
       "and cost. Arrow keys move between points; Enter opens the details."));
   return { figure, show: (rows) => ((state.rows = rows), redraw()) };

@@ -7,10 +7,9 @@ const MAX_ROWS = 60; // a longer table scrolls below its header
 /** Rows sorted by a column; rows without a value are last in both directions. */
 function sorted(rows, key, descending) {
   const sign = descending ? -1 : 1;
-  const missing = (value) => value === null || value === undefined || value === "";
   return [...rows].sort((a, b) => {
     const [x, y] = [a[key], b[key]];
-    if (missing(x) || missing(y)) return missing(x) - missing(y) || a.order - b.order;
+    if (!isKnown(x) || !isKnown(y)) return isKnown(y) - isKnown(x) || a.order - b.order;
     const comparison = typeof x === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
     return sign * comparison || a.order - b.order;
   });
@@ -32,10 +31,6 @@ function leaderboardTable(section, columns, open, onFilter) {
   const lines = new Map();
   const scale = intervalScale(section.rows);
 
-  function shownColumns() {
-    return columns.filter((column) => state.allColumns || column.first);
-  }
-
   function sortBy(column) {
     const isSortedBy = state.key === column.key;
     state.descending = isSortedBy ? !state.descending : column.better === "high";
@@ -53,7 +48,7 @@ function leaderboardTable(section, columns, open, onFilter) {
   }
 
   function build() {
-    const visible = shownColumns();
+    const visible = columns.filter((column) => state.allColumns || column.first);
     const heads = visible.map((column) => headCell(column, state, () => sortBy(column), scale));
     head.replaceChildren(h("tr", {}, heads));
     const options = {
@@ -83,10 +78,6 @@ function leaderboardTable(section, columns, open, onFilter) {
     build();
   };
   return h("div", {}, toolbar(section, columns, filter, showAll), scrollBox(section.heading, table));
-}
-
-function isKnown(value) {
-  return value !== null && value !== undefined;
 }
 
 function rowClass(row) {
