@@ -60,32 +60,23 @@ def test_page_loads_without_requests_or_errors(browser, page):
 def test_hostile_names_are_shown_as_text(opened):
     dialog = open_details(opened, "odd")
     assert HOSTILE in find(dialog, "h2").text
-    assert HOSTILE in find(dialog, "figure:has(h3):last-of-type").text or HOSTILE in dialog.text
+    assert dialog.text.count(HOSTILE) > 20  # the name, and the ids of mistakes
     assert opened.title == "FER leaderboard"
     assert not opened.find_elements(By.CSS_SELECTOR, "img")
 
 
-def test_failed_row_is_last_with_its_reason(opened):
+def test_failures_are_shown_with_their_reasons(opened):
     last = texts(opened, "#section-1 tbody tr")[-1]
     assert "resnet50" in last
     assert f"failed out of memory {HOSTILE}" in last
     find(opened, "#section-1 summary").click()
     assert "resnet50 on fer2013 (official, seed 0): failed out of memory" in find(opened, "#section-1 details").text
-
-
-def test_table_with_only_failures_shows_their_reasons(opened):
     assert texts(opened, "#section-2 td.reason") == ["diverged loss is NaN"]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#section-2 .scatter")) == 0
     find(opened, "#section-2 .name").click()
     dialog = find(opened, "#details")
     wait(opened, lambda: len(dialog.find_elements(By.CSS_SELECTOR, "svg.chart")) == 2)  # until its last epoch
     assert texts(dialog, "h3") == ["Training", "Trials", "Recipe and provenance"]
-
-
-def test_recipe_is_a_short_name_with_its_changes_as_tooltip(opened):
-    recipe = find(opened, "#section-1 tbody .subtext")
-    assert (recipe.text, recipe.get_attribute("title")) == ("default + 2 changes", RECIPE_CHANGES)
-    assert RECIPE_CHANGES in open_details(opened, "vgg19").text
 
 
 def test_headers_sort_and_show_the_direction(opened):
@@ -103,12 +94,13 @@ def test_headers_sort_and_show_the_direction(opened):
     assert models(opened) == ["cnn", "odd", "resnet50", "vgg19"]
 
 
-def test_numbers_are_formatted_as_in_the_other_reports(opened):
-    row = next(line for line in texts(opened, "#section-1 tbody tr") if line.startswith("1"))
-    assert "20.00 M" in row.replace("\u2009", " ")
-    assert "15:00" in row
-    cells = texts(opened, "#section-1 tbody tr:nth-child(2) td.number")
-    assert any(" ± " in cell for cell in cells)
+def test_recipes_and_numbers_are_short(opened):
+    recipe = find(opened, "#section-1 tbody .subtext")
+    assert (recipe.text, recipe.get_attribute("title")) == ("default + 2 changes", RECIPE_CHANGES)
+    first, second, *_ = texts(opened, "#section-1 tbody tr")
+    assert "20.00 M" in first.replace("\u2009", " ") and "15:00" in first
+    assert " ± " in second
+    assert RECIPE_CHANGES in open_details(opened, "vgg19").text
 
 
 def test_keyboard_sorts_opens_and_closes(opened):
@@ -151,18 +143,13 @@ def test_filters_show_matching_rows_and_their_number(opened):
 
 
 def test_all_columns_can_be_shown(opened):
-    search = find(opened, "#section-1 input[type=search]")
-    search.send_keys("cnn")
+    find(opened, "#section-1 input[type=search]").send_keys("cnn")
     num_default = len(texts(opened, "#section-1 thead th"))
     find(opened, "#section-1 input[type=checkbox]").click()
     shown = texts(opened, "#section-1 thead th")
     assert len(shown) > num_default + 5
     assert "validation accuracy" in " ".join(shown)
     assert models(opened) == ["cnn"]
-
-
-def test_every_row_has_a_cell_per_column(opened):
-    find(opened, "#section-1 input[type=checkbox]").click()
     widths = opened.execute_script(
         "return [1, 2].map((place) => [...document.querySelectorAll(`#section-${place} tr`)].map((line) => "
         "[...line.cells].reduce((sum, cell) => sum + cell.colSpan, 0)))"
@@ -175,9 +162,8 @@ def test_published_results_link_to_our_rows(opened):
     assert "Published results" in texts(opened, "nav a")
     lines = texts(opened, "#published tbody tr")
     assert any("! selected on test" in line for line in lines)
-    next(
-        link for link in opened.find_elements(By.CSS_SELECTOR, "#published .ours .name") if link.text == "vgg19"
-    ).click()
+    links = opened.find_elements(By.CSS_SELECTOR, "#published .ours .name")
+    next(link for link in links if link.text == "vgg19").click()
     wait(opened, lambda: find(opened, "#details").is_displayed())
     assert find(opened, "#details h2").text == "vgg19"
 
@@ -194,12 +180,9 @@ def test_details_contain_all_charts_and_no_image(opened):
         *("Training", "Confusion matrix", "Scores per class", "ROC curves", "Reliability"),
         *("Most confident mistakes", "Trials", "Recipe and provenance"),
     ]
-    percentages = [
-        [float(cell) for cell in texts(line, "td")]
-        for line in dialog.find_elements(By.CSS_SELECTOR, ".confusion tbody tr")
-    ]
-    assert len(percentages) == 7
-    assert all(sum(line) == pytest.approx(100, abs=0.5) for line in percentages)
+    percentages = [float(cell) for cell in texts(dialog, ".confusion tbody td")]
+    sums = [sum(percentages[start : start + 7]) for start in range(0, 49, 7)]
+    assert sums == pytest.approx([100] * 7, abs=0.5)
     assert "Example CPU" in dialog.text
     assert "batch_size\n64" in dialog.text
     ids = texts(dialog, "figure th.code")
@@ -292,14 +275,15 @@ def test_print_has_no_controls(opened):
 
 
 def test_headings_are_nested_and_controls_have_names(opened):
+    roles = {"button", "combobox", "searchbox", "checkbox", "link", "image", "table", "dialog", "region"}
+
     def controls():
-        roles = {"button", "combobox", "searchbox", "checkbox", "link", "image", "table", "dialog", "region"}
         nodes = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         return [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
 
     def unnamed():
-        wait(opened, lambda: len(controls()) > 10)  # the browser builds this tree after rendering
-        return [node["role"]["value"] for node in controls() if not node.get("name", {}).get("value")]
+        found = wait(opened, lambda: len(nodes := controls()) > 10 and nodes)  # this tree is built after rendering
+        return [node["role"]["value"] for node in found if not node.get("name", {}).get("value")]
 
     assert unnamed() == []
     open_details(opened, "cnn")

@@ -16,10 +16,14 @@ from fer_bench.report.page.render import leaderboard_page
 from fer_bench.report.write import read_leaderboard
 
 
+def first_details(make) -> dict:
+    page = render_page(make)
+    return page.details(page.rows()[0])
+
+
 def test_details_match_the_predictions(make):
     make(test=exact([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0]), epochs=4)
-    page = render_page(make)
-    details = page.details(page.rows()[0])
+    details = first_details(make)
     assert details["classes"] == ["angry", "disgust", "fear"]
     assert details["confusion"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
     assert [scores["images"] for scores in details["per_class"]] == [3, 2, 1]
@@ -43,8 +47,7 @@ def test_most_confident_mistakes_are_first(make):
     labels = np.zeros(4, int)
     probabilities = np.array([[0.4, 0.6, 0], [0.1, 0.9, 0], [0.8, 0.1, 0.1], [0.2, 0.05, 0.75]], np.float32)
     make(test=Predictions(np.array(["a", "b", "c", "d"]), labels, probabilities))
-    page = render_page(make)
-    mistakes = page.details(page.rows()[0])["mistakes"]["most_confident"]
+    mistakes = first_details(make)["mistakes"]["most_confident"]
     assert [line[:3] for line in mistakes] == [["b", 0, 1], ["d", 0, 2], ["a", 0, 1]]
     assert [line[3] for line in mistakes] == pytest.approx([0.9, 0.75, 0.6], rel=1e-5)
 
@@ -52,8 +55,7 @@ def test_most_confident_mistakes_are_first(make):
 def test_seeds_are_pooled_or_averaged(make):
     for seed, predicted in enumerate(([0, 1, 1], [0, 0, 1], [0, 0, 0])):
         make(seed=seed, test=exact([0, 1, 1], predicted, classes=2))
-    page = render_page(make)
-    details = page.details(page.rows()[0])
+    details = first_details(make)
     assert details["confusion"] == [[3, 0], [3, 3]]
     assert details["per_class"][1]["recall"] == 0.5
     assert details["per_class"][1]["recall_sd"] == 0.5
@@ -66,16 +68,14 @@ def test_seeds_with_different_test_samples_are_not_averaged(make):
     first, second = exact([0, 1], [0, 0], classes=2), exact([1, 1], [1, 1], classes=2)
     make(seed=0, test=first)
     make(seed=1, test=Predictions(np.array(["other", "another"]), second.labels, second.probabilities))
-    page = render_page(make)
-    mistakes = page.details(page.rows()[0])["mistakes"]
+    mistakes = first_details(make)["mistakes"]
     assert (mistakes["seeds"], mistakes["samples"], mistakes["most_confident"]) == (1, 2, [["i1", 1, 0, 1, 1]])
 
 
 def test_area_under_roc_curves_is_the_auc(make):
     test = made_up(2000, 0.6, 0)
     make(test=test)
-    page = render_page(make)
-    details = page.details(page.rows()[0])
+    details = first_details(make)
     areas = [np.trapezoid(curve, details["roc"]["fpr"]) for curve in details["roc"]["tpr"]]
     assert np.mean(areas) == pytest.approx(evaluate(test.labels, test.probabilities).scores["macro_auc"], abs=0.01)
     assert [scores["auc"] for scores in details["per_class"]] == pytest.approx(areas, abs=0.02)
@@ -84,8 +84,7 @@ def test_area_under_roc_curves_is_the_auc(make):
 
 def test_a_class_without_test_samples_has_no_curve(make):
     make(test=exact([0, 0, 1], [0, 1, 2]))
-    page = render_page(make)
-    details = page.details(page.rows()[0])
+    details = first_details(make)
     assert details["roc"]["tpr"][2] is None
     assert details["per_class"][2]["auc"] is None
     assert details["confusion"][2] == [0, 0, 0]
@@ -97,16 +96,14 @@ def test_non_finite_losses_are_gaps(make):
     record = json.loads(path.read_text())
     record["history"][-1]["loss"] = "NaN"
     path.write_text(json.dumps(record))
-    page = render_page(make)
-    (curve,) = page.details(page.rows()[0])["curves"]
+    (curve,) = first_details(make)["curves"]
     assert curve["loss"][-1] is None and curve["loss"][0] > 0
 
 
 def test_folds_are_pooled(make):
     make(fold=0, test=exact([0, 1], [0, 1]))
     make(fold=1, test=exact([2, 2], [2, 0]))
-    page = render_page(make)
-    details = page.details(page.rows()[0])
+    details = first_details(make)
     assert details["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
     assert [trial["name"] for trial in details["trials"]] == ["seed 0, fold 0", "seed 0, fold 1"]
     assert [trial["accuracy"] for trial in details["trials"]] == [1, 0.5]
