@@ -74,11 +74,7 @@ def _load_folds(
     name: str | None, protocol: str | None, seed: int, data_config: DataConfig
 ) -> tuple[Dataset, list[Fold], str]:
     """Return a dataset (or two as one), its folds, and the protocol's name in tables."""
-    from fer_bench.protocols.cross_dataset import load
-    from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, expand_protocols, folds, title
+    from fer_bench.protocols.cross_dataset import load_folds
+    from fer_bench.protocols.registry import ARROW
 
-    protocol = protocol or ("cross" if name and ARROW in name else "official")
-    names = [name] if name and not protocol.startswith(CROSS_PREFIX) else []
-    (setting,) = expand_protocols(names, [protocol])
-    dataset = load(setting.data, data_config)
-    return dataset, folds(setting.protocol, dataset, seed), title(setting.protocol)
+    return load_folds(name, protocol or ("cross" if name and ARROW in name else "official"), data_config, seed)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import one_line
 from fer_bench.inference.preprocessing import Preprocessing
 
 MAX_BATCH_SIZE = 256
@@ -51,7 +52,7 @@ def predict_outputs(
 
     Args:
         model: The classifier.
-        preprocessing: How the model expects its images.
+        preprocessing: How it expects its images.
         images: (samples, height, width) uint8; read batch by batch.
         indices: Which images to predict.
         progress: Called with a text, the number of images done and their total after each batch.
@@ -161,7 +162,7 @@ def _predict_batch(model: Classifier, batch: np.ndarray) -> np.ndarray:
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = one_line(str(error))[:300] or type(error).__name__
         raise UserError(f"{model.file} fails to predict: {reason}") from None
 
 

@@ -14,12 +14,13 @@ from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.emotions import canonical_label
 from fer_bench.inference.classifier import predict_outputs, to_probabilities
 from fer_bench.inference.model_file import check_model_file, load, needs_keras
-from fer_bench.inference.preprocessing import Preprocessing, canonical_label, read_preprocessing
+from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
 from fer_bench.protocols import cross_dataset
 from fer_bench.protocols.fold import Fold
-from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, SPLIT_SEED, expand_protocols, folds, title
+from fer_bench.protocols.registry import ARROW, CROSS_PREFIX
 from fer_bench.protocols.stratified import get_groups
 from fer_bench.records.schema import EXTERNAL, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
@@ -76,8 +77,7 @@ def build_request(
     name = _validate_name(model_file.stem if name is None else name)
     check_model_file(model_file)
     preprocessing = read_preprocessing(preprocessing_file)
-    (data_protocol,) = expand_protocols([] if protocol.startswith(CROSS_PREFIX) else [dataset], [protocol])
-    data = cross_dataset.load(data_protocol.data, data_config)
+    data, folds, title = cross_dataset.load_folds(dataset, protocol, data_config)
     if data.images.ndim != 3:
         raise UserError(f"'{data.name}' contains sequences. External models are scored on images only.")
     return Request(
@@ -86,8 +86,8 @@ def build_request(
         digest=_sha256(model_file),
         preprocessing=preprocessing,
         dataset=data,
-        protocol=title(data_protocol.protocol),
-        folds=folds(data_protocol.protocol, data, SPLIT_SEED),
+        protocol=title,
+        folds=folds,
         output_indices=_match_labels(preprocessing.labels, data, preprocessing_file),
     )
 
@@ -128,7 +128,10 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
             split_notes=list(fold.notes),
             num_parameters=model.num_parameters,
         )
-        folders.append(_write_record(results_dir, record, predictions))
+        try:
+            folders.append(records.write(results_dir, record, predictions))
+        except OSError as error:
+            raise write_error(f"The record of {record.trial} in {results_dir}", error) from None
     return folders
 
 
@@ -161,13 +164,6 @@ def _split_predictions(
         no_duplicate=fold.no_duplicate if split == "test" else None,
         groups=None if groups is None else np.asarray(groups[indices], dtype=np.str_),
     )
-
-
-def _write_record(results_dir: Path, record: Record, predictions: dict[str, Predictions]) -> Path:
-    try:
-        return records.write(results_dir, record, predictions)
-    except OSError as error:
-        raise write_error(f"The record of {record.trial} in {results_dir}", error) from None
 
 
 def _validate_name(name: str) -> str:

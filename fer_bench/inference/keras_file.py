@@ -9,6 +9,7 @@ from typing import TypeGuard
 import keras
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import one_line
 from fer_bench.inference.classifier import Classifier
 
 
@@ -60,4 +61,4 @@ def _explain(file: Path, message: str) -> str:
         return f"{file} contains only weights. Save the whole model with model.save."
     if message.startswith("File not found"):  # Keras says so of any file that is not a zip archive
         return f"{file} is damaged or is not a .keras file."
-    return f"{file} cannot be read as a Keras model: {' '.join(message.split())[:300]}"
+    return f"{file} cannot be read as a Keras model: {one_line(message)[:300]}"

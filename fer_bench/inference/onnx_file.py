@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.text import one_line
 from fer_bench.inference.classifier import Classifier
 
 DTYPES = {
@@ -27,11 +28,7 @@ def require_onnxruntime() -> None:
 
 
 def load(file: Path) -> Classifier:
-    """Load an ONNX model.
-
-    Raises:
-        UserError: The file is not an ONNX classifier, or keeps its weights in another file.
-    """
+    """Load an ONNX model. UserError if the file is not an ONNX classifier, or keeps its weights in another file."""
     require_onnxruntime()
     import onnxruntime
 
@@ -41,7 +38,7 @@ def load(file: Path) -> Classifier:
     try:
         session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        message = " ".join(str(error).split())
+        message = one_line(str(error))
         if "external" in message.lower() or NO_FOLDER in message:
             raise UserError(f"{file} keeps its weights in another file. Save the model as a single file.") from None
         raise UserError(f"{file} cannot be read as an ONNX model: {message[:300]}") from None

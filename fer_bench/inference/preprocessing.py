@@ -14,7 +14,7 @@ from fer_bench.config.named_recipes import load_yaml_mapping
 from fer_bench.config.recipe import validate
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
-from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.emotions import canonical_label
 from fer_bench.datasets.images import import_opencv
 
 EXAMPLE = "input_size: 48"
@@ -108,11 +108,6 @@ def read_preprocessing(path: Path) -> Preprocessing:
         if field.is_required() and content.get(key) is None:
             raise UserError(f"{path}: {key} is missing.{HINTS.get(key, '')}")
     return validate(Preprocessing, content, path)
-
-
-def canonical_label(name: str) -> str:
-    """Return the standard name of an expression, or another class's own name in lower case."""
-    return canonical_emotion(name) or name.strip().lower()
 
 
 def _parse_numbers(key: str, value: Any) -> list[float]:

@@ -19,7 +19,6 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.registry import Progress
 from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, library_versions, stratified_sample
 from fer_bench.protocols import cross_dataset
-from fer_bench.protocols.registry import CROSS_PREFIX, SPLIT_SEED, expand_protocols, folds, title
 from fer_bench.records import StoredRecord
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Trial
@@ -70,13 +69,7 @@ class RobustnessConfig:
 
 
 def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: str | None) -> list[StoredRecord]:
-    """Return the finished records of an architecture that have a saved model.
-
-    Args:
-        results_dir: The results folder.
-        model: Name of the architecture.
-        dataset: Only records of this dataset; None for all.
-        protocol: Only records of this protocol; None for all.
+    """Return the finished records of an architecture, on all datasets and protocols or on one, with a saved model.
 
     Raises:
         UserError: There is none.
@@ -89,8 +82,8 @@ def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: s
         and protocol in (None, stored.record.trial.protocol)
         and stored.record.status == "finished"
     ]
-    conditions = f"{f' on {dataset}' if dataset else ''}{f' under {protocol}' if protocol else ''}"
-    description = f"{model}{conditions} in {results_dir}"
+    on, under = f" on {dataset}" if dataset else "", f" under {protocol}" if protocol else ""
+    description = f"{model}{on}{under} in {results_dir}"
     if not finished:
         raise UserError(
             f"There is no finished record of {description}. Run `train --model {model} --keep-models` first."
@@ -127,26 +120,18 @@ def target_from_record(stored: StoredRecord, data_config: DataConfig) -> Robustn
 
 
 def target_from_file(file: Path, dataset: str, protocol: str, data_config: DataConfig) -> RobustnessTarget:
-    """Return a model file without a record, which maps gray pixels to the classes of the dataset in their order.
-
-    Args:
-        file: A .keras file.
-        dataset: Name of the dataset; ignored by cross-dataset protocols.
-        protocol: A protocol with one fold.
-        data_config: Where datasets and caches are.
+    """Return a .keras file without a record, which maps gray pixels to the classes of the dataset in their order.
 
     Raises:
         UserError: The protocol has several folds, so the test images of the model are unknown.
     """
-    (data_protocol,) = expand_protocols([] if protocol.startswith(CROSS_PREFIX) else [dataset], [protocol])
-    data = cross_dataset.load(data_protocol.data, data_config)
-    protocol_folds = folds(data_protocol.protocol, data, SPLIT_SEED)
-    if len(protocol_folds) > 1:
+    data, folds, title = cross_dataset.load_folds(dataset, protocol, data_config)
+    if len(folds) > 1:
         raise UserError(
-            f"{protocol} has {len(protocol_folds)} folds, and the test fold of {file} is unknown. "
+            f"{protocol} has {len(folds)} folds, and the test fold of {file} is unknown. "
             "Choose a protocol with one fold."
         )
-    return RobustnessTarget(file.stem, file, data, protocol_folds[0].test, title(data_protocol.protocol))
+    return RobustnessTarget(file.stem, file, data, folds[0].test, title)
 
 
 def measure(
@@ -204,14 +189,7 @@ def measure(
 
 
 def corrupt_cached(images: np.ndarray, corruption: str, severity: int, folder: Path) -> np.ndarray:
-    """Return corrupted images as a read-only memory map if they are cached in the folder; cache them otherwise.
-
-    Args:
-        images: (images, height, width) uint8.
-        corruption: One of CORRUPTIONS.
-        severity: 1 to 5.
-        folder: The cache of these images.
-    """
+    """Return corrupted images (images, height, width), as a memory map if the folder has them; cache them otherwise."""
     file = folder / f"{corruption}-{severity}.npy"
     with suppress(OSError, ValueError, EOFError):
         cached = np.load(file, mmap_mode="r")

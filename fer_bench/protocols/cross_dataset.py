@@ -11,11 +11,19 @@ import numpy as np
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.emotions import canonical_label
 from fer_bench.datasets.face_crop import load as face_crop
 from fer_bench.datasets.images import resize
-from fer_bench.protocols.fold import ProtocolNotApplicable
-from fer_bench.protocols.registry import ARROW, source_datasets
+from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
+from fer_bench.protocols.registry import (
+    ARROW,
+    CROSS_PREFIX,
+    SPLIT_SEED,
+    expand_protocols,
+    folds,
+    source_datasets,
+    title,
+)
 
 TEST = SPLITS.index("test")
 VERSION = 1  # raised when `concatenate` gives other samples; part of the fingerprint
@@ -25,6 +33,20 @@ def load(data: str, data_config: DataConfig) -> Dataset:
     """Return the dataset of that name, or for TRAIN->TEST the two as one. Raises UserError as `face_crop.load`."""
     datasets = [face_crop.load(name, data_config) for name in source_datasets(data)]
     return datasets[0] if len(datasets) == 1 else concatenate(*datasets)
+
+
+def load_folds(
+    name: str | None, protocol: str, data_config: DataConfig, seed: int = SPLIT_SEED
+) -> tuple[Dataset, list[Fold], str]:
+    """Return a dataset, or the two of the protocol cross:TRAIN->TEST as one, its folds and the protocol's title.
+
+    Raises:
+        ProtocolNotApplicable: The protocol does not apply to the dataset.
+        UserError: The protocol is unknown, or the dataset or a split file cannot be read.
+    """
+    (expanded,) = expand_protocols([name] if name and not protocol.startswith(CROSS_PREFIX) else [], [protocol])
+    dataset = load(expanded.data, data_config)
+    return dataset, folds(expanded.protocol, dataset, seed), title(expanded.protocol)
 
 
 def concatenate(train: Dataset, test: Dataset) -> Dataset:
@@ -40,8 +62,8 @@ def concatenate(train: Dataset, test: Dataset) -> Dataset:
     name = f"{train.name}{ARROW}{test.name}"
     if train.images.ndim != test.images.ndim or train.images.shape[1:-2] != test.images.shape[1:-2]:
         raise ProtocolNotApplicable(f"'{name}': one has images and the other sequences, or their lengths differ.")
-    known = {_canonical(c) for c in test.classes}
-    classes = tuple(dict.fromkeys(c for c in train.classes if _canonical(c) in known))
+    known = {canonical_label(c) for c in test.classes}
+    classes = tuple(dict.fromkeys(c for c in train.classes if canonical_label(c) in known))
     if len(classes) < 2:
         raise ProtocolNotApplicable(f"'{name}': fewer than two classes in common ({', '.join(classes) or 'none'}).")
     first = _Selection(train, classes, np.ones(len(train), bool) if train.split is None else train.split != TEST)
@@ -66,8 +88,8 @@ class _Selection:
     """The samples of one dataset in the common classes."""
 
     def __init__(self, source: Dataset, classes: tuple[str, ...], selected: np.ndarray) -> None:
-        common = [_canonical(c) for c in classes]
-        numbers = np.array([common.index(_canonical(c)) if _canonical(c) in common else -1 for c in source.classes])
+        common = [canonical_label(c) for c in classes]
+        numbers = np.array([common.index(c) if c in common else -1 for c in map(canonical_label, source.classes)])
         labels = numbers[source.labels]
         self.source = source
         self.indices = np.flatnonzero(selected & (labels >= 0))
@@ -79,10 +101,6 @@ class _Selection:
         """Return the names of the selected samples, or else their ids, with the dataset's name as a prefix."""
         selected = (self.source.ids if names is None else names)[self.indices]
         return np.array([f"{self.source.name}/{name}" for name in selected], dtype=np.str_)
-
-
-def _canonical(name: str) -> str:
-    return canonical_emotion(name) or name.strip().lower()
 
 
 def _concatenate_names(kind: Literal["subjects", "sequences"], selections: Sequence[_Selection]) -> np.ndarray | None:
