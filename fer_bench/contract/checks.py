@@ -14,7 +14,7 @@ import numpy as np
 from fer_bench.contract import description
 from fer_bench.contract.model_under_test import BATCH_SIZE, NUM_CLASSES, ModelUnderTest, predict
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import list_first
+from fer_bench.core.text import list_first, one_line
 
 Check = Callable[[ModelUnderTest], str | None]
 
@@ -170,4 +170,4 @@ def format_exception(error: BaseException) -> str:
         return str(error)
     paragraphs = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n\n")
     start = 1 if paragraphs[0].startswith("Exception encountered when calling") and len(paragraphs) > 1 else 0
-    return f"{type(error).__name__}: {' '.join(paragraphs[start].split())[:MAX_MESSAGE_LENGTH]}"
+    return f"{type(error).__name__}: {one_line(paragraphs[start])[:MAX_MESSAGE_LENGTH]}"

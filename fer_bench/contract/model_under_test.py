@@ -44,6 +44,11 @@ class ModelUnderTest:
         return resolve(self.architecture.recipe, RECIPE_OVERRIDES, source=f"the recipe of {self.name}")
 
     @property
+    def frames(self) -> tuple[int, ...]:
+        """The time axis of the input's shape; empty for images."""
+        return (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
+
+    @property
     def sizes(self) -> list[int]:
         """The default input size and the declared ones (only the smallest if `quick`), in increasing order."""
         declared = self.architecture.input_sizes
@@ -53,13 +58,12 @@ class ModelUnderTest:
         self, size: int | None = None, classes: int = NUM_CLASSES, seed: int = 0, precision: str = "float32"
     ) -> keras.Model:
         """Build a new model, by default at the input size of the architecture's default recipe."""
-        frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
         recipe = self.recipe.model_copy(update={"input_size": size or self.recipe.input_size, "precision": precision})
         previous_policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
         try:
-            return build_model(self.name, recipe, (*frames, IMAGE_SIZE, IMAGE_SIZE), classes)
+            return build_model(self.name, recipe, (*self.frames, IMAGE_SIZE, IMAGE_SIZE), classes)
         finally:
             keras.config.set_dtype_policy(previous_policy)
 
@@ -87,8 +91,7 @@ class ModelUnderTest:
     @cached_property
     def pixels(self) -> np.ndarray:
         """A batch of different coarse random patterns, uint8, (batch, [time,] height, width, 1)."""
-        frames = (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
-        coarse = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *frames, 6, 6, 1), dtype=np.uint8)
+        coarse = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *self.frames, 6, 6, 1), dtype=np.uint8)
         return coarse.repeat(IMAGE_SIZE // 6, axis=-3).repeat(IMAGE_SIZE // 6, axis=-2)
 
     @cached_property

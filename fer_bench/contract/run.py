@@ -27,21 +27,13 @@ RESULT_PREFIX, DONE_PREFIX = "result ", "done "  # of the lines that a subproces
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of one check of one architecture.
-
-    Attributes:
-        architecture: Name of the architecture.
-        check: Name of the check.
-        problem: What is wrong and what to do; None if the check passed or was skipped.
-        seconds: How long the check took.
-        skipped: Whether the check needs a model and none could be built.
-    """
+    """The result of one check of one architecture."""
 
     architecture: str
     check: str
-    problem: str | None
+    problem: str | None  # what is wrong and what to do; None if the check passed or was skipped
     seconds: float
-    skipped: bool = False
+    skipped: bool = False  # because no model could be built
 
 
 def installed_backends() -> list[str]:
@@ -50,18 +42,12 @@ def installed_backends() -> list[str]:
 
 
 def run_checks(name: str, only: Sequence[str] | None = None, quick: bool = False) -> Iterator[CheckResult]:
-    """Check an architecture against the contract, on the backend of this process.
+    """Check a registered architecture against the contract, on the backend of this process.
 
     Args:
-        name: Name of a registered architecture.
+        name: Name of the architecture.
         only: Names of the checks to run; None runs all.
         quick: Whether to build the model only at its smallest and its default input size.
-
-    Yields:
-        The result of each check.
-
-    Raises:
-        UserError: No architecture has this name.
     """
     import keras
 
@@ -97,14 +83,6 @@ def run_checks_on_backend(
     """Check architectures against the contract in a subprocess on a backend.
 
     An architecture that crashes the subprocess fails the check "survives"; the next one runs in a new subprocess.
-
-    Args:
-        backend: "tensorflow", "jax" or "torch".
-        names: Names of registered architectures.
-        extra_architectures: Files or folders with further architectures.
-
-    Yields:
-        The result of each check.
 
     Raises:
         UserError: The subprocess fails for a reason other than an architecture, such as a broken backend.

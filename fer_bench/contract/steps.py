@@ -29,13 +29,12 @@ def train_two_steps(model: keras.Model, pixels: np.ndarray, labels: np.ndarray) 
     The second step is necessary because a gate that starts at zero lets no gradient pass in the first. The momentum of
     a weight is the sum of its gradients on every backend, so a momentum of zero means that no gradient arrived.
 
+    The result is that of the last step length. Both losses are computed in training mode with the same dropout masks.
+
     Args:
         model: The model, which is compiled and changed.
         pixels: Input batch, uint8.
         labels: Class indices, (batch,).
-
-    Returns:
-        The losses of the step length that worked best. Both are computed in training mode with the same dropout masks.
     """
     optimizer = keras.optimizers.SGD(STEP_LENGTHS[0] / CLIP_NORM, momentum=0.9, global_clipnorm=CLIP_NORM)
     model.compile(

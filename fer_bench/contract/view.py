@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,23 +16,19 @@ Results = dict[str, list[CheckResult]]  # per architecture, in the order of the 
 
 
 def collect_results(stream: Iterable[CheckResult], backend: str, total: int, console: Console) -> Results:
-    """Collect the results of a backend and print progress.
-
-    Args:
-        stream: The results, grouped by architecture.
-        backend: Name of the backend.
-        total: Number of architectures.
-        console: Where to print.
-    """
+    """Collect the results of a backend, which are grouped by architecture, and print progress."""
     results: Results = {}
     with console.status(f"{backend}: starting") as status:
-        for result in stream:
-            if result.architecture not in results and results:
-                _print_latest(results, backend, total, console)
-            results.setdefault(result.architecture, []).append(result)
-            status.update(f"{backend} {len(results)}/{total} {result.architecture}: {result.check}")
-    if results:
-        _print_latest(results, backend, total, console)
+        for name, group in groupby(stream, attrgetter("architecture")):
+            position = f"{backend} {len(results) + 1}/{total} {name}"
+            results[name] = []
+            for result in group:
+                results[name].append(result)
+                status.update(f"{position}: {result.check}")
+            failed = [result.check for result in results[name] if result.problem]
+            verdict = f"[red]fails {', '.join(failed)}[/]" if failed else "[green]passes[/]"
+            text = f"{position}: {verdict}, {_sum_seconds(results[name]):.1f} s"
+            console.print(text, highlight=False, soft_wrap=True)
     return results
 
 
@@ -46,7 +44,7 @@ def print_results(results: Results, backend: str, console: Console) -> int:
     table.add_column("time", header_style="dim", justify="right", no_wrap=True)
     for name, group in results.items():
         marks = {result.check: _mark(result) for result in group}
-        table.add_row(name, *(marks.get(check, "") for check in checks), f"{sum(r.seconds for r in group):.1f} s")
+        table.add_row(name, *(marks.get(check, "") for check in checks), f"{_sum_seconds(group):.1f} s")
     console.print(table)
     failed = {name: problems for name, group in results.items() if (problems := [r for r in group if r.problem])}
     for name, problems in failed.items():
@@ -63,10 +61,5 @@ def _mark(result: CheckResult) -> str:
     return "[bold red]✗[/]" if result.problem else "[green]✓[/]"
 
 
-def _print_latest(results: Results, backend: str, total: int, console: Console) -> None:
-    name, group = list(results.items())[-1]
-    failed = [result.check for result in group if result.problem]
-    verdict = f"[red]fails {', '.join(failed)}[/]" if failed else "[green]passes[/]"
-    seconds = sum(result.seconds for result in group)
-    text = f"{backend} {len(results)}/{total} {name}: {verdict}, {seconds:.1f} s"
-    console.print(text, highlight=False, soft_wrap=True)
+def _sum_seconds(group: list[CheckResult]) -> float:
+    return sum(result.seconds for result in group)
