@@ -32,9 +32,7 @@ def make_model(shape, predict=None, num_outputs: int | None = 2, layout: str | N
 
 
 def make_preprocessing(**changes) -> Preprocessing:
-    return Preprocessing.model_validate(
-        {"input_size": [4, 5], "scaling": "none", "labels": ["a", "b"], **changes},
-    )
+    return Preprocessing.model_validate({"input_size": [4, 5], "scaling": "none", "labels": ["a", "b"], **changes})
 
 
 @pytest.mark.parametrize("size", [None, 1, 3, 4, 64])
@@ -48,9 +46,8 @@ def test_outputs_are_in_the_order_of_the_indices_for_every_batch_size(size):
 
 def test_batches_of_large_images_are_small():
     stub = Stub()
-    predict_outputs(
-        make_model((None, None, None, 3), stub), make_preprocessing(input_size=1000, channels=3), IMAGES, ALL[:3]
-    )
+    preprocessing = make_preprocessing(input_size=1000, channels=3)
+    predict_outputs(make_model((None, None, None, 3), stub), preprocessing, IMAGES, ALL[:3])
     assert np.prod(stub.shapes[0]) * 4 <= MAX_BATCH_BYTES
 
 
@@ -110,15 +107,13 @@ LOGITS = np.log(np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])) + 7
 PROBABILITIES = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])
 
 
-@pytest.mark.parametrize(("outputs", "kind"), [(LOGITS, None), (LOGITS, "logits"), (PROBABILITIES, None)], ids=str)
-def test_logits_and_probabilities_are_distinguished(outputs, kind):
+@pytest.mark.parametrize(
+    ("outputs", "kind"),
+    [(LOGITS, None), (LOGITS, "logits"), (PROBABILITIES, None), (3 * PROBABILITIES, "probabilities")],
+    ids=str,
+)
+def test_logits_and_probabilities_are_distinguished_and_normalized(outputs, kind):
     np.testing.assert_allclose(to_probabilities(outputs, kind, [0, 1, 2], "net"), PROBABILITIES, rtol=1e-6)
-
-
-def test_explicit_probabilities_are_normalized():
-    np.testing.assert_allclose(
-        to_probabilities(3 * PROBABILITIES, "probabilities", [0, 1, 2], "net"), PROBABILITIES, rtol=1e-6
-    )
 
 
 @pytest.mark.parametrize("outputs", [LOGITS, PROBABILITIES], ids=["logits", "probabilities"])

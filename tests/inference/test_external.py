@@ -110,20 +110,19 @@ def test_subjects_are_recorded_if_known(score, model_file, dataset):
 
 def test_key_depends_on_model_preprocessing_data_and_protocol(score, model_file, tmp_path, dataset):
     thirds(order=(0, 1, 2), softmax=False).save(tmp_path / "external.keras")
-    keys = {
-        name: stored[0].record.trial.key
-        for name, stored in {
-            "original": score(model_file),
-            "another file of the same name": score(tmp_path / "external.keras"),
-            "preprocessing": score(model_file, PREPROCESSING.replace("0..1", "-1..1")),
-            "data": score(model_file, on=replace(dataset, fingerprint="another")),
-            "protocol": score(model_file, protocol="official-dedup"),
-        }.items()
-    }
-    assert len(set(keys.values())) == len(keys)
-    assert score(model_file)[0].record.trial.key == keys["original"]
+
+    def key(*args, **kwargs) -> str:
+        return score(*args, **kwargs)[0].record.trial.key
+
+    others = [
+        key(tmp_path / "external.keras"),  # another file of the same name
+        key(model_file, PREPROCESSING.replace("0..1", "-1..1")),
+        key(model_file, on=replace(dataset, fingerprint="another")),
+        key(model_file, protocol="official-dedup"),
+    ]
     same = PREPROCESSING.replace("labels", "layout: null\nlabels").replace("top", "TOP")
-    assert score(model_file, same)[0].record.trial.key == keys["original"]
+    assert key(model_file) == key(model_file) == key(model_file, same)
+    assert len({key(model_file), *others}) == 5
 
 
 def test_every_fold_is_recorded_and_each_image_predicted_once(score, model_file, dataset, monkeypatch):

@@ -46,15 +46,12 @@ def test_usual_batch_sizes_layouts_and_types_are_supported(installed, tmp_path, 
     )
 
 
-def test_ambiguous_layout_must_be_set(installed, tmp_path, dataset):
-    path = write_onnx(tmp_path / "net.onnx", shape=("c", "h", "w"))
-    with pytest.raises(UserError, match="Set layout"):
-        predict(path, dataset)
-
-
-def test_integer_pixels_cannot_be_scaled(installed, tmp_path, dataset):
-    path = write_onnx(tmp_path / "net.onnx", dtype="UINT8")
-    with pytest.raises(UserError, match="scaling: none"):
+@pytest.mark.parametrize(
+    ("file", "message"), [({"shape": ("c", "h", "w")}, "Set layout"), ({"dtype": "UINT8"}, "scaling: none")]
+)
+def test_ambiguous_layouts_and_scaled_integers_are_refused(installed, tmp_path, dataset, file, message):
+    path = write_onnx(tmp_path / "net.onnx", **file)
+    with pytest.raises(UserError, match=message):
         predict(path, dataset)
 
 

@@ -141,29 +141,25 @@ def test_record_is_measured_on_the_test_images_of_its_trial(recorded, gray, tmp_
     assert robustness.find_record(target.model_file).record == stored.record
     assert robustness.find_record(tmp_path / "model.keras") is None
 
-    monkeypatch.setattr(robustness.cross_dataset, "load", lambda name, data_config: replace(gray, fingerprint="other"))
-    with pytest.raises(UserError, match="other pixels"):
-        robustness.target_from_record(stored, DataConfig(tmp_path))
-    renamed = replace(gray, ids=np.char.add(gray.ids, ".png"))
-    monkeypatch.setattr(robustness.cross_dataset, "load", lambda name, data_config: renamed)
-    with pytest.raises(UserError, match="other ids"):
-        robustness.target_from_record(stored, DataConfig(tmp_path))
+    other_pixels, other_ids = replace(gray, fingerprint="other"), replace(gray, ids=np.char.add(gray.ids, ".png"))
+    for data, message in ((other_pixels, "other pixels"), (other_ids, "other ids")):
+        monkeypatch.setattr(robustness.cross_dataset, "load", lambda name, data_config, data=data: data)
+        with pytest.raises(UserError, match=message):
+            robustness.target_from_record(stored, DataConfig(tmp_path))
 
 
 def test_tta_and_crop_are_those_of_the_recipe(recorded, gray, tmp_path, monkeypatch):
     recipe = recorded().recipe | {"tta": "ten-crop", "crop": 24}
     calls = []
     monkeypatch.setattr("fer_bench.training.predict.predict", lambda model, images, *args: calls.append(args) or 1 / 0)
-    target = RobustnessTarget(
-        "tiny", save(tmp_path / "m.keras", 24), gray, np.arange(60), "official", recorded(recipe=recipe)
-    )
+    file, trial = save(tmp_path / "m.keras", 24), recorded(recipe=recipe)
+    target = RobustnessTarget("tiny", file, gray, np.arange(60), "official", trial)
     with pytest.raises(ZeroDivisionError):
         robustness.measure(target, RobustnessConfig(), tmp_path)
     assert calls == [("ten-crop", 24)]
 
 
 def test_file_without_a_record_requires_a_protocol_with_one_fold(tmp_path):
+    data_config = DataConfig(tmp_path, tmp_path / "cache")
     with pytest.raises(UserError, match="10 folds"):
-        robustness.target_from_file(
-            tmp_path / "m.keras", "synthetic", "kfold", DataConfig(tmp_path, tmp_path / "cache")
-        )
+        robustness.target_from_file(tmp_path / "m.keras", "synthetic", "kfold", data_config)
