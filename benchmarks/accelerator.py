@@ -50,16 +50,9 @@ def matrix_rate(dtype: str) -> float:
 def train(
     name: str, method: str, precision: str, seeds: Sequence[int], steps: int, epochs: int, barrier: Any = None
 ) -> dict[str, Any]:
-    """Train an architecture and return its row.
+    """Train an architecture by the method "resident" or "streamed", one model per seed, and return the row.
 
-    Args:
-        name: Name of the architecture.
-        method: "resident" or "streamed".
-        precision: Dtype policy of Keras.
-        seeds: One seed per model that is trained.
-        steps: Steps per epoch.
-        epochs: Number of epochs; the first is not measured.
-        barrier: Barrier of several processes, which start their second epoch together.
+    The first epoch is not measured. Processes with a common barrier start their second epoch together.
     """
     import keras
     import numpy as np

@@ -29,18 +29,18 @@ from typing import Any
 import click
 import numpy as np
 
+from fer_bench.datasets.fer2013.folder import USAGES
+
 ROOT = Path(__file__).resolve().parent.parent
-USAGES = ("Training", "PublicTest", "PrivateTest")
 MAX_HELD_OUT = 3589  # validation and test images of FER2013, each
 MATRIX_SIZE = 2048
 PARTS = ("loops", "csv", "sweep")
 
 
 def matrix_rate() -> tuple[float, float]:
-    """Return the operations per second of a float32 matrix product in TensorFlow, the median of 10 runs.
+    """Return the operations of a float32 matrix product in TensorFlow per second of wall-clock and of processor time.
 
-    Returns:
-        Operations per second of wall-clock, and per second of processor time of all threads.
+    Both are medians of 10 runs.
     """
     import tensorflow as tf
 
@@ -65,12 +65,9 @@ def batch_cpu_seconds(images: np.ndarray, labels: np.ndarray, recipe: Any) -> fl
 
 
 def write_csv(folder: Path, data_dir: Path | None, num_images: int) -> str:
-    """Write a fer2013.csv with the first rows of each split of the real file, or with random images.
+    """Write fer2013.csv with the first rows of each split of the real file, or with random images.
 
-    Args:
-        folder: Where to write it.
-        data_dir: Where to look for FER2013.
-        num_images: Number of training images. Validation and test have half as many each, at most as in FER2013.
+    Validation and test have half as many images as training each, at most as many as in FER2013.
 
     Returns:
         "fer2013" or "random".
@@ -79,7 +76,10 @@ def write_csv(folder: Path, data_dir: Path | None, num_images: int) -> str:
 
     remaining = {usage: num_images if usage == USAGES[0] else min(MAX_HELD_OUT, num_images // 2) for usage in USAGES}
     source = find("fer2013", DataConfig(data_dir)) if data_dir else None
-    rows = _read_rows(source) if source and source.suffix == ".csv" else _random_rows(remaining)
+    if source and source.suffix == ".csv":
+        kind, rows = "fer2013", _read_rows(source)
+    else:
+        kind, rows = "random", _random_rows(remaining)
     with (folder / "fer2013.csv").open("w") as file:
         file.write("emotion,pixels,Usage\n")
         for line in rows:
@@ -87,7 +87,7 @@ def write_csv(folder: Path, data_dir: Path | None, num_images: int) -> str:
             if remaining.get(usage, 0) > 0:
                 remaining[usage] -= 1
                 file.write(line)
-    return "fer2013" if source and source.suffix == ".csv" else "random"
+    return kind
 
 
 def _read_rows(source: Path) -> Iterable[str]:
@@ -100,7 +100,7 @@ def _read_rows(source: Path) -> Iterable[str]:
 
 def _random_rows(counts: dict[str, int]) -> Iterable[str]:
     rng = np.random.default_rng(0)
-    for usage, count in list(counts.items()):
+    for usage, count in counts.copy().items():
         for _ in range(count):
             yield f"{rng.integers(7)},{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{usage}\n"
 
@@ -231,6 +231,8 @@ def main(
     output: Path,
 ) -> None:
     """Compare our training loop with other training methods."""
+    from fer_bench.datasets import DataConfig
+    from fer_bench.datasets.fer2013.csv_file import read_csv
     from fer_bench.training.machine import describe_machine
 
     names = models.split(",")
@@ -250,7 +252,9 @@ def main(
         folder = Path(temporary)
         source = write_csv(folder, data_dir, images)
         if "loops" in parts:
-            x, y = _read_training_images(folder)
+            dataset = read_csv(folder / "fer2013.csv", DataConfig())
+            is_training = dataset.split == 0
+            x, y = dataset.images[is_training], dataset.labels[is_training]
             rows = rows_of_other_models("loops", names)
             for name in names:
                 rows.append(time_loops(name, x, y, seconds, repeats))
@@ -267,14 +271,6 @@ def main(
                     save("csv", rows)
         if "sweep" in parts:
             save("sweep", [time_sweep(folder, csv_names, epochs)])
-
-
-def _read_training_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from fer_bench.datasets.fer2013.csv_file import read_csv
-    from fer_bench.datasets.registry import DataConfig
-
-    dataset = read_csv(folder / "fer2013.csv", DataConfig())
-    return dataset.images[dataset.split == 0], dataset.labels[dataset.split == 0]
 
 
 def _print_loops(row: dict[str, Any]) -> None:

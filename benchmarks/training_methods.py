@@ -6,6 +6,7 @@ All of them train one compiled model, with the optimizer, loss and metric of `fe
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from fer_bench.config.recipe import Augmentation, Recipe
 from fer_bench.datasets import DataConfig, load
+from fer_bench.datasets.fer2013.folder import USAGES
 from fer_bench.protocols.official import official
 from fer_bench.training import loop
 from fer_bench.training.predict import PredictionResult
@@ -27,7 +29,6 @@ from fer_bench.training.train import build_model
 
 NUM_CLASSES = 7
 IMAGE_SHAPE = (48, 48)
-METHODS = ("step", "ours", "model_fit", "image_data_generator")
 WARMUP_STEPS = 3  # untimed steps per method, in which its functions are traced and compiled
 
 
@@ -95,9 +96,9 @@ class LoopTimes:
         shares: Shares of our loop's time: in the training step, waiting for batches, and the rest.
     """
 
-    rates: dict[str, list[float]] = field(default_factory=lambda: {method: [] for method in METHODS})
-    processor: dict[str, list[float]] = field(default_factory=lambda: {method: [] for method in METHODS})
-    shares: dict[str, list[float]] = field(default_factory=lambda: {"step": [], "wait": [], "rest": []})
+    rates: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    processor: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    shares: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, method: str, num_images: int, seconds: float, cpu_seconds: float) -> None:
         self.rates[method].append(num_images / seconds)
@@ -149,9 +150,9 @@ def time_methods(model: keras.Model, images: np.ndarray, labels: np.ndarray, rec
                 method(WARMUP_STEPS * batch_size)
         else:
             times.add("ours", len(images), seconds, cpu_seconds)
-            times.shares["step"].append(timer.step / seconds)
-            times.shares["wait"].append(timer.wait / seconds)
-            times.shares["rest"].append(1 - (timer.step + timer.wait) / seconds)
+            spent = {"step": timer.step, "wait": timer.wait, "rest": seconds - timer.step - timer.wait}
+            for name, part in spent.items():
+                times.shares[name].append(part / seconds)
             for name, method in others.items():
                 start, start_cpu = time.perf_counter(), time.process_time()
                 method(len(images))
@@ -222,8 +223,8 @@ def run_generator_from_csv(folder: Path, name: str, recipe: Recipe, seed: int) -
     """
     start = time.perf_counter()
     table = pd.read_csv(folder / "fer2013.csv")
-    images: dict[str, list[np.ndarray]] = {"Training": [], "PublicTest": [], "PrivateTest": []}
-    labels: dict[str, list[int]] = {usage: [] for usage in images}
+    images: dict[str, list[np.ndarray]] = {usage: [] for usage in USAGES}
+    labels: dict[str, list[int]] = {usage: [] for usage in USAGES}
     for _, row in table.iterrows():
         images[row["Usage"]].append(np.array(row["pixels"].split(" "), "float32").reshape(*IMAGE_SHAPE, 1))
         labels[row["Usage"]].append(row["emotion"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ TITLES = {
     "model_fit": "(b) Model.fit",
     "image_data_generator": "(c) ImageDataGenerator",
 }
-OTHERS = ("step", "model_fit", "image_data_generator")
+OTHERS = [method for method in TITLES if method != "ours"]
 Row = dict[str, Any]
 Rows = Sequence[Row]
 
@@ -196,9 +197,9 @@ def _speedups(rows: Rows, group: Rows, measure: str = "seconds") -> list[float]:
 
 
 def _group_by(rows: Rows, *keys: str) -> dict[tuple, list[Row]]:
-    groups: dict[tuple, list[Row]] = {}
+    groups: dict[tuple, list[Row]] = defaultdict(list)
     for row in rows:
-        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        groups[tuple(row[key] for key in keys)].append(row)
     return groups
 
 

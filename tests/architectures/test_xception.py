@@ -6,35 +6,26 @@ import pytest
 # Layers with weights of the published checkpoint fer2013_mini_XCEPTION.102-0.66.hdf5 (MIT license), in the order of
 # the file: type, weight shapes, stride and padding. Every batch normalization has four vectors.
 BATCH_NORM = "BatchNormalization"
+
+
+def block(inputs, outputs):
+    """Return the layers of a block: two separable convolutions and the shortcut."""
+    return [
+        ("SeparableConv2D", [(3, 3, inputs, 1), (1, 1, inputs, outputs)], 1, "same"),
+        (BATCH_NORM, outputs),
+        ("SeparableConv2D", [(3, 3, outputs, 1), (1, 1, outputs, outputs)], 1, "same"),
+        (BATCH_NORM, outputs),
+        ("Conv2D", [(1, 1, inputs, outputs)], 2, "same"),
+        (BATCH_NORM, outputs),
+    ]
+
+
 MINI = [
     ("Conv2D", [(3, 3, 1, 8)], 1, "valid"),
     (BATCH_NORM, 8),
     ("Conv2D", [(3, 3, 8, 8)], 1, "valid"),
     (BATCH_NORM, 8),
-    ("SeparableConv2D", [(3, 3, 8, 1), (1, 1, 8, 16)], 1, "same"),
-    (BATCH_NORM, 16),
-    ("SeparableConv2D", [(3, 3, 16, 1), (1, 1, 16, 16)], 1, "same"),
-    (BATCH_NORM, 16),
-    ("Conv2D", [(1, 1, 8, 16)], 2, "same"),
-    (BATCH_NORM, 16),
-    ("SeparableConv2D", [(3, 3, 16, 1), (1, 1, 16, 32)], 1, "same"),
-    (BATCH_NORM, 32),
-    ("SeparableConv2D", [(3, 3, 32, 1), (1, 1, 32, 32)], 1, "same"),
-    (BATCH_NORM, 32),
-    ("Conv2D", [(1, 1, 16, 32)], 2, "same"),
-    (BATCH_NORM, 32),
-    ("SeparableConv2D", [(3, 3, 32, 1), (1, 1, 32, 64)], 1, "same"),
-    (BATCH_NORM, 64),
-    ("SeparableConv2D", [(3, 3, 64, 1), (1, 1, 64, 64)], 1, "same"),
-    (BATCH_NORM, 64),
-    ("Conv2D", [(1, 1, 32, 64)], 2, "same"),
-    (BATCH_NORM, 64),
-    ("SeparableConv2D", [(3, 3, 64, 1), (1, 1, 64, 128)], 1, "same"),
-    (BATCH_NORM, 128),
-    ("SeparableConv2D", [(3, 3, 128, 1), (1, 1, 128, 128)], 1, "same"),
-    (BATCH_NORM, 128),
-    ("Conv2D", [(1, 1, 64, 128)], 2, "same"),
-    (BATCH_NORM, 128),
+    *(*block(8, 16), *block(16, 32), *block(32, 64), *block(64, 128)),
     ("Conv2D", [(3, 3, 128, 7), (7,)], 1, "same"),
 ]
 
