@@ -189,6 +189,12 @@ def ended(process: int) -> bool:
         return True
 
 
+def stopped(process: int) -> bool:
+    """Whether all threads of a process have stopped; until then another signal may end it."""
+    states = [file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 def outcome(results: Path) -> dict:
     """Return what a fault must not change: predictions, histories and the leaderboard, without times."""
     found = {}
@@ -336,15 +342,17 @@ def test_a_second_interrupt_does_not_wait_for_the_workers(sweeps):
     its_workers = workers(sweep)
     for process in its_workers:
         os.kill(process, signal.SIGSTOP)  # so that they cannot end when the sweep asks them to
+    wait_until(lambda: all(map(stopped, its_workers)))
     sweep.send_signal(signal.SIGINT)
     time.sleep(0.5)
     sweep.send_signal(signal.SIGINT)
-    out, _ = sweep.communicate(timeout=60)
-    assert sweep.returncode == 130 and "Interrupted" not in out  # which it prints if it waits for them
+    assert sweep.wait(timeout=60) == 130
     for process in its_workers:
         if not ended(process):
             os.kill(process, signal.SIGCONT)
     wait_until(lambda: all(map(ended, its_workers)), 30)
+    out, _ = sweep.communicate(timeout=60)
+    assert "Interrupted" not in out  # which it prints if it waits for them
     assert records.load(sweeps.results).skipped == []
 
 
