@@ -33,19 +33,16 @@ SCORED_SPLITS = SPLITS[1:]
 
 @dataclass(frozen=True)
 class Request:
-    """An external model to score, checked as far as possible without opening it.
-
-    `digest` is the SHA-256 of the model file; `output_indices` tells which output belongs to each class of the dataset.
-    """
+    """An external model to score, checked as far as possible without opening it."""
 
     name: str
     model_file: Path
-    digest: str
+    digest: str  # SHA-256 of the model file
     preprocessing: Preprocessing
     dataset: Dataset
     protocol: str
     folds: list[Fold]
-    output_indices: list[int]
+    output_indices: list[int]  # the output of each class of the dataset
 
     @property
     def needs_keras(self) -> bool:
@@ -63,7 +60,7 @@ def build_request(
     """Check the arguments and load the dataset. Neither Keras nor the model is loaded.
 
     Args:
-        model_file: A file of `model_file.KERAS_SUFFIXES` or `model_file.ONNX_SUFFIXES`.
+        model_file: A Keras or ONNX file.
         preprocessing_file: YAML, see `Preprocessing`.
         dataset: Name of a dataset; ignored by cross-dataset protocols.
         protocol: Name of a protocol.
@@ -193,7 +190,7 @@ def _match_labels(labels: list[str | None], data: Dataset, preprocessing_file: P
         cross = f"{CROSS_PREFIX}TRAIN{ARROW}{data.name}"
         hint = "" if across_datasets else f" The protocol '{cross}' scores only the classes that both datasets have."
         raise UserError(f"{preprocessing_file}: labels lacks the class '{missing[0]}' of '{data.name}'.{hint}")
-    unknown = [name for name in labels if name is not None and name not in classes]
+    unknown = [name for name in labels if name not in (None, *classes)]
     if unknown and not across_datasets:
         raise UserError(
             f"{preprocessing_file}: '{data.name}' has no class '{unknown[0]}'. Write null for an output to ignore."

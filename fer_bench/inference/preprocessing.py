@@ -18,7 +18,12 @@ from fer_bench.datasets.emotions import canonical_label
 from fer_bench.datasets.images import import_opencv
 
 EXAMPLE = "input_size: 48"
-SCALINGS = ("none", "0..1", "-1..1")
+# Means and standard deviations of x/255.
+SCALINGS: dict[str, dict[str, list[float]] | None] = {
+    "none": None,
+    "0..1": {"mean": [0.0], "std": [1.0]},
+    "-1..1": {"mean": [0.5], "std": [0.5]},
+}
 HINTS = {"scaling": " Write none if pixels stay in 0 to 255."}
 
 ImageSize = Annotated[int, Field(ge=1, le=4096)]
@@ -65,9 +70,8 @@ class Preprocessing(BaseModel):
     @classmethod
     def _canonical_labels(cls, value: list[str | None]) -> list[str | None]:
         labels = [None if name is None else canonical_label(name) for name in value]
-        repeated = next((name for name in labels if name is not None and labels.count(name) > 1), None)
-        if repeated is not None:
-            raise ValueError(f"labels contains '{repeated}' twice")
+        if repeated := [name for name in labels if name is not None and labels.count(name) > 1]:
+            raise ValueError(f"labels contains '{repeated[0]}' twice")
         return labels
 
     @model_validator(mode="after")
@@ -84,15 +88,11 @@ class Preprocessing(BaseModel):
             cv2 = import_opencv()
             images = np.stack([cv2.resize(np.ascontiguousarray(image), (width, height)) for image in images])
         pixels = np.repeat(images[..., None].astype(np.float32), self.channels, axis=-1)
-        if self.scaling == "none":
+        scaling = SCALINGS[self.scaling] if isinstance(self.scaling, str) else self.scaling
+        if scaling is None:
             return pixels
-        pixels /= 255
-        if self.scaling == "0..1":
-            return pixels
-        if isinstance(self.scaling, str):
-            return (pixels - 0.5) * 2
-        mean, std = (np.array(self.scaling[key], np.float32) for key in ("mean", "std"))
-        return (pixels - mean) / std
+        mean, std = (np.array(scaling[key], np.float32) for key in ("mean", "std"))
+        return (pixels / 255 - mean) / std
 
 
 def read_preprocessing(path: Path) -> Preprocessing:

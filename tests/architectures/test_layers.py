@@ -1,5 +1,7 @@
 """The shared building blocks: what they compute, saving and loading, and low precision."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -94,20 +96,15 @@ def test_all_weights_of_a_block_learn(name):
     assert unchanged == []
 
 
-def test_squeeze_and_excitation_scales_whole_channels():
-    model = make_model(SqueezeExcitation(ratio=4), FEATURE_MAP)
+@pytest.mark.parametrize(
+    ("name", "first"), [("squeeze-excitation", np.s_[:, :1, :1]), ("spatial attention", np.s_[..., :1])]
+)
+def test_gates_scale_whole_channels_or_positions(name, first):
+    model = make_model(BLOCKS[name][0](), FEATURE_MAP)
     randomize_weights(model)
     gates = np.asarray(model(FEATURE_MAP)) / FEATURE_MAP
-    np.testing.assert_allclose(gates, np.broadcast_to(gates[:, :1, :1], FEATURE_MAP.shape), rtol=1e-3)
-    assert (gates > 0).all() and (gates < 2).all() and np.ptp(gates) > 0.1
-
-
-def test_spatial_attention_scales_whole_positions():
-    model = make_model(SpatialAttention(kernel_size=3), FEATURE_MAP)
-    randomize_weights(model)
-    gates = np.asarray(model(FEATURE_MAP)) / FEATURE_MAP
-    np.testing.assert_allclose(gates, np.broadcast_to(gates[..., :1], FEATURE_MAP.shape), rtol=1e-3)
-    assert np.ptp(gates) > 0.1
+    np.testing.assert_allclose(gates, np.broadcast_to(gates[first], FEATURE_MAP.shape), rtol=1e-3)
+    assert (gates > 0).all() and (gates < 2.001).all() and np.ptp(gates) > 0.1
 
 
 def test_attention_pooling_weights_steps_by_score():
@@ -159,9 +156,5 @@ def test_insert_layers_returns_a_copy_with_the_same_weights():
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_the_head_computes_in_float32_under_any_policy(policy, precision):
     precision(policy)
-    inputs = keras.Input((8,))
-
-    class recipe:
-        classes, dropout = 3, 0.5
-
-    assert classification_head(layers.Dense(4)(inputs), recipe).dtype == "float32"
+    recipe = SimpleNamespace(classes=3, dropout=0.5)
+    assert classification_head(layers.Dense(4)(keras.Input((8,))), recipe).dtype == "float32"
