@@ -98,7 +98,7 @@ def test_recipes_and_numbers_are_short(opened):
     recipe = find(opened, "#section-1 tbody .subtext")
     assert (recipe.text, recipe.get_attribute("title")) == ("default + 2 changes", RECIPE_CHANGES)
     first, second, *_ = texts(opened, "#section-1 tbody tr")
-    assert "20.00 M" in first.replace("\u2009", " ") and "15:00" in first
+    assert "20.00 M" in first.replace("\u2009", " ") and "15 min 00 s" in first
     assert " ± " in second
     assert RECIPE_CHANGES in open_details(opened, "vgg19").text
 

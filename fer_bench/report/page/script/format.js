@@ -19,10 +19,9 @@ function scaled(value, steps) {
 function duration(seconds) {
   if (seconds < 59.95) return `${seconds.toFixed(1)}${THIN_SPACE}s`;
   const whole = Math.round(seconds);
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor((whole % 3600) / 60);
   const pad = (number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+  const [minutes, hours] = [Math.floor(whole / 60), Math.floor(whole / 3600)];
+  return hours ? `${hours} h ${pad(minutes % 60)} min` : `${minutes} min ${pad(whole % 60)} s`;
 }
 
 // Formats by the kind of a column.
