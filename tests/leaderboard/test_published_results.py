@@ -1,4 +1,4 @@
-"""Published results: the shipped file is complete, and mistakes in it raise."""
+"""Published results: the bundled file is complete, and mistakes in it raise."""
 
 from __future__ import annotations
 
