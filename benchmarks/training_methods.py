@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import keras
@@ -23,66 +24,55 @@ from fer_bench.datasets import DataConfig, load
 from fer_bench.datasets.fer2013.folder import USAGES
 from fer_bench.protocols.official import official
 from fer_bench.training import loop
-from fer_bench.training.predict import PredictionResult
 from fer_bench.training.schedule import learning_rate
 from fer_bench.training.train import build_model
 
 NUM_CLASSES = 7
 IMAGE_SHAPE = (48, 48)
+_Result = TypeVar("_Result")
 WARMUP_STEPS = 3  # untimed steps per method, in which its functions are traced and compiled
 
 
-@dataclass
 class LoopTimer:
     """Measures from outside how long our loop spends in training steps, waiting for batches and validating.
 
-    Times are seconds of wall-clock; `validation_cpu` is processor time of all threads.
+    `seconds` is wall-clock and `cpu_seconds` is processor time of all threads, by "step", "wait" and "validation".
     """
 
-    step: float = 0.0
-    wait: float = 0.0
-    validation: float = 0.0
-    validation_cpu: float = 0.0
-    is_active: bool = True  # False while another method uses the model
+    def __init__(self) -> None:
+        self.restart()
 
-    def time_steps(self, model: keras.Model) -> None:
-        train_on_batch = model.train_on_batch
+    def restart(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.cpu_seconds: dict[str, float] = defaultdict(float)
+        self.is_active = True  # False while another method uses the model
 
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = train_on_batch(*args, **kwargs)
-            if self.is_active:
-                self.step += time.perf_counter() - start
-            return result
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        start, start_cpu = time.perf_counter(), time.process_time()
+        yield
+        if self.is_active:
+            self.seconds[part] += time.perf_counter() - start
+            self.cpu_seconds[part] += time.process_time() - start_cpu
 
-        model.train_on_batch = timed
+    def measure_calls(self, part: str, function: Callable[..., _Result]) -> Callable[..., _Result]:
+        def measured(*args: Any, **kwargs: Any) -> _Result:
+            with self.measure(part):
+                return function(*args, **kwargs)
 
-    def time_batches(self, make_batches: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
-        def timed(*args: Any) -> Iterator[Any]:
+        return measured
+
+    def measure_batches(self, make_batches: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
+        def measured(*args: Any) -> Iterator[Any]:
             batches = iter(make_batches(*args))
             while True:
-                start = time.perf_counter()
-                batch = next(batches, None)
-                self.wait += time.perf_counter() - start
+                with self.measure("wait"):
+                    batch = next(batches, None)
                 if batch is None:
                     return
                 yield batch
 
-        return timed
-
-    def time_validation(self, predict: Callable[..., PredictionResult]) -> Callable[..., PredictionResult]:
-        def timed(*args: Any, **kwargs: Any) -> PredictionResult:
-            start, start_cpu = time.perf_counter(), time.process_time()
-            result = predict(*args, **kwargs)
-            self.validation += time.perf_counter() - start
-            self.validation_cpu += time.process_time() - start_cpu
-            return result
-
-        return timed
-
-    def restart(self) -> None:
-        self.step = self.wait = self.validation = self.validation_cpu = 0.0
-        self.is_active = True
+        return measured
 
 
 @dataclass
@@ -142,17 +132,18 @@ def time_methods(model: keras.Model, images: np.ndarray, labels: np.ndarray, rec
 
     def on_epoch_end(epoch: Any) -> None:
         nonlocal start, start_cpu
-        seconds = time.perf_counter() - start - timer.validation
-        cpu_seconds = time.process_time() - start_cpu - timer.validation_cpu
+        seconds = time.perf_counter() - start - timer.seconds["validation"]
+        cpu_seconds = time.process_time() - start_cpu - timer.cpu_seconds["validation"]
         timer.is_active = False
         if epoch.epoch == 1:
             for method in others.values():
                 method(WARMUP_STEPS * batch_size)
         else:
             times.add("ours", len(images), seconds, cpu_seconds)
-            spent = {"step": timer.step, "wait": timer.wait, "rest": seconds - timer.step - timer.wait}
-            for name, part in spent.items():
-                times.shares[name].append(part / seconds)
+            parts = {part: timer.seconds[part] for part in ("step", "wait")}
+            parts["rest"] = seconds - sum(parts.values())
+            for part, part_seconds in parts.items():
+                times.shares[part].append(part_seconds / seconds)
             for name, method in others.items():
                 start, start_cpu = time.perf_counter(), time.process_time()
                 method(len(images))
@@ -160,10 +151,10 @@ def time_methods(model: keras.Model, images: np.ndarray, labels: np.ndarray, rec
         timer.restart()
         start, start_cpu = time.perf_counter(), time.process_time()
 
-    timer.time_steps(model)
+    model.train_on_batch = timer.measure_calls("step", model.train_on_batch)
     with (
-        mock.patch.object(loop, "training_batches", timer.time_batches(loop.training_batches)),
-        mock.patch.object(loop, "predict", timer.time_validation(loop.predict)),
+        mock.patch.object(loop, "training_batches", timer.measure_batches(loop.training_batches)),
+        mock.patch.object(loop, "predict", timer.measure_calls("validation", loop.predict)),
     ):
         loop.fit(model, images, labels, images[:256], labels[:256], recipe, 0, on_epoch_end=on_epoch_end)
     return times
