@@ -2,7 +2,7 @@
 
 const COSTS = {
   parameters: { label: "parameters", kind: "amount" },
-  training_seconds: { label: "training time (h:min:s)", kind: "duration" },
+  training_seconds: { label: "training time", kind: "duration" },
   images_per_second: { label: "training images per second", kind: "rate", higherIsBetter: true },
   flops: { label: "FLOPs for one image", kind: "operations" },
   latency_p50_seconds: { label: "latency, batch of 1 (median)", kind: "milliseconds" },
