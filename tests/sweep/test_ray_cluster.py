@@ -147,7 +147,8 @@ def test_an_interrupt_ends_all_trials_and_they_resume_from_their_checkpoints(
     assert not ray.is_initialized() and list((results / "records").glob("*")) == []
     assert list((results / "checkpoints").glob("*/state.npz"))
     run(plan.trials, results, [callback], executor=executor_on(cluster))
-    assert sum(event[0] == "step" for event in callback.events) <= 60  # of 80 in all epochs
+    num_trained_epochs = sum(event[:2] == ("step", 1) for event in callback.events)
+    assert num_trained_epochs < 80  # at least one trial resumed; 80 are all epochs of both
     assert predictions(results) == predictions(serial)
 
 
