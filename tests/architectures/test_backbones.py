@@ -41,7 +41,12 @@ def assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+LARGE = ("densenet121", "convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NETWORKS]
+)
 def test_a_pretrained_backbone_gets_the_preprocessing_of_keras(name, build, pixels, tmp_path):
     application, preprocess = NETWORKS[name]
     network = application(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
@@ -50,6 +55,7 @@ def test_a_pretrained_backbone_gets_the_preprocessing_of_keras(name, build, pixe
     assert_close(features(build(name, SIZE, weights_file=file), pixels), np.asarray(network(preprocess(rgb(pixels)))))
 
 
+@pytest.mark.slow
 def test_efficientnet_from_a_file_equals_the_network_that_keras_downloads(build, pixels, tmp_path, monkeypatch):
     """For weights="imagenet" Keras adds a division to the network that it does not add for a file."""
     options = {"include_top": False, "input_shape": (SIZE, SIZE, 3)}
@@ -79,6 +85,7 @@ def test_a_random_efficientnet_gets_pixels_of_unit_scale(build, pixels):
     assert abs(scaled.mean()) < 0.7 and 0.5 < scaled.std() < 2
 
 
+@pytest.mark.slow
 def test_resnet50_cbam_starts_as_resnet50_with_attention_in_each_block(build, pixels, tmp_path):
     file = tmp_path / "resnet50_notop.weights.h5"
     plain = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))

@@ -47,7 +47,10 @@ def test_resnet18_preserves_the_resolution_of_small_images(build):
     assert model.layers[-3].input.shape == (None, SIZE // 8, SIZE // 8, 512)
 
 
-@pytest.mark.parametrize("name", ["cnn_rnn", "cnn_gru", "cnn_bilstm", "cnn_lstm_attention"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("cnn_gru", "cnn_bilstm", "cnn_lstm_attention")]
+
+
+@pytest.mark.parametrize("name", ["cnn_rnn", *OTHERS])
 def test_a_recurrent_network_does_not_collapse_to_one_class(name, build):
     rng = np.random.default_rng(0)
     labels = np.arange(14, dtype=np.int32) % 7

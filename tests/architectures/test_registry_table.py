@@ -20,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axi
 NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
 # Run by `make test-long`: large networks, and networks whose blocks another one covers.
 SLOW = (
-    *("convnext_tiny", "densenet121", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention"),
-    *("vgg19", "vgg_fer"),
+    *("big_xception", "cnn_deep", "convnext_tiny", "densenet121", "efficientnet_b0"),
+    *("resnet50", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention", "vgg19", "vgg_fer"),
 )
 JAX_SAMPLE = ("cnn_lstm_attention",)  # compiling on JAX takes too long for all
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")

@@ -91,7 +91,7 @@ def test_two_nodes_give_the_records_of_one_process_even_if_one_is_lost(cluster, 
             if record.status == "finished" and other in cluster.worker_nodes:
                 cluster.remove_node(other, allow_graceful=False)
 
-    plan = plan_of(models=["tiny_dropout", "tiny_raising", "tiny_nan"], seeds=[0, 1], epochs=40, patience=None)
+    plan = plan_of(models=["tiny_dropout"], seeds=[0, 1, 2], epochs=40, patience=None)
     serial, parallel = tmp_path / "serial", tmp_path / "parallel"
     run(plan.trials, serial, executor=one_core())
     monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
