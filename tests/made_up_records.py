@@ -131,6 +131,7 @@ class RecordMaker:
         machine: dict[str, Any] = MACHINE,
         parameters: int | None = 1_330_000,
         split_notes: tuple[str, ...] = (),
+        model_notes: tuple[str, ...] = (),
     ) -> Path:
         """Write one record; without predictions, with made-up ones of about this accuracy."""
         trial = Trial(
@@ -159,6 +160,7 @@ class RecordMaker:
             classes=CLASSES[: test.probabilities.shape[1]],
             samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
             split_notes=list(split_notes),
+            model_notes=list(model_notes),
             num_parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),

@@ -29,6 +29,7 @@ class Classifier:
         backend: The library that runs the model.
         versions: Library names and versions.
         num_parameters: None if unknown.
+        notes: What the loader changed, as short notes; shown as badges.
     """
 
     file: Path
@@ -39,6 +40,7 @@ class Classifier:
     backend: str
     versions: dict[str, str]
     num_parameters: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def predict_outputs(

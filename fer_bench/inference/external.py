@@ -123,6 +123,7 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
             classes=list(data.classes),
             samples={split: len(of_split.labels) for split, of_split in predictions.items()},
             split_notes=list(fold.notes),
+            model_notes=list(model.notes),
             num_parameters=model.num_parameters,
         )
         try:

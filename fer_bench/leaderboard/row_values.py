@@ -147,7 +147,7 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if trial.ensemble:
         badges.append(_ensemble_badge(row))
     if trial.external:  # its weights, seeds, selection and precision are unknown
-        badges += [EXTERNAL, views, trial.backend]
+        badges += [EXTERNAL, *row.model_notes, views, trial.backend]
     else:
         badges += [f"{row.weights} weights", views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
     concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)

@@ -108,6 +108,11 @@ class LeaderboardRow:
         """The notes on the split, without repetition."""
         return list(dict.fromkeys(note for record in self.records for note in record.split_notes))
 
+    @property
+    def model_notes(self) -> list[str]:
+        """The notes on an external model, without repetition."""
+        return list(dict.fromkeys(note for record in self.records for note in record.model_notes))
+
     @cached_property
     def comparable_seeds(self) -> list[SeedResult]:
         """The seeds with the test samples that most seeds have, of equally many the larger set of samples."""

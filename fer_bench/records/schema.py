@@ -168,6 +168,7 @@ class Record(FrozenModel):
         classes: Class names in the order of the probabilities.
         samples: Number of samples by split.
         split_notes: Short notes on the split, shown as badges.
+        model_notes: Short notes on an external model and its outputs, shown as badges.
         num_parameters: Number of parameters of the model.
         best_epoch: Epoch with the best validation accuracy, whose weights made the predictions.
         history: One entry per epoch.
@@ -183,6 +184,7 @@ class Record(FrozenModel):
     classes: list[str]
     samples: dict[str, int]
     split_notes: list[str] = Field(default_factory=list)
+    model_notes: list[str] = Field(default_factory=list)
     num_parameters: int | None = None
     best_epoch: int | None = None
     history: list[Epoch] = Field(default_factory=list)

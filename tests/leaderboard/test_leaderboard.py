@@ -276,3 +276,11 @@ def test_split_notes_are_badges_and_in_the_heading(make):
     ]
     assert f"image-kfold · {note} · random weights" in frame.iloc[0]["badges"]
     assert frame["split_notes"].tolist() == [note, ""]
+
+
+def test_notes_on_an_external_model_are_badges(make):
+    external = {"external": {"labels": []}}
+    make(recipe=external, seed=0, model_notes=("configuration upgraded", "read at 64 pixels"))
+    make(recipe=external, seed=1, model_notes=("configuration upgraded",))
+    (badges,) = frame_of(make)["badges"]
+    assert "external · configuration upgraded · read at 64 pixels · 1 test view" in badges
