@@ -10,8 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_bench.config.bundled import experiments
-from fer_bench.config.named_recipes import DEFAULT, load_yaml_mapping, normalize_path
+from fer_bench.config.named_recipes import DEFAULT, normalize_path
 from fer_bench.config.recipe import validate
+from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_output
 from fer_bench.core.text import did_you_mean, split_names

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_bench.config import bundled
 from fer_bench.config.recipe import validate
+from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture
@@ -70,14 +70,3 @@ def read_all(names_or_paths: list[str]) -> list[NamedRecipe]:
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"Two of the recipes are named '{duplicate}'. Rename one of the files.")
     return recipes
-
-
-def load_yaml_mapping(path: Path, example: str) -> dict[str, Any]:
-    """Read a YAML file of keys and values. Raise UserError, with an example, if it has another content."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold keys and values, such as '{example}'.")
-    return content

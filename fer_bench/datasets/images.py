@@ -100,11 +100,11 @@ def center_square(pixels: np.ndarray) -> np.ndarray:
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize an image (height, width) uint8: reduce by area averages, enlarge linearly."""
-    if pixels.shape == (height, width):
+    """Resize an image (height, width[, channels]) uint8: reduce by area averages, enlarge linearly."""
+    if pixels.shape[:2] == (height, width):
         return pixels
     cv2 = import_opencv()
-    interpolation = cv2.INTER_AREA if min(pixels.shape) >= min(height, width) else cv2.INTER_LINEAR
+    interpolation = cv2.INTER_AREA if min(pixels.shape[:2]) >= min(height, width) else cv2.INTER_LINEAR
     return cv2.resize(pixels, (width, height), interpolation=interpolation)
 
 
