@@ -173,7 +173,7 @@ def test_malformed_csv(data_config, load_error, rows, words):
 
 
 def test_skip_invalid_rows(data_config):
-    write_csv(data_config, [f"0,{text(0)},Training", "8,1 2 3,Training", f"7,{text(7)},PublicTest"])
+    write_csv(data_config, [f"0,{text(0)},Training", "0,1 2 3,Training", f"7,{text(7)},PublicTest"])
     data = load("ckplus", replace(data_config, skip_invalid=True))
     assert data.ids.tolist() == ["ckextended-000", "ckextended-002"]
     assert any("1 invalid row was skipped" in note and "line 3" in note for note in data.notes)

@@ -45,6 +45,7 @@ def test_reads_images_labels_split_and_ids(data_config):
     assert len(data.fingerprint) == 64
 
 
+NAMES = ["Angry", "disgusted", "fear", "Happiness", "sad", "surprise", "3_neutral"]
 QUOTED = [",".join([a, f'"{b}"', c]) for a, b, c in (row.split(",") for row in ROWS)]
 REORDERED = [",".join([a, c, b]) for a, b, c in (row.split(",") for row in ROWS)]
 
@@ -59,8 +60,20 @@ REORDERED = [",".join([a, c, b]) for a, b, c in (row.split(",") for row in ROWS)
         "\ufeff" + "\r\n".join([HEADER, *QUOTED]),
         "\n".join([HEADER, *ROWS, "", ""]),
         "\n".join(["emotion, Usage, pixels", *REORDERED]) + "\n",
+        "\r".join([HEADER, *ROWS]) + "\r",
+        "\n".join([HEADER, *ROWS]).replace(",", ";"),
+        "\n".join([HEADER, *QUOTED]).replace(",", "\t"),
+        ("\ufeff" + "\r\n".join([HEADER, *ROWS])).encode("utf-16-le"),
+        "\n".join([HEADER, *QUOTED]).encode("utf-16"),
+        "\n".join([HEADER, *ROWS]).encode("utf-16-be"),
+        "\n".join([f",{HEADER}", *(f"{index},{row}" for index, row in enumerate(ROWS))]),
+        "\n".join([HEADER, *(row[0] + ".0" + row[1:] for row in ROWS)]),
+        "\n".join([HEADER, *(NAMES[int(row[0])] + row[1:] for row in ROWS)]),
     ],
-    ids=["crlf", "no-last-newline", "bom", "quoted", "bom-crlf-quoted", "blank-lines", "column-order"],
+    ids=[
+        *("crlf", "no-last-newline", "bom", "quoted", "bom-crlf-quoted", "blank-lines", "column-order", "cr"),
+        *("semicolons", "tabs", "utf-16-windows", "utf-16", "utf-16-without-mark", "index", "decimals", "names"),
+    ],
 )
 def test_variants_of_the_layout_read_the_same(data_config, content):
     data = read_csv(write(data_config, content), data_config)
@@ -99,13 +112,17 @@ def test_missing_file_names_the_layouts_and_the_origin(data_config, load_error):
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b"", None, "is empty"),
+        (b"", None, "an empty file"),
         (HEADER, None, "no rows"),
         ("emotion,pixels\n0,1\n", 1, "no usage"),
         ("a,b,c\n", 1, "no emotion and no pixels and no usage"),
         (ROWS[0] + "\n", 1, "header"),
-        (HEADER.encode("utf-16"), 1, "header"),
-        (b"PK\x03\x04" + bytes(range(256)) * 20, 1, "header"),
+        (HEADER.encode("utf-16"), None, "no rows"),
+        (bytes(range(256)) * 20, None, "binary"),
+        (b"Rar!\x1a\x07" + bytes(range(256)) * 20, None, "RAR"),
+        (b"<!DOCTYPE html><html>", None, "HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", None, "Git LFS"),
+        (f"{HEADER},emotion\n", 1, "emotion twice"),
         (f"{HEADER}\n0,{text(IMAGES[0][:-1])},Training\n", 2, "2303 pixels instead of 2304"),
         (f"{HEADER}\n{ROWS[0]}\n0,{VALID} 7,Training\n", 3, "2305 pixels instead of 2304"),
         (f"{HEADER}\n0,,Training\n", 2, "0 pixels"),
@@ -122,7 +139,8 @@ def test_missing_file_names_the_layouts_and_the_origin(data_config, load_error):
         (f"{HEADER}\n0,{VALID.replace(' ', chr(9), 1)},Training\n", 2, "pixel"),
         (f"{HEADER}\n7,{VALID},Training\n", 2, "unknown label '7'"),
         (f"{HEADER}\n-1,{VALID},Training\n", 2, "unknown label '-1'"),
-        (f"{HEADER}\nhappy,{VALID},Training\n", 2, "unknown label 'happy'"),
+        (f"{HEADER}\ncontempt,{VALID},Training\n", 2, "unknown label 'contempt'"),
+        (f"{HEADER}\n3.5,{VALID},Training\n", 2, "unknown label '3.5'"),
         (f"{HEADER}\n,{VALID},Training\n", 2, "unknown label ''"),
         (f"{HEADER}\n0,{VALID},Test\n", 2, "unknown Usage 'Test'"),
         (f"{HEADER}\n0,{VALID},\n", 2, "unknown Usage ''"),
@@ -134,6 +152,44 @@ def test_malformed_file_is_named_with_its_line(data_config, load_error, content,
     message = load_error("fer2013")
     assert message.startswith(f"{path}, line {line}:" if line else str(path)) and words in message
     assert len(message) < 400 + len(str(path))
+
+
+def labeled(codes) -> str:
+    return "\n".join([HEADER, *(f"{code},{VALID},{USAGES[index % 3]}" for index, code in enumerate(codes))]) + "\n"
+
+
+@pytest.mark.parametrize("skip_invalid", [False, True])
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        (list(range(1, 8)) * 3, "counted from 1, not from 0: subtract 1"),
+        ([*range(1, 7), 7.0], "counted from 1"),
+        ([*range(-1, 6)], "counted from -1"),
+        (list(range(6)) * 4, "no label 6 (neutral)"),
+        (list(range(1, 7)) * 4, "no label 0 (angry)"),
+        ([*range(8)] * 3, "numbers of other classes"),
+        ([*range(7), 9], "line 9"),
+        ([*range(6), "neutrale"], "neutral"),
+    ],
+)
+def test_codes_of_other_classes_are_never_skipped(data_config, load_error, codes, words, skip_invalid):
+    write(data_config, labeled(codes))
+    assert words in load_error("fer2013", replace(data_config, skip_invalid=skip_invalid))
+
+
+@pytest.mark.parametrize("wrong", ["Test", "privatetest"])
+def test_a_whole_split_is_never_skipped(data_config, load_error, wrong):
+    write(data_config, labeled(list(range(7)) * 3).replace("PrivateTest", wrong))
+    assert "PrivateTest" in load_error("fer2013", replace(data_config, skip_invalid=True))
+
+
+def test_single_rows_are_skipped_but_not_most(data_config, load_error):
+    good, bad = labeled(range(7)), f"0,{VALID},Tst\n"
+    skipping = replace(data_config, skip_invalid=True)
+    write(data_config, good + bad)
+    assert len(load("fer2013", skipping)) == 7
+    write(data_config, good + bad * 8)
+    assert "8 invalid rows" in load_error("fer2013", skipping)
 
 
 COMPLETE = "\n".join([HEADER, *ROWS[:2]])

@@ -169,11 +169,26 @@ def test_different_order_of_rows():
     assert len(join_fer2013("fer2013new.csv", replace(shifted, votes=base), images)) == 300
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_table_of_a_spreadsheet(data_config, encoding):
+    write_csv(data_config.data_dir / "fer2013.csv")
+    path = write_table(data_config)
+    expected = load("ferplus", data_config)
+    path.write_bytes(path.read_text().replace(",", ";").replace("\n", "\r\n").encode(encoding))
+    data = load("ferplus", data_config)
+    assert data.fingerprint == expected.fingerprint and data.ids.tolist() == expected.ids.tolist()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no rows"),
+        ("", "empty"),
         (HEADER + "\n", "no rows"),
+        (HEADER + "\nTraining,x,1,2,3,4,5,0,0,0,0,0\n", "votes of 10 people"),
+        (HEADER + "\nTraining,x,-1,2,0,0,0,0,0,0,0,0\n", "votes of 10 people"),
+        (HEADER + "\nTraining,x,1,2,0,0,0,0,0,0,0,0,0\n", "votes of 10 people"),
+        (HEADER.replace("fear", "anger") + "\n0\n", "no fear"),
+        (HEADER + ",NF\n0\n", "twice"),
         ("a,b\n1,2\n", "line 1: the header has no usage"),
         (HEADER + "\nTraining,x,1,2\n", "line 2"),
         (HEADER + "\nTrain,x,1,2,0,0,0,0,0,0,0,0\n", "line 2"),

@@ -65,8 +65,9 @@ def test_compound_expressions_are_ignored(data_config):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train_00001.jpg 8", "expression code '8'"),
+        ("train_00001.jpg x", "expression code 'x'"),
         ("train_00001.jpg", "'train_00001.jpg'"),
+        ("train_00001.jpg 1 2", "'train_00001.jpg 1 2'"),
         ("valid_00001.jpg 3", "'valid_00001.jpg 3'"),
     ],
 )
@@ -78,6 +79,58 @@ def test_malformed_line(data_config, load_error, line, words):
     assert any("EmoLabel/list_patition_label.txt, line 1" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("skip_invalid", [False, True])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({code: code - 1 for code in range(1, 8)}, "counted from 0, not from 1: add 1"),
+        ({code: code + 1 for code in range(1, 8)}, "counted from 2"),
+        ({7: 0}, "counted from 0"),
+        ({1: 0, 2: 0}, "numbers of other classes"),
+        ({7: 9}, "'9'"),
+    ],
+)
+def test_codes_of_another_list_are_never_skipped(data_config, load_error, change, words, skip_invalid):
+    path = write_labels(data_config)
+    lines = [line.rsplit(" ", 1) for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{name} {change.get(int(code), int(code))}\n" for name, code in lines))
+    assert words in load_error("rafdb", replace(data_config, skip_invalid=skip_invalid))
+
+
+@pytest.mark.parametrize("words", [["anger", "6.0"], ["Happiness", "4"]])
+def test_names_of_classes_are_as_good_as_codes(data_config, words):
+    path = write_labels(data_config)
+    expected = load("rafdb", data_config)
+    path.write_text(path.read_text().replace(f" {words[1][0]}\n", f" {words[0]}\n"))
+    assert load("rafdb", data_config).labels.tolist() == expected.labels.tolist()
+
+
+def test_a_whole_class_is_never_skipped(data_config, load_error):
+    path = write_labels(data_config)
+    skipping = replace(data_config, skip_invalid=True)
+    path.write_text(path.read_text().replace(" 7\n", " none\n"))
+    assert "neutral" in load_error("rafdb", skipping)
+    path.write_text(path.read_text().replace(" none\n", " 7\n"))
+    for name in ("train_00003", "test_0003"):
+        (path.parent.parent / "Image" / "aligned" / f"{name}_aligned.jpg").write_bytes(b"")
+    assert "disgust" in load_error("rafdb", skipping)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_label_file_in_another_encoding(data_config, encoding):
+    path = write_labels(data_config)
+    path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
+    assert len(load("rafdb", data_config)) == 14
+
+
+def test_class_folders_counted_from_0(data_config, load_error):
+    root = write_folders(data_config)
+    for split in ("train", "test"):
+        for code in range(1, 8):
+            (root / split / str(code)).rename(root / split / str(code - 1))
+    assert "counted from 0" in load_error("rafdb", replace(data_config, skip_invalid=True))
+
+
 def test_image_labeled_twice(data_config, load_error):
     path = write_labels(data_config)
     path.write_text(path.read_text() + "train_00001.jpg 2\n")
@@ -86,7 +139,7 @@ def test_image_labeled_twice(data_config, load_error):
 
 def test_empty_label_file(data_config, load_error):
     write_labels(data_config).write_text("")
-    assert "names no images" in load_error("rafdb")
+    assert "empty" in load_error("rafdb")
 
 
 def test_missing_images(data_config, load_error):

@@ -28,7 +28,7 @@ def read_csv(name: str, path: Path, classes: tuple[str, ...], data_config: DataC
     Raises:
         UserError: As `read_rows`, or if there are no rows of the classes.
     """
-    rows, problems = read_rows(path, ("emotion", "pixels"), len(EMOTIONS), data_config)
+    rows, problems = read_rows(path, ("emotion", "pixels"), EMOTIONS, data_config)
     selected = [row for row in rows if EMOTIONS[row.label] in classes]
     if not selected:
         raise UserError(f"{path} has no rows of {', '.join(classes)}.")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import plural
+from fer_bench.datasets.codes import LabelParser
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.images import skipped_message
 from fer_bench.datasets.registry import DataConfig, Progress
+from fer_bench.datasets.table import open_lines, shorten, split_header, strip_quotes
 
 IMAGE_SIZE = 48
 COLUMNS = ("emotion", "pixels", "usage")
-USAGES = {b"Training": 0, b"PublicTest": 1, b"PrivateTest": 2}  # → indices into SPLITS
+USAGES = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}  # → indices into SPLITS
 
 
 class Row(NamedTuple):
@@ -29,7 +31,25 @@ class Row(NamedTuple):
 
 
 class RowError(ValueError):
-    """The problem with a row."""
+    """The problem with a row, and what is known of its label and its split.
+
+    Attributes:
+        label: The index of its class; None if unknown.
+        split: Its index into SPLITS; None if unknown.
+        unknown: "label" or "split" if the row names one that does not exist.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        label: int | None = None,
+        split: int | None = None,
+        unknown: Literal["label", "split", ""] = "",
+    ) -> None:
+        super().__init__(problem)
+        self.label = label
+        self.split = split
+        self.unknown = unknown
 
 
 def read_csv(path: Path, data_config: DataConfig) -> Dataset:
@@ -38,7 +58,7 @@ def read_csv(path: Path, data_config: DataConfig) -> Dataset:
     Raises:
         UserError: As `read_rows`.
     """
-    rows, problems = read_rows(path, COLUMNS, len(FER2013_CLASSES), data_config)
+    rows, problems = read_rows(path, COLUMNS, FER2013_CLASSES, data_config)
     notes = []
     if problems:
         skipped, total = skipped_message(len(problems), "row"), len(rows) + len(problems)
@@ -63,85 +83,120 @@ def read_csv(path: Path, data_config: DataConfig) -> Dataset:
 
 
 def read_rows(
-    path: Path, columns: tuple[str, ...], num_classes: int, data_config: DataConfig
+    path: Path, columns: tuple[str, ...], classes: tuple[str, ...], data_config: DataConfig
 ) -> tuple[list[Row], list[str]]:
     """Read and check every row of a csv file.
 
     Args:
-        path: The file. Blank lines, quotes, spaces around fields and the order of columns do not matter.
+        path: The file. Encoding, separator, blank lines, quotes, spaces around fields and the order of columns do not
+            matter.
         columns: emotion, pixels and optionally usage; other columns are ignored. train.csv may lack usage.
-        num_classes: Labels are numbers below it.
+        classes: In the order of the codes in the column emotion, from 0. The column may have names, too.
         data_config: Names the progress, and whether invalid rows are skipped.
 
     Returns:
         The valid rows, at least one, and the problems of the others with their lines, counted from 1.
 
     Raises:
-        UserError: The file cannot be read, has no valid row, or has an invalid one and `skip_invalid` is not set.
+        UserError: The file cannot be read, has no valid row, has an invalid one and `skip_invalid` is not set, has
+            codes of other classes, or would lose a class or a split by skipping.
     """
-    rows, problems = [], []
-    try:
-        with path.open("rb") as file:
-            positions, num_fields = _parse_header(path, file.readline(), columns)
-            lines = _iterate_lines(file, path, path.stat().st_size, data_config.progress)
-            for row, (number, line) in enumerate(lines):
-                try:
-                    rows.append(Row(row, *_parse_row(line, positions, num_fields, num_classes)))
-                except RowError as error:
-                    truncated = "" if line.endswith(b"\n") else "; the file seems to be truncated there"
-                    problems.append(f"line {number}: {error}{truncated}")
-                    if not data_config.skip_invalid:
-                        raise UserError(f"{path}, {problems[0]}.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if not rows and problems:
-        raise UserError(f"{path} has no valid row. The first problem: {problems[0]}.")
-    if not rows:
+    labels = LabelParser(path, dict(enumerate(classes)))
+    rows: list[Row] = []
+    problems: list[tuple[str, RowError]] = []
+    with open_lines(path) as content:
+        lines = iter(content)
+        parse = _RowParser(path, next(lines, b""), columns, classes, labels)
+        for row, (number, line) in enumerate(_iterate_lines(lines, path, data_config.progress)):
+            try:
+                rows.append(Row(row, *parse(line, f"line {number}")))
+            except RowError as error:
+                truncated = "" if line.endswith(b"\n") else "; the file seems to be truncated there"
+                problems.append((f"line {number}: {error}{truncated}", error))
+                if not data_config.skip_invalid and not labels.has_unknown:
+                    raise UserError(f"{path}, {problems[0][0]}.") from None
+    labels.check()
+    if not rows and not problems:
         raise UserError(f"{path} has a header but no rows: the file seems to be truncated.")
-    return rows, problems
+    _check_skipped(path, rows, problems, classes)
+    return rows, [problem for problem, _ in problems]
 
 
-def _iterate_lines(
-    file: Iterable[bytes], path: Path, size: int, progress: Progress | None
-) -> Iterator[tuple[int, bytes]]:
+def _check_skipped(path: Path, rows: list[Row], problems: list[tuple[str, RowError]], classes: tuple[str, ...]) -> None:
+    """Raise UserError if not only single rows are invalid, but most of them or all of a class or a split."""
+    if not problems:
+        return
+    first = f"The first problem: {problems[0][0]}."
+    if not rows:
+        raise UserError(f"{path} has no valid row. {first}")
+    if len(problems) > len(rows):
+        raise UserError(f"{path} has {len(problems):,} invalid rows and only {len(rows):,} valid ones. {first}")
+    for kind, names in (("label", classes), ("split", tuple(USAGES))):
+        absent = set(range(len(names))) - {getattr(row, kind) for row in rows}
+        for problem, error in problems:
+            lost = getattr(error, kind)
+            if lost in absent or (absent and error.unknown == kind):
+                listed = " or ".join(names[index] for index in sorted(absent))
+                raise UserError(f"{path} has no valid row of {listed}, so its invalid rows are not skipped; {problem}.")
+
+
+def _iterate_lines(lines: Iterable[bytes], path: Path, progress: Progress | None) -> Iterator[tuple[int, bytes]]:
     """Yield the lines after the header that are not blank, with their numbers."""
-    done = 0
-    for number, line in enumerate(file, start=2):
+    done, size = 0, path.stat().st_size
+    for number, line in enumerate(lines, start=2):
         done += len(line)
         if line.strip():
             yield number, line
         if progress and number % 500 == 0:
-            progress(f"reading {path.name}", done, size)
+            progress(f"reading {path.name}", min(done, size - 1), size)
     if progress:
         progress(f"reading {path.name}", size, size)
 
 
-def _parse_header(path: Path, header: bytes, columns: tuple[str, ...]) -> tuple[list[int], int]:
-    """Return the positions of the columns in a row, and the number of fields."""
-    if not header:
-        raise UserError(f"{path} is empty.")
-    names = [_strip_quotes(name).lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
-    if path.name == "train.csv" and b"usage" not in names:
-        columns = columns[:2]
-    if missing := [column for column in columns if column.encode() not in names]:
-        raise UserError(
-            f"{path}, line 1: the header must name {','.join(columns)}, but has no {' and no '.join(missing)}: "
-            f"it is {_shorten(header.strip(), 60)}."
-        )
-    return [names.index(column.encode()) for column in columns], len(names)
+class _RowParser:
+    """Parses the rows of one file, whose header gives the positions of the columns."""
 
+    def __init__(
+        self, path: Path, header: bytes, columns: tuple[str, ...], classes: tuple[str, ...], labels: LabelParser
+    ) -> None:
+        names, delimiter = split_header(header, columns)
+        if path.name == "train.csv" and "usage" not in names:
+            columns = columns[:2]
+        if missing := [column for column in columns if column not in names]:
+            raise UserError(
+                f"{path}, line 1: the header must name {','.join(columns)}, but has no {' and no '.join(missing)}: "
+                f"it is {shorten(header.decode('utf-8', errors='replace').strip(), 60)}."
+            )
+        if twice := [column for column in columns if names.count(column) > 1]:
+            raise UserError(f"{path}, line 1: the header names {twice[0]} twice. Remove one of the two columns.")
+        self._positions = [names.index(column) for column in columns]
+        self._num_fields = len(names)
+        self._delimiter = delimiter.encode()
+        self._classes = classes
+        self._labels = labels
 
-def _parse_row(line: bytes, positions: list[int], num_fields: int, num_classes: int) -> tuple[int, np.ndarray, int]:
-    """Return label, pixels and split."""
-    fields = line.split(b",")
-    if len(fields) != num_fields:
-        raise RowError(f"{plural(len(fields), 'field')} instead of {num_fields}")
-    emotion, pixels, usage = (*(_strip_quotes(fields[position]) for position in positions), b"Training")[:3]
-    if emotion not in [b"%d" % label for label in range(num_classes)]:
-        raise RowError(f"unknown label {_shorten(emotion)}: emotion is a number from 0 to {num_classes - 1}")
-    if usage not in USAGES:
-        raise RowError(f"unknown Usage {_shorten(usage)}: it is Training, PublicTest or PrivateTest")
-    return int(emotion), _parse_pixels(pixels), USAGES[usage]
+    def __call__(self, line: bytes, where: str) -> tuple[int, np.ndarray, int]:
+        """Return label, pixels and split."""
+        fields = line.split(self._delimiter)
+        if len(fields) != self._num_fields:
+            raise RowError(f"{plural(len(fields), 'field')} instead of {self._num_fields}")
+        emotion, pixels, usage = (*(fields[position] for position in self._positions), b"Training")[:3]
+        label_text, usage_text = (strip_quotes(field.decode("utf-8", errors="replace")) for field in (emotion, usage))
+        label, split = self._parse_label(label_text, where), USAGES.get(usage_text)
+        if label is None:
+            expected = f"emotion is a number, {self._labels.expected}, or a name"
+            raise RowError(f"unknown label {shorten(label_text)}: {expected}", split=split, unknown="label")
+        if split is None:
+            expected = "it is Training, PublicTest or PrivateTest"
+            raise RowError(f"unknown Usage {shorten(usage_text)}: {expected}", label, unknown="split")
+        try:
+            return label, _parse_pixels(pixels.strip().strip(b'"').strip()), split
+        except RowError as error:
+            raise RowError(str(error), label, split) from None
+
+    def _parse_label(self, text: str, where: str) -> int | None:
+        emotion = self._labels.parse(text, where)
+        return None if emotion is None else self._classes.index(emotion)
 
 
 def _parse_pixels(text: bytes) -> np.ndarray:
@@ -150,20 +205,12 @@ def _parse_pixels(text: bytes) -> np.ndarray:
     # overlong number saturates there and wraps around in smaller types.
     if text.translate(None, b"0123456789 "):
         wrong = next(word for word in text.split(b" ") if word and not word.isdigit())
-        raise RowError(f"the pixel {_shorten(wrong)} is not a whole number from 0 to 255")
+        raise RowError(
+            f"the pixel {shorten(wrong.decode('utf-8', errors='replace'))} is not a whole number from 0 to 255"
+        )
     values = np.fromstring(text, dtype=np.int64, sep=" ") if text else np.empty(0, np.int64)
     if len(values) != IMAGE_SIZE * IMAGE_SIZE:
         raise RowError(f"{len(values)} pixels instead of {IMAGE_SIZE * IMAGE_SIZE} ({IMAGE_SIZE}×{IMAGE_SIZE})")
     if values.max() > 255:
         raise RowError(f"the pixel {values[values > 255][0]} is over 255")
     return values.astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)
-
-
-def _strip_quotes(text: bytes) -> bytes:
-    return text.strip().strip(b'"').strip()
-
-
-def _shorten(text: bytes, max_length: int = 20) -> str:
-    """Return bytes for a message: quoted, on one line, shortened."""
-    quoted = repr(text.decode("utf-8", errors="replace"))
-    return quoted if len(quoted) <= max_length else f"{quoted[: max_length - 1]}…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,13 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.emotions import EMOTIONS, canonical_label
 from fer_bench.datasets.fer2013.folder import USAGES
+from fer_bench.datasets.table import open_lines, split_header, strip_quotes
 
 # The columns of votes, in the authors' order, which breaks ties; nf: not a face.
 EXPRESSIONS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 COLUMNS = (*EXPRESSIONS, "unknown", "nf")
 COLUMN_OF_EMOTION = [EXPRESSIONS.index(name) for name in EMOTIONS]
+NUM_VOTERS = 10  # of each image; the published file lacks one vote
 SUFFICIENT_SHARE = 0.75  # of the votes, after which no further expression enters a soft label
 MAX_EXPRESSIONS = 3  # in a soft label
 
@@ -37,24 +38,24 @@ class Votes:
 
 def read_votes(path: Path) -> Votes:
     """Read fer2013new.csv. Raise UserError with the line of the first problem."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    if len(lines) < 2:
+    with open_lines(path) as lines:
+        text = [line.decode("utf-8", errors="replace") for line in lines]
+    if len(text) < 2:
         raise UserError(f"{path} has no rows: the file seems to be truncated.")
-    columns = _parse_header(path, lines[0])
+    columns, delimiter = _parse_header(path, text[0])
     split, names, votes = [], [], []
-    for number, line in enumerate(lines[1:], start=2):
-        if not line:
+    for number, line in enumerate(text[1:], start=2):
+        if not line.strip():
             continue
+        fields = [strip_quotes(field) for field in line.split(delimiter)]
         try:
-            split.append(USAGES.index(line[columns["usage"]].strip()))
-            names.append(line[columns["image name"]].strip())
-            votes.append([int(line[columns[name]]) for name in COLUMNS])
+            split.append(USAGES.index(fields[columns["usage"]]))
+            names.append(fields[columns["image name"]])
+            votes.append([int(fields[columns[name]]) for name in COLUMNS])
         except (IndexError, ValueError):
             raise UserError(f"{path}, line {number}: not a Usage, a name and ten numbers of votes.") from None
+        if len(fields) != len(columns) or min(votes[-1]) < 0 or sum(votes[-1]) > NUM_VOTERS:
+            raise UserError(f"{path}, line {number}: not the votes of {NUM_VOTERS} people in {len(columns)} columns.")
     return Votes(np.array(split, np.int8), tuple(names), np.array(votes, np.int64))
 
 
@@ -110,10 +111,13 @@ def _remove_outliers(votes: np.ndarray) -> np.ndarray:
     return np.where(votes > 1, votes, 0)
 
 
-def _parse_header(path: Path, header: list[str]) -> dict[str, int]:
-    """Return the position of each column, by canonical name."""
-    columns = {canonical_label(name): index for index, name in enumerate(header)}
+def _parse_header(path: Path, header: str) -> tuple[dict[str, int], str]:
+    """Return the position of each column, by canonical name, and the separator."""
+    names, delimiter = split_header(header.encode(), ("usage", "image name"))
+    columns = {canonical_label(name): index for index, name in enumerate(names)}
     missing = [name for name in ("usage", "image name", *COLUMNS) if name not in columns]
     if missing:
         raise UserError(f"{path}, line 1: the header has no {' and no '.join(missing)}, unlike FER+'s file.")
-    return columns
+    if len(columns) < len(names):
+        raise UserError(f"{path}, line 1: the header names a column twice. Get the file again.")
+    return columns, delimiter

@@ -12,14 +12,16 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.cache import cached_files
+from fer_bench.datasets.codes import LabelParser
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.images import Problems, first_few, read_images, skipped_note
 from fer_bench.datasets.rafdb.locate import NAME
 from fer_bench.datasets.registry import DataConfig, require
-from fer_bench.datasets.tree import list_images
+from fer_bench.datasets.table import open_lines, shorten
+from fer_bench.datasets.tree import list_images, require_folder
 
 IMAGE_SIZE = 48
-CODES = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"}
+CODES = dict(enumerate(("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), start=1))
 SPLIT_FOLDERS = {"train": "training", "test": "test"}
 
 
@@ -65,7 +67,11 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
             raise UserError(f"{one.id} is labeled twice, {one.emotion} and {other.emotion}.")
     paths = [file.path for file in files]
     images = read_images(paths, IMAGE_SIZE, data_config, "RAF-DB")
+    expected = set(CODES.values()) if problems else {file.emotion for file in files}
     files = [files[index] for index in images.indices]
+    problems += images.skipped
+    if lost := sorted(expected - {file.emotion for file in files}):
+        raise UserError(f"None of the images of {' and '.join(lost)} in {path} can be used: {first_few(problems)}.")
     return Dataset(
         name="rafdb",
         images=images.pixels,
@@ -74,7 +80,7 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
         classes=FER2013_CLASSES,
         fingerprint="",
         split=np.array([SPLITS.index(file.split) for file in files], np.int8),
-        notes=skipped_note(problems + images.skipped),
+        notes=skipped_note(problems),
     )
 
 
@@ -93,23 +99,21 @@ def _find_aligned(path: Path) -> Path:
 
 def _read_label_file(path: Path, problems: Problems) -> list[_LabeledFile]:
     """Return the files of a label file with lines like `train_00001.jpg 5`."""
-    folder, files = _find_aligned(path), []
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    for number, line in enumerate(lines, start=1):
-        words, where = line.split(), Path(f"{path}, line {number}")
-        if not words:
-            continue
-        name = NAME.fullmatch(Path(words[0]).stem)
-        if len(words) != 2 or name is None:
-            problems.append((where, f"{line.strip()[:40]!r} is not like 'train_00001.jpg 5'"))
-        elif words[1] not in CODES:
-            problems.append((where, f"unknown expression code {words[1][:20]!r}, not 1 to 7"))
-        else:
-            stem = name[1].lower()
-            files.append(_LabeledFile(stem, CODES[words[1]], folder / f"{stem}_aligned.jpg"))
+    folder, files, labels = _find_aligned(path), [], LabelParser(path, CODES)
+    with open_lines(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            words = line.decode("utf-8", errors="replace").removeprefix("\ufeff").split()
+            source = Path(f"{path}, line {number}")
+            name = NAME.fullmatch(Path(words[0]).stem) if len(words) == 2 else None
+            if name and (emotion := labels.parse(words[1], f"line {number}")):
+                stem = name[1].lower()
+                files.append(_LabeledFile(stem, emotion, folder / f"{stem}_aligned.jpg"))
+            elif name:
+                problems.append((source, f"unknown expression code {shorten(words[1])}, not {labels.expected}"))
+            elif words:
+                text = shorten(" ".join(words), 40)
+                problems.append((source, f"{text} is not a name and a code like 'train_00001.jpg 5'"))
+    labels.check()
     return files
 
 
@@ -117,8 +121,9 @@ def _list_class_folders(root: Path, problems: Problems) -> list[_LabeledFile]:
     """Return the files in train/ and test/, in class folders named 1 to 7."""
     files = []
     for split in SPLIT_FOLDERS:
+        _check_folder_names(root / split)
         for code, emotion in CODES.items():
-            folder = root / split / code
+            folder = root / split / str(code)
             paths = list_images(folder)
             if not paths:
                 raise UserError(f"{folder} has no images. RAF-DB has images of every class in {split}.")
@@ -131,3 +136,11 @@ def _list_class_folders(root: Path, problems: Problems) -> list[_LabeledFile]:
                 else:
                     files.append(_LabeledFile(name[1].lower(), emotion, path))
     return files
+
+
+def _check_folder_names(folder: Path) -> None:
+    """Raise UserError if a class folder has a number that is no code: the folders may be counted from 0."""
+    labels = LabelParser(folder, CODES)
+    for name in require_folder(folder).folders:
+        labels.parse(name, f"folder {name}")
+    labels.check()
