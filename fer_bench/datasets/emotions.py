@@ -18,6 +18,25 @@ SYNONYMS = {
     "contempt": ("contemptuous",),
 }
 
+# The usual orders of a model's outputs, and of the codes of datasets.
+LABEL_ORDERS: dict[str, tuple[str, ...]] = {
+    # The codes 0 to 6 in fer2013.csv.
+    "fer2013": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
+    # Folders of image-classification datasets, as Keras' flow_from_directory numbers them.
+    "alphabetical": ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    "alphabetical8": ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    # The columns of fer2013new.csv, without unknown and NF; Barsoum et al. 2016 and its ONNX model.
+    "ferplus": ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"),
+    # The codes 1 to 7 of list_patition_label.txt.
+    "rafdb": ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"),
+    # The codes 0 to 7 of Mollahosseini et al. 2017, and without contempt.
+    "affectnet": ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt"),
+    "affectnet7": ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"),
+    # The codes 1 to 7 of CK+, and 0 to 7 with the neutral first frames.
+    "ckplus": ("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"),
+    "ckplus8": ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"),
+}
+
 _CANONICAL = {synonym: name for name in EMOTIONS for synonym in (name, *SYNONYMS[name])}
 _NUMBER = re.compile(r"^\d+\s*[-_.:)]*\s*")  # as in "0_angry" and "1 - Anger"
 

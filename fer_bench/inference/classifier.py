@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from fer_bench.inference.preprocessing import Preprocessing
 
 MAX_BATCH_SIZE = 256
 MAX_BATCH_BYTES = 2**24  # of preprocessed pixels; the activations of a network need many times as much
+SUM_TOLERANCE = 0.02  # of a sum of probabilities: ten outputs of an 8-bit model, each rounded to 1/256
+ROUNDING = 1e-6
+MAX_COMPLETING = 8  # unlabeled outputs that are tried as part of a softmax
 
 
 @dataclass(frozen=True)
@@ -93,17 +97,23 @@ def predict_outputs(
 
 
 def to_probabilities(
-    outputs: np.ndarray, output_kind: str | None, output_indices: list[int], source: str
+    outputs: np.ndarray,
+    output_kind: str | None,
+    output_indices: Sequence[int],
+    source: str,
+    unlabeled: Sequence[int] = (),
 ) -> np.ndarray:
     """Return class probabilities from a model's outputs.
 
-    Without a stated kind, outputs are probabilities if none is negative and each row sums to 1, otherwise logits.
+    Only labeled outputs decide on the kind if none is stated. They are probabilities if none is negative and they sum
+    to 1 for every image, alone or with some of the other outputs, and logits if they leave the range of 0 to 1.
 
     Args:
         outputs: (samples, outputs).
-        output_kind: "logits", "probabilities" or None.
-        output_indices: Which output belongs to each class. Other outputs are ignored.
+        output_kind: "logits", "probabilities", "sigmoid" or None.
+        output_indices: The output of each class.
         source: Name of the model in error messages.
+        unlabeled: Outputs that are no classes of the model, such as valence and arousal.
 
     Returns:
         Probabilities of shape (samples, len(output_indices)), float32; each row sums to 1.
@@ -111,20 +121,59 @@ def to_probabilities(
     Raises:
         UserError: The stated kind contradicts the outputs, or the kind is ambiguous.
     """
-    non_negative = bool((outputs >= 0).all())
-    sum_to_one = non_negative and bool(np.allclose(outputs.sum(axis=1), 1, atol=5e-3))
-    if output_kind == "probabilities" and not non_negative:
-        raise UserError(f"{source}: outputs cannot be probabilities because some are negative. Set outputs: logits.")
-    if output_kind == "logits" and sum_to_one:
-        raise UserError(f"{source}: outputs cannot be logits because each row sums to 1. Set outputs: probabilities.")
-    if output_kind is None and not sum_to_one and non_negative and outputs.max() <= 1:
-        raise UserError(f"{source}: the outputs are ambiguous. Set outputs: logits or outputs: probabilities.")
-    selected = outputs[:, output_indices]
-    if output_kind != "probabilities" and not sum_to_one:
+    kind = _output_kind(outputs, output_kind, sorted(unlabeled), source)
+    selected = outputs[:, list(output_indices)]
+    if kind == "logits":
         selected = np.exp(selected - selected.max(axis=1, keepdims=True))
+    selected = np.maximum(selected, 0)
     sums = selected.sum(axis=1, keepdims=True)
-    uniform = np.full_like(selected, 1 / len(output_indices))  # if all the selected outputs are 0
+    uniform = np.full_like(selected, 1 / selected.shape[1])  # if all the selected outputs are 0
     return np.divide(selected, sums, out=uniform, where=sums > 0).astype(np.float32)
+
+
+def _output_kind(outputs: np.ndarray, stated: str | None, unlabeled: list[int], source: str) -> str:
+    """Return the kind of the labeled outputs. UserError as `to_probabilities`."""
+    labeled = np.delete(outputs, unlabeled, axis=1)
+    low, high = labeled.min(), labeled.max()
+    non_negative, within_one = low >= -ROUNDING, low >= -ROUNDING and high <= 1 + ROUNDING
+    total = _common_sum(labeled, outputs[:, unlabeled]) if non_negative else None
+    sum_to_one = total is not None and abs(total - 1) <= SUM_TOLERANCE
+    if stated == "logits" and total is not None and (sum_to_one or np.ptp(labeled, axis=0).any()):
+        raise UserError(
+            f"{source}: outputs cannot be logits because each row sums to {total:.3g}. Set outputs: probabilities."
+        )
+    if stated == "probabilities" and not non_negative:
+        raise UserError(f"{source}: outputs cannot be probabilities because some are negative. Set outputs: logits.")
+    if stated == "probabilities" and total is None and labeled.sum(axis=1).max() > 1 + SUM_TOLERANCE:
+        other = "sigmoid" if within_one else "logits"
+        raise UserError(
+            f"{source}: outputs cannot be probabilities because rows sum to more than 1. Set outputs: {other}."
+        )
+    if stated == "sigmoid" and not within_one:
+        raise UserError(
+            f"{source}: outputs cannot be from a sigmoid because some are not in 0 to 1. Set outputs: logits."
+        )
+    if stated is None and not sum_to_one and (within_one or total is not None):
+        what = "are in 0 to 1 but do not sum to 1" if within_one else f"sum to {total:.3g} for every image"
+        raise UserError(
+            f"{source}: the outputs are ambiguous because they {what}. Set outputs: probabilities, outputs: sigmoid "
+            "(one probability per class, independent of the others) or outputs: logits."
+        )
+    return stated or ("probabilities" if sum_to_one else "logits")
+
+
+def _common_sum(labeled: np.ndarray, unlabeled: np.ndarray) -> float | None:
+    """Return the sum that all rows have in common, over the labeled and as few unlabeled outputs as necessary.
+
+    A softmax may cover classes that the user ignores, and other outputs may stand beside it. None if rows differ.
+    """
+    columns = [column for column in unlabeled.T if column.min() >= -ROUNDING][:MAX_COMPLETING]
+    for number in range(len(columns) + 1):
+        for chosen in combinations(columns, number):
+            sums = labeled.sum(axis=1) + sum(chosen)
+            if np.abs(sums - sums.mean()).max() <= SUM_TOLERANCE * sums.mean():
+                return float(sums.mean())
+    return None
 
 
 def _is_channels_first(model: Classifier, preprocessing: Preprocessing) -> bool:
@@ -169,6 +218,8 @@ def _predict_batch(model: Classifier, batch: np.ndarray) -> np.ndarray:
 
 
 def _check_num_outputs(model: Classifier, num_outputs: int, preprocessing: Preprocessing) -> None:
+    if num_outputs == 1:
+        raise UserError(f"{model.file} has a single output. Use a classifier with one output per class.")
     if num_outputs != len(preprocessing.labels):
         raise UserError(
             f"{model.file} has {num_outputs} outputs, but labels has {len(preprocessing.labels)} entries. "

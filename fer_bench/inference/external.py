@@ -12,15 +12,15 @@ import numpy as np
 from fer_bench import records
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.splits import SPLITS
+from fer_bench.core.text import plural
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import canonical_label
 from fer_bench.inference.classifier import predict_outputs, to_probabilities
+from fer_bench.inference.labels import match_labels
 from fer_bench.inference.model_file import check_model_file, load, needs_keras
 from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
-from fer_bench.protocols import cross_dataset
+from fer_bench.protocols import class_subset, cross_dataset
 from fer_bench.protocols.fold import Fold
-from fer_bench.protocols.registry import ARROW, CROSS_PREFIX
 from fer_bench.protocols.stratified import get_groups
 from fer_bench.records.schema import EXTERNAL, Predictions, Record, Trial
 from fer_bench.registry.architectures import ARCHITECTURES
@@ -33,7 +33,10 @@ SCORED_SPLITS = SPLITS[1:]
 
 @dataclass(frozen=True)
 class Request:
-    """An external model to score, checked as far as possible without opening it."""
+    """An external model to score, checked as far as possible without opening it.
+
+    Dataset, folds and protocol are restricted to the classes that the model has.
+    """
 
     name: str
     model_file: Path
@@ -43,6 +46,7 @@ class Request:
     protocol: str
     folds: list[Fold]
     output_indices: list[int]  # the output of each class of the dataset
+    notes: tuple[str, ...] = ()  # on the outputs that are ignored
 
     @property
     def needs_keras(self) -> bool:
@@ -77,6 +81,9 @@ def build_request(
     data, folds, title = cross_dataset.load_folds(dataset, protocol, data_config)
     if data.images.ndim != 3:
         raise UserError(f"'{data.name}' contains sequences. External models are scored on images only.")
+    match = match_labels(preprocessing.labels, data, preprocessing_file)
+    if len(match.classes) < len(data.classes):
+        data, folds, title = class_subset.restrict(data, folds, title, match.classes)
     return Request(
         name=name,
         model_file=model_file,
@@ -85,7 +92,8 @@ def build_request(
         dataset=data,
         protocol=title,
         folds=folds,
-        output_indices=_match_labels(preprocessing.labels, data, preprocessing_file),
+        output_indices=match.outputs,
+        notes=match.notes,
     )
 
 
@@ -105,7 +113,9 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
     indices = np.unique(np.concatenate([getattr(fold, split) for fold in request.folds for split in SCORED_SPLITS]))
     outputs = predict_outputs(model, request.preprocessing, data.images, indices, data_config.progress)
     source = str(request.model_file)
-    probabilities = to_probabilities(outputs, request.preprocessing.outputs, request.output_indices, source)
+    unlabeled = [i for i, label in enumerate(request.preprocessing.labels) if label is None]
+    kind = request.preprocessing.outputs
+    probabilities = to_probabilities(outputs, kind, request.output_indices, source, unlabeled)
     machine = describe_machine(model.backend)
     machine["versions"] |= model.versions
     folders = []
@@ -123,7 +133,7 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
             classes=list(data.classes),
             samples={split: len(of_split.labels) for split, of_split in predictions.items()},
             split_notes=list(fold.notes),
-            model_notes=list(model.notes),
+            model_notes=[*model.notes, *request.notes, *_tie_note(probabilities, data.classes[0])],
             num_parameters=model.num_parameters,
         )
         try:
@@ -131,6 +141,12 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
         except OSError as error:
             raise write_error(f"The record of {record.trial} in {results_dir}", error) from None
     return folders
+
+
+def _tie_note(probabilities: np.ndarray, first_class: str) -> list[str]:
+    """Return a note on the images whose classes are equally probable, since they count as the first class."""
+    num_ties = int((np.ptp(probabilities, axis=1) == 0).sum())
+    return [f"{plural(num_ties, 'image')} without a most probable class, counted as {first_class}"] if num_ties else []
 
 
 def _make_trial(request: Request, fold: int, backend: str) -> Trial:
@@ -181,19 +197,3 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
-
-
-def _match_labels(labels: list[str | None], data: Dataset, preprocessing_file: Path) -> list[int]:
-    """Return the index of the output of each class. Only the classes that two datasets share count across datasets."""
-    classes = [canonical_label(name) for name in data.classes]
-    across_datasets = ARROW in data.name
-    if missing := [name for name in classes if name not in labels]:
-        cross = f"{CROSS_PREFIX}TRAIN{ARROW}{data.name}"
-        hint = "" if across_datasets else f" The protocol '{cross}' scores only the classes that both datasets have."
-        raise UserError(f"{preprocessing_file}: labels lacks the class '{missing[0]}' of '{data.name}'.{hint}")
-    unknown = [name for name in labels if name not in (None, *classes)]
-    if unknown and not across_datasets:
-        raise UserError(
-            f"{preprocessing_file}: '{data.name}' has no class '{unknown[0]}'. Write null for an output to ignore."
-        )
-    return [labels.index(name) for name in classes]

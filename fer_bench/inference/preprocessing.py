@@ -13,13 +13,13 @@ from fer_bench.config.recipe import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
-from fer_bench.datasets.emotions import canonical_label
 from fer_bench.datasets.face_crop.apply import equalize
+from fer_bench.inference.labels import HOW_TO, parse_labels
 from fer_bench.inference.resizing import center_crop, resize
 from fer_bench.inference.scaling import Scaling, num_channels, parse_scaling, scale
 
 EXAMPLE = "input_size: 48"
-HINTS = {"scaling": " Write none if pixels stay in 0 to 255."}
+HINTS = {"scaling": " Write none if pixels stay in 0 to 255.", "labels": f" {HOW_TO}"}
 INTERPOLATION_SYNONYMS = {"linear": "bilinear", "cubic": "bicubic", "lanczos4": "lanczos"}
 
 ImageSize = Annotated[int, Field(ge=1, le=4096)]
@@ -47,8 +47,9 @@ class Preprocessing(BaseModel):
             of keras.applications.
         layout: Default: derived from the model's input.
         labels: One label per output, in the order of the outputs, in any of the usual words; null for an output to
-            ignore.
-        outputs: Default: derived from the outputs.
+            ignore. Or the name of an order, such as fer2013.
+        outputs: sigmoid means one probability per class, independent of the others, which are divided by their sum.
+            Default: derived from the outputs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +59,7 @@ class Preprocessing(BaseModel):
     labels: list[str | None] = Field(min_length=2)
     channels: Literal[1, 3] = 1
     layout: Literal["nhwc", "nchw"] | None = None
-    outputs: Literal["logits", "probabilities"] | None = None
+    outputs: Literal["logits", "probabilities", "sigmoid"] | None = None
     resize_size: SizePair | None = None
     interpolation: Interpolation | None = None
     equalize: Literal["none", "histogram", "clahe"] = "none"
@@ -83,13 +84,10 @@ class Preprocessing(BaseModel):
     def _use_one_name(cls, value: Any) -> Any:
         return INTERPOLATION_SYNONYMS.get(value, value) if isinstance(value, str) else value
 
-    @field_validator("labels")
+    @field_validator("labels", mode="before")
     @classmethod
-    def _canonical_labels(cls, value: list[str | None]) -> list[str | None]:
-        labels = [None if name is None else canonical_label(name) for name in value]
-        if repeated := [name for name in labels if name is not None and labels.count(name) > 1]:
-            raise ValueError(f"labels contains '{repeated[0]}' twice")
-        return labels
+    def _parse_labels(cls, value: Any) -> list[str | None]:
+        return parse_labels(value)
 
     @model_validator(mode="after")
     def _check_combination(self) -> Preprocessing:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from fer_bench.leaderboard.row_labels import split_recipe_name
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC
+from fer_bench.protocols.class_subset import whole_protocol
 
 MODEL_KEY = ["model", "recipe_kind", "weights", "backend"]  # rows of different datasets that agree in it are one model
 
@@ -20,13 +21,14 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
 
     The table has one line per model (`MODEL_KEY`, where `recipe_kind` is the named recipe), best first, one column per
     section, and `average_rank`. It is empty with fewer than two datasets or two such models. Sections with one model
-    and synthetic data are excluded. A model that a section has twice is identified by its full recipe. The rank of a
-    line is NaN if its model was not ranked. Demšar, JMLR 7, 2006.
+    or some of the classes, and synthetic data are excluded. A model that a section has twice is identified by its full
+    recipe. The rank of a line is NaN if its model was not ranked. Demšar, JMLR 7, 2006.
 
     frame: The leaderboard's.
     """
     nothing = pd.DataFrame(), pd.Series(float("nan"), frame.index)
-    scored = frame[frame["accuracy"].notna() & (frame["dataset"] != SYNTHETIC)].copy()
+    all_classes = ~frame["protocol"].map(lambda title: bool(whole_protocol(title)[1])).astype(bool)
+    scored = frame[frame["accuracy"].notna() & (frame["dataset"] != SYNTHETIC) & all_classes].copy()
     if scored["dataset"].nunique() < 2:
         return nothing
     scored["recipe_kind"] = named_recipes(scored["recipe"])

@@ -44,6 +44,8 @@ def print_classes(results_dir: Path, model: str, dataset: str | None, console: C
             row = leaderboard.rows[str(row_id)]
             if row.seeds:
                 console.print(_class_table(f"{heading}: {label}", row))
+                for note in row.model_notes:
+                    console.print(f"  {note}", markup=False, highlight=False)
 
 
 def _class_table(title: str, row: LeaderboardRow) -> Table:

@@ -155,13 +155,34 @@ def test_outputs_labeled_null_are_ignored(score, tmp_path):
     labels = "labels: [top, null, bottom, middle]"
     (stored,) = score(tmp_path / "four.keras", PREPROCESSING.replace(f"labels: [{', '.join(LABELS)}]", labels))
     assert accuracy(stored) == 1
+    assert stored.record.model_notes == ["1 of 4 outputs ignored"]
+
+
+def test_an_expression_that_the_dataset_lacks_is_ignored_with_a_note(score, tmp_path):
+    thirds(order=(0, 1, 2, 1)).save(tmp_path / "four.keras")
+    (stored,) = score(tmp_path / "four.keras", PREPROCESSING.replace("middle", "Contempt, Middle"))
+    assert stored.record.classes == LABELS and stored.record.trial.protocol == "official"
+    assert stored.record.model_notes == ["contempt ignored: not in made"]
+    assert stored.predictions("test").probabilities.shape == (18, 3)
+
+
+def test_a_model_with_some_classes_is_scored_on_their_images(score, tmp_path, dataset):
+    thirds(order=(2, 0)).save(tmp_path / "two.keras")
+    (stored,) = score(tmp_path / "two.keras", PREPROCESSING.replace(", ".join(LABELS), "bottom, TOP"))
+    assert stored.record.trial.protocol == "official (2 of 3 classes: top bottom)"
+    assert stored.record.classes == ["top", "bottom"] and stored.record.samples == {"validation": 14, "test": 12}
+    assert accuracy(stored) == accuracy(stored, "validation") == 1
+    tested = np.isin(dataset.ids, stored.predictions("test").ids)
+    assert (tested == ((dataset.split == 2) & (dataset.labels != 1))).all()
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ("top, middle, bottom, contempt", "no class 'contempt'"),
-        ("top, middle, low", "lacks the class 'bottom'"),
+        ("top, middle, low", "no class 'low'. The classes of 'made' are top, middle, bottom"),
+        ("top, middle, botom", "Did you mean 'bottom'"),
+        ("top, null, null", "only the class 'top'"),
+        ("happy, sad, neutral", "no class of 'made'"),
         ("top, middle, bottom, null", "has 3 outputs"),
     ],
 )

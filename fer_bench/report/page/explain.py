@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import plural
 from fer_bench.leaderboard.row_values import machine_text
+from fer_bench.protocols.class_subset import whole_protocol
 from fer_bench.protocols.registry import FILE_PREFIX, PROTOCOLS
 from fer_bench.records.schema import Record
 
@@ -23,6 +24,9 @@ COLUMNS_TEXT = (
 
 def protocol_text(protocol: str) -> str:
     """Return the description of a protocol from its registry entry, of a split file, or of an unknown protocol."""
+    whole, subset = whole_protocol(protocol)
+    if subset:
+        return f"Only images of {subset} are scored: no figure compares with one of all classes. {protocol_text(whole)}"
     if protocol.startswith(FILE_PREFIX):
         return f"The split is read from a file, made from the protocol {protocol.removeprefix(FILE_PREFIX)}."
     try:
