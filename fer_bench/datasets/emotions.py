@@ -7,15 +7,16 @@ import re
 # FER2013's classes in FER2013's order, then contempt.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 
+# With the misspellings that are common in folders and in the code of others.
 SYNONYMS = {
-    "angry": ("anger",),
-    "disgust": ("disgusted",),
-    "fear": ("fearful", "scared", "afraid"),
-    "happy": ("happiness", "joy"),
-    "sad": ("sadness",),
-    "surprise": ("surprised",),
+    "angry": ("anger", "angriness", "mad"),
+    "disgust": ("disgusted", "disgusting", "digust"),
+    "fear": ("fearful", "scared", "afraid", "frightened"),
+    "happy": ("happiness", "happyness", "hapiness", "joy", "joyful"),
+    "sad": ("sadness", "sorrow"),
+    "surprise": ("surprised", "surprising", "suprise", "suprised", "astonished"),
     "neutral": ("neutrality",),
-    "contempt": ("contemptuous",),
+    "contempt": ("contemptuous", "comtempt", "scorn"),
 }
 
 # The usual orders of a model's outputs, and of the codes of datasets.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import LABEL_ORDERS, canonical_emotion, canonical_label
 from fer_bench.protocols.registry import ARROW
 
-# Outputs that are no expression, as in FER+ and AffectNet.
-NO_EXPRESSION = ("unknown", "nf", "none", "uncertain", "non-face", "not a face", "no face")
+# Outputs that are no expression, as in FER+ and AffectNet; only the letters.
+NO_EXPRESSION = ("unknown", "nf", "none", "uncertain", "nonface", "notaface", "noface", "other", "others", "background")
 HOW_TO = f"Write the labels as a list in the order of the outputs, or the name of an order: {', '.join(LABEL_ORDERS)}."
 
 
@@ -58,9 +58,18 @@ def parse_labels(value: Any) -> list[str | None]:
     return labels
 
 
+def _is_ignorable(label: str) -> bool:
+    """Return whether a label is an expression, or says that there is none."""
+    return canonical_emotion(label) is not None or _only(str.isalpha, label) in NO_EXPRESSION
+
+
+def _only(kind: Callable[[str], bool], text: str) -> str:
+    return "".join(letter for letter in text if kind(letter))
+
+
 def _order(name: str) -> Sequence[str]:
     """Return an order of outputs by its name, in any spelling. Raises ValueError for another word."""
-    spelled = "".join(letter for letter in name.lower().replace("+", "plus") if letter.isalnum())
+    spelled = _only(str.isalnum, name.lower().replace("+", "plus"))
     if spelled not in LABEL_ORDERS:
         raise ValueError(f"labels cannot be '{name}'. {HOW_TO}")
     return LABEL_ORDERS[spelled]
@@ -89,7 +98,7 @@ def match_labels(labels: Sequence[str | None], dataset: Dataset, source: object)
         )
     foreign = [name for name in labels if name not in (None, *classes)]
     for name in foreign:
-        if ARROW not in dataset.name and canonical_emotion(name) is None and name not in NO_EXPRESSION:
+        if ARROW not in dataset.name and not _is_ignorable(name):
             hint = guess if (guess := did_you_mean(name, classes)).startswith("Did") else its_classes
             raise UserError(f"{source}: '{dataset.name}' has no class '{name}'. {hint} null ignores an output.")
     known = [i for i, name in enumerate(classes) if name in labels]
