@@ -69,8 +69,12 @@ def tiny_misshapen(inputs, recipe):
 
 @pytest.fixture(scope="session", autouse=True)
 def _separate_cache(tmp_path_factory) -> Iterator[None]:
+    """All processes of the tests share a cache, so that the synthetic faces are drawn once."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FER_BENCH_CACHE", str(folder / "shared-cache"))
         patch.delenv("FER_BENCH_WEIGHTS", raising=False)
         yield
 

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from fer_bench.cli import cli
+from fer_bench.datasets import DataConfig, load
+from fer_bench.datasets.registry import default_cache_dir
 from fer_bench.registry.architectures import ARCHITECTURES
 
 ARCHITECTURES_FILE = '''
@@ -87,10 +89,19 @@ def data_dir(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def drawn_faces():
+    """The synthetic dataset in the cache that all tests share."""
+    load("synthetic", DataConfig())
+    return default_cache_dir() / "synthetic"
+
+
 @pytest.fixture
-def working_dir(tmp_path, monkeypatch):
-    """An empty working folder with its own cache."""
+def working_dir(tmp_path, monkeypatch, drawn_faces):
+    """An empty working folder with its own cache, in which only the synthetic faces are drawn already."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "synthetic").symlink_to(drawn_faces)
     monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FER_BENCH_WEIGHTS", raising=False)
     return tmp_path

@@ -17,7 +17,7 @@ from made_up_fer2013 import csv_rows, write_csv, write_folder
 @pytest.fixture
 def data_config(tmp_path):
     (tmp_path / "data").mkdir()
-    return DataConfig(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    return DataConfig(data_dir=tmp_path / "data")
 
 
 def printed(data_config, *names) -> tuple[int, str]:

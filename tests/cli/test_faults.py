@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import random
 import re
@@ -15,11 +16,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from fer_bench import cli, records
+from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sweep.interrupt import Terminated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +34,7 @@ NETWORKS = '''
 import os
 import resource
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from keras import layers
@@ -144,6 +148,23 @@ class Sweeps:
         out, _ = sweep.communicate(timeout=600)
         return sweep.returncode, out
 
+    def run_in_process(self, *more: str) -> tuple[int, str]:
+        """Run a sweep in this process, which has imported Keras; return its exit status and its output."""
+        out = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            ARCHITECTURES.temporary(),
+            redirect_stdout(out),
+            redirect_stderr(out),
+            pytest.raises(SystemExit) as stopped,
+        ):
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", [*self._command[1:], "--executor", "in-process", *more])
+            for name in ("FER_BENCH_CACHE", "FER_BENCH_CHECKPOINT_SECONDS", "TROUBLE"):
+                patch.setenv(name, self._environment[name])
+            cli.main()
+        return stopped.value.code or 0, out.getvalue()
+
     def records(self) -> int:
         """Return the number of complete records."""
         return len(list((self.results / "records").glob("[!.]*")))
@@ -222,7 +243,7 @@ REQUEST = ("--models", "fault_none", "--seeds", str(SEEDS))
 @pytest.fixture(scope="module")
 def undisturbed_results(tmp_path_factory, data_dir):
     sweeps = Sweeps(tmp_path_factory.mktemp("undisturbed"), data_dir, *REQUEST)
-    status, out = sweeps.run()
+    status, out = sweeps.run_in_process()
     assert status == 0, out
     assert_nothing_is_left(sweeps.results)
     return sweeps.results
@@ -249,7 +270,7 @@ def test_a_worker_and_then_the_sweep_are_killed(sweeps, undisturbed):
     sweep.kill()
     sweep.communicate()
     wait_until(lambda: all(map(ended, remaining)), 30)
-    status, out = sweeps.run("--retry-failed")
+    status, out = sweeps.run_in_process("--retry-failed")
     assert status == 0, out
     assert outcome(sweeps.results) == undisturbed
     assert not list((sweeps.results / "checkpoints").glob("*/*"))
@@ -310,7 +331,7 @@ def test_the_sweep_is_interrupted(sweeps, undisturbed, number, status):
     assert all(map(ended, its_workers)) and not (sweeps.results / "claims").exists()
     assert sweeps.checkpoints()
     assert all(stored.record.status == "finished" for stored in records.load(sweeps.results))
-    status, out = sweeps.run()
+    status, out = sweeps.run_in_process()
     assert status == 0, out
     assert outcome(sweeps.results) == undisturbed
     assert_nothing_is_left(sweeps.results)
@@ -357,10 +378,14 @@ def test_a_second_interrupt_does_not_wait_for_the_workers(sweeps):
 
 
 def test_two_sweeps_share_a_folder(sweeps, undisturbed):
-    both = [sweeps.start() for _ in range(2)]
-    outputs = [sweep.communicate(timeout=300)[0] for sweep in both]
-    assert [sweep.returncode for sweep in both] == [0, 0], outputs
-    assert sum(len(re.findall(r"^trial \d+ of", out, re.M)) for out in outputs) == SEEDS
+    first = sweeps.start()
+    wait_until(sweeps.checkpoints, sweep=first)
+    second_status, second_out = sweeps.run_in_process()
+    first_out, _ = first.communicate(timeout=300)
+    outputs = [first_out, second_out]
+    assert (first.returncode, second_status) == (0, 0), outputs
+    counts = [len(re.findall(r"^trial \d+ of", out, re.M)) for out in outputs]
+    assert sum(counts) == SEEDS and all(counts), outputs
     assert outcome(sweeps.results) == undisturbed
     assert_nothing_is_left(sweeps.results)
 
@@ -391,7 +416,7 @@ def test_records_are_damaged(sweeps, undisturbed, undisturbed_results):
     content = bytearray((changed.path / "predictions.npz").read_bytes())
     content[len(content) // 2] ^= 0xFF
     (changed.path / "predictions.npz").write_bytes(content)
-    status, out = sweeps.run("--executor", "in-process")
+    status, out = sweeps.run_in_process()
     assert status == 0 and "2 unreadable records: run again." in out and "2 to run" in out, out
     assert "The predictions of 1 trial cannot be read: run again." in out
     assert outcome(sweeps.results) == undisturbed
@@ -405,16 +430,15 @@ def mount_small_disk(folder: Path) -> bool:
 
 
 def test_the_disk_is_full(sweeps, undisturbed):
-    in_process = ("--executor", "in-process")
     if mount_small_disk(sweeps.results):
         try:
             for kilobytes in (256, 220):  # full from the start; full when the first record is written
                 (sweeps.results / "filler").write_bytes(bytes(kilobytes * 1024))
-                status, out = sweeps.run(*in_process)
+                status, out = sweeps.run_in_process()
                 assert status == 2 and "No space left on device" in out and "Traceback" not in out, out
             (sweeps.results / "filler").unlink()
             subprocess.run(["mount", "-o", "remount,size=64m", sweeps.results], check=True)
-            status, out = sweeps.run(*in_process, "--retry-failed")
+            status, out = sweeps.run_in_process("--retry-failed")
             assert status == 0, out
             assert outcome(sweeps.results) == undisturbed
         finally:
