@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.inference.classifier import predict_outputs, to_probabilities
 from fer_bench.inference.labels import match_labels
-from fer_bench.inference.model_file import check_model_file, load, needs_keras
+from fer_bench.inference.model_checks import check_training, compare_settings
+from fer_bench.inference.model_file import check_model_file, digest, load, needs_keras
 from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
 from fer_bench.protocols import class_subset, cross_dataset
 from fer_bench.protocols.fold import Fold
@@ -40,7 +40,7 @@ class Request:
 
     name: str
     model_file: Path
-    digest: str  # SHA-256 of the model file
+    digest: str  # SHA-256 of the model's files
     preprocessing: Preprocessing
     dataset: Dataset
     protocol: str
@@ -60,6 +60,7 @@ def build_request(
     protocol: str,
     data_config: DataConfig,
     name: str | None = None,
+    trust: bool = False,
 ) -> Request:
     """Check the arguments and load the dataset. Neither Keras nor the model is loaded.
 
@@ -70,13 +71,14 @@ def build_request(
         protocol: Name of a protocol.
         data_config: Where datasets and caches are.
         name: Name of the model on the leaderboard. Default: the name of the file.
+        trust: Whether formats that can run any operation are allowed.
 
     Raises:
         UserError: A file is missing or of an unknown format, the preprocessing is invalid, the protocol does not apply
             to the dataset, or the labels do not match its classes.
     """
     name = _validate_name(model_file.stem if name is None else name)
-    check_model_file(model_file)
+    check_model_file(model_file, trust)
     preprocessing = read_preprocessing(preprocessing_file)
     data, folds, title = cross_dataset.load_folds(dataset, protocol, data_config)
     if data.images.ndim != 3:
@@ -87,7 +89,7 @@ def build_request(
     return Request(
         name=name,
         model_file=model_file,
-        digest=_sha256(model_file),
+        digest=digest(model_file),
         preprocessing=preprocessing,
         dataset=data,
         protocol=title,
@@ -111,11 +113,17 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     model, data = load(request.model_file), request.dataset
     indices = np.unique(np.concatenate([getattr(fold, split) for fold in request.folds for split in SCORED_SPLITS]))
-    outputs = predict_outputs(model, request.preprocessing, data.images, indices, data_config.progress)
+
+    def predict(preprocessing: Preprocessing, wanted: np.ndarray) -> np.ndarray:
+        return predict_outputs(model, preprocessing, data.images, wanted, data_config.progress)
+
+    outputs = predict(request.preprocessing, indices)
     source = str(request.model_file)
     unlabeled = [i for i, label in enumerate(request.preprocessing.labels) if label is None]
     kind = request.preprocessing.outputs
     probabilities = to_probabilities(outputs, kind, request.output_indices, source, unlabeled)
+    training_check = check_training(predict, request.preprocessing, data, request.folds[0])
+    warnings = compare_settings(predict, request.preprocessing, data, request.folds[0])
     machine = describe_machine(model.backend)
     machine["versions"] |= model.versions
     folders = []
@@ -133,7 +141,9 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
             classes=list(data.classes),
             samples={split: len(of_split.labels) for split, of_split in predictions.items()},
             split_notes=list(fold.notes),
-            model_notes=[*model.notes, *request.notes, *_tie_note(probabilities, data.classes[0])],
+            model_notes=[*model.notes, *request.notes, *_tie_note(probabilities)],
+            warnings=warnings,
+            training_check=training_check,
             num_parameters=model.num_parameters,
         )
         try:
@@ -143,10 +153,11 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
     return folders
 
 
-def _tie_note(probabilities: np.ndarray, first_class: str) -> list[str]:
-    """Return a note on the images whose classes are equally probable, since they count as the first class."""
-    num_ties = int((np.ptp(probabilities, axis=1) == 0).sum())
-    return [f"{plural(num_ties, 'image')} without a most probable class, counted as {first_class}"] if num_ties else []
+def _tie_note(probabilities: np.ndarray) -> list[str]:
+    """Return a note on the images with several most probable classes, the first of which counts."""
+    is_highest = probabilities == probabilities.max(axis=1, keepdims=True)
+    num_ties = int((is_highest.sum(axis=1) > 1).sum())
+    return [f"{plural(num_ties, 'image')} with several most probable classes"] if num_ties else []
 
 
 def _make_trial(request: Request, fold: int, backend: str) -> Trial:
@@ -189,11 +200,3 @@ def _validate_name(name: str) -> str:
     if name in ARCHITECTURES:
         raise UserError(f"'{name}' is a registered architecture. Choose another name with --name.")
     return name
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None

@@ -14,6 +14,7 @@ from fer_bench.protocols.registry import ARROW
 
 # Outputs that are no expression, as in FER+ and AffectNet; only the letters.
 NO_EXPRESSION = ("unknown", "nf", "none", "uncertain", "nonface", "notaface", "noface", "other", "others", "background")
+NO_CLASS = ("valence", "arousal")  # outputs that are no probability of anything
 HOW_TO = f"Write the labels as a list in the order of the outputs, or the name of an order: {', '.join(LABEL_ORDERS)}."
 
 
@@ -33,7 +34,7 @@ class LabelMatch:
 
 
 def parse_labels(value: Any) -> list[str | None]:
-    """Return one label per output, null for an output to ignore, in the standard words for expressions.
+    """Return one label per output in the standard words for expressions; None for valence, arousal and null.
 
     value: A list, a text with commas, a mapping from the numbers of all outputs, or a name in LABEL_ORDERS.
 
@@ -50,7 +51,7 @@ def parse_labels(value: Any) -> list[str | None]:
         names = [numbers[i] for i in range(len(names))]
     if not isinstance(names, Sequence) or any(not isinstance(name, str) for name in names if name is not None):
         raise ValueError(f"labels must be words, not {value!r}. {HOW_TO}")
-    labels = [None if name is None else canonical_label(name) for name in names]
+    labels = [None if name is None or name.strip().lower() in NO_CLASS else canonical_label(name) for name in names]
     for i, label in enumerate(labels):
         if label is not None and label in labels[:i]:
             first = names[labels.index(label)]

@@ -18,6 +18,8 @@ from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
         ("scared", "fear"),
         ("neutrality", "neutral"),
         ("contempt", "contempt"),
+        ("Suprised", "surprise"),
+        ("joyful", "happy"),
         ("0_angry", "angry"),
         ("1 - Anger", "angry"),
         ("03. fear", "fear"),
@@ -28,7 +30,7 @@ def test_spellings(spelling, canonical):
     assert canonical_emotion(spelling) == canonical
 
 
-@pytest.mark.parametrize("name", ["", "7", "cats", "train", "angry faces", "un-happy", "sadly"])
+@pytest.mark.parametrize("name", ["", "7", "cats", "train", "angry faces", "un-happy", "sadly", "calm", "not happy"])
 def test_other_names(name):
     assert canonical_emotion(name) is None
 

@@ -92,6 +92,7 @@ def test_mismatch_is_reported_before_predicting(shape, changes, message):
     ("predict", "message"),
     [
         (lambda batch: np.zeros((len(batch), 3)), "has 3 outputs"),
+        (lambda batch: np.zeros((len(batch), 1)), "a single output"),
         (lambda batch: np.zeros((len(batch), 2, 1)), "Use a classifier"),
         (lambda batch: np.zeros((1, 2)), "Use a classifier"),
         (lambda batch: np.where(batch[:, 0, 0] == 3, np.nan, [1.0, 2.0]), "not finite for 1 of 10"),
@@ -126,12 +127,62 @@ def test_zero_for_all_selected_classes_gives_a_uniform_distribution():
     np.testing.assert_allclose(to_probabilities(np.array([[0.0, 0.0, 1.0]]), None, [0, 1], "net"), [[0.5, 0.5]])
 
 
+SIGMOID = np.array([[0.9, 0.6, 0.3], [0.1, 0.05, 0.2]])
+VALENCE = np.array([[-0.3, 0.2], [0.7, 0.1]])
+
+
+@pytest.mark.parametrize("kind", [None, "probabilities"])
+@pytest.mark.parametrize("others", [VALENCE, abs(VALENCE), 100 * VALENCE], ids=["mixed", "positive", "large"])
+def test_unlabeled_outputs_do_not_decide_on_the_kind(others, kind):
+    """A softmax over three classes, the last of which is ignored as well, with two other outputs beside it."""
+    outputs = np.hstack([others, PROBABILITIES])
+    found = to_probabilities(outputs, kind, [2, 3], "net", unlabeled=[0, 1, 4])
+    np.testing.assert_allclose(found, [[2 / 5, 3 / 5], [1 / 2, 1 / 2]], rtol=1e-6)
+
+
+def test_logits_beside_unlabeled_probabilities_are_logits():
+    outputs = np.hstack([PROBABILITIES, LOGITS])
+    found = to_probabilities(outputs, None, [3, 4, 5], "net", unlabeled=[0, 1, 2])
+    np.testing.assert_allclose(found, PROBABILITIES, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [np.round(256 * PROBABILITIES + 0.4) / 256, PROBABILITIES.astype(np.float16), np.full((2, 3), 1 / 3)],
+    ids=["8-bit", "half", "constant"],
+)
+def test_rounded_and_constant_probabilities_are_recognized(outputs):
+    np.testing.assert_allclose(to_probabilities(outputs, None, [0, 1, 2], "net"), outputs, atol=0.01)
+
+
+def test_log_probabilities_are_logits():
+    found = to_probabilities(np.log(PROBABILITIES), None, [0, 1, 2], "net")
+    np.testing.assert_allclose(found, PROBABILITIES, rtol=1e-6)
+
+
+def test_sigmoid_outputs_are_divided_by_their_sum():
+    found = to_probabilities(SIGMOID, "sigmoid", [0, 1, 2], "net")
+    np.testing.assert_allclose(found, [[1 / 2, 1 / 3, 1 / 6], [2 / 7, 1 / 7, 4 / 7]], rtol=1e-6)
+
+
+def test_constant_logits_stay_logits():
+    constant = np.array([[3.0, 1.0, 2.0]] * 4)
+    found = to_probabilities(constant, "logits", [0, 1, 2], "net")
+    np.testing.assert_allclose(found[0], np.exp([3, 1, 2]) / np.exp([3, 1, 2]).sum(), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("outputs", "kind", "message"),
     [
         (LOGITS - 10, "probabilities", "cannot be probabilities"),
         (PROBABILITIES, "logits", "cannot be logits"),
-        (PROBABILITIES / 2, None, "ambiguous"),
+        (PROBABILITIES / 2, None, "ambiguous .* in 0 to 1"),
+        (SIGMOID, None, "ambiguous .*outputs: sigmoid"),
+        (100 * PROBABILITIES, None, "ambiguous .* sum to 100"),
+        (100 * PROBABILITIES, "logits", "each row sums to 100"),
+        (SIGMOID, "probabilities", "sum to more than 1. Set outputs: sigmoid"),
+        (LOGITS, "probabilities", "sum to more than 1. Set outputs: logits"),
+        (LOGITS, "sigmoid", "not in 0 to 1"),
     ],
 )
 def test_contradictory_or_ambiguous_kind_fails(outputs, kind, message):
