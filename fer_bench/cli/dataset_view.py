@@ -13,6 +13,7 @@ from fer_bench.core.errors import UserError
 from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import list_first
 from fer_bench.datasets import DATASETS, DataConfig, find_all, load
+from fer_bench.datasets.archives import origin
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts
 from fer_bench.datasets.registry import find, needs_files
@@ -40,7 +41,7 @@ def print_datasets(data_config: DataConfig, console: Console, names: Sequence[st
 
 def _print_dataset(name: str, path: Path | None, data_config: DataConfig, console: Console) -> bool:
     """Print one dataset and return whether it can be read."""
-    source = f"{path}: {describe_layout(path)}" if path else "built in"
+    source = f"{origin(path)}: {describe_layout(path)}" if path else "built in"
     print_text(console, f"[bold]{escape(name)}[/]  {escape(source)}", markup=True)
     try:
         dataset = load(name, data_config)

@@ -15,8 +15,10 @@ from fer_bench.cli.options import print_text
 from fer_bench.config import bundled
 from fer_bench.core.text import flatten, millions, one_line
 from fer_bench.datasets import DATASETS, DataConfig, find
+from fer_bench.datasets.archives import origin
 from fer_bench.datasets.registry import needs_files
-from fer_bench.datasets.tree import CachedWalk
+from fer_bench.datasets.search import source_tree
+from fer_bench.datasets.tree import Folder
 from fer_bench.protocols.registry import PROTOCOLS
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, describe
 
@@ -32,7 +34,7 @@ def print_listing(data_config: DataConfig, console: Console) -> None:
     if not console.is_terminal:
         console.width = max(console.width, LOG_WIDTH)  # one line per entry, for grep
     _print_architectures(console)
-    tree = CachedWalk(data_config.data_dir)
+    tree = source_tree(data_config.data_dir)
     datasets = [(entry.name, _location(entry.name, data_config, tree), entry.summary) for entry in DATASETS]
     _print_table(console, "Datasets", ("name", "location", "description"), datasets, num_folded=2)
     columns = ("name", "description")
@@ -98,11 +100,11 @@ def _relative_path(file: Path) -> str:
     return str(file) if relative.startswith("..") else relative
 
 
-def _location(name: str, data_config: DataConfig, tree: CachedWalk) -> str:
+def _location(name: str, data_config: DataConfig, tree: Iterable[Folder]) -> str:
     if not needs_files(name):
         return "built in"
-    path = find(name, data_config, tree)
-    return str(path) if path else f"not found in {data_config.data_dir}"
+    path = find(name, data_config, tree, unpack=False)  # `list` answers immediately
+    return origin(path) if path else f"not found in {data_config.data_dir}"
 
 
 def _descriptions(files: Mapping[str, Path]) -> list[tuple[str, str]]:

@@ -8,19 +8,19 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock
 
-from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.errors import UserError
+from fer_bench.datasets.cache_dir import locked, report_write_errors
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import count_mismatches
-from fer_bench.datasets.registry import CACHE_VARIABLE, DATASETS, DataConfig
+from fer_bench.datasets.registry import DATASETS, DataConfig
 
 # Increased when the layout of the folder changes; older caches are then rebuilt.
 FORMAT = 3
@@ -92,11 +92,11 @@ def cached(
     dataset = None if refresh else _open(folder, origin, paths, skip_invalid)
     if dataset is not None:
         return dataset
-    with _report_write_errors(cache_dir):
+    with report_write_errors(cache_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
         if not os.access(cache_dir, os.W_OK | os.X_OK):  # before the source is read, which takes time
             raise PermissionError(None, "permission denied")
-    with _locked(cache_dir) as is_only_writer:
+    with locked(cache_dir / LOCK) as is_only_writer:
         # Another process may have filled the cache while this one waited.
         if not refresh or _modified_ns(folder) > start:
             dataset = _open(folder, origin, paths, skip_invalid)
@@ -105,7 +105,7 @@ def cached(
         states = _source_states(paths)
         data = read()
         data = replace(data, fingerprint=fingerprint(data))
-        with _report_write_errors(cache_dir):
+        with report_write_errors(cache_dir):
             if is_only_writer:  # then unfinished folders are from processes that were killed
                 for unfinished in cache_dir.glob(f".{folder.name}-*.tmp"):
                     shutil.rmtree(unfinished, ignore_errors=True)
@@ -217,29 +217,6 @@ def _sync(file: IO[Any]) -> None:
     """Force the content to the disk, so that the renamed folder is complete after a power cut."""
     file.flush()
     os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(cache_dir: Path) -> Iterator[bool]:
-    """Wait until no other process writes to the cache; yield False if the file system has no locks."""
-    lock = FileLock(cache_dir / LOCK, mode=0o666)  # users may share a cache folder
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError):  # as on some network file systems
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _report_write_errors(cache_dir: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise write_error(f"The cache folder {cache_dir}", error, f"Name another in {CACHE_VARIABLE}.") from None
 
 
 # ---- the state of the source files

@@ -10,26 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_bench.core.errors import UserError
-from fer_bench.datasets.tree import CachedWalk, Folder
+from fer_bench.core.file_kind import identify_file
+from fer_bench.core.text import plural
+from fer_bench.datasets.cache_dir import default_cache_dir
+from fer_bench.datasets.search import Locate, Search, source_tree
+from fer_bench.datasets.tree import Folder
 from fer_bench.registry.registry import Registry
 
 if TYPE_CHECKING:
     from fer_bench.datasets.dataset import Dataset
 
-CACHE_VARIABLE = "FER_BENCH_CACHE"
-
 Progress = Callable[[str, int, int], None]  # description, units done, total
+
+MAX_PROBLEMS = 2  # archives that a message names because they cannot be unpacked
 
 DATASETS = Registry("dataset")
 register_dataset = DATASETS.register
-
-
-def default_cache_dir() -> Path:
-    """Return FER_BENCH_CACHE, else XDG_CACHE_HOME/fer-bench, else ~/.cache/fer-bench."""
-    if folder := os.environ.get(CACHE_VARIABLE):
-        return Path(folder).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fer-bench"
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,7 @@ class DataConfig:
         progress: Called while a dataset is read for the first time.
         skip_invalid: Skip rows and images that cannot be read and note them, instead of raising an error.
         refresh: Read the files again even if the cache is current.
+        accept_classes: Read folders as classes even if they look like persons, recordings or splits.
     """
 
     data_dir: Path = Path("data")
@@ -49,6 +46,7 @@ class DataConfig:
     progress: Progress | None = None
     skip_invalid: bool = False
     refresh: bool = False
+    accept_classes: bool = False
 
 
 def load(name: str, data_config: DataConfig) -> Dataset:
@@ -74,16 +72,18 @@ def needs_files(name: str) -> bool:
     return "locate" in DATASETS.get(name).options
 
 
-def find(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = None) -> Path | None:
+def find(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = None, unpack: bool = True) -> Path | None:
     """Return the file or folder that a dataset is read from.
 
     The entry's option `locate` names a function in the module `locate` of the dataset's package, which imports no
-    NumPy. It gets the data folder and a walk through it.
+    NumPy. It gets the data folder and a walk through it. If it finds nothing, archives in the data folder are unpacked
+    into the cache and searched.
 
     Args:
         name: Name of the dataset.
         data_config: Names the data folder.
         tree: A walk through the data folder that can be iterated repeatedly, so that several searches can share it.
+        unpack: Whether to unpack archives; otherwise only those that were unpacked earlier are searched.
 
     Returns:
         The path; None if the files are missing or the dataset needs none.
@@ -91,11 +91,20 @@ def find(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = Non
     Raises:
         UserError: The name is unknown.
     """
-    entry = DATASETS.get(name)
     if not needs_files(name):
         return None
-    locate = getattr(import_module(f"{entry.module}.locate"), entry.options["locate"])
-    return locate(data_config.data_dir, CachedWalk(data_config.data_dir) if tree is None else tree)
+    return search(name, data_config, tree, unpack).find(_locate_function(name))
+
+
+def search(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = None, unpack: bool = True) -> Search:
+    """Return a search for the files of a dataset; see `find`."""
+    tree = source_tree(data_config.data_dir) if tree is None else tree
+    return Search(data_config, DATASETS.get(name).name, tree, unpack)
+
+
+def _locate_function(name: str) -> Locate:
+    entry = DATASETS.get(name)
+    return getattr(import_module(f"{entry.module}.locate"), entry.options["locate"])
 
 
 def available(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = None) -> bool:
@@ -108,7 +117,7 @@ def find_all(data_config: DataConfig) -> dict[str, Path | None]:
 
     `folder`, which reads any images, is omitted if its folder contains another dataset.
     """
-    tree = CachedWalk(data_config.data_dir)
+    tree = source_tree(data_config.data_dir)
     sources = {name: find(name, data_config, tree) for name in DATASETS.names() if available(name, data_config, tree)}
     others = [path.resolve() for name, path in sources.items() if path and name != "folder"]
     if (folder := sources.get("folder")) and any(path.is_relative_to(folder.resolve()) for path in others):
@@ -118,20 +127,28 @@ def find_all(data_config: DataConfig) -> dict[str, Path | None]:
 
 def require(name: str, data_config: DataConfig) -> Path:
     """Return the file or folder of a dataset. Raise UserError with its origin and layouts if it is not found."""
-    path = find(name, data_config)
-    if path is not None:
+    source = search(name, data_config)
+    if (path := source.find(_locate_function(name))) is not None:
         return path
     options, data_dir = DATASETS.get(name).options, data_config.data_dir
-    if not os.path.isdir(data_dir):
-        state = f"there is no data folder {data_dir}"
-    elif _is_empty(data_dir):
-        state = f"the data folder {data_dir} is empty"
-    else:
-        state = f"searched {data_dir} and all folders below"
     raise UserError(
-        f"{options['title']} was not found ({state}). Get it from {options['source']} "
+        f"{options['title']} was not found ({_describe_search(source)}). Get it from {options['source']} "
         f"and put {' or '.join(options['layouts'])} below {data_dir}/, or name its folder with --data-dir."
+        + "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
     )
+
+
+def _describe_search(source: Search) -> str:
+    data_dir = source.data_config.data_dir
+    if os.path.isfile(data_dir) and not source.searched:
+        kind = identify_file(data_dir)
+        return f"{data_dir} is {kind.name if kind else 'another file'}"
+    if not os.path.exists(data_dir):
+        return f"there is no data folder {data_dir}"
+    if os.path.isdir(data_dir) and _is_empty(data_dir):
+        return f"the data folder {data_dir} is empty"
+    archives = f" and {plural(len(source.searched), 'archive')}" if source.searched else ""
+    return f"searched {data_dir}, all folders below{archives}"
 
 
 def _is_empty(folder: Path) -> bool:

@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from fer_bench.core.errors import UserError
+from fer_bench.datasets.archives import is_archive
 from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
+from fer_bench.datasets.table import open_lines
 from fer_bench.datasets.tree import Folder, list_folder
 
 # In order of preference: all rows and exact pixels; then images, which may be JPEG; then Training only.
 COMPLETE = ("fer2013.csv", "icml_face_data.csv")
 TRAINING_ONLY = "train.csv"
+OTHERS = ("ckextended.csv",)  # with the same columns
 CLASSES = frozenset(EMOTIONS) - {"contempt"}
 
 # Names of folders in lower case → their Usage; None if the folder may contain PublicTest and PrivateTest.
@@ -31,11 +35,12 @@ def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return the best copy: fer2013.csv, else icml_face_data.csv, else an image tree, else train.csv; else None.
 
     A tree is train/ and test/ (or Training/, PublicTest/, PrivateTest/) with folders of all seven classes. Below a
-    folder that is named like fer2013, some of the classes are enough: the reader reports those that are missing.
+    folder that is named like fer2013, some of the classes are enough: the reader reports those that are missing. If
+    `data_dir` is a file, its header decides, whatever its name. Archives under the name of a csv file do not count.
     """
     for name in COMPLETE:
         for path in (data_dir / name, data_dir / "fer2013" / name):
-            if os.path.isfile(path):  # unlike Path.is_file, False without the permission to look
+            if _is_table(path):
                 return path
     best: dict[int, Path] = {}
     for folder in tree:
@@ -48,12 +53,15 @@ def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
 
 def _candidates(data_dir: Path, folder: Folder) -> Iterable[tuple[int, Path]]:
     for preference, name in enumerate(COMPLETE):
-        if name in folder.files:
-            yield preference, folder.path / name
+        for file in folder.files:
+            if file.lower() == name and _is_table(folder.path / file):
+                yield preference, folder.path / file
     if _is_image_tree(data_dir, folder):
         yield len(COMPLETE), folder.path
     if TRAINING_ONLY in folder.files and _has_header(folder.path / TRAINING_ONLY):
         yield len(COMPLETE) + 1, folder.path / TRAINING_ONLY
+    if data_dir.name in folder.files and data_dir.name not in OTHERS and _has_header(data_dir):
+        yield len(COMPLETE) + 2, data_dir
 
 
 def _is_image_tree(data_dir: Path, folder: Folder) -> bool:
@@ -66,19 +74,25 @@ def _is_image_tree(data_dir: Path, folder: Folder) -> bool:
     if _is_named_fer2013(data_dir, folder.path):
         return bool(classes & CLASSES)
     # The folder `folder` contains the user's own images.
-    return classes == CLASSES and folder.path.relative_to(data_dir).parts[:1] != ("folder",)
+    return classes == CLASSES and not folder.path.is_relative_to(data_dir / "folder")
 
 
 def _is_named_fer2013(data_dir: Path, path: Path) -> bool:
-    names = (data_dir.resolve().name, *path.relative_to(data_dir).parts)
+    below = path.relative_to(data_dir).parts if path.is_relative_to(data_dir) else path.parts[-3:]  # of an archive
+    names = (data_dir.resolve().name, *below)
     return any("fer2013" in name.lower().replace("-", "").replace("_", "") for name in names)
+
+
+def _is_table(path: Path) -> bool:
+    """Return whether a path is a file and no archive. Other contents are reported when it is read."""
+    return os.path.isfile(path) and not is_archive(path)  # unlike Path.is_file, False without the permission to look
 
 
 def _has_header(path: Path) -> bool:
     """Return whether a csv has FER2013's header: others are called train.csv, too."""
     try:
-        with path.open("rb") as file:
-            header = file.readline(200).lower()
-    except OSError:
+        with open_lines(path) as lines:
+            header = next(iter(lines), b"")[:200].lower()
+    except UserError:
         return False
     return b"emotion" in header and b"pixels" in header

@@ -17,8 +17,8 @@ from fer_bench.datasets.fer2013.read import load as load_fer2013
 from fer_bench.datasets.ferplus.locate import FOLDERS, locate_images, locate_table
 from fer_bench.datasets.ferplus.votes import Votes, majority, plurality, read_votes, soft_labels
 from fer_bench.datasets.images import read_images, skipped_message, skipped_note
-from fer_bench.datasets.registry import DataConfig, find, require
-from fer_bench.datasets.tree import list_images, walk
+from fer_bench.datasets.registry import DataConfig, find, require, search
+from fer_bench.datasets.tree import list_images
 
 VERSION = 1
 IMAGE_SIZE = 48
@@ -31,8 +31,9 @@ MIN_ROWS_FOR_AGREEMENT = 200
 def load(data_config: DataConfig) -> Dataset:
     """Return the dataset, from its cache if that is current."""
     fer2013 = find("fer2013", data_config)
-    source = fer2013 or locate_images(walk(data_config.data_dir))
-    if source is None and (table := locate_table(data_config.data_dir, walk(data_config.data_dir))):
+    folders = search("ferplus", data_config).all_folders
+    source = fer2013 or locate_images(folders())
+    if source is None and (table := locate_table(data_config.data_dir, folders())):
         raise UserError(
             f"{table} contains FER+'s votes but no images: FER2013 was not found below {data_config.data_dir}."
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
+from fer_bench.datasets.archives import list_archives, unpack
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.codes import LabelParser
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
@@ -18,7 +19,7 @@ from fer_bench.datasets.images import Problems, first_few, read_images, skipped_
 from fer_bench.datasets.rafdb.locate import NAME
 from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.table import open_lines, shorten
-from fer_bench.datasets.tree import list_images, require_folder
+from fer_bench.datasets.tree import list_folder, list_images, require_folder
 
 IMAGE_SIZE = 48
 CODES = dict(enumerate(("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), start=1))
@@ -39,13 +40,13 @@ class _LabeledFile:
 def load(data_config: DataConfig) -> Dataset:
     """Return the dataset, from its cache if that is current."""
     path = require("rafdb", data_config)
-    source = [path, _find_aligned(path)] if path.is_file() else path
+    source = [path, _find_aligned(path, data_config)] if path.is_file() else path
     return cached_files("rafdb", source, data_config, lambda: read_rafdb(path, data_config))
 
 
 def load_originals(name: str, data_config: DataConfig) -> Mapping[str, Path]:
     """Return id → aligned image file, 100×100 pixels."""
-    return {file.id: file.path for file in _list_files(require(name, data_config), [])}
+    return {file.id: file.path for file in _list_files(require(name, data_config), data_config, [])}
 
 
 def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
@@ -57,7 +58,7 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
         UserError: Lines or images cannot be used, and `data_config.skip_invalid` is not set.
     """
     problems: Problems = []
-    files = _list_files(path, problems)
+    files = _list_files(path, data_config, problems)
     if problems and not (data_config.skip_invalid and files):
         raise UserError(f"{len(problems):,} of RAF-DB's labels or images cannot be used: {first_few(problems)}.")
     if not files:
@@ -84,22 +85,28 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
     )
 
 
-def _list_files(path: Path, problems: Problems) -> list[_LabeledFile]:
-    return sorted(_read_label_file(path, problems) if path.is_file() else _list_class_folders(path, problems))
+def _list_files(path: Path, data_config: DataConfig, problems: Problems) -> list[_LabeledFile]:
+    if path.is_file():
+        return sorted(_read_label_file(path, _find_aligned(path, data_config), problems))
+    return sorted(_list_class_folders(path, problems))
 
 
-def _find_aligned(path: Path) -> Path:
-    """Return the folder of aligned images that belongs to a label file."""
-    for root in (path.parent.parent, path.parent):
-        for folder in (root / "Image" / "aligned", root / "aligned"):
-            if folder.is_dir():
-                return folder
+def _find_aligned(path: Path, data_config: DataConfig) -> Path:
+    """Return the folder of aligned images that belongs to a label file; aligned.zip is unpacked into the cache."""
+    places = [root / folder for root in (path.parent.parent, path.parent) for folder in ("Image", ".")]
+    for place in places:
+        if (place / "aligned").is_dir():
+            return place / "aligned"
+    for archive in list_archives(filter(None, map(list_folder, places))):
+        if archive.name.lower().startswith("aligned"):
+            root = unpack(archive, data_config.cache_dir, data_config.progress)
+            return next((root / name for name in ("aligned", "Image/aligned") if (root / name).is_dir()), root)
     raise UserError(f"{path} has no images: there is no folder {path.parent.parent / 'Image' / 'aligned'}.")
 
 
-def _read_label_file(path: Path, problems: Problems) -> list[_LabeledFile]:
-    """Return the files of a label file with lines like `train_00001.jpg 5`."""
-    folder, files, labels = _find_aligned(path), [], LabelParser(path, CODES)
+def _read_label_file(path: Path, folder: Path, problems: Problems) -> list[_LabeledFile]:
+    """Return the files in `folder` that a label file names with lines like `train_00001.jpg 5`."""
+    files, labels = [], LabelParser(path, CODES)
     with open_lines(path) as lines:
         for number, line in enumerate(lines, start=1):
             words = line.decode("utf-8", errors="replace").removeprefix("\ufeff").split()
@@ -112,7 +119,7 @@ def _read_label_file(path: Path, problems: Problems) -> list[_LabeledFile]:
                 problems.append((source, f"unknown expression code {shorten(words[1])}, not {labels.expected}"))
             elif words:
                 text = shorten(" ".join(words), 40)
-                problems.append((source, f"{text} is not a name and a code like 'train_00001.jpg 5'"))
+                problems.append((source, f"{text} is not a name and a code from 1 to 7, like 'train_00001.jpg 5'"))
     labels.check()
     return files
 
