@@ -90,6 +90,14 @@ def fault_grows(inputs, recipe):
     return network(inputs, recipe)
 
 
+@register_architecture("fault_exits", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
+def fault_exits(inputs, recipe):
+    """Exits its process."""
+    if TROUBLE.exists():
+        os._exit(7)
+    return network(inputs, recipe)
+
+
 @register_architecture("fault_crashes", family="test", recipe={"epochs": 40, "batch_size": 16, "patience": None})
 def fault_crashes(inputs, recipe):
     """Reads an invalid address."""
@@ -473,7 +481,7 @@ def test_the_folder_is_read_only(sweeps):
 
 @pytest.mark.slow
 def test_every_kind_of_faulty_architecture_fails_alone_and_is_retried(tmp_path, data_dir):
-    names = ["fault_raises", "fault_nan", "fault_stalls", "fault_grows", "fault_crashes", "fault_none"]
+    names = ["fault_raises", "fault_nan", "fault_stalls", "fault_grows", "fault_exits", "fault_crashes", "fault_none"]
     request = ("--models", ",".join(names), "--epochs", "5")
     sweeps = Sweeps(tmp_path, data_dir, *request, "--stall-timeout", "8s")
     sweeps.trouble.touch()
@@ -490,10 +498,11 @@ def test_every_kind_of_faulty_architecture_fails_alone_and_is_retried(tmp_path, 
         ("fault_nan", "the loss became nan in epoch 1, step 1"),
         ("fault_stalls", "it stalled"),
         ("fault_grows", "MemoryError"),
+        ("fault_exits", "exit status 7"),
         ("fault_crashes", "SIGSEGV"),
     ]:
         assert reason in found[name].reason and reason in out
-    assert "5 trials failed" in out and "--retry-failed" in out
+    assert "6 trials failed" in out and "--retry-failed" in out
     sweeps.trouble.unlink()
     status, out = sweeps.run("--retry-failed")
     assert status == 0, out

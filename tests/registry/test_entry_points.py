@@ -53,7 +53,7 @@ def install(site: Path, name: str, module: str) -> None:
 
 
 def python(site: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(site), "KERAS_BACKEND": "tensorflow"}
+    environment = {**os.environ, "PYTHONPATH": str(site), "KERAS_BACKEND": "numpy"}
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done

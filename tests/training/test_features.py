@@ -103,7 +103,10 @@ ALL_OPTIONS = {
     [
         {"optimizer.learning_rate": 0.1, "class_weights": "balanced"},
         ALL_OPTIONS,
-        {"backbone.trainable_blocks": [[0, 0], [3, "all"]], "optimizer.learning_rate": 0.01},
+        pytest.param(
+            {"backbone.trainable_blocks": [[0, 0], [3, "all"]], "optimizer.learning_rate": 0.01},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["class weights", "all options", "gradual"],
 )
