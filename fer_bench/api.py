@@ -32,7 +32,9 @@ def list_datasets() -> list[str]:
     return DATASETS.names()
 
 
-def load_dataset(name: str, data_dir: str | Path = "data", skip_invalid: bool = False) -> Dataset:
+def load_dataset(
+    name: str, data_dir: str | Path = "data", skip_invalid: bool = False, accept_classes: bool = False
+) -> Dataset:
     """Load a dataset, from the cache if that is current.
 
     Args:
@@ -40,6 +42,7 @@ def load_dataset(name: str, data_dir: str | Path = "data", skip_invalid: bool = 
             in the classes that both have.
         data_dir: Folder of the datasets, or the folder of this dataset.
         skip_invalid: Skip rows and images that cannot be read, instead of raising an error.
+        accept_classes: Read folders as classes even if they look like persons or splits.
 
     Returns:
         Images (samples, height, width) uint8, labels (samples,) int64, ids, classes, subjects and the official split.
@@ -54,4 +57,4 @@ def load_dataset(name: str, data_dir: str | Path = "data", skip_invalid: bool = 
     """
     from fer_bench.protocols.cross_dataset import load
 
-    return load(name, DataConfig(Path(data_dir), skip_invalid=skip_invalid))
+    return load(name, DataConfig(Path(data_dir), skip_invalid=skip_invalid, accept_classes=accept_classes))

@@ -84,6 +84,7 @@ def run_benchmark(
     weights_dir: str | Path | None = None,
     extra_architectures: Sequence[str | Path] = (),
     skip_invalid: bool = False,
+    accept_classes: bool = False,
     backend: str | None = None,
     console: Console | None = None,
     **options: Any,
@@ -106,6 +107,7 @@ def run_benchmark(
         weights_dir: Folder of initial weights, <name>_notop.weights.h5.
         extra_architectures: Files or folders with more architectures.
         skip_invalid: Skip rows and images that cannot be read.
+        accept_classes: Read folders as classes even if they look like persons or splits.
         backend: Keras backend; default: KERAS_BACKEND, or else TensorFlow.
         console: Where progress is shown; default: standard output.
         **options: Fields of `fer_bench.sweep.options.SweepOptions`, such as `jobs=2` or `keep_models=True`.
@@ -133,7 +135,9 @@ def run_benchmark(
             recipes=recipes,
             seeds=seeds,
         ),
-        data_config=DataConfig(Path(data_dir or "data"), progress=ProgressBar(), skip_invalid=skip_invalid),
+        data_config=DataConfig(
+            Path(data_dir or "data"), progress=ProgressBar(), skip_invalid=skip_invalid, accept_classes=accept_classes
+        ),
         weights_dir=Path(weights_dir) if weights_dir else None,
         results=Path(results_dir),
         options=SweepOptions(backend=choose_backend(backend), **options),

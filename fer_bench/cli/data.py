@@ -37,14 +37,14 @@ def data(ctx: click.Context, **flags: Any) -> None:
 @data.command("list")
 @click.argument("names", nargs=-1)
 @read_options
-def list_(names: tuple[str, ...], data_dir: Path | None, skip_invalid: bool, refresh: bool) -> None:
+def list_(names: tuple[str, ...], **reading: Any) -> None:
     """Read datasets and show their counts beside the published ones.
 
     NAMES are datasets. Default: all that are found.
     """
     from fer_bench.cli.dataset_view import print_datasets
 
-    if print_datasets(make_data_config(data_dir, skip_invalid, refresh), console(), names):
+    if print_datasets(make_data_config(**reading), console(), names):
         sys.exit(1)
 
 

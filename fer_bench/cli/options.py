@@ -45,8 +45,11 @@ data_dir_option = data_option("--data-dir", type=PATH, metavar="DIR", help="Fold
 skip_invalid_option = data_option(
     "--skip-invalid", is_flag=True, help="Skip rows and images that cannot be read, and count them."
 )
+accept_classes_option = data_option(
+    "--accept-classes", is_flag=True, help="Read folders as classes even if they look like persons or splits."
+)
 refresh_option = data_option("--refresh", is_flag=True, help="Read the files again, even if they are cached.")
-read_options = combine(skip_invalid_option, refresh_option, data_dir_option)
+read_options = combine(skip_invalid_option, accept_classes_option, refresh_option, data_dir_option)
 extra_architectures_option = partial(
     click.option,
     "--extra-architectures",
@@ -57,12 +60,20 @@ extra_architectures_option = partial(
 )
 
 
-def make_data_config(data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False) -> DataConfig:
+def make_data_config(
+    data_dir: Path | None, skip_invalid: bool = False, refresh: bool = False, accept_classes: bool = False
+) -> DataConfig:
     """Return where datasets lie and how they are read, with a progress bar."""
     from fer_bench.core.progress import ProgressBar
     from fer_bench.datasets import DataConfig
 
-    return DataConfig(data_dir or Path("data"), progress=ProgressBar(), skip_invalid=skip_invalid, refresh=refresh)
+    return DataConfig(
+        data_dir or Path("data"),
+        progress=ProgressBar(),
+        skip_invalid=skip_invalid,
+        refresh=refresh,
+        accept_classes=accept_classes,
+    )
 
 
 def add_extra_architectures(paths: tuple[Path, ...]) -> None:

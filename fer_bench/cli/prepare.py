@@ -55,6 +55,7 @@ def prepare(
     data_dir: Path | None,
     skip_invalid: bool,
     refresh: bool,
+    accept_classes: bool,
     **fields: Any,
 ) -> None:
     """Read datasets into the cache, and crop faces.
@@ -68,7 +69,7 @@ def prepare(
     from fer_bench.datasets.face_crop.load import load
     from fer_bench.datasets.face_crop.spec import make_spec
 
-    data_config = make_data_config(data_dir, skip_invalid, refresh)
+    data_config = make_data_config(data_dir, skip_invalid, refresh, accept_classes)
     fields = {key: value for key, value in fields.items() if value is not None}
     if fields or contact_sheet:
         return _crop_faces(names, make_spec(**fields) if fields else None, contact_sheet, data_config)

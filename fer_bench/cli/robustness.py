@@ -12,6 +12,7 @@ from fer_bench.cli.options import (
     BACKEND_HELP,
     COUNT,
     PATH,
+    accept_classes_option,
     add_extra_architectures,
     console,
     data_dir_option,
@@ -56,6 +57,7 @@ measure_option = partial(click.option, panel="How to measure")
 @measure_option("--backend", type=click.Choice(BACKENDS), help=BACKEND_HELP)
 @data_dir_option
 @skip_invalid_option
+@accept_classes_option
 @extra_architectures_option()
 @results_dir_option
 def robustness(
@@ -69,6 +71,7 @@ def robustness(
     backend: str | None,
     data_dir: Path | None,
     skip_invalid: bool,
+    accept_classes: bool,
     extra_architectures: tuple[Path, ...],
     results_dir: Path,
 ) -> None:
@@ -92,7 +95,7 @@ def robustness(
 
     add_extra_architectures(extra_architectures)
     config = RobustnessConfig(_parse_corruptions(corruptions), _parse_severities(severities), samples)
-    data_config, terminal = make_data_config(data_dir, skip_invalid), console()
+    data_config, terminal = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes), console()
     if model_file is not None:
         dataset, protocol = dataset or default_dataset(data_dir), protocol or "official"
         targets = [_target_from_path(model_file, dataset, protocol, data_config)]

@@ -10,12 +10,14 @@ from typing import Any
 
 import rich_click as click
 
+from fer_bench.cli.flag_hints import setting_hint
 from fer_bench.cli.options import (
     BACKEND_HELP,
     COUNT,
     DATASET_HELP,
     PATH,
     PROTOCOL_HELP,
+    accept_classes_option,
     add_extra_architectures,
     combine,
     console,
@@ -128,6 +130,7 @@ train_options = combine(
     ),
     data_dir_option,
     skip_invalid_option,
+    accept_classes_option,
     results_dir_option,
 )
 
@@ -180,7 +183,7 @@ def _sweep(flags: dict[str, Any]) -> None:
             flags["data_dir"],
             **{name: flags[name] for name in EXPERIMENT_FIELDS},
         ),
-        make_data_config(flags["data_dir"], flags["skip_invalid"]),
+        make_data_config(flags["data_dir"], flags["skip_invalid"], accept_classes=flags["accept_classes"]),
         flags["weights_dir"],
         flags["results_dir"],
         SweepOptions(**{field.name: flags[field.name] for field in dataclasses.fields(SweepOptions)}),
@@ -205,8 +208,11 @@ def recipe_overrides(
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not key:
             raise UserError(f"--set {setting}: give a key and a value, such as --set optimizer.learning_rate=3e-4.")
+        parsed = _parse_yaml(setting, value)
+        if known := setting_hint(key, parsed):
+            raise UserError(f"--set {setting}: a recipe has no such value '{key}'. Write --set {known}.")
         overrides.pop(key, None)  # the last one counts, also if an earlier one sets a whole section
-        overrides[key] = _parse_yaml(setting, value)
+        overrides[key] = parsed
     return overrides
 
 

@@ -21,6 +21,7 @@ from fer_bench.datasets.cache_dir import locked, report_write_errors
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import count_mismatches
 from fer_bench.datasets.registry import DATASETS, DataConfig
+from fer_bench.datasets.tree import is_output
 
 # Increased when the layout of the folder changes; older caches are then rebuilt.
 FORMAT = 3
@@ -38,7 +39,7 @@ def cached_files(
     source: Source,
     data_config: DataConfig,
     read: Callable[[], Dataset],
-    version: int = 1,
+    version: int | str = 1,
     counts: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Return a dataset that is read from files as `data_config` says, with notes on its counts; see `cached`.
@@ -265,5 +266,6 @@ def _folders_below(root: Path) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         found.append(folder)
         with os.scandir(folder) as entries:
-            queue += [Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+            folders = [Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+            queue += [path for path in folders if not is_output(path)]
     return sorted(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # FER2013's classes in FER2013's order, then contempt.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
@@ -49,4 +50,4 @@ def canonical_emotion(name: str) -> str | None:
 
 def canonical_label(name: str) -> str:
     """Return the standard name of an expression, or another class's own name in lower case."""
-    return canonical_emotion(name) or name.strip().lower()
+    return canonical_emotion(name) or unicodedata.normalize("NFC", name).strip().lower()

@@ -15,6 +15,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first
+from fer_bench.datasets.pillow import read_with_pillow
 from fer_bench.datasets.registry import DataConfig, Progress
 
 CHUNK_SIZE = 128  # files per task of a thread
@@ -83,7 +84,10 @@ def read_images(
     problems = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, str)]
     valid = [(index, *result) for index, result in enumerate(results) if not isinstance(result, str)]
     if problems and not (data_config.skip_invalid and valid):
-        raise UserError(f"{len(problems):,} of {len(paths):,} images cannot be read: {first_few(problems)}.")
+        raise UserError(
+            f"{len(problems):,} of {len(paths):,} images cannot be read: {first_few(problems)}. Replace or remove them"
+            + (", or pass --skip-invalid." if valid else ".")
+        )
     if image_size is None:
         _check_sizes([(paths[index], size) for index, _, size in valid])
     empty = np.empty((0, image_size or 0, image_size or 0), np.uint8)
@@ -119,6 +123,15 @@ def skipped_note(problems: Problems) -> tuple[str, ...]:
     return (f"{skipped_message(len(problems), 'file')}: {first_few(relative)}.",) if problems else ()
 
 
+def own_splits_note(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return a note on folders above class folders, in a dataset whose authors published no split; empty without."""
+    below = [path.relative_to(root).parts for path in paths]
+    folders = sorted({parts[0] for parts in below if len(parts) > 2})
+    if not folders:
+        return ()
+    return (f"The folders {list_first(folders, MAX_LISTED)} are no official splits: they are read as one dataset.",)
+
+
 def skipped_message(count: int, noun: str) -> str:
     """Return `1 file was skipped`, `2 files were skipped`."""
     return f"{count:,} {noun} was skipped" if count == 1 else f"{count:,} {noun}s were skipped"
@@ -152,7 +165,7 @@ def read_gray(path: Path) -> np.ndarray | str:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         pixels = None
-    return "not an image that OpenCV reads" if pixels is None else pixels
+    return read_with_pillow(data, path.suffix) if pixels is None else pixels
 
 
 def _read(image_size: int | None, crop: bool, path: Path) -> _Result:

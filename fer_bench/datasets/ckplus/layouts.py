@@ -6,14 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.ckplus.locate import FRAME
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.images import Problems
-from fer_bench.datasets.tree import list_images, require_folder
+from fer_bench.datasets.tree import folders_below, list_images, require_folder
 
 LABEL = re.compile(r"(S\d{3}_\d{3})_\d{8}_emotion", re.IGNORECASE)
 # 0 is neutral.
@@ -64,9 +64,11 @@ def list_frames(root: Path, labels: Path | None, neutral: bool, problems: Proble
 
 def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
     frames: list[Frame] = []
-    for folder in (root / name for name in require_folder(root).folders):
-        paths, emotion = list_images(folder), canonical_emotion(folder.name)
-        if paths and emotion is None:
+    has_class_folders = any(map(canonical_emotion, require_folder(root).folders))
+    for listing in islice(folders_below(root, max_entries=None), 1, None):
+        folder, paths, emotion = listing.path, listing.images, canonical_emotion(listing.path.name)
+        is_beside = has_class_folders and folder.parent == root
+        if emotion is None and paths and (is_beside or any(FRAME.fullmatch(path.stem) for path in paths)):
             raise UserError(f"{folder} names no expression of CK+ (anger, contempt, disgust, …).")
         if emotion and not paths:
             raise UserError(f"{folder} has no images.")

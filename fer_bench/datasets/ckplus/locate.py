@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.datasets.emotions import canonical_emotion
-from fer_bench.datasets.tree import Folder, list_folder
+from fer_bench.datasets.tree import Folder, common_root, list_folder
 
 ORIGINAL, LABELS, TABLE = "cohn-kanade-images", "Emotion", "ckextended.csv"
 FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})", re.IGNORECASE)  # subject, sequence, frame
@@ -16,7 +16,7 @@ SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
 
 def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return the folder of class folders, else cohn-kanade-images, else ckextended.csv."""
-    return _find_class_folders(tree) or _find_original(tree) or _find_table(tree)
+    return _find_class_folders(data_dir, tree) or _find_original(tree) or _find_table(tree)
 
 
 def locate_with_neutral(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
@@ -26,7 +26,7 @@ def locate_with_neutral(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
 
 def locate_sequences(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return a layout that has sequences: the folder of class folders, else cohn-kanade-images."""
-    return _find_class_folders(tree) or _find_original(tree)
+    return _find_class_folders(data_dir, tree) or _find_original(tree)
 
 
 def locate_labels(images: Path, data_dir: Path) -> Path | None:
@@ -42,13 +42,20 @@ def locate_labels(images: Path, data_dir: Path) -> Path | None:
     return None
 
 
-def _find_class_folders(folders: Iterable[Folder]) -> Path | None:
-    """Return the first folder whose class folders have frames of CK+."""
+def frames_in(folder: Folder) -> set[str]:
+    """Return the names of CK+'s frames in a class folder."""
+    if canonical_emotion(folder.path.name) is None:
+        return set()
+    return {image.stem.upper() for image in folder.images if FRAME.fullmatch(image.stem)}
+
+
+def _find_class_folders(data_dir: Path, folders: Iterable[Folder]) -> Path | None:
+    """Return the first folder whose class folders have frames of CK+, or that above if they are in several folders."""
     for folder in folders:
         for name in filter(canonical_emotion, folder.folders):
             class_folder = list_folder(folder.path / name, max_entries=10)
-            if class_folder and any(FRAME.fullmatch(Path(file).stem) for file in class_folder.files):
-                return folder.path
+            if class_folder and frames_in(class_folder):
+                return common_root(folder.path, data_dir, frames_in)
     return None
 
 

@@ -14,7 +14,15 @@ from fer_bench.datasets.ckplus.layouts import Frame, group_by_sequence, list_fra
 from fer_bench.datasets.ckplus.locate import LABELS, ORIGINAL, locate_labels
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import EMOTIONS
-from fer_bench.datasets.images import ImageBatch, Problems, first_few, read_images, skipped_message, skipped_note
+from fer_bench.datasets.images import (
+    ImageBatch,
+    Problems,
+    first_few,
+    own_splits_note,
+    read_images,
+    skipped_message,
+    skipped_note,
+)
 from fer_bench.datasets.registry import DataConfig, require
 
 IMAGE_SIZE = 48
@@ -66,7 +74,7 @@ def _read_frames(
     images = read_images(paths, IMAGE_SIZE, data_config, "CK+", center_crop=True)
     num_neutral = len(frames) - len(selected)
     notes = [f"{skipped_message(num_neutral, 'neutral image')}."] if num_neutral else []
-    notes += [FULL_FRAMES_NOTE] if labels is not None else []
+    notes += [FULL_FRAMES_NOTE] if labels is not None else own_splits_note(root, paths)
     notes += skipped_note(problems + images.skipped)
     return _make_dataset(name, groups, images, classes, notes)
 

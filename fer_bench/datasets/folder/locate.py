@@ -2,53 +2,120 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from fer_bench.core.text import list_first
 from fer_bench.datasets.emotions import canonical_emotion
-from fer_bench.datasets.tree import Folder, list_folder
+from fer_bench.datasets.file_names import kind_of_folders
+from fer_bench.datasets.image_format import is_image_file
+from fer_bench.datasets.tree import Folder, list_folder, subfolders
 
-# Names of folders in lower case → their split.
-SPLIT_FOLDERS = {
+MAX_LISTED = 3
+MAX_CHAIN = 8  # folders that contain only the next one
+MAX_LOOKED_AT = 10  # files without the suffix of an image
+
+# Names of folders in lower case, without separators and words such as "set" → their split.
+SPLITS_BY_NAME = {
     "train": "training",
     "training": "training",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "validate": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "publictest": "validation",  # as in FER2013
     "test": "test",
+    "tests": "test",
     "testing": "test",
+    "privatetest": "test",
 }
+_SEPARATORS = re.compile(r"[-_ .]+")
+_WORDS = re.compile(r"(?<=.)(?:set|data|dataset|split|images?|faces?|folder|dir)$")
 
 
 def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
-    """Return `folder` in the data folder, else the data folder itself; None if neither has images in class folders.
+    """Return `folder` in the data folder, else the data folder itself, or the only folder in it with class folders.
 
     Folders that contain exactly one folder, as archives unpack, are skipped.
     """
     return _locate_below(data_dir / "folder") or _locate_below(data_dir)
 
 
-def split_folders(folder: Folder) -> dict[str, str]:
-    """Return split → name of its folder; empty if there is no folder for training."""
-    splits = {SPLIT_FOLDERS[name.lower()]: name for name in folder.folders if name.lower() in SPLIT_FOLDERS}
-    return splits if "training" in splits else {}
+def explain(data_dir: Path, tree: Iterable[Folder]) -> str:
+    """Return why there are no class folders, as a sentence; empty if nothing is known."""
+    folder = list_folder(data_dir)
+    if folder is None:
+        return ""
+    if len(candidates := _with_expressions(folder)) > 1:
+        listed = list_first([str(path) for path in candidates], MAX_LISTED)
+        return f"Several folders have class folders: {listed}. Name one of them with --data-dir."
+    if _has_images(folder):
+        return f"{data_dir} has images, but no class folders. Name the folder above, or sort them into class folders."
+    return ""
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a folder is named for, such as train, Train_Set, valid or PublicTest; else None."""
+    short = _SEPARATORS.sub("", name.lower())
+    return SPLITS_BY_NAME.get(short) or SPLITS_BY_NAME.get(_WORDS.sub("", short))
 
 
 def _locate_below(root: Path) -> Path | None:
     folder = list_folder(root)
-    while folder is not None:
-        splits = split_folders(folder)
-        parents = [list_folder(folder.path / name) for name in splits.values()] if splits else [folder]
-        if any(_has_classes(parent) for parent in parents if parent):
+    for _ in range(MAX_CHAIN):  # links may be circular
+        if folder is None:
+            break
+        if _is_dataset(folder):
             return folder.path
         if len(folder.folders) != 1:
-            return None
+            candidates = _with_expressions(folder)
+            return candidates[0] if len(candidates) == 1 else None
         folder = list_folder(folder.path / folder.folders[0])
     return None
 
 
-def _has_classes(folder: Folder) -> bool:
-    """Return whether a subfolder is named for an expression or contains images."""
-    if any(canonical_emotion(name) for name in folder.folders):
+def _is_dataset(folder: Folder) -> bool:
+    """Return whether a folder contains class folders, in splits or below subjects or not."""
+    if any(split_of(name) == "training" for name in folder.folders):
+        return any(_has_classes(_inner(split)) for split in subfolders(folder) if split_of(split.path.name))
+    if _has_classes(folder):
         return True
-    return any((subfolder := list_folder(folder.path / name)) and subfolder.images for name in folder.folders)
+    return kind_of_folders(folder.folders) != "" and any(_has_classes(one) for one in subfolders(folder))
+
+
+def _has_classes(folder: Folder) -> bool:
+    """Return whether a subfolder is named for an expression, or subfolders contain images and none class folders."""
+    if any(map(canonical_emotion, folder.folders)):
+        return True
+    with_images = sum(map(_has_images, subfolders(folder)))
+    return with_images > 1 or (with_images == 1 and not _with_expressions(folder))
+
+
+def _with_expressions(folder: Folder) -> list[Path]:
+    """Return the subfolders with class folders that are named for expressions, in splits or not."""
+    found = []
+    for child in map(_inner, subfolders(folder)):
+        parents = [_inner(split) for split in subfolders(child) if split_of(split.path.name)] or [child]
+        if any(canonical_emotion(name) for parent in parents for name in parent.folders):
+            found.append(child.path)
+    return found
+
+
+def _inner(folder: Folder) -> Folder:
+    """Return the folder itself, or the one that it contains alone, and so on."""
+    for _ in range(MAX_CHAIN):
+        if len(folder.folders) != 1 or canonical_emotion(folder.folders[0]) or split_of(folder.folders[0]):
+            break
+        inner = list_folder(folder.path / folder.folders[0])
+        if inner is None or not inner.folders:
+            break
+        folder = inner
+    return folder
+
+
+def _has_images(folder: Folder) -> bool:
+    return bool(folder.images) or any(is_image_file(folder.path / name) for name in folder.files[:MAX_LOOKED_AT])

@@ -10,10 +10,11 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.images import first_few, read_images, skipped_note
-from fer_bench.datasets.jaffe.locate import NAME
+from fer_bench.datasets.emotions import canonical_emotion
+from fer_bench.datasets.images import first_few, own_splits_note, read_images, skipped_note
+from fer_bench.datasets.jaffe.locate import NAME, names_in
 from fer_bench.datasets.registry import DataConfig, require
-from fer_bench.datasets.tree import list_images
+from fer_bench.datasets.tree import folders_below
 
 IMAGE_SIZE = 48
 CODES = ("AN", "DI", "FE", "HA", "SA", "SU", "NE")  # in the order of FER2013_CLASSES
@@ -31,21 +32,23 @@ def load(data_config: DataConfig) -> Dataset:
 
 def load_originals(name: str, data_config: DataConfig) -> Mapping[str, Path]:
     """Return id → image file, 256×256 pixels."""
-    return {path.stem.upper(): path for path in list_images(require(name, data_config))}
+    return {path.stem.upper(): path for path in _list_images(require(name, data_config))}
 
 
 def read_jaffe(folder: Path, data_config: DataConfig) -> Dataset:
-    """Read the images in a folder, in the order of their names. ids: `KA.AN1.39`; the fingerprint stays empty.
+    """Read the images in a folder or its subfolders, in the order of their names. ids: `KA.AN1.39`; no fingerprint.
 
     Raises:
-        UserError: Names or contents of images cannot be read, and `data_config.skip_invalid` is not set.
+        UserError: An image is in another class folder than its name says; or names or contents of images cannot be
+            read, and `data_config.skip_invalid` is not set.
     """
-    paths = list_images(folder)
+    paths = _list_images(folder)
     problems = [(path, problem) for path in paths if (problem := _check_name(path))]
     paths = [path for path in paths if not _check_name(path)]
     if problems and not (data_config.skip_invalid and paths):
         raise UserError(f"{len(problems):,} of JAFFE's images cannot be used: {first_few(problems)}.")
     _check_unique(paths)
+    _check_class_folders(paths)
     images = read_images(paths, IMAGE_SIZE, data_config, "JAFFE", center_crop=True)
     paths = [paths[index] for index in images.indices]
     return Dataset(
@@ -56,8 +59,15 @@ def read_jaffe(folder: Path, data_config: DataConfig) -> Dataset:
         classes=FER2013_CLASSES,
         fingerprint="",
         subjects=np.array([path.stem[:2].upper() for path in paths]),
-        notes=(FRAMING_NOTE, *skipped_note(problems + images.skipped)),
+        notes=(FRAMING_NOTE, *own_splits_note(folder, paths), *skipped_note(problems + images.skipped)),
     )
+
+
+def _list_images(root: Path) -> list[Path]:
+    """Return the images in a folder, or else in those of its subfolders that have JAFFE's images, sorted by name."""
+    folders = list(folders_below(root, max_entries=None))
+    used = folders[:1] if names_in(folders[0]) else [folder for folder in folders if names_in(folder)]
+    return sorted((image for folder in used for image in folder.images), key=lambda path: (path.name, path))
 
 
 def _check_name(path: Path) -> str:
@@ -66,6 +76,20 @@ def _check_name(path: Path) -> str:
     if match is None:
         return "not named like KA.AN1.39.tiff"
     return "" if match[2].upper() in CODES else f"unknown expression code {match[2]}, not one of {', '.join(CODES)}"
+
+
+def _check_class_folders(paths: list[Path]) -> None:
+    """Raise UserError for images that are in the folder of another class than their names say."""
+    wrong = [
+        path
+        for path in paths
+        if canonical_emotion(path.parent.name) not in (None, FER2013_CLASSES[CODES.index(path.stem[3:5].upper())])
+    ]
+    if wrong:
+        raise UserError(
+            f"{len(wrong):,} of JAFFE's images are in the folder of another class than their names say, such as "
+            f"{wrong[0]}. Move them, or use --dataset folder, which reads the folders."
+        )
 
 
 def _check_unique(paths: list[Path]) -> None:
