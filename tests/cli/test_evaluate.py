@@ -52,6 +52,24 @@ def test_an_external_model_is_scored_recorded_and_reported(evaluate, working_dir
     assert "100.00" in again and len(records.load(working_dir / "results")) == 1
 
 
+def test_a_model_with_some_classes_has_a_table_of_its_own(evaluate, run, working_dir, model_file):
+    options = ("--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--dataset", "fer2013")
+    evaluate(*options, "--name", "whole")
+    labels = PREPROCESSING.replace("disgust", "null").replace("neutral", "Valence")
+    (working_dir / "preprocessing.yaml").write_text(labels)
+    output = evaluate(*options, "--name", "part")
+    assert "Only images of 5 of 7 classes" in output and "10 of 14 test images" in output
+    assert "100.00" in output and "\ndisgust " not in output and "2 of 7 outputs ignored" in output
+    names = {stored.record.trial.architecture: stored.record for stored in records.load(working_dir / "results")}
+    protocol, classes = names["part"].trial.protocol, ["angry", "fear", "happy", "sad", "surprise"]
+    assert protocol == f"official (5 of 7 classes: {' '.join(classes)})" and names["part"].classes == classes
+    assert names["whole"].trial.protocol == "official"
+    run("report", "--protocol", protocol)
+    table = (working_dir / "results" / "leaderboard.md").read_text()
+    assert f"## fer2013, protocol {protocol}" in table and "| part " in table and "| whole " not in table
+    assert "Only images of 5 of 7 classes" in (working_dir / "results" / "leaderboard.html").read_text()
+
+
 def test_protocol_and_name_are_options(evaluate, working_dir, model_file):
     options = ("--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--name", "mine")
     evaluate(*options, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")
@@ -75,7 +93,7 @@ def test_conflicting_options_raise(evaluate, arguments, word):
 
 
 def test_keras_is_imported_only_after_all_checks(working_dir, data_dir, model_file):
-    (working_dir / "preprocessing.yaml").write_text(PREPROCESSING.replace("neutral", "contempt"))
+    (working_dir / "preprocessing.yaml").write_text(PREPROCESSING.replace("neutral", "calm"))
     code = "import sys; from fer_bench.cli import main\ntry: main()\nfinally: print({'keras'} & {*sys.modules})"
     command = ["evaluate", "--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--data-dir", data_dir]
     done = subprocess.run(
@@ -84,5 +102,5 @@ def test_keras_is_imported_only_after_all_checks(working_dir, data_dir, model_fi
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2 and "'neutral'" in done.stderr
+    assert done.returncode == 2 and "'calm'" in done.stderr
     assert done.stdout.strip() == "set()"

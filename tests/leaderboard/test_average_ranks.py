@@ -55,3 +55,12 @@ def test_failed_rows_are_not_ranked(make):
         make("second", dataset=dataset, accuracy=0.4)
         make("third", dataset=dataset, status="failed")
     assert len(leaderboard_of(make).ranks) == 2
+
+
+def test_tables_of_some_classes_are_ignored(make):
+    for dataset in ("a", "b"):
+        make("first", dataset=dataset, accuracy=0.8)
+        make("second", dataset=dataset, accuracy=0.4)
+    for model in ("other", "another"):
+        make(model, dataset="a", protocol="official (2 of 7 classes: happy sad)")
+    assert leaderboard_of(make).ranks["average_rank"].tolist() == [1, 2]

@@ -73,3 +73,10 @@ def test_a_trial_describes_itself():
     assert str(TRIAL) == "cnn on fer2013 (official, seed 0)"
     assert "fold 3" in str(TRIAL.model_copy(update={"fold": 3}))
     assert TRIAL.precision == "float32"
+
+
+def test_a_record_without_notes_on_the_model_is_readable():
+    """Records of earlier versions do not have the field."""
+    content = make_record().model_dump(mode="json")
+    del content["model_notes"]
+    assert Record.model_validate(content).model_notes == []

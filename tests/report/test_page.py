@@ -161,6 +161,7 @@ def test_policy_allows_only_its_own_style_and_script(make):
     [
         ("image-kfold", "Ten folds by image"),
         ("made-up@2", "made-up@2 is unknown"),
+        ("kfold (5 of 7 classes: a b c d e)", "Only images of 5 of 7 classes are scored"),
         ("file:official@0123456789", "read from a file, made from the protocol official@0123456789"),
     ],
 )
