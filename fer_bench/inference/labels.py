@@ -97,7 +97,7 @@ def match_labels(labels: Sequence[str | None], dataset: Dataset, source: object)
         raise UserError(
             f"{source}: labels do not tell some classes apart. {its_classes} Merge those of one expression."
         )
-    foreign = [name for name in labels if name not in (None, *classes)]
+    foreign = [name for name in labels if name is not None and name not in classes]
     for name in foreign:
         if ARROW not in dataset.name and not _is_ignorable(name):
             hint = guess if (guess := did_you_mean(name, classes)).startswith("Did") else its_classes

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -48,15 +49,15 @@ def restrict(
     note = f"Only images of {count} are scored ({', '.join(names)}): {num_test:,} of {of_all:,} test images."
     data = replace(
         dataset,
-        images=Subset(dataset.images, kept),
+        images=cast(np.ndarray, Subset(dataset.images, kept)),
         labels=numbers[dataset.labels[kept]].astype(np.int64),
+        ids=dataset.ids[kept],
         classes=names,
+        split=_select(dataset.split, kept),
+        subjects=_select(dataset.subjects, kept),
         soft_labels=None,
+        sequences=_select(dataset.sequences, kept),
         notes=(*dataset.notes, note),
-        **{
-            field: None if (values := getattr(dataset, field)) is None else values[kept]
-            for field in ("ids", "split", "subjects", "sequences")
-        },
     )
     return data, restricted, f"{title} ({count}: {_listed(names)})"
 
@@ -65,6 +66,10 @@ def whole_protocol(title: str) -> tuple[str, str]:
     """Split the title of a protocol into that for all classes and `5 of 7 classes`, which is empty for all classes."""
     found = _SUBSET.search(title)
     return (title[: found.start()], found[1]) if found else (title, "")
+
+
+def _select(values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[kept]
 
 
 def _restrict_fold(fold: Fold, kept: np.ndarray) -> Fold:
