@@ -70,9 +70,7 @@ class MetricResults:
     @cached_property
     def confusion(self) -> np.ndarray:
         """Samples by true class (rows) and predicted class (columns): (classes, classes) int64."""
-        classes = self.probabilities.shape[1]
-        counts = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
-        return counts.reshape(classes, classes)
+        return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
 
     @cached_property
     def per_class(self) -> PerClass:
@@ -160,6 +158,11 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> MetricResults:
     Raises ValueError as `validated_predictions`.
     """
     return MetricResults(*validated_predictions(labels, probabilities))
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return counts by true class (rows) and predicted class (columns): (classes, classes) int64."""
+    return np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def accuracy_half_width(accuracy: float, samples: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fer_bench.leaderboard.row_labels import split_recipe_name
+from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC
 from fer_bench.protocols.class_subset import whole_protocol
 
@@ -28,7 +29,8 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
     """
     nothing = pd.DataFrame(), pd.Series(float("nan"), frame.index)
     all_classes = ~frame["protocol"].map(lambda title: bool(whole_protocol(title)[1])).astype(bool)
-    scored = frame[frame["accuracy"].notna() & (frame["dataset"] != SYNTHETIC) & all_classes].copy()
+    ranked = frame["accuracy"].notna() & is_trusted(frame)
+    scored = frame[ranked & (frame["dataset"] != SYNTHETIC) & all_classes].copy()
     if scored["dataset"].nunique() < 2:
         return nothing
     scored["recipe_kind"] = named_recipes(scored["recipe"])

@@ -20,7 +20,7 @@ Kind = Literal[
     "text", "count", "score", "number", "interval", "amount", "operations", "bytes", "duration", "milliseconds", "rate"
 ]
 
-BADGE_SEPARATOR = " · "
+BADGE_SEPARATOR = WARNING_SEPARATOR = " · "
 TIED = "≈"  # before the rank of a row that is tied with the best
 FORMATS: dict[Kind, Callable[..., str]] = {
     "text": str,

@@ -90,6 +90,7 @@ COLUMNS: tuple[Column, ...] = (
         "failed", "count", "Trials that failed or diverged.", View.SCORES | View.PAGE, "setup", higher_is_better=True
     ),
     *map(_column, ("status", "reason")),
+    *(_column(key, optional_in_csv=True) for key in ("suspicion", "warnings")),
     _metric(
         "accuracy", "Fraction of correct test images: mean over seeds ± standard deviation over seeds.", EVERYWHERE
     ),
@@ -118,6 +119,13 @@ COLUMNS: tuple[Column, ...] = (
         optional_in_csv=True,
     ),
     _score("validation_accuracy", "Accuracy on the images that selected the epoch.", View.SCORES | View.PAGE_ALL),
+    _score(
+        "training_accuracy",
+        "Accuracy of an external model on a sample of the training images.",
+        View.SCORES | View.PAGE_ALL,
+        optional=True,
+        optional_in_csv=True,
+    ),
     _metric("macro_precision", f"Fraction of correct images among those predicted as a class, {EQUAL_CLASSES}."),
     _metric("macro_recall", f"Fraction of correct images among those of a class, {EQUAL_CLASSES}."),
     _metric("macro_f1", f"Harmonic mean of precision and recall, {EQUAL_CLASSES}.", EVERYWHERE),

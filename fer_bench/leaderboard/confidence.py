@@ -16,6 +16,7 @@ from fer_bench.evaluation.resampling import (
 )
 from fer_bench.evaluation.significance import ALPHA, compare_all_pairs
 from fer_bench.leaderboard.column import TIED
+from fer_bench.leaderboard.row_warnings import suspicion
 from fer_bench.leaderboard.rows import LeaderboardRow, absent_classes, by_sample_set, groups_of
 
 MAX_LISTED = 5  # rows in a sentence
@@ -46,7 +47,8 @@ def accuracy_intervals(
 ) -> tuple[dict[str, AccuracyInterval], list[str]]:
     """Return the intervals of a section's finished rows, by row id, and sentences on them and on what was compared.
 
-    The rows with the test samples that most rows have are compared with each other. The labels are by row id.
+    The rows with the test samples that most rows have are compared with each other, except those that may have been
+    trained on them. The labels are by row id.
     """
     sets = by_sample_set(section)
     if not sets:
@@ -54,7 +56,7 @@ def accuracy_intervals(
     main, finished = sets[0], [row for row in section if row.seeds]
     intervals: dict[str, AccuracyInterval] = {}
     for members in sets:
-        intervals |= _intervals(members, compared=members is main and len(members) > 1)
+        intervals |= _intervals(members, compared=members is main)
     notes = [*_interval_notes(intervals[main[0].id].num_groups, main, finished, labels), _seeds_note(finished)]
     notes += _comparison_notes(main, finished, intervals, labels)
     return intervals, notes + _partial_notes(finished, labels) + _absent_class_notes(finished)
@@ -77,7 +79,7 @@ def _correct(row: LeaderboardRow) -> np.ndarray:
 
 
 def _intervals(members: list[LeaderboardRow], compared: bool) -> dict[str, AccuracyInterval]:
-    """Return the intervals of rows with equal samples."""
+    """Return the intervals of rows with equal samples, and which trusted rows are tied with the best of them."""
     groups = groups_of(members)
     correct = [_correct(row) for row in members]
     samples = correct[0].shape[1]
@@ -86,10 +88,14 @@ def _intervals(members: list[LeaderboardRow], compared: bool) -> dict[str, Accur
     draws = resampled_means(num_correct, bootstrap_weights(samples if groups is None else groups))
     draws /= np.array([[len(seeds)] for seeds in correct])
     lows, highs = percentile_interval(draws, units)
-    tied: Sequence[bool | None] = [None] * len(members)
-    if compared:
-        accuracies = np.array([seeds.mean(axis=0).mean() for seeds in correct])
-        tied = (compare_all_pairs(accuracies, draws, units, correct)[accuracies.argmax()] > ALPHA).tolist()
+    tied: list[bool | None] = [None] * len(members)
+    trusted = [i for i, row in enumerate(members) if not suspicion(row)]
+    if compared and len(trusted) > 1:
+        of_trusted = [correct[i] for i in trusted]
+        accuracies = np.array([seeds.mean(axis=0).mean() for seeds in of_trusted])
+        p = compare_all_pairs(accuracies, draws[trusted], units, of_trusted)[accuracies.argmax()]
+        for i, value in zip(trusted, p, strict=True):
+            tied[i] = bool(value > ALPHA)
     num_groups = None if units == samples else units
     return {
         row.id: AccuracyInterval(float(low), float(high), num_groups, is_tied)
@@ -132,8 +138,9 @@ def _comparison_notes(
     intervals: Mapping[str, AccuracyInterval],
     labels: Mapping[str, str],
 ) -> list[str]:
-    compared = {row.id for row in main}
-    others = [labels[row.id] for row in finished if row.id not in compared]
+    same_images = {row.id for row in main}
+    others = [labels[row.id] for row in finished if row.id not in same_images]
+    main = [row for row in main if not suspicion(row)]
     notes = []
     if len(main) > 1:
         best = f"best of the {len(main)} with the same test images" if others else "best row"
@@ -142,6 +149,9 @@ def _comparison_notes(
         notes.append(significance_note(num_significant, len(main) - 1, tests, best))
     if others:
         notes.append(f"Not compared, because the test images differ: {list_first(others, MAX_LISTED)}.")
+    if suspected := [labels[row.id] for row in finished if suspicion(row)]:
+        names = list_first(suspected, MAX_LISTED)
+        notes.append(f"Not ranked and not compared, because perhaps trained on the test images: {names}.")
     return notes
 
 

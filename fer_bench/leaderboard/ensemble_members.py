@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import list_first, split_names
+from fer_bench.core.text import list_first, same_spelling, split_names
 from fer_bench.leaderboard.row_labels import label_rows
+from fer_bench.leaderboard.row_warnings import suspicion
 from fer_bench.leaderboard.rows import LeaderboardRow, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord, load
 from fer_bench.records.schema import Predictions
@@ -88,7 +89,7 @@ class Candidates:
 def select_candidates(
     results: Path, members: Sequence[str], dataset: str | None = None, protocol: str | None = None
 ) -> Candidates:
-    """Return the rows of a results folder that are named; all rows except ensembles if none is named.
+    """Return the rows of a results folder that are named; all rows but ensembles and suspected ones if none is named.
 
     A name is a label of the leaderboard, an architecture, the first characters of a row's id, or a pattern for labels
     and architectures. Patterns never match ensembles. Rows without a finished trial are no candidates.
@@ -109,7 +110,9 @@ def select_candidates(
     finished = [
         row
         for row in rows
-        if row.seeds and dataset in (None, row.trial.dataset) and protocol in (None, row.trial.protocol)
+        if row.seeds
+        and (dataset is None or same_spelling(dataset, [row.trial.dataset]))
+        and (protocol is None or same_spelling(protocol, [row.trial.protocol]))
     ]
     if not finished:
         options = {"dataset": dataset, "protocol": protocol}
@@ -118,7 +121,7 @@ def select_candidates(
     if members:
         chosen = {row.id: row for text in members for row in _resolve(text, finished, labels, results)}
     else:
-        chosen = {row.id: row for row in finished if not row.trial.ensemble}
+        chosen = {row.id: row for row in finished if not row.trial.ensemble and not suspicion(row)}
     if not chosen:
         raise UserError(f"There are only ensembles in {results}. Name them with --members to let them vote again.")
     ordered = sorted(chosen.values(), key=lambda row: (row.trial.architecture, row.id))
@@ -205,6 +208,8 @@ def _match(name: str, rows: Sequence[LeaderboardRow], labels: Mapping[str, str])
     is_id = re.fullmatch(f"[0-9a-f]{{{MIN_ID_LENGTH},12}}", name)
     if is_id and (by_id := [row for row in rows if row.id.startswith(name)]):
         return by_id
+    if models := [row for row in rows if same_spelling(name, [row.trial.architecture])]:
+        return models
     return [
         row
         for row in rows

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pandas as pd
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import UNKNOWN, did_you_mean, plural
+from fer_bench.core.text import UNKNOWN, did_you_mean, plural, same_spelling
 from fer_bench.leaderboard.average_ranks import compute_average_ranks, named_recipes
 from fer_bench.leaderboard.column import TIED, Align
 from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.leaderboard import Leaderboard
+from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION
 
 GROUP_COLUMNS = ("recipe", "model", "weights", "backend", "precision", "tta", "dataset", "protocol", "status")
@@ -35,8 +36,9 @@ def filter_rows(leaderboard: Leaderboard, datasets: Sequence[str] = (), protocol
     for column, names in wanted.items():
         known = sorted(set(leaderboard.frame[column]))
         for name in names:
-            if name not in known:
+            if not same_spelling(name, known):
                 raise UserError(f"No row has the {column} '{name}'. {did_you_mean(name, known)}")
+        wanted[column] = [spelled for name in names for spelled in same_spelling(name, known)]
     frame, omitted = leaderboard.frame, []
     for column, names in wanted.items():
         if not names:
@@ -110,7 +112,7 @@ def group_summary(section: pd.DataFrame, group_by: str, metric: str) -> tuple[li
 
 
 def _summarize(rows: pd.DataFrame, metric: str) -> list[str]:
-    scored = rows.dropna(subset=[metric])
+    scored = rows[is_trusted(rows)].dropna(subset=[metric])
     counts = [f"{len(rows):,}", f"{len(rows) - len(scored):,}"]
     if scored.empty:
         return [*counts, UNKNOWN, UNKNOWN, UNKNOWN]

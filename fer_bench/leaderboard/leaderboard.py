@@ -15,6 +15,7 @@ from fer_bench.leaderboard.confidence import AccuracyInterval, accuracy_interval
 from fer_bench.leaderboard.corruption_notes import corruption_notes
 from fer_bench.leaderboard.row_labels import label_rows
 from fer_bench.leaderboard.row_values import row_values
+from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC, LeaderboardRow, Section, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord
 
@@ -70,8 +71,9 @@ def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[Skippe
     `<name>_sd` is the sample standard deviation over seeds, of `fold_accuracy` over folds, NaN for a single one.
     `accuracy_low` and `accuracy_high` are the 95 % bootstrap interval over test samples, or over whole subjects if
     `test_groups` is their number. `tied` is whether the row is tied with the best of its section, None if it was not
-    compared. A row without a finished trial has NaN for its numbers, is the last of its section, and has `status` and
-    `reason`. Columns on duplicates, folds and corruptions exist only if a row has a value.
+    compared. A row that may have been trained on the test images has a `suspicion` and no rank. A row without a
+    finished trial has NaN for its numbers, is the last of its section, and has `status` and `reason`. Columns on
+    duplicates, folds, corruptions, suspicions and warnings exist only if a row has a value.
     """
     rows, unreadable = build_rows(stored)
     labels = label_rows(rows)
@@ -89,11 +91,16 @@ def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[Skippe
 
 
 def sort_rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the frame with the rows of each section from best to worst by a metric, and `rank` by it."""
-    lower = METRICS[metric].lower_is_better
-    keys, ascending = [*SECTION, metric, "model", "recipe"], [True, True, True, lower, True, True]
-    frame = frame.sort_values(keys, ascending=ascending, na_position="last", kind="stable")
-    frame["rank"] = frame.groupby(SECTION)[metric].rank(ascending=lower, method="min").astype("Int64")
+    """Return the frame with the rows of each section from best to worst by a metric, and `rank` by it.
+
+    Below them are the rows that may have been trained on the test images, without a rank, then those without a score.
+    """
+    lower, trusted = METRICS[metric].lower_is_better, is_trusted(frame)
+    place = (~trusted).astype(int).where(frame[metric].notna(), 2)
+    keys, ascending = [*SECTION, "_place", metric, "model", "recipe"], [True, True, True, True, lower, True, True]
+    frame = frame.assign(_place=place).sort_values(keys, ascending=ascending, kind="stable").drop(columns="_place")
+    scores = frame[metric].where(trusted)
+    frame["rank"] = scores.groupby([frame[key] for key in SECTION]).rank(ascending=lower, method="min").astype("Int64")
     return frame
 
 

@@ -21,6 +21,7 @@ from fer_bench.evaluation.resampling import (
 from fer_bench.evaluation.significance import ALPHA, compare_all_pairs
 from fer_bench.leaderboard.confidence import significance_note
 from fer_bench.leaderboard.leaderboard import Leaderboard, section_key, sort_rows
+from fer_bench.leaderboard.row_warnings import suspicion
 from fer_bench.leaderboard.rows import SECTION, LeaderboardRow, SeedResult, by_sample_set, groups_of
 from fer_bench.records import Records
 from fer_bench.records.store import READ_ERRORS
@@ -78,7 +79,7 @@ def rank_by(leaderboard: Leaderboard, metric_name: str, records: Records) -> Lea
         for members in sets:
             lows, highs = percentile_interval(np.stack([row.draws for row in members]), members[0].units)
             intervals |= {row.id: (low, high) for row, low, high in zip(members, lows, highs, strict=True)}
-        main = sets[0] if sets else []
+        main = [row for row in sets[0] if not suspicion(leaderboard.rows[row.id])] if sets else []
         tied_in_section = _tied_with_best(main, metric)
         tied |= tied_in_section
         remaining = [note for note in leaderboard.section_notes(section) if MCNEMAR not in note]

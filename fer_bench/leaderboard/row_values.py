@@ -11,10 +11,11 @@ import numpy as np
 
 from fer_bench.core.text import plural
 from fer_bench.evaluation.metrics import METRICS
-from fer_bench.leaderboard.column import BADGE_SEPARATOR
+from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR
 from fer_bench.leaderboard.columns import COLUMNS
 from fer_bench.leaderboard.confidence import AccuracyInterval
 from fer_bench.leaderboard.corruption_notes import mean_corruption_accuracy
+from fer_bench.leaderboard.row_warnings import row_warnings, suspicion, training_accuracy
 from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult, absent_classes
 from fer_bench.records.schema import EXTERNAL, Costs, Record, Trial
 
@@ -44,6 +45,8 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[s
         "failed": len(row.failed),
         "status": "finished" if row.seeds else row.failed[0].status,
         "reason": "; ".join(dict.fromkeys(record.reason for record in row.failed if record.reason)),
+        "suspicion": suspicion(row) or None,
+        "warnings": WARNING_SEPARATOR.join(row_warnings(row)) or None,
         **_scores(row, interval),
         "corruption_accuracy": mean_corruption_accuracy(row),
         "parameters": _mean(record.num_parameters for record in row.records),
@@ -84,6 +87,7 @@ def _scores(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str,
     by_name: dict[str, list[float]] = {key: [seed.scores[key] for seed in row.seeds] for key in METRIC_KEYS}
     by_name["dedup_accuracy"] = [seed.dedup_accuracy for seed in row.seeds]
     by_name["validation_accuracy"] = [seed.validation_accuracy for seed in row.seeds]
+    by_name["training_accuracy"] = [] if (accuracy := training_accuracy(row)) is None else [accuracy]
     if len(row.folds) > 1:
         by_name["fold_accuracy"] = _fold_accuracies(row.seeds)
     for name, numbers in by_name.items():
@@ -147,7 +151,7 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if trial.ensemble:
         badges.append(_ensemble_badge(row))
     if trial.external:  # its weights, seeds, selection and precision are unknown
-        badges += [EXTERNAL, *row.model_notes, views, trial.backend]
+        badges += [EXTERNAL, *filter(None, [suspicion(row)]), *row.model_notes, views, trial.backend]
     else:
         badges += [f"{row.weights} weights", views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
     concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.evaluation.checks import validated_predictions
-from fer_bench.evaluation.metrics import MetricResults, PerClass
+from fer_bench.evaluation.metrics import MetricResults, PerClass, confusion_matrix
 from fer_bench.records import StoredRecord, robustness
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Record, Trial
@@ -42,7 +42,7 @@ class SeedResult:
         test_images: Number of test images.
         dedup_test_images: Number of test images without a duplicate in another split; 0 if unknown.
         dedup_accuracy: Accuracy on these; NaN if there are none, or if no test image has a duplicate.
-        validation_accuracy: Accuracy on validation; NaN if there are no validation predictions.
+        validation_confusion: Confusion matrix of validation; zeros if there are no validation predictions.
         sample_digest: Equal for seeds that were tested on the same samples with the same labels.
         correct: (test samples,) bool, in an order that is the same for equal `sample_digest`.
         groups: (test samples,) str in that order, see `Predictions`; None if a fold has none.
@@ -58,12 +58,22 @@ class SeedResult:
     test_images: int
     dedup_test_images: int
     dedup_accuracy: float
-    validation_accuracy: float
+    validation_confusion: np.ndarray
     sample_digest: str
     correct: np.ndarray
     groups: np.ndarray | None
     fold_accuracies: dict[int, float]
     absent_classes_by_fold: dict[int, list[str]]
+
+    @property
+    def validation_images(self) -> int:
+        return int(self.validation_confusion.sum())
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Accuracy on validation; NaN if there are no validation predictions."""
+        images = self.validation_images
+        return float(np.trace(self.validation_confusion) / images) if images else float("nan")
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class _Fold:
-    """The predictions of one trial; `validation_correct` is empty if there are no validation predictions."""
+    """The predictions of one trial; `validation_confusion` is 0 if there are no validation predictions."""
 
     record: Record
     ids: np.ndarray
@@ -136,7 +146,7 @@ class _Fold:
     probabilities: np.ndarray
     no_duplicate: np.ndarray
     groups: np.ndarray | None
-    validation_correct: np.ndarray
+    validation_confusion: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -223,7 +233,6 @@ def _seed_result(seed: int, stored: list[StoredRecord], state: _ReadState) -> Se
     ids = _concatenate([fold.ids for fold in folds])
     labels = _concatenate([fold.labels for fold in folds])
     no_duplicate = _concatenate([fold.no_duplicate for fold in folds])
-    validation_correct = _concatenate([fold.validation_correct for fold in folds])
     groups = [fold.groups for fold in folds if fold.groups is not None]
     results = MetricResults(labels, _concatenate([fold.probabilities for fold in folds]))
     sample_digest, order = _sample_order(ids, labels, state)
@@ -239,7 +248,7 @@ def _seed_result(seed: int, stored: list[StoredRecord], state: _ReadState) -> Se
         dedup_accuracy=float(results.correct[no_duplicate].mean())
         if 0 < no_duplicate.sum() < len(labels)
         else float("nan"),
-        validation_accuracy=float(validation_correct.mean()) if len(validation_correct) else float("nan"),
+        validation_confusion=np.sum([fold.validation_confusion for fold in folds], axis=0),
         sample_digest=sample_digest,
         correct=results.correct[order],
         groups=_concatenate(groups)[order] if len(groups) == len(folds) else None,
@@ -277,11 +286,11 @@ def _read_fold(stored: StoredRecord) -> _Fold:
     for name, array, kind in (("ids", ids, "U"), ("no_duplicate", no_duplicate, "b"), ("groups", groups, "U")):
         if array is not None and (array.shape != labels.shape or array.dtype.kind != kind):
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype} for {len(labels)} samples")
-    validation_correct = np.zeros(0, bool)  # a protocol may have no validation split
+    confusion = np.zeros((num_classes, num_classes), np.int64)  # a protocol may have no validation split
     if "validation_labels" in arrays:
         validation_labels, predicted = _validated(arrays, "validation", num_classes)
-        validation_correct = predicted.argmax(axis=1) == validation_labels
-    return _Fold(stored.record, ids, labels, probabilities, no_duplicate, groups, validation_correct)
+        confusion = confusion_matrix(validation_labels, predicted.argmax(axis=1), num_classes)
+    return _Fold(stored.record, ids, labels, probabilities, no_duplicate, groups, confusion)
 
 
 def _validated(arrays: dict[str, np.ndarray], split: str, num_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -146,6 +146,20 @@ class Costs(FrozenModel):
     concurrent_trials: int = 1
 
 
+class TrainingCheck(FrozenModel):
+    """How an external model does on images that it may have been trained on; see `evaluation.contamination`.
+
+    Attributes:
+        images: Number of training images in the sample.
+        accuracy: Its accuracy on them, a fraction.
+        neighbor_accuracy: Accuracy on test images of copying the label of the nearest training image.
+    """
+
+    images: int
+    accuracy: float
+    neighbor_accuracy: float
+
+
 class Member(FrozenModel):
     """A trial in an ensemble and its weight in the vote; all weights sum to 1."""
 
@@ -169,6 +183,8 @@ class Record(FrozenModel):
         samples: Number of samples by split.
         split_notes: Short notes on the split, shown as badges.
         model_notes: Short notes on an external model and its outputs, shown as badges.
+        warnings: Sentences on an external model's settings that do not fit the dataset.
+        training_check: Accuracy of an external model on training images.
         num_parameters: Number of parameters of the model.
         best_epoch: Epoch with the best validation accuracy, whose weights made the predictions.
         history: One entry per epoch.
@@ -185,6 +201,8 @@ class Record(FrozenModel):
     samples: dict[str, int]
     split_notes: list[str] = Field(default_factory=list)
     model_notes: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    training_check: TrainingCheck | None = None
     num_parameters: int | None = None
     best_epoch: int | None = None
     history: list[Epoch] = Field(default_factory=list)

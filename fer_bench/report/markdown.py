@@ -22,6 +22,7 @@ from fer_bench.report.tables import (
     markdown_table,
     records_of,
     table_columns,
+    warning_lines,
 )
 
 LEGEND = """\
@@ -42,6 +43,8 @@ def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
     for heading, _, section in sections(leaderboard.frame):
         notes = [*_resolution(section), *leaderboard.section_notes(section)]
         parts += [f"## {heading}", *_summaries(section, options), _bullets(notes)]
+        if warnings := warning_lines(section):
+            parts.append(f"Warnings, from checks of plausibility; nothing was corrected:\n\n{_bullets(warnings)}")
     parts += _average_ranks(leaderboard.ranks)
     parts.append("## Full tables")
     for heading, _, section in sections(leaderboard.frame):

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from fer_bench.core.text import one_line
 from fer_bench.evaluation.metrics import accuracy_half_width
-from fer_bench.leaderboard.column import Column, Values, View
+from fer_bench.leaderboard.column import WARNING_SEPARATOR, Column, Values, View
 from fer_bench.leaderboard.columns import columns_in, drop_empty, move_to_front, ranking_columns
 
 NO_REASON = "no reason given"
@@ -47,6 +47,19 @@ def markdown_table(columns: Sequence[tuple[str, str]], lines: Iterable[Iterable[
 
 
 def half_width(scored: pd.DataFrame) -> tuple[int, float]:
-    """Return the number of test images, and half the 95 % binomial interval of the best accuracy in points."""
+    """Return the number of test images, and half the 95 % binomial interval of the best ranked accuracy in points."""
     images = int(scored["test_images"].max())
-    return images, 100 * accuracy_half_width(scored["accuracy"].max(), images)
+    ranked = scored[scored["rank"].notna()]
+    return images, 100 * accuracy_half_width((scored if ranked.empty else ranked)["accuracy"].max(), images)
+
+
+def warning_lines(rows: pd.DataFrame) -> list[str]:
+    """Return the warnings about the rows of a table, each with the label of its row."""
+    if "warnings" not in rows:
+        return []
+    known = rows.dropna(subset=["warnings"])
+    return [
+        f"{label}: {sentence}"
+        for label, text in zip(known["label"], known["warnings"], strict=True)
+        for sentence in text.split(WARNING_SEPARATOR)
+    ]

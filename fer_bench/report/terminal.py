@@ -19,7 +19,7 @@ from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import TableOptions, sections
 from fer_bench.leaderboard.row_labels import disambiguate, shorten_recipe
 from fer_bench.leaderboard.rows import SkippedRecord
-from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns
+from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns, warning_lines
 
 # By key: short headers, still narrower ones, and the columns to drop if there is little space, the first one first.
 SHORT_TITLES = {
@@ -36,6 +36,7 @@ NARROW_TITLES = {
     "weighted_f1": "wtd.\nF1",
     "macro_auc": "AUC",
 }
+MAX_WARNINGS = 10
 DROP_ORDER = (
     *("fold_accuracy", "interval", "weighted_f1", "parameters", "macro_auc", "images_per_second", "weights", "seeds"),
     *("macro_f1", "dedup_accuracy", "training_seconds"),
@@ -79,6 +80,11 @@ def _print_notes(section: pd.DataFrame, console: Console, metric: str) -> None:
         if row["failed"]:
             text = f"{row['label']}: {plural(row['failed'], 'failed trial')}: {row['reason'] or NO_REASON}"
             console.print(one_line(text), markup=False)
+    warnings = warning_lines(section)
+    for line in warnings[:MAX_WARNINGS]:
+        console.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if len(warnings) > MAX_WARNINGS:
+        console.print(f"{plural(len(warnings) - MAX_WARNINGS, 'more warning')} in leaderboard.md.", style="yellow")
     scored = section.dropna(subset=["accuracy"])
     if not scored.empty:
         images, half = half_width(scored)

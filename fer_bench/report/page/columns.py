@@ -18,7 +18,7 @@ ALWAYS = {"rank", "label", "accuracy"}  # accuracy: the cell that shows why a ro
 COMPUTED = {"family", "interval"}  # not in the frame
 ROW_KEYS = (
     *("id", "model", "recipe", "short_recipe", "recipe_changes", "recipe_kind", "variant", "status", "reason"),
-    *("badges", "tied"),
+    *("badges", "tied", "suspicion", "warnings"),
 )
 
 

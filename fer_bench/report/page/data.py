@@ -9,7 +9,7 @@ import pandas as pd
 
 from fer_bench import __version__
 from fer_bench.core.text import plural
-from fer_bench.leaderboard.column import BADGE_SEPARATOR
+from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR
 from fer_bench.leaderboard.leaderboard import Leaderboard, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
 from fer_bench.leaderboard.row_labels import split_recipe_name
@@ -93,6 +93,7 @@ def _row(values: dict[str, Any], keys: list[str]) -> list[Any]:
     values |= {
         "family": values.get("family") or _family(values["model"]),
         "badges": values["badges"].split(BADGE_SEPARATOR),
+        "warnings": text.split(WARNING_SEPARATOR) if isinstance(text := values.get("warnings"), str) else [],
         "recipe_kind": split_recipe_name(values["recipe"])[0],
     }
     return [_json_value(values.get(key)) for key in keys]

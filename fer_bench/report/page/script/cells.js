@@ -47,7 +47,7 @@ function nameCell(row, open) {
   const recipe = recipeName(row);
   const button = h("button", { type: "button", class: "name", "data-row": row.id, click: () => open(row) }, breakable(row.model),
     screenReaderText(`, ${recipe}: details`));
-  return h("th", { scope: "row", class: "text is-name" }, button,
+  return h("th", { scope: "row", class: "text is-name" }, button, row.warnings.length ? warningMark(row) : null,
     h("span", { class: "subtext", title: row.recipe_changes || null }, breakable(recipe)));
 }
 
@@ -58,6 +58,11 @@ function recipeName(row) {
 
 function mark(kind, text) {
   return h("span", { class: `mark ${kind}` }, text);
+}
+
+function warningMark(row) {
+  const title = row.warnings.join("\n");
+  return h("span", { class: "mark warning", title }, ` ! ${plural(row.warnings.length, "warning")}`);
 }
 
 function tiedMark() {

@@ -2,7 +2,7 @@
 
 const KEY_FIGURES = ["accuracy", "interval", "dedup_accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece", "log_loss",
   "parameters", "flops", "model_bytes", "training_seconds", "images_per_second", "latency_p50_seconds", "peak_memory_bytes"];
-const WARNINGS = /^(leaky|folds missing|synthetic|external|selected on test)/;
+const WARNINGS = /^(leaky|folds missing|synthetic|external|selected on test|no gap|far better on test)/;
 
 /** Opens the dialog with the details of a row. */
 function openDetails(row) {
@@ -20,6 +20,7 @@ function renderDetails(row, details) {
     badgeList(row),
     h("p", {}, "Recipe ", h("strong", {}, recipeName(row)), row.recipe_changes ? `: ${row.recipe_changes}` : ""),
     row.reason ? h("p", { class: "notice" }, mark("failed", plural(row.failed, "failed trial")), " ", row.reason) : null,
+    ...row.warnings.map((text) => h("p", { class: "notice" }, "! ", text)),
     keyFigures(row),
     trainingFigure(details),
     details.confusion ? confusionFigure(details) : null,

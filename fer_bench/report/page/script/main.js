@@ -14,7 +14,7 @@ function renderSection(data) {
     h("h2", { id: `${section.id}-title` }, section.dataset, " ", h("span", { class: "subtitle" }, `protocol ${section.protocol}`)),
     warnings.length ? h("ul", { class: "badges" }, warnings) : null,
     section.text.map((text) => h("p", { class: "measure" }, text)),
-    table, section.notes.map((text) => h("p", { class: "hint measure" }, text)),
+    table, warningList(rows), section.notes.map((text) => h("p", { class: "hint measure" }, text)),
     scatter && scatter.figure,
     failures(section.failed));
 }
@@ -35,6 +35,12 @@ function hasValues(column, rows) {
   if (column.kind === "interval") return rows.some((row) => isKnown(row.accuracy_low));
   if (column.key === "failed") return rows.some((row) => row.failed);
   return rows.some((row) => isKnown(row[column.key]));
+}
+
+function warningList(rows) {
+  const lines = rows.flatMap((row) => row.warnings.map((text) => h("li", {}, `${row.label}: ${text}`)));
+  if (!lines.length) return null;
+  return h("details", { class: "collapsible" }, h("summary", {}, plural(lines.length, "warning")), h("ul", {}, lines));
 }
 
 function failures(lines) {

@@ -81,5 +81,5 @@ function leaderboardTable(section, columns, open, onFilter) {
 }
 
 function rowClass(row) {
-  return [row.status === "finished" ? "" : "failed", row.tied ? "is-tied" : ""].join(" ").trim() || null;
+  return [row.status === "finished" ? "" : "failed", row.tied ? "is-tied" : "", row.suspicion ? "suspected" : ""].join(" ").trim() || null;
 }

@@ -1,0 +1,208 @@
+"""Checks that need the model itself: do other settings fit far better, and how accurate is it on training images?
+
+Settings are compared on the validation split, or on the training split if there is none. Nothing is corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_bench.core.errors import UserError
+from fer_bench.core.text import percent
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.emotions import LABEL_ORDERS, canonical_label
+from fer_bench.datasets.images import import_opencv
+from fer_bench.evaluation.metrics import confusion_matrix
+from fer_bench.evaluation.plausibility import LabelOrder, describe_order, find_better_order, fits_far_better
+from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.scaling import PER_IMAGE
+from fer_bench.protocols.fold import Fold
+from fer_bench.records.schema import TrainingCheck
+
+Predict = Callable[[Preprocessing, np.ndarray], np.ndarray]  # settings and indices of images → (images, outputs)
+Labels = tuple[str | None, ...]  # one per output
+
+SCALINGS = ("none", "0..1", "-1..1", PER_IMAGE)
+NUM_SCREENED = 300  # images on which each scaling is tried; one that is better there is tried on more
+NUM_COMPARED = 1500
+NUM_TRAINING = 3000  # images of the training split
+NUM_NEIGHBORS = 1000  # test images whose nearest training image is searched
+THUMBNAIL = 16  # pixels per side in that search
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A scaling and an order of the labels, with the predicted class of some images."""
+
+    scaling: object
+    labels: Labels
+    predicted: np.ndarray
+    accuracy: float
+
+
+def check_training(predict: Predict, preprocessing: Preprocessing, data: Dataset, fold: Fold) -> TrainingCheck | None:
+    """Score a model on a sample of the training split; None if the fold has none.
+
+    Args:
+        predict: Returns the model's outputs for some images.
+        preprocessing: The stated settings.
+        data: The dataset.
+        fold: The fold; of several folds, the first one.
+    """
+    training, test = _sample(data, fold.training, NUM_TRAINING), _sample(data, fold.test, NUM_NEIGHBORS)
+    if not len(training) or not len(test):
+        return None
+    columns = _columns(preprocessing.labels, _classes(data))
+    predicted = predict(preprocessing, training)[:, columns].argmax(axis=1)
+    return TrainingCheck(
+        images=len(training),
+        accuracy=float((predicted == data.labels[training]).mean()),
+        neighbor_accuracy=_neighbor_accuracy(data, training, test),
+    )
+
+
+def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Dataset, fold: Fold) -> list[str]:
+    """Return sentences on label orders and scalings that fit far better than the stated ones.
+
+    Arguments as for `check_training`.
+    """
+    split = "validation" if len(fold.validation) else "training"
+    sample = _sample(data, getattr(fold, split), NUM_COMPARED)
+    if not len(sample):
+        return []
+    truth, classes = data.labels[sample], _classes(data)
+    orders = list(_orders(preprocessing.labels, classes))
+    settings = _settings(predict, preprocessing, sample, truth, classes, orders)
+    stated, sentences = settings[0], []
+    if order := _better_order(settings, truth, classes):
+        sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
+    known = max(settings, key=lambda setting: setting.accuracy)
+    others = [
+        found
+        for scaling in SCALINGS
+        if (found := _try_scaling(predict, preprocessing, scaling, sample, truth, classes, orders, known))
+    ]
+    best = max(others, key=lambda setting: setting.accuracy, default=known)
+    if fits_far_better(truth, known.predicted, best.predicted, len(classes), len(SCALINGS) * len(orders)):
+        and_labels = f" and the labels {_text(best.labels)}" if best.labels != stated.labels else ""
+        sentences.append(
+            f"Another scaling fits {len(sample):,} {split} images far better: with scaling {best.scaling}{and_labels} "
+            f"their accuracy is {percent(best.accuracy)} % instead of {percent(stated.accuracy)} %. Check scaling in "
+            "the preprocessing file."
+        )
+    return sentences
+
+
+def _classes(data: Dataset) -> list[str]:
+    return [canonical_label(name) for name in data.classes]
+
+
+def _columns(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
+    return [list(labels).index(name) for name in classes]
+
+
+def _text(labels: Labels) -> str:
+    return f"[{', '.join(label or 'null' for label in labels)}]"
+
+
+def _orders(stated: Sequence[str | None], classes: Sequence[str]) -> Iterator[Labels]:
+    """Yield the stated labels, then the usual orders of all outputs and of the labeled outputs, each once."""
+    labeled = [label for label in stated if label is not None]
+    found = {tuple(stated): None}
+    for order in (*LABEL_ORDERS.values(), tuple(sorted(labeled))):
+        remaining = [label for label in order if label in labeled]
+        if len(order) == len(stated):
+            found[order] = None
+        if len(remaining) == len(labeled):
+            labels = iter(remaining)
+            found[tuple(None if label is None else next(labels) for label in stated)] = None
+    yield from (labels for labels in found if set(classes) <= set(labels))
+
+
+def _settings(
+    predict: Predict,
+    preprocessing: Preprocessing,
+    sample: np.ndarray,
+    truth: np.ndarray,
+    classes: Sequence[str],
+    orders: Sequence[Labels],
+) -> list[_Setting]:
+    """Return the settings with one scaling and each of the orders."""
+    outputs, settings = predict(preprocessing, sample), []
+    for labels in orders:
+        predicted = outputs[:, _columns(labels, classes)].argmax(axis=1)
+        settings.append(_Setting(preprocessing.scaling, labels, predicted, float((predicted == truth).mean())))
+    return settings
+
+
+def _better_order(settings: Sequence[_Setting], truth: np.ndarray, classes: list[str]) -> LabelOrder | None:
+    """Return the order that fits far better than the first one: a usual one, or else the best of all."""
+    stated, others = settings[0], settings[1:]
+    usual = [
+        setting
+        for setting in others
+        if fits_far_better(truth, stated.predicted, setting.predicted, len(classes), len(others))
+    ]
+    best = max(usual, key=lambda setting: setting.accuracy, default=None)
+    known = [label for label in stated.labels if label in classes]
+    confusion = confusion_matrix(truth, stated.predicted, len(classes))
+    of_all = find_better_order(classes, confusion, [label for label in known if label is not None], {})
+    if best is None or (of_all and of_all.accuracy > best.accuracy + 0.01):
+        return of_all
+    names = {labels: name for name, labels in LABEL_ORDERS.items()}
+    labels = tuple(label or "null" for label in best.labels)
+    return LabelOrder(names.get(labels, ""), labels, best.accuracy, stated.accuracy)
+
+
+def _try_scaling(
+    predict: Predict,
+    preprocessing: Preprocessing,
+    scaling: str,
+    sample: np.ndarray,
+    truth: np.ndarray,
+    classes: Sequence[str],
+    orders: Sequence[Labels],
+    known: _Setting,
+) -> _Setting | None:
+    """Return the best setting with a scaling; None if it is not better on the images that are tried first."""
+    if scaling == preprocessing.scaling:
+        return None
+    other = preprocessing.model_copy(update={"scaling": scaling})
+    first = np.linspace(0, len(sample) - 1, min(NUM_SCREENED, len(sample))).round().astype(int)
+    try:
+        screened = _settings(predict, other, sample[first], truth[first], classes, orders)
+        accuracy = max(setting.accuracy for setting in screened)
+        if accuracy <= (known.predicted[first] == truth[first]).mean():
+            return None
+        settings = _settings(predict, other, sample, truth, classes, orders)
+    except UserError:  # this scaling gives outputs that are not finite
+        return None
+    return max(settings, key=lambda setting: setting.accuracy)
+
+
+def _sample(data: Dataset, indices: np.ndarray, number: int) -> np.ndarray:
+    """Return at most `number` of the indices, the classes in proportion; the same in every call."""
+    if len(indices) <= number:
+        return indices
+    shuffled = np.random.default_rng(0).permutation(indices)
+    by_class = shuffled[np.argsort(data.labels[shuffled], kind="stable")]
+    return np.sort(by_class[np.linspace(0, len(by_class) - 1, number).round().astype(int)])
+
+
+def _neighbor_accuracy(data: Dataset, training: np.ndarray, test: np.ndarray) -> float:
+    """Return the accuracy on test images of the label of the nearest training image, by the pixels of thumbnails."""
+    known, asked = (_thumbnails(data.images[indices]) for indices in (training, test))
+    distances = (known**2).sum(axis=1) - 2 * asked @ known.T  # squared, without a term that is the same for all
+    predicted = data.labels[training[distances.argmin(axis=1)]]
+    return float((predicted == data.labels[test]).mean())
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    """Return (images, pixels) float32 in 0 to 1."""
+    cv2 = import_opencv()
+    size = (THUMBNAIL, THUMBNAIL)
+    small = [cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack(small).reshape(len(images), -1).astype(np.float32) / 255
