@@ -14,9 +14,7 @@ from scipy.special import betaincinv
 
 NO_GAP = 0.01  # training minus test accuracy; a gap is significantly larger, by two standard errors
 NEAR_LIMIT = 0.07  # so far below the limit a missing gap is a warning: good honest models have 5 to 25 points
-TEST_LEAD = (
-    0.025  # test minus validation accuracy of honest models on FER2013, at most; three standard errors are added
-)
+TEST_LEAD = 0.025  # test minus validation accuracy, which honest models have at most; a lead is three errors larger
 TAIL = 1e-3  # one-sided error of the lower bound that must exceed the limit
 
 Verdict = Literal["", "small gap", "above the limit", "no gap", "test lead"]
@@ -65,7 +63,7 @@ def judge(
         "no gap": the accuracy is above the limit and hardly lower than on training images. "test lead": it is far above
         that on validation. Otherwise "above the limit", or "small gap" if it is near the limit without a gap.
     """
-    limit = max(limit, (1 + neighbor_accuracy) / 2)
+    limit, published = max(limit, (1 + neighbor_accuracy) / 2), limit
     above, has_gap = test.lower_bound > limit, _exceeds(training, test, NO_GAP, z=2)
     if above and not has_gap:
         return "no gap"
@@ -73,7 +71,8 @@ def judge(
         return "test lead"
     if above:
         return "above the limit"
-    return "small gap" if not has_gap and test.lower_bound > limit - NEAR_LIMIT else ""
+    near = limit == published and test.lower_bound > limit - NEAR_LIMIT
+    return "small gap" if near and not has_gap else ""
 
 
 def _exceeds(first: SplitAccuracy, second: SplitAccuracy, margin: float, z: float) -> bool:

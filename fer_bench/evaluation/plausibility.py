@@ -106,8 +106,11 @@ def orders_of(classes: Sequence[str], usual: Mapping[str, Sequence[str]]) -> dic
     """Return the distinct orders of exactly these classes by name, from orders that may have others as well."""
     named = {name: tuple(label for label in labels if label in classes) for name, labels in usual.items()}
     named["alphabetical"] = tuple(sorted(classes))
-    distinct = {labels: name for name, labels in reversed(named.items()) if len(labels) == len(classes)}
-    return {name: labels for labels, name in reversed(distinct.items())}
+    exact_first = sorted(named, key=lambda name: len(usual.get(name, ())) != len(classes))
+    distinct: dict[tuple[str, ...], str] = {}
+    for name in exact_first:
+        distinct.setdefault(named[name], name)
+    return {name: labels for labels, name in distinct.items() if len(labels) == len(classes)}
 
 
 def class_of_columns(classes: Sequence[str], stated: Sequence[str], labels: Sequence[str]) -> np.ndarray:

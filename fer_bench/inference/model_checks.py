@@ -76,24 +76,29 @@ def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Datas
     truth, classes = data.labels[sample], _classes(data)
     orders = list(_orders(preprocessing.labels, classes))
     settings = _settings(predict, preprocessing, sample, truth, classes, orders)
-    stated, sentences = settings[0], []
-    if order := _better_order(settings, truth, classes):
-        sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
-    known = max(settings, key=lambda setting: setting.accuracy)
+    stated, known = settings[0], max(settings, key=lambda setting: setting.accuracy)
     others = [
         found
         for scaling in SCALINGS
         if (found := _try_scaling(predict, preprocessing, scaling, sample, truth, classes, orders, known))
     ]
-    best = max(others, key=lambda setting: setting.accuracy, default=known)
-    if fits_far_better(truth, known.predicted, best.predicted, len(classes), len(SCALINGS) * len(orders)):
-        and_labels = f" and the labels {_text(best.labels)}" if best.labels != stated.labels else ""
-        sentences.append(
-            f"Another scaling fits {len(sample):,} {split} images far better: with scaling {best.scaling}{and_labels} "
-            f"their accuracy is {percent(best.accuracy)} % instead of {percent(stated.accuracy)} %. Check scaling in "
-            "the preprocessing file."
-        )
+    best, sentences = max(others, key=lambda setting: setting.accuracy, default=known), []
+    scaling_helps = fits_far_better(truth, known.predicted, best.predicted, len(classes), len(SCALINGS) * len(orders))
+    # A wrong scaling may shift all classes, so that another order fits. The stated one is right if it fits best at last.
+    if not (scaling_helps and best.labels == stated.labels) and (order := _better_order(settings, truth, classes)):
+        sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
+    if scaling_helps:
+        sentences.append(f"{_describe_scaling(best, stated, split)} Check scaling in the preprocessing file.")
     return sentences
+
+
+def _describe_scaling(best: _Setting, stated: _Setting, split: str) -> str:
+    labels = f" and the labels [{', '.join(label or 'null' for label in best.labels)}]"
+    return (
+        f"Another scaling fits the {split} images far better: with scaling {best.scaling}"
+        f"{labels if best.labels != stated.labels else ''} the accuracy on {len(best.predicted):,} of them is "
+        f"{percent(best.accuracy)} % instead of {percent(stated.accuracy)} %."
+    )
 
 
 def _classes(data: Dataset) -> list[str]:
@@ -102,10 +107,6 @@ def _classes(data: Dataset) -> list[str]:
 
 def _columns(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
     return [list(labels).index(name) for name in classes]
-
-
-def _text(labels: Labels) -> str:
-    return f"[{', '.join(label or 'null' for label in labels)}]"
 
 
 def _orders(stated: Sequence[str | None], classes: Sequence[str]) -> Iterator[Labels]:
