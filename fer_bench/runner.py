@@ -19,9 +19,11 @@ from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.backend import choose_backend
 from fer_bench.core.progress import ProgressBar
-from fer_bench.core.text import plural
+from fer_bench.core.text import plural, split_names
 from fer_bench.datasets import DataConfig, default_dataset
+from fer_bench.datasets.class_selection import with_classes
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
+from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, parse_cross
 from fer_bench.records.schema import Record
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.report.terminal import to_terminal
@@ -77,6 +79,7 @@ def run_benchmark(
     recipes: Sequence[str] | str | None = None,
     seeds: Sequence[int] | int | None = None,
     *,
+    classes: Sequence[str] | str = (),
     experiment: str | Path | None = None,
     recipe: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
@@ -100,6 +103,7 @@ def run_benchmark(
         protocols: Names of protocols; default: "official".
         recipes: Names of recipes, or YAML files; default: each model's own recipe.
         seeds: Seeds, or their number.
+        classes: Train and test only on the images of these classes; default: all.
         experiment: A bundled experiment or a YAML file; the other arguments override it.
         recipe: Recipe fields that override every recipe, such as {"epochs": 5, "optimizer.learning_rate": 3e-4}.
         data_dir: Folder of the datasets; default: data.
@@ -134,6 +138,7 @@ def run_benchmark(
             protocols=protocols,
             recipes=recipes,
             seeds=seeds,
+            classes=classes,
         ),
         data_config=DataConfig(
             Path(data_dir or "data"), progress=ProgressBar(), skip_invalid=skip_invalid, accept_classes=accept_classes
@@ -147,7 +152,11 @@ def run_benchmark(
 
 
 def make_experiment(
-    name_or_path: str | Path | None, recipe: Mapping[str, Any], data_dir: str | Path | None, **fields: Any
+    name_or_path: str | Path | None,
+    recipe: Mapping[str, Any],
+    data_dir: str | Path | None,
+    classes: Sequence[str] | str = (),
+    **fields: Any,
 ) -> Experiment:
     """Return the experiment that is named, or else the bundled one for the data, with overrides.
 
@@ -155,6 +164,7 @@ def make_experiment(
         name_or_path: A bundled experiment or a YAML file.
         recipe: Recipe fields that override every recipe.
         data_dir: Folder of the datasets.
+        classes: The only classes of every dataset; default: all.
         **fields: Fields of the experiment; None keeps a field.
 
     Raises:
@@ -166,8 +176,23 @@ def make_experiment(
     else:
         bundled = experiments.read(str(name_or_path))
     request = bundled.with_overrides(recipe, **fields)
+    if classes:
+        names = split_names(classes) if isinstance(classes, str) else classes
+        request = request.with_overrides(
+            {},
+            datasets=[with_classes(name, names) for name in request.datasets],
+            protocols=[_with_classes(protocol, names) for protocol in request.protocols],
+        )
     resolve_combinations(request)
     return request
+
+
+def _with_classes(protocol: str, classes: Sequence[str]) -> str:
+    """Return a protocol; cross:TRAIN->TEST with only some classes of both datasets."""
+    if not protocol.startswith(CROSS_PREFIX):
+        return protocol
+    pair = parse_cross(protocol.removeprefix(CROSS_PREFIX))
+    return CROSS_PREFIX + ARROW.join(with_classes(name, classes) for name in pair)
 
 
 @dataclass(frozen=True)

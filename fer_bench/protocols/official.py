@@ -65,14 +65,22 @@ def cross(dataset: Dataset, seed: int) -> Iterator[Fold]:
 def _official_fold(dataset: Dataset, seed: int) -> Fold:
     """Return the splits of `dataset.split`. Raises ProtocolNotApplicable if a required one is missing."""
     if dataset.split is None:
-        raise ProtocolNotApplicable(f"The dataset '{dataset.name}' has no official split.")
+        raise ProtocolNotApplicable(f"The dataset '{dataset.name}' has no official split. {_other_protocols(dataset)}")
     training, validation, test = (np.flatnonzero(dataset.split == number) for number in range(len(SPLITS)))
     for split, indices in (("training", training), ("test", test)):
         if len(indices) == 0:
-            raise ProtocolNotApplicable(f"The official split of '{dataset.name}' has no {split} images.")
+            raise ProtocolNotApplicable(
+                f"The official split of '{dataset.name}' has no {split} images. {_other_protocols(dataset)}"
+            )
     if len(validation):
         return Fold(training, validation, test)
     return Fold(*split_off_validation(dataset, training, seed), test, notes=(VALIDATION_FROM_TRAINING,))
+
+
+def _other_protocols(dataset: Dataset) -> str:
+    """Return a sentence on the protocols that split all images anew."""
+    names = "loso, subject-kfold or holdout-80-10-10" if dataset.subjects is not None else "holdout-80-10-10 or kfold"
+    return f"Name a protocol that splits all images: --protocol {names}."
 
 
 def _test_not_duplicated(dataset: Dataset, fold: Fold, groups: np.ndarray) -> np.ndarray:

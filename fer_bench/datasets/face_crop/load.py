@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from fer_bench import datasets
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.cache import cached
+from fer_bench.datasets.class_selection import VERSION as SELECTION_VERSION
+from fer_bench.datasets.class_selection import find_classes, select_classes, split_classes, with_classes
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.apply import Images, apply
 from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec, split_name
@@ -23,13 +26,28 @@ VERSION = 1
 
 
 def load(name: str, data_config: DataConfig) -> Dataset:
-    """Return a dataset, from its cache if that is current: `jaffe`, or `jaffe~haar+align` with cropped faces.
+    """Return a dataset, from its cache if that is current.
+
+    `jaffe~haar+align` has cropped faces, `fer2013~classes=happy+sad` two of the classes.
 
     Raises:
-        UserError: As `datasets.load` and `apply`.
+        UserError: As `datasets.load`, `apply` and `select_classes`.
     """
+    whole, classes = split_classes(name)
+    if classes:
+        return load_classes(load(whole, data_config), classes, data_config)
     base, spec = split_name(name)
     return load_cropped(base, spec, data_config) if spec else datasets.load(name, data_config)
+
+
+def load_classes(source: Dataset, classes: Sequence[str], data_config: DataConfig) -> Dataset:
+    """Return some classes of a dataset, from the cache if its source is the same."""
+    names = find_classes(source, classes)
+    if len(names) == len(source.classes):
+        return source
+    full_name, version = with_classes(source.name, names), f"{SELECTION_VERSION} of {source.fingerprint}"
+    read, refresh = partial(select_classes, source, names), data_config.refresh
+    return cached(full_name, None, data_config.cache_dir, read, version, refresh=refresh)
 
 
 def load_cropped(name: str, spec: FaceCropSpec, data_config: DataConfig) -> Dataset:
@@ -50,10 +68,11 @@ def load_originals(dataset: Dataset, data_config: DataConfig) -> Images:
     The module `read` of the dataset's package can have a function `load_originals(name, data_config)` that returns
     id → image file. Without the function or files, the result is the dataset's own images.
     """
-    if not needs_files(dataset.name):
+    name, _ = split_classes(dataset.name)
+    if not needs_files(name):
         return dataset.images
-    module = import_module(f"{DATASETS.get(dataset.name).module}.read")
-    files = module.load_originals(dataset.name, data_config) if hasattr(module, "load_originals") else {}
+    module = import_module(f"{DATASETS.get(name).module}.read")
+    files = module.load_originals(name, data_config) if hasattr(module, "load_originals") else {}
     if not files:
         return dataset.images
     if missing := [name for name in dataset.ids if name not in files]:

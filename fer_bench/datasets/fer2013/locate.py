@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.archives import is_archive
 from fer_bench.datasets.emotions import EMOTIONS, canonical_emotion
+from fer_bench.datasets.file_names import known_subject
 from fer_bench.datasets.table import open_lines
-from fer_bench.datasets.tree import Folder, list_folder
+from fer_bench.datasets.tree import Folder, list_folder, subfolders
 
 # In order of preference: all rows and exact pixels; then images, which may be JPEG; then Training only.
 COMPLETE = ("fer2013.csv", "icml_face_data.csv")
 TRAINING_ONLY = "train.csv"
 OTHERS = ("ckextended.csv",)  # with the same columns
 CLASSES = frozenset(EMOTIONS) - {"contempt"}
+RAFDB_NAME = re.compile(r"(train|test)_\d{4,5}_aligned", re.IGNORECASE)
+MAX_LOOKED_AT = 5  # images of a class folder
 
 # Names of folders in lower case → their Usage; None if the folder may contain PublicTest and PrivateTest.
 SPLIT_FOLDERS = {
@@ -34,8 +38,7 @@ SPLIT_FOLDERS = {
 def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
     """Return the best copy: fer2013.csv, else icml_face_data.csv, else an image tree, else train.csv; else None.
 
-    A tree is train/ and test/ (or Training/, PublicTest/, PrivateTest/) with folders of all seven classes. Below a
-    folder that is named like fer2013, some of the classes are enough: the reader reports those that are missing. If
+    A tree is train/ and test/ (or Training/, PublicTest/, PrivateTest/) with folders of all seven classes. If
     `data_dir` is a file, its header decides, whatever its name. Archives under the name of a csv file do not count.
     """
     for name in COMPLETE:
@@ -49,6 +52,16 @@ def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
         if 0 in best:
             break
     return best[min(best)] if best else None
+
+
+def explain(data_dir: Path, tree: Iterable[Folder]) -> str:
+    """Return a sentence on a tree that lacks some of the classes; empty if there is none."""
+    for folder in tree:
+        classes, training = _classes_of_tree(folder)
+        missing = [name for name in EMOTIONS if name in CLASSES - classes]
+        if training and len(classes) > 1 and missing and len(missing) < len(CLASSES):
+            return f"{training} has no images of {' and '.join(missing)}, so it is not the whole of FER2013."
+    return ""
 
 
 def _candidates(data_dir: Path, folder: Folder) -> Iterable[tuple[int, Path]]:
@@ -65,16 +78,27 @@ def _candidates(data_dir: Path, folder: Folder) -> Iterable[tuple[int, Path]]:
 
 
 def _is_image_tree(data_dir: Path, folder: Folder) -> bool:
-    splits = [name for name in folder.folders if name.lower() in SPLIT_FOLDERS]
-    training = [name for name in splits if SPLIT_FOLDERS[name.lower()] == "Training"]
-    if len(training) != 1 or len(splits) < 2:
-        return False
-    listing = list_folder(folder.path / training[0])
-    classes = {canonical_emotion(name) for name in listing.folders} if listing else set()
+    classes, _ = _classes_of_tree(folder)
     if _is_named_fer2013(data_dir, folder.path):
-        return bool(classes & CLASSES)
+        return classes >= CLASSES
     # The folder `folder` contains the user's own images.
     return classes == CLASSES and not folder.path.is_relative_to(data_dir / "folder")
+
+
+def _classes_of_tree(folder: Folder) -> tuple[set[str | None], Path | None]:
+    """Return the classes below the training folder, and that folder; None if this is no tree of FER2013."""
+    splits = [name for name in folder.folders if name.lower() in SPLIT_FOLDERS]
+    training = [name for name in splits if SPLIT_FOLDERS[name.lower()] == "Training"]
+    listing = list_folder(folder.path / training[0]) if len(training) == 1 and len(splits) > 1 else None
+    if listing is None or any(map(_is_of_another_dataset, subfolders(listing))):
+        return set(), None
+    return {canonical_emotion(name) for name in listing.folders}, listing.path
+
+
+def _is_of_another_dataset(class_folder: Folder) -> bool:
+    """Return whether the images are named like those of JAFFE, CK+, KDEF, RAF-DB and others in class folders."""
+    stems = [image.stem for image in class_folder.images[:MAX_LOOKED_AT]]
+    return bool(stems) and all(known_subject(stem) or RAFDB_NAME.fullmatch(stem) for stem in stems)
 
 
 def _is_named_fer2013(data_dir: Path, path: Path) -> bool:
