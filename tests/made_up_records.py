@@ -18,7 +18,7 @@ from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard
 from fer_bench.leaderboard.published_results import PublishedResult
 from fer_bench.records import load, robustness, write
 from fer_bench.records.robustness import Robustness
-from fer_bench.records.schema import Costs, Epoch, Predictions, Record, Trial
+from fer_bench.records.schema import Costs, Epoch, Predictions, Record, TrainingCheck, Trial
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 SHARES = np.array([0.137, 0.015, 0.147, 0.245, 0.165, 0.116, 0.175])  # unequal, as in FER2013
@@ -132,6 +132,8 @@ class RecordMaker:
         parameters: int | None = 1_330_000,
         split_notes: tuple[str, ...] = (),
         model_notes: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
+        training_check: TrainingCheck | None = None,
     ) -> Path:
         """Write one record; without predictions, with made-up ones of about this accuracy."""
         trial = Trial(
@@ -161,6 +163,8 @@ class RecordMaker:
             samples={"training": 1000, "validation": len(validation.labels), "test": len(test.labels)},
             split_notes=list(split_notes),
             model_notes=list(model_notes),
+            warnings=list(warnings),
+            training_check=training_check,
             num_parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),

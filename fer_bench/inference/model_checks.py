@@ -84,7 +84,7 @@ def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Datas
     ]
     best, sentences = max(others, key=lambda setting: setting.accuracy, default=known), []
     scaling_helps = fits_far_better(truth, known.predicted, best.predicted, len(classes), len(SCALINGS) * len(orders))
-    # A wrong scaling may shift all classes, so that another order fits. The stated one is right if it fits best at last.
+    # A wrong scaling may shift all classes, so that another order fits; the stated one is right if it is best at last.
     if not (scaling_helps and best.labels == stated.labels) and (order := _better_order(settings, truth, classes)):
         sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
     if scaling_helps:

@@ -43,7 +43,7 @@ def is_trusted(frame: pd.DataFrame) -> pd.Series:
 def training_accuracy(row: LeaderboardRow) -> float | None:
     """Return the accuracy of an external model on a sample of the training images; None if unknown."""
     check = _training_check(row)
-    return check and check.accuracy
+    return check.accuracy if check else None
 
 
 def row_warnings(row: LeaderboardRow) -> list[str]:

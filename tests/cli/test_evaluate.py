@@ -70,6 +70,20 @@ def test_a_model_with_some_classes_has_a_table_of_its_own(evaluate, run, working
     assert "Only images of 5 of 7 classes" in (working_dir / "results" / "leaderboard.html").read_text()
 
 
+def test_a_model_that_always_says_the_same_is_noticed(evaluate, run, working_dir, model_file, tmp_path):
+    model = keras.models.load_model(model_file)
+    model.layers[-1].set_weights([np.zeros((1, 7)), np.eye(7)[2]])
+    model.save(tmp_path / "constant.keras")
+    output = evaluate(
+        *("--model-file", tmp_path / "constant.keras", "--preprocessing", "preprocessing.yaml", "--dataset", "fer2013")
+    )
+    sentence = "constant: All 14 test images got one class, fear."
+    assert f"Warning: {sentence}" in output
+    run("report")
+    assert f"- {sentence}" in (working_dir / "results" / "leaderboard.md").read_text()
+    assert "got one class, fear" in (working_dir / "results" / "leaderboard.html").read_text()
+
+
 def test_protocol_and_name_are_options(evaluate, working_dir, model_file):
     options = ("--model-file", model_file, "--preprocessing", "preprocessing.yaml", "--name", "mine")
     evaluate(*options, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")

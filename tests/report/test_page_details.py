@@ -11,7 +11,7 @@ from page_reader import Page, render_page
 
 from fer_bench.evaluation.metrics import evaluate
 from fer_bench.records import load
-from fer_bench.records.schema import Predictions
+from fer_bench.records.schema import Predictions, TrainingCheck
 from fer_bench.report.page.render import leaderboard_page
 from fer_bench.report.write import read_leaderboard
 
@@ -116,3 +116,15 @@ def test_missing_predictions_leave_the_other_details(make):
     page = Page(leaderboard_page(leaderboard, make.results))
     details = page.details(page.rows()[0])
     assert "confusion" not in details and details["curves"]
+
+
+def test_warnings_are_in_the_row_and_a_suspected_row_says_why(make):
+    make("constant", test=exact([0, 1, 2] * 20, [2] * 60))
+    check = TrainingCheck(images=3000, accuracy=0.95, neighbor_accuracy=0.3)
+    recipe = {"external": {"labels": []}}
+    make("theirs", accuracy=0.95, samples=500, recipe=recipe, recipe_name="external", training_check=check)
+    make("fine", samples=500)
+    rows = {row["model"]: row for row in render_page(make).rows()}
+    assert rows["constant"]["warnings"] == ["All 60 test images got one class, fear. Did the training collapse?"]
+    assert rows["fine"]["warnings"] == [] and rows["fine"]["suspicion"] is None and rows["fine"]["rank"] == 1
+    assert rows["theirs"]["rank"] is None and rows["theirs"]["suspicion"] in rows["theirs"]["badges"]

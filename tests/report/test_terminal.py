@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from made_up_records import leaderboard_of
+from made_up_records import exact, leaderboard_of
 from rich.console import Console
 
 from fer_bench.leaderboard.filter import group_rows
@@ -68,3 +68,10 @@ def test_synthetic_data_and_skipped_records_are_named(make):
     (make.results / "records" / "broken").mkdir()
     text = printed(leaderboard_of(make), 100)
     assert "synthetic (drawn faces, not a benchmark result)" in text and "broken: record.json" in text
+
+
+def test_many_warnings_are_counted(make):
+    for seed in range(14):
+        make("constant", seed, test=exact([0, 1, 2] * (20 + seed), [2] * 3 * (20 + seed)))
+    text = printed(leaderboard_of(make), 100)
+    assert text.count("Warning: constant: Seed") == 10 and "4 more warnings in leaderboard.md." in text
