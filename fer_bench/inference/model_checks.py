@@ -26,6 +26,7 @@ Predict = Callable[[Preprocessing, np.ndarray], np.ndarray]  # settings and indi
 Labels = tuple[str | None, ...]  # one per output
 
 SCALINGS = ("none", "0..1", "-1..1", PER_IMAGE)
+COLOR_SCALINGS = ("torch", "caffe")  # of models with three channels
 NUM_SCREENED = 300  # images on which each scaling is tried; one that is better there is tried on more
 NUM_COMPARED = 1500
 NUM_TRAINING = 3000  # images of the training split
@@ -77,13 +78,14 @@ def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Datas
     orders = list(_orders(preprocessing.labels, classes))
     settings = _settings(predict, preprocessing, sample, truth, classes, orders)
     stated, known = settings[0], max(settings, key=lambda setting: setting.accuracy)
+    scalings = SCALINGS + (COLOR_SCALINGS if preprocessing.channels == 3 else ())
     others = [
         found
-        for scaling in SCALINGS
+        for scaling in scalings
         if (found := _try_scaling(predict, preprocessing, scaling, sample, truth, classes, orders, known))
     ]
     best, sentences = max(others, key=lambda setting: setting.accuracy, default=known), []
-    scaling_helps = fits_far_better(truth, known.predicted, best.predicted, len(classes), len(SCALINGS) * len(orders))
+    scaling_helps = fits_far_better(truth, known.predicted, best.predicted, len(classes), len(scalings) * len(orders))
     # A wrong scaling may shift all classes, so that another order fits; the stated one is right if it is best at last.
     if not (scaling_helps and best.labels == stated.labels) and (order := _better_order(settings, truth, classes)):
         sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")

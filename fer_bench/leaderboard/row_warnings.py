@@ -6,6 +6,7 @@ import pandas as pd
 
 from fer_bench.core.text import percent
 from fer_bench.datasets.emotions import LABEL_ORDERS, canonical_label
+from fer_bench.datasets.face_crop.spec import SEPARATOR
 from fer_bench.evaluation.contamination import SplitAccuracy, Verdict, judge
 from fer_bench.evaluation.plausibility import check_predictions, describe_order, find_better_order
 from fer_bench.leaderboard.rows import LeaderboardRow, SeedResult
@@ -82,7 +83,7 @@ def _training_check(row: LeaderboardRow) -> TrainingCheck | None:
 
 
 def _verdict(row: LeaderboardRow) -> Verdict:
-    limit, check = LIMITS.get(row.trial.dataset), _training_check(row)
+    limit, check = LIMITS.get(row.trial.dataset.partition(SEPARATOR)[0]), _training_check(row)
     if limit is None or check is None or not row.seeds or len(row.records[0].classes) < MIN_CLASSES:
         return ""
     seed = row.seeds[0]

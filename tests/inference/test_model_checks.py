@@ -110,3 +110,14 @@ def test_training_accuracy_and_that_of_the_nearest_training_image(data):
     )
     assert check_training(model(twins), RIGHT, twins, FOLD).neighbor_accuracy == 1
     assert check_training(model(data), RIGHT, data, replace(FOLD, training=np.zeros(0, np.int64))) is None
+
+
+def test_scalings_of_color_models_are_tried_with_three_channels(data):
+    tried = []
+
+    def predict(preprocessing, indices):
+        tried.append(preprocessing.scaling)
+        return model(data)(RIGHT, indices)
+
+    compare_settings(predict, RIGHT.model_copy(update={"channels": 3}), data, FOLD)
+    assert {"torch", "caffe", "per_image"} <= set(tried)

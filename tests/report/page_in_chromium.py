@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from chromium import find, texts, wait
-from made_up_records import RecordMaker, made_up
+from made_up_records import RecordMaker, exact, made_up
 from selenium.webdriver.common.by import By
 
 from fer_bench.records.schema import Predictions
@@ -18,7 +18,7 @@ NUM_ROWS = 4  # of fer2013: cnn, vgg19, a hostile one, one that failed
 
 
 def write_page(results: Path) -> str:
-    """Write a page with three tables (four rows, a failed row, synthetic faces) and return its URL."""
+    """Write a page with three tables (four rows, a failed row, synthetic faces with a warning) and return its URL."""
     make = RecordMaker(results)
     make("cnn", seed=0, accuracy=0.5, seconds=40)
     make("cnn", seed=1, accuracy=0.52, seconds=44)
@@ -31,6 +31,7 @@ def write_page(results: Path) -> str:
     make("resnet50", status="failed", reason=f"out of memory {HOSTILE}", parameters=None)
     make("cnn", dataset="jaffe", status="diverged", reason="loss is NaN", parameters=None)
     make("cnn", dataset="synthetic", samples=60)
+    make("constant", dataset="synthetic", test=exact([*range(7)] * 9, [3] * 63, 7))
     write_report(make.results, figures=False)
     return (make.results / "leaderboard.html").as_uri()
 

@@ -79,6 +79,16 @@ def test_failures_are_shown_with_their_reasons(opened):
     assert texts(dialog, "h3") == ["Training", "Trials", "Recipe and provenance"]
 
 
+def test_warnings_are_marked_listed_and_in_the_details(opened):
+    sentence = "All 63 test images got one class, happy. Did the training collapse?"
+    mark = find(opened, "#section-3 .mark.warning")
+    assert mark.text == "! 1 warning" and mark.get_attribute("title") == sentence
+    find(opened, "#section-3 summary").click()
+    assert texts(opened, "#section-3 details li") == [f"constant: {sentence}"]
+    opened.find_elements(By.CSS_SELECTOR, "#section-3 tbody .name")[-1].click()
+    assert texts(opened, "#details .notice") == [f"! {sentence}"]
+
+
 def test_headers_sort_and_show_the_direction(opened):
     assert models(opened) == ["vgg19", "cnn", "odd", "resnet50"]
     assert header(opened, "rank").get_attribute("aria-sort") == "ascending"
