@@ -1,7 +1,9 @@
 """Models that may have been trained on the test images are told from honest ones, and weak ones are never accused."""
 
+import numpy as np
 import pytest
 
+from fer_bench.core.splits import SPLITS
 from fer_bench.evaluation.contamination import SUSPECTED, SplitAccuracy, judge
 
 LIMIT = 0.77  # of FER2013
@@ -56,3 +58,44 @@ def test_easy_images_have_no_limit():
 def test_few_test_images_are_not_enough():
     assert verdict(1, 1, 1, images=12) not in SUSPECTED
     assert verdict(0.95, 0.95, 0.95, images=300) == "no gap"
+
+
+def accuracies_of_models(trained_on: np.ndarray, split: np.ndarray, seed: int) -> list[dict[str, SplitAccuracy]]:
+    """Return the accuracies by split of kernel machines that were trained on some images, from memorizing to weak.
+
+    A third of the labels are wrong, so that nobody honest can reach much more than 70 %.
+    """
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, 7, len(split))
+    points = rng.normal(0, 1, (7, 20))[true] + rng.normal(0, 1, (len(split), 20))
+    labels = np.where(rng.random(len(split)) < 1 / 3, rng.integers(0, 7, len(split)), true)
+    squares = (points**2).sum(axis=1)
+    kernel = np.exp(-(squares[:, None] + squares - 2 * points @ points.T) / 20)[:, trained_on]
+    values, vectors = np.linalg.eigh(kernel[trained_on])
+    targets = vectors.T @ np.eye(7)[labels[trained_on]]
+    models = []
+    for penalty in (1e-3, 0.1, 1, 10, 100, 1000):
+        correct = (kernel @ vectors @ (targets / (values + penalty)[:, None])).argmax(axis=1) == labels
+        models.append(
+            {
+                name: SplitAccuracy(float(correct[split == number].mean()), int((split == number).sum()))
+                for number, name in enumerate(SPLITS)
+            }
+        )
+    return models
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_trained_models_from_memorizing_to_weak(seed):
+    split = np.repeat([0, 1, 2], [300, 150, 150])
+    verdicts = {}
+    for name, trained_on in (("honest", split == 0), ("all", split >= 0), ("training and test", split != 1)):
+        models = accuracies_of_models(np.flatnonzero(trained_on), split, seed)
+        verdicts[name] = [(of, judge(**of, limit=LIMIT, neighbor_accuracy=0.4)) for of in models]
+    assert max(of["test"].accuracy for of, _ in verdicts["honest"]) > 0.45
+    assert not any(found in SUSPECTED for _, found in verdicts["honest"])
+    for name in ("all", "training and test"):
+        strong = [found for of, found in verdicts[name] if of["test"].accuracy > 0.9]
+        weak = [found for of, found in verdicts[name] if of["test"].accuracy < 0.5]
+        assert len(strong) >= 2 and set(strong) <= set(SUSPECTED)
+        assert not set(weak) & {"no gap"}

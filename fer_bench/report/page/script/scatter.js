@@ -46,7 +46,7 @@ function scatterChart(section, state, groups, width, open, note) {
   const all = section.rows.filter((row) => isKnown(row.accuracy) && row[cost] > 0);
   const matching = new Set(state.rows);
   const shownRows = all.filter((row) => matching.has(row));
-  const front = paretoFront(shownRows, cost);
+  const front = paretoFront(shownRows.filter((row) => !row.suspicion), cost);
   const height = Math.max(280, Math.min(440, width * 0.55));
   const plot = chart(width, height, `Accuracy against ${COSTS[cost].label} of ${section.heading}`,
     costAxis(all, cost, width), accuracyAxis(all));
