@@ -11,6 +11,7 @@ import rich_click as click
 from fer_bench.cli.options import (
     PATH,
     PROTOCOL_HELP,
+    accept_classes_option,
     console,
     data_dir_option,
     make_data_config,
@@ -42,8 +43,10 @@ all_figures_option = results_option(
 @external_option("--preprocessing", type=PATH, metavar="FILE", help="Its preprocessing: a YAML file as above.")
 @external_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official.")
 @external_option("--name", metavar="NAME", help="The name of its row. Default: the file's name.")
+@external_option("--trust-model", is_flag=True, help="Load a SavedModel, whose operations can also access files.")
 @data_dir_option
 @skip_invalid_option
+@accept_classes_option
 @results_dir_option
 def evaluate(
     model: str | None,
@@ -66,10 +69,13 @@ def evaluate(
         input_size: 64     # one number, or [height, width]
         scaling: -1..1     # none, 0..1, -1..1, or {mean: 0.5, std: 0.25} of x/255
         labels: [angry, disgust, fear, happy, sad, surprise, neutral]
-                           # its outputs in order; null ignores an output
+                           # its outputs in order; null ignores an output. Or the
+                           # name of an order: fer2013, ferplus, alphabetical, …
         channels: 1        # or 3
         layout: nchw       # or nhwc; default: inferred from the model
-        outputs: logits    # or probabilities; default: inferred from the values
+        outputs: logits    # or probabilities, sigmoid; default: by the values
+
+    A model with some of the classes is scored on the images of these, in a table of its own.
     """
     from fer_bench.report.classes import print_classes
 
@@ -91,6 +97,8 @@ def _score_external(
     protocol: str | None,
     name: str | None,
     skip_invalid: bool,
+    accept_classes: bool,
+    trust_model: bool,
 ) -> tuple[str, str]:
     """Record an external model; return the name of its row, and the dataset's."""
     from fer_bench.datasets import default_dataset
@@ -98,9 +106,11 @@ def _score_external(
 
     if preprocessing is None:
         raise UserError("--model-file requires --preprocessing; `evaluate --help` describes that file.")
-    data_config = make_data_config(data_dir, skip_invalid)
+    data_config = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes)
     dataset = dataset or default_dataset(data_dir)
-    request = external.build_request(model_file, preprocessing, dataset, protocol or "official", data_config, name)
+    request = external.build_request(
+        model_file, preprocessing, dataset, protocol or "official", data_config, name, trust_model
+    )
     if request.needs_keras:
         import_keras(None)
     for note in request.dataset.notes:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def suppress_stderr() -> Iterator[None]:
-    """Keep file descriptor 2 silent; on an exception, show what was written to it.
+def suppress_stderr(show_on_error: bool = True) -> Iterator[None]:
+    """Keep file descriptor 2 silent; on an exception, show what was written to it, unless that is not wanted.
 
     TensorFlow logs its start-up from C++ before it reads any setting, so only the file descriptor can be redirected.
     """
@@ -23,7 +23,8 @@ def suppress_stderr() -> Iterator[None]:
             yield
         except BaseException:
             captured.seek(0)
-            os.write(original, captured.read())
+            if show_on_error:
+                os.write(original, captured.read())
             raise
         finally:
             sys.stderr.flush()

@@ -96,8 +96,8 @@ def read_images(
 
 
 def center_square(pixels: np.ndarray) -> np.ndarray:
-    """Return the largest square in the middle of an image (height, width)."""
-    height, width = pixels.shape
+    """Return the largest square in the middle of an image (height, width[, channels])."""
+    height, width = pixels.shape[:2]
     size = min(height, width)
     top, left = (height - size) // 2, (width - size) // 2
     return pixels[top : top + size, left : left + size]

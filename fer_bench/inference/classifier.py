@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import one_line
+from fer_bench.datasets.face_crop.apply import Images
 from fer_bench.inference.preprocessing import Preprocessing
 
 MAX_BATCH_SIZE = 256
@@ -50,7 +51,7 @@ class Classifier:
 def predict_outputs(
     model: Classifier,
     preprocessing: Preprocessing,
-    images: np.ndarray,
+    images: Images,
     indices: np.ndarray,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> np.ndarray:
@@ -59,7 +60,7 @@ def predict_outputs(
     Args:
         model: The classifier.
         preprocessing: How it expects its images.
-        images: (samples, height, width) uint8; read batch by batch.
+        images: (samples, height, width) uint8, or `FileImages`; read batch by batch.
         indices: Which images to predict.
         progress: Called with a text, the number of images done and their total after each batch.
 
@@ -78,8 +79,9 @@ def predict_outputs(
     for start in range(0, len(indices), size):
         batch_indices = indices[start : start + size]
         # The last batch is padded: a model compiles once per batch size.
-        batch = preprocessing(np.resize(images[batch_indices], (size, *images.shape[1:])))
+        batch = preprocessing(images[np.resize(batch_indices, size)])
         outputs = _predict_batch(model, batch.transpose(0, 3, 1, 2) if channels_first else batch)
+        outputs = _flatten_maps(outputs)
         if outputs.ndim != 2 or len(outputs) != size:
             raise UserError(
                 f"{model.file} returns an output of shape {outputs.shape} for {size} images. Use a classifier, whose "
@@ -94,6 +96,19 @@ def predict_outputs(
             f"{model.file} returns outputs that are not finite for {num_bad} of {len(result)} images. Check scaling."
         )
     return result
+
+
+def _flatten_maps(outputs: np.ndarray) -> np.ndarray:
+    """Return scores (images, classes) from (images, 1, 1, classes), as networks without a last flattening return."""
+    is_map = outputs.ndim > 2 and sum(size > 1 for size in outputs.shape[1:]) == 1
+    return outputs.reshape(len(outputs), -1) if is_map else outputs
+
+
+def cast_pixels(batch: np.ndarray, dtype: type, file: Path) -> np.ndarray:
+    """Return preprocessed pixels as a model's type. UserError if it is uint8 but pixels are scaled."""
+    if dtype is np.uint8 and ((batch != np.rint(batch)).any() or batch.min() < 0 or batch.max() > 255):
+        raise UserError(f"{file} expects integer pixels from 0 to 255. Set scaling: none.")
+    return batch.astype(dtype)
 
 
 def to_probabilities(

@@ -14,10 +14,12 @@ from fer_bench.core.splits import SPLITS
 from fer_bench.core.text import plural
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.face_crop.apply import Images
 from fer_bench.inference.classifier import predict_outputs, to_probabilities
 from fer_bench.inference.labels import match_labels
 from fer_bench.inference.model_checks import check_training, compare_settings
 from fer_bench.inference.model_file import check_model_file, digest, load, needs_keras
+from fer_bench.inference.original_images import select_images
 from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
 from fer_bench.protocols import class_subset, cross_dataset
 from fer_bench.protocols.fold import Fold
@@ -46,7 +48,9 @@ class Request:
     protocol: str
     folds: list[Fold]
     output_indices: list[int]  # the output of each class of the dataset
-    notes: tuple[str, ...] = ()  # on the outputs that are ignored
+    images: Images  # those of the dataset, or its image files
+    images_digest: str  # of the image files; empty for the images of the dataset
+    notes: tuple[str, ...] = ()  # on images, and on outputs that are ignored
 
     @property
     def needs_keras(self) -> bool:
@@ -86,16 +90,19 @@ def build_request(
     match = match_labels(preprocessing.labels, data, preprocessing_file)
     if len(match.classes) < len(data.classes):
         data, folds, title = class_subset.restrict(data, folds, title, match.classes)
+    selected = select_images(data, preprocessing, _scored(folds), data_config)
     return Request(
         name=name,
         model_file=model_file,
         digest=digest(model_file),
-        preprocessing=preprocessing,
+        preprocessing=selected.preprocessing,
         dataset=data,
         protocol=title,
         folds=folds,
         output_indices=match.outputs,
-        notes=match.notes,
+        images=selected.images,
+        images_digest=selected.digest,
+        notes=(*selected.notes, *match.notes),
     )
 
 
@@ -112,10 +119,10 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     model, data = load(request.model_file), request.dataset
-    indices = np.unique(np.concatenate([getattr(fold, split) for fold in request.folds for split in SCORED_SPLITS]))
+    indices = _scored(request.folds)
 
     def predict(preprocessing: Preprocessing, wanted: np.ndarray) -> np.ndarray:
-        return predict_outputs(model, preprocessing, data.images, wanted, data_config.progress)
+        return predict_outputs(model, preprocessing, request.images, wanted, data_config.progress)
 
     outputs = predict(request.preprocessing, indices)
     source = str(request.model_file)
@@ -160,8 +167,17 @@ def _tie_note(probabilities: np.ndarray) -> list[str]:
     return [f"{plural(num_ties, 'image')} with several most probable classes"] if num_ties else []
 
 
+def _scored(folds: list[Fold]) -> np.ndarray:
+    """Return the indices of all images that are scored, ascending."""
+    return np.unique(np.concatenate([getattr(fold, split) for fold in folds for split in SCORED_SPLITS]))
+
+
 def _make_trial(request: Request, fold: int, backend: str) -> Trial:
-    """Return the trial of a model whose training details are unknown."""
+    """Return the trial of a model whose training details are unknown.
+
+    Image files are named by their digest, since the fingerprint covers the images in the cache only.
+    """
+    image_files = {"image_files": request.images_digest} if request.images_digest else {}
     return Trial(
         architecture=request.name,
         source_digest=request.digest,
@@ -170,7 +186,7 @@ def _make_trial(request: Request, fold: int, backend: str) -> Trial:
         protocol=request.protocol,
         fold=fold,
         recipe_name=EXTERNAL,
-        recipe={EXTERNAL: request.preprocessing.model_dump(mode="json"), "tta": "1"},
+        recipe={EXTERNAL: request.preprocessing.model_dump(mode="json") | image_files, "tta": "1"},
         initial_weights="unknown",
         seed=0,
         backend=backend,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,7 +123,11 @@ class Preprocessing(BaseModel):
         `images` are uint8, (images, height, width), or any sequence of images (height, width) or, if color is read,
         (height, width, 3) in the order of `color_mode`.
         """
-        ready = np.stack([self._fit(image) for image in images])
+        if isinstance(images, np.ndarray):
+            ready = np.stack([self._fit(image) for image in images])
+        else:  # each is read when it is accessed
+            with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+                ready = np.stack([*threads.map(lambda index: self._fit(images[index]), range(len(images)))])
         pixels = ready if ready.ndim == 4 else np.repeat(ready[..., None], self.channels, axis=-1)
         return scale(pixels.astype(np.float32), self.scaling)
 

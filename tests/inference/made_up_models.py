@@ -57,3 +57,32 @@ def write_onnx(
     location = f"{path.name}.data" if external_weights else None
     onnx.save_model(model, path, save_as_external_data=external_weights, location=location, size_threshold=0)
     return path
+
+
+def write_litert(
+    path: Path, model: keras.Model, quantize: str | None = None, float16: bool = False, custom_op: str = ""
+) -> Path:
+    """Write a model as .tflite; `quantize` names the 8-bit type of input and output, `custom_op` an operation."""
+    import flatbuffers
+    import tensorflow as tf
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if quantize or float16:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if float16:
+        converter.target_spec.supported_types = [tf.float16]
+    if quantize:
+        pixels = np.random.default_rng(0).random((20, 1, SIZE, SIZE, 1), np.float32)
+        converter.representative_dataset = lambda: ([image] for image in pixels)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, quantize)
+    data = converter.convert()
+    if custom_op:
+        edited = schema.ModelT.InitFromPackedBuf(data)
+        edited.operatorCodes[0].customCode = custom_op.encode()
+        builder = flatbuffers.Builder()
+        builder.Finish(edited.Pack(builder), b"TFL3")
+        data = bytes(builder.Output())
+    path.write_bytes(data)
+    return path

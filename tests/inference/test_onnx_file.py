@@ -11,6 +11,7 @@ from made_up_models import LABELS, SIZE, write_onnx
 from fer_bench.core.errors import UserError
 from fer_bench.inference.classifier import predict_outputs
 from fer_bench.inference.model_file import load
+from fer_bench.inference.onnx_file import external_files
 from fer_bench.inference.preprocessing import Preprocessing
 
 PREPROCESSING = {"input_size": SIZE, "scaling": "0..1", "labels": LABELS}
@@ -36,6 +37,7 @@ def predict(path, dataset, **changes) -> np.ndarray:
         ({"shape": (SIZE, SIZE, 1)}, {}),
         ({"shape": ("c", "h", "w")}, {"layout": "nchw"}),
         ({"dtype": "DOUBLE"}, {}),
+        ({"dtype": "FLOAT16"}, {}),
         ({"dtype": "UINT8"}, {"scaling": "none"}),
     ],
     ids=str,
@@ -55,11 +57,62 @@ def test_ambiguous_layouts_and_scaled_integers_are_refused(installed, tmp_path, 
         predict(path, dataset)
 
 
-def test_external_weights_are_refused(installed, tmp_path, monkeypatch):
-    """The key of a trial covers one file, so no other file may change the outcome."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="weights in another file"):
-        load(write_onnx(tmp_path / "net.onnx", external_weights=True))
+@pytest.fixture
+def with_external_weights(installed, tmp_path):
+    return write_onnx(tmp_path / "net.onnx", external_weights=True)
+
+
+def test_weights_in_a_file_beside_are_used(with_external_weights, dataset):
+    np.testing.assert_array_equal(predict(with_external_weights, dataset), dataset.labels)
+    assert external_files(with_external_weights) == {"net.onnx.data": with_external_weights.parent / "net.onnx.data"}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(None, "'net.onnx.data', which is missing"), (b"abc", "do not belong together")]
+)
+def test_missing_and_other_weights_are_named(with_external_weights, data, message):
+    file = with_external_weights.parent / "net.onnx.data"
+    file.unlink()
+    if data:
+        file.write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        load(with_external_weights)
+
+
+@pytest.mark.parametrize("name", ["../net.onnx.data", "sub/net.onnx.data", "{folder}/net.onnx.data"])
+def test_weights_in_other_folders_are_refused(with_external_weights, tmp_path, name):
+    model = edit(with_external_weights, tmp_path / "other" / "net.onnx", location=name.format(folder=tmp_path))
+    with pytest.raises(UserError, match="another folder"):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"opset": 99}, "newer onnxruntime"),
+        ({"ir_version": 99}, "newer onnxruntime"),
+        ({"operation": "Magic"}, "requires the operation Magic"),
+    ],
+)
+def test_newer_and_unknown_models_are_named(installed, tmp_path, changes, message):
+    model = edit(write_onnx(tmp_path / "net.onnx"), tmp_path / "edited.onnx", **changes)
+    with pytest.raises(UserError, match=message):
+        load(model)
+
+
+def edit(source, target, location=None, opset=None, ir_version=None, operation=None):
+    """Write an ONNX file with something else in it."""
+    import onnx
+
+    model = onnx.load(source, load_external_data=False)
+    for entry in model.graph.initializer[0].external_data:
+        entry.value = location if entry.key == "location" else entry.value
+    model.opset_import[0].version = opset or model.opset_import[0].version
+    model.ir_version = ir_version or model.ir_version
+    model.graph.node[1].op_type = operation or model.graph.node[1].op_type
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(model.SerializeToString())
+    return target
 
 
 def test_invalid_file_is_reported_in_one_line(installed, tmp_path):

@@ -26,6 +26,7 @@ from fer_bench.datasets.images import (
 from fer_bench.datasets.registry import DataConfig, require
 
 IMAGE_SIZE = 48
+CENTER_CROP = True  # the middle squares of the images
 NEUTRAL_NAME = "ckplus+neutral"
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "contempt")  # FER2013's order, contempt last
 FULL_FRAMES_NOTE = (
@@ -71,7 +72,7 @@ def _read_frames(
     if not groups:
         raise UserError(f"{root} has no images of {', '.join(classes)}.")
     paths = [frame.path for group in groups for frame in group]
-    images = read_images(paths, IMAGE_SIZE, data_config, "CK+", center_crop=True)
+    images = read_images(paths, IMAGE_SIZE, data_config, "CK+", center_crop=CENTER_CROP)
     num_neutral = len(frames) - len(selected)
     notes = [f"{skipped_message(num_neutral, 'neutral image')}."] if num_neutral else []
     notes += [FULL_FRAMES_NOTE] if labels is not None else own_splits_note(root, paths)

@@ -17,6 +17,7 @@ from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.tree import folders_below
 
 IMAGE_SIZE = 48
+CENTER_CROP = True  # the middle squares of the images
 CODES = ("AN", "DI", "FE", "HA", "SA", "SU", "NE")  # in the order of FER2013_CLASSES
 FRAMING_NOTE = (
     "Unless faces were cropped, the 256×256 images are reduced to 48×48 as a whole: the face fills only a part of "
@@ -49,7 +50,7 @@ def read_jaffe(folder: Path, data_config: DataConfig) -> Dataset:
         raise UserError(f"{len(problems):,} of JAFFE's images cannot be used: {first_few(problems)}.")
     _check_unique(paths)
     _check_class_folders(paths)
-    images = read_images(paths, IMAGE_SIZE, data_config, "JAFFE", center_crop=True)
+    images = read_images(paths, IMAGE_SIZE, data_config, "JAFFE", center_crop=CENTER_CROP)
     paths = [paths[index] for index in images.indices]
     return Dataset(
         name="jaffe",
