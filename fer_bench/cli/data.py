@@ -44,7 +44,10 @@ def list_(names: tuple[str, ...], **reading: Any) -> None:
     """
     from fer_bench.cli.dataset_view import print_datasets
 
-    if print_datasets(make_data_config(**reading), console(), names):
+    data_config = make_data_config(**reading)
+    if reading["data_dir"] and not data_config.data_dir.exists():
+        raise UserError(f"There is no folder or file {data_config.data_dir}. Correct --data-dir.")
+    if print_datasets(data_config, console(), names):
         sys.exit(1)
 
 
@@ -55,13 +58,16 @@ def download(name: str, data_dir: Path | None) -> None:
     """Download a dataset, or explain how to get it.
 
     Datasets on Kaggle are downloaded with your account. For other datasets the output says where to request them and
-    where to put their files.
+    where to put their files, and the exit status is 1.
     """
     from fer_bench.datasets.download import download, instructions
 
     data_config = make_data_config(data_dir)
-    path = download(name, data_config)
-    click.echo(str(path) if path else instructions(name, data_config))
+    if path := download(name, data_config):
+        click.echo(path)
+    else:
+        click.echo(instructions(name, data_config))
+        sys.exit(1)
 
 
 @click.command("show-augmentation")

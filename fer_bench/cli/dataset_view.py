@@ -16,7 +16,7 @@ from fer_bench.datasets import DATASETS, DataConfig, find_all, load
 from fer_bench.datasets.archives import origin
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts
-from fer_bench.datasets.registry import find, needs_files
+from fer_bench.datasets.registry import find, needs_files, unreadable_archives
 from fer_bench.datasets.tree import list_folder
 
 MAX_FOLDERS = 4  # folders that a layout names
@@ -25,15 +25,16 @@ MAX_FOLDERS = 4  # folders that a layout names
 def print_datasets(data_config: DataConfig, console: Console, names: Sequence[str] = ()) -> int:
     """Read datasets into their cache and print their counts per class and split.
 
-    Without names, all datasets that are found are read. Return how many cannot be read. Raise UserError for an unknown
-    name.
+    Without names, all datasets that are found are read. Return how many cannot be read or are missing. Raise UserError
+    for an unknown name.
     """
-    sources = {name: find(name, data_config) for name in names} or find_all(data_config)
-    found = {name: path for name, path in sources.items() if path or not needs_files(name)}
-    num_failed = sum(not _print_dataset(name, path, data_config, console) for name, path in found.items())
-    if missing := [name for name in names or DATASETS.names() if name not in found]:
+    sources = {DATASETS.get(name).name: find(name, data_config) for name in names} or find_all(data_config)
+    num_failed = sum(not _print_dataset(name, path, data_config, console) for name, path in sources.items())
+    if missing := [name for name in DATASETS.names() if not names and name not in sources]:
         folder = escape(str(data_config.data_dir))
         print_text(console, f"[dim]Not found in {folder}:[/] {', '.join(missing)}", markup=True)
+        for problem in unreadable_archives(data_config):
+            print_text(console, f"  [red]✗[/] {escape(problem)}", markup=True)
         advice = "`data download NAME` downloads one, or explains how to request it and where to put its files."
         print_text(console, f"[dim]{advice}[/]", markup=True)
     return num_failed
@@ -41,7 +42,8 @@ def print_datasets(data_config: DataConfig, console: Console, names: Sequence[st
 
 def _print_dataset(name: str, path: Path | None, data_config: DataConfig, console: Console) -> bool:
     """Print one dataset and return whether it can be read."""
-    source = f"{origin(path)}: {describe_layout(path)}" if path else "built in"
+    missing = "not found" if needs_files(name) else "built in"
+    source = f"{origin(path)}: {describe_layout(path)}" if path else missing
     print_text(console, f"[bold]{escape(name)}[/]  {escape(source)}", markup=True)
     try:
         dataset = load(name, data_config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -10,6 +11,8 @@ from click.exceptions import Exit
 
 from fer_bench import __version__
 from fer_bench.cli import architectures, audit, compare, data, ensemble, prepare, results, robustness, status, train
+from fer_bench.cli.flag_hints import hint
+from fer_bench.core.console import make_printable
 from fer_bench.core.errors import UserError
 from fer_bench.core.progress import ProgressBar
 
@@ -35,7 +38,17 @@ HELP_STYLE = {
     "padding_helptext_first_line": (0, 0, 1, 0),
     "options_table_help_sections": ["help", "required"],
 }
+WEIGHTS_HINT = (
+    "--weights is auto, imagenet or random, for initial weights. Score a trained model with evaluate --model-file, "
+    "name a folder of ImageNet weights with --weights-dir."
+)
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "rich_help_config": HELP_STYLE}
+
+
+def _typed(option: str) -> str:
+    """Return an unknown option as it was typed: click takes -lr for -l and -r."""
+    is_short = len(option) == 2
+    return next((word for word in sys.argv[1:] if is_short and re.fullmatch(f"{option}[a-z]+", word)), option)
 
 
 class _MainGroup(click.RichGroup):
@@ -45,6 +58,26 @@ class _MainGroup(click.RichGroup):
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command on a console of any encoding."""
+        for stream in (sys.stdout, sys.stderr):
+            make_printable(stream)
+        return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. A flag that other programs have is answered by what it is called here."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            command = error.ctx.command if error.ctx else self
+            if text := hint(_typed(error.option_name), command, self.commands):
+                raise UserError(text) from None
+            raise
+        except click.BadParameter as error:
+            if error.param and error.param.name == "weights":
+                raise UserError(WEIGHTS_HINT) from None
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Add the options of the default command to the commands and options of the group."""

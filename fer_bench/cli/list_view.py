@@ -13,6 +13,7 @@ from rich.table import Table
 
 from fer_bench.cli.options import print_text
 from fer_bench.config import bundled
+from fer_bench.core.errors import UserError
 from fer_bench.core.text import flatten, millions, one_line
 from fer_bench.datasets import DATASETS, DataConfig, find
 from fer_bench.datasets.archives import origin
@@ -60,6 +61,9 @@ def _print_architectures(console: Console) -> None:
 
 def print_details(names: Iterable[str], console: Console) -> None:
     """Print everything about some architectures, selected by names or patterns."""
+    names = list(names)
+    if other := next((name for name in names if DATASETS.spelling(name) in DATASETS), None):
+        raise UserError(f"'{other}' is a dataset. `data list {other}` shows it.")
     for name in dict.fromkeys(name for pattern in names for name in ARCHITECTURES.match(pattern)):
         _print_details(describe(name), console)
 

@@ -15,8 +15,10 @@ from fer_bench.config.recipe import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_output
-from fer_bench.core.text import did_you_mean, split_names
-from fer_bench.protocols.registry import CROSS_PREFIX
+from fer_bench.core.text import did_you_mean, same_spelling, split_names
+from fer_bench.datasets.face_crop.spec import spelling
+from fer_bench.protocols.registry import CROSS_PREFIX, spell_protocol
+from fer_bench.registry.architectures import ARCHITECTURES
 
 
 class Experiment(BaseModel):
@@ -55,6 +57,21 @@ class Experiment(BaseModel):
     def _normalize_paths(cls, value: list[str]) -> list[str]:
         return [normalize_path(recipe) for recipe in value]
 
+    @field_validator("models")
+    @classmethod
+    def _spell_models(cls, value: list[str]) -> list[str]:
+        return [ARCHITECTURES.spelling(name) for name in value]
+
+    @field_validator("datasets")
+    @classmethod
+    def _spell_datasets(cls, value: list[str]) -> list[str]:
+        return [spelling(name) for name in value]
+
+    @field_validator("protocols")
+    @classmethod
+    def _spell_protocols(cls, value: list[str]) -> list[str]:
+        return [spell_protocol(name) for name in value]
+
     @field_validator("seeds", mode="before")
     @classmethod
     def _expand_seeds(cls, value: Any) -> Any:
@@ -81,6 +98,8 @@ class Experiment(BaseModel):
 def read(name_or_path: str) -> Experiment:
     """Read an experiment by its name in the repository or from a file. Raise UserError if it is invalid."""
     path = experiments().get(name_or_path, Path(name_or_path))
+    if not path.is_file() and (known := same_spelling(name_or_path, experiments())):
+        path = experiments()[known[0]]
     if not path.is_file():
         raise UserError(f"No experiment or file '{name_or_path}'. {did_you_mean(name_or_path, experiments())}")
     content = load_yaml_mapping(path, example="models: [cnn]")
@@ -91,7 +110,8 @@ def read(name_or_path: str) -> Experiment:
 
 def bundled_experiment(datasets: str | Sequence[str]) -> Experiment:
     """Return the bundled experiment that has the name of the dataset, or else one with all models on the datasets."""
-    name = datasets if isinstance(datasets, str) else ",".join(datasets)
+    names = split_names(datasets) if isinstance(datasets, str) else datasets
+    name = ",".join(spelling(name) for name in names)
     if name in experiments():
         return read(name)
     return validate(Experiment, {"name": "custom", "datasets": datasets}, "the flags")

@@ -11,7 +11,7 @@ from fer_bench.config import bundled
 from fer_bench.config.recipe import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import did_you_mean
+from fer_bench.core.text import did_you_mean, same_spelling
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture
 
 DEFAULT = "default"  # each architecture's own recipe, which has no file
@@ -49,6 +49,8 @@ def read(name_or_path: str) -> NamedRecipe:
         return NamedRecipe(name=DEFAULT, description="Each architecture's own recipe.")
     reserved = [DEFAULT, *bundled.recipes()]
     path = bundled.recipes().get(name_or_path, Path(name_or_path).expanduser())
+    if not path.is_file() and (known := same_spelling(name_or_path, reserved)):
+        return read(known[0])
     if not path.is_file():
         raise UserError(f"No recipe or file '{name_or_path}'. {did_you_mean(name_or_path, reserved)}")
     content = load_yaml_mapping(path, example="recipe: {epochs: 20}")

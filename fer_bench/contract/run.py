@@ -107,7 +107,9 @@ def _run_process(
     command = [sys.executable, "-m", "fer_bench.contract", *pending, *extra]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, errors="replace", env=environment
+    ) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:  # an architecture may print other lines

@@ -124,6 +124,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Choose from: {', '.join(names) or 'none'}."
 
 
+def same_spelling(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a name stands for: itself, else all that differ in case and separators only.
+
+    A plus sign may be written as such or as a word, and between two words not at all.
+
+    >>> same_spelling("MobileNet-V2", ["mobilenet", "mobilenet_v2"])
+    ['mobilenet_v2']
+    """
+    names = list(known)
+    if name in names:
+        return [name]
+    wanted = _spellings(name)
+    return [other for other in names if wanted & _spellings(other)]
+
+
+def _spellings(name: str) -> set[str]:
+    letters = re.sub(r"[\s_-]+", "", name.casefold())
+    return {letters.replace("+", "plus"), re.sub(r"\+(?=.)", "", letters).replace("+", "plus")} - {""}
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a nested mapping as one level with dotted keys: `{"optimizer": {"name": "adam"}}` as `optimizer.name`."""
     flat: dict[str, Any] = {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]  # description, units done, total
 
+MAX_OTHERS = 4  # other datasets that a message names
 MAX_PROBLEMS = 2  # archives that a message names because they cannot be unpacked
 
 DATASETS = Registry("dataset")
@@ -125,6 +126,13 @@ def find_all(data_config: DataConfig) -> dict[str, Path | None]:
     return sources
 
 
+def unreadable_archives(data_config: DataConfig) -> list[str]:
+    """Return one sentence for each archive in the data folder that cannot be unpacked."""
+    archives = search("fer2013", data_config)
+    archives.all_folders()
+    return archives.problems
+
+
 def require(name: str, data_config: DataConfig) -> Path:
     """Return the file or folder of a dataset. Raise UserError with its origin and layouts if it is not found."""
     source = search(name, data_config)
@@ -132,10 +140,23 @@ def require(name: str, data_config: DataConfig) -> Path:
         return path
     options, data_dir = DATASETS.get(name).options, data_config.data_dir
     raise UserError(
-        f"{options['title']} was not found ({_describe_search(source)}). Get it from {options['source']} "
-        f"and put {' or '.join(options['layouts'])} below {data_dir}/, or name its folder with --data-dir."
+        f"{options['title']} was not found ({_describe_search(source)}).{_explain(name, source)} "
+        f"Get it from {options['source']} and put {' or '.join(options['layouts'])} below {data_dir}/, or name its "
+        "folder with --data-dir."
         + "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
     )
+
+
+def _explain(name: str, source: Search) -> str:
+    """Return sentences on what the data folder has instead of a dataset; empty if nothing is known.
+
+    The module `locate` of a dataset's package can have a function `explain(data_dir, tree)` that returns one.
+    """
+    module, data_config = import_module(f"{DATASETS.get(name).module}.locate"), source.data_config
+    reason = module.explain(data_config.data_dir, source.tree) if hasattr(module, "explain") else ""
+    others = [other for other in DATASETS.names() if needs_files(other) and find(other, data_config, unpack=False)]
+    found = f"--dataset {' or '.join(others[:MAX_OTHERS])} reads what is there." if others else ""
+    return "".join(f" {sentence}" for sentence in (reason, found) if sentence)
 
 
 def _describe_search(source: Search) -> str:

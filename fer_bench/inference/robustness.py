@@ -16,9 +16,11 @@ from fer_bench.core.errors import UserError
 from fer_bench.core.files import atomic_write
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.face_crop.spec import spelling
 from fer_bench.datasets.registry import Progress
 from fer_bench.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt, library_versions, stratified_sample
 from fer_bench.protocols import cross_dataset
+from fer_bench.protocols.registry import spell_protocol
 from fer_bench.records import StoredRecord
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Trial
@@ -74,6 +76,8 @@ def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: s
     Raises:
         UserError: There is none.
     """
+    model, dataset = ARCHITECTURES.spelling(model), dataset and spelling(dataset)
+    protocol = protocol and spell_protocol(protocol)
     finished = [
         stored
         for stored in records.load(results_dir)

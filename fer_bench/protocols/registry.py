@@ -37,19 +37,22 @@ class DataProtocol:
 def folds(name: str, dataset: Dataset, seed: int) -> list[Fold]:
     """Return the folds of a dataset under a protocol, or those of a split file for `file:PATH`.
 
+    Their notes say which classes a split lacks, and whether subjects are in training and test.
+
     Raises:
         ProtocolNotApplicable: The protocol does not apply to the dataset.
         UserError: The protocol is unknown, or the split file cannot be read.
     """
     from fer_bench.protocols.fold import ProtocolNotApplicable
+    from fer_bench.protocols.fold_notes import with_notes
 
     if name.startswith(FILE_PREFIX):
         from fer_bench.protocols import split_file
 
-        return split_file.read(Path(name.removeprefix(FILE_PREFIX)), dataset)
+        return with_notes(dataset, split_file.read(Path(name.removeprefix(FILE_PREFIX)), dataset))
     if ARROW in dataset.name and _entry_name(name) != "cross":
         raise ProtocolNotApplicable(f"'{dataset.name}' requires the protocol cross, not {name}.")
-    return list(PROTOCOLS.function(_entry_name(name))(dataset, seed))
+    return with_notes(dataset, list(PROTOCOLS.function(_entry_name(name))(dataset, seed)))
 
 
 def title(name: str) -> str:
@@ -66,12 +69,13 @@ def title(name: str) -> str:
 def expand_protocols(datasets: Sequence[str], protocols: Sequence[str]) -> list[DataProtocol]:
     """Return each dataset under each protocol, without repetitions; `cross:TRAIN->TEST` names its own datasets.
 
-    Names of datasets are not looked up.
+    Unknown names of datasets are not reported.
 
     Raises:
         UserError: A protocol is unknown, `cross:` does not name two datasets, a split file is missing, or there is
             nothing to expand.
     """
+    protocols = [spell_protocol(name) for name in protocols]
     single = [name for name in protocols if not name.startswith(CROSS_PREFIX)]
     for name in single:
         if name.startswith(FILE_PREFIX):
@@ -88,6 +92,18 @@ def expand_protocols(datasets: Sequence[str], protocols: Sequence[str]) -> list[
     if not found:
         raise UserError("Name a dataset for the protocols, or two datasets as in 'cross:fer2013->jaffe'.")
     return list(dict.fromkeys(found))
+
+
+def spell_protocol(name: str) -> str:
+    """Return a protocol's name as it is registered, with the names of datasets in `cross:`; else unchanged."""
+    from fer_bench.datasets.face_crop.spec import spelling  # pydantic: too slow for `list`
+
+    if name.startswith(FILE_PREFIX):
+        return name
+    if name.startswith(CROSS_PREFIX):
+        return CROSS_PREFIX + ARROW.join(spelling(data) for data in name.removeprefix(CROSS_PREFIX).split(ARROW))
+    name, at, version = name.partition("@")
+    return f"{PROTOCOLS.spelling(name)}{at}{version}"
 
 
 def parse_cross(data: str) -> tuple[str, str]:
@@ -107,7 +123,8 @@ def source_datasets(data: str) -> tuple[str, ...]:
 def _entry_name(name: str) -> str:
     """Return the registered name of `name` or `name@version`. Raises UserError for another version."""
     name, at, version = name.partition("@")
-    current = PROTOCOLS.get(name).options.get("version", 1)
+    entry = PROTOCOLS.get(name)
+    name, current = entry.name, entry.options.get("version", 1)
     if at and version != str(current):
         raise UserError(f"The protocol '{name}' is at version {current}; '{name}@{version}' does not exist.")
     return name

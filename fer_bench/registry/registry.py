@@ -18,6 +18,7 @@ import fnmatch
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import did_you_mean
+from fer_bench.core.text import did_you_mean, same_spelling
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -97,17 +98,25 @@ class Registry:
         """Return all names, sorted."""
         return [entry.name for entry in self]
 
+    def spelling(self, name: str) -> str:
+        """Return the registered name that differs in case and separators only; an unknown name unchanged."""
+        known = same_spelling(name, self.names())
+        return known[0] if len(known) == 1 else name
+
     def get(self, name: str) -> Entry:
-        """Return the entry of that name. Raise UserError with the nearest names if there is none."""
+        """Return the entry of that name, in any spelling. Raise UserError with the nearest names if there is none."""
+        name = self.spelling(name)
         if name not in self:
             raise self._unknown_name(name)
         return self._entries[name]
 
     def match(self, pattern: str) -> list[str]:
         """Return the sorted names that a name, a shell pattern such as `vgg*`, or `all` stands for."""
-        if pattern == "all":
+        if pattern.lower() == "all":
             return self.names()
-        names = fnmatch.filter(self.names(), pattern)
+        spelled = re.sub(r"[\s_-]", "?", pattern.lower())  # a separator stands for any separator
+        names = fnmatch.filter(self.names(), pattern) or fnmatch.filter(self.names(), self.spelling(pattern))
+        names = names or [name for name in self.names() if fnmatch.fnmatch(name.lower(), spelled)]
         if not names:
             raise self._unknown_name(pattern)
         return names
@@ -115,6 +124,7 @@ class Registry:
     def function(self, name: str) -> Callable[..., Any]:
         """Return the entry's function. The first call imports its file."""
         entry = self.get(name)
+        name = entry.name
         if name not in self._functions:
             _import(entry)
         if name not in self._functions:  # the import does not reach the decorator
@@ -193,7 +203,8 @@ class Registry:
             )
 
     def _unknown_name(self, name: str) -> UserError:
-        return UserError(f"Unknown {self.kind} '{name}'. {did_you_mean(name, self.names())}")
+        known = same_spelling(name, self.names()) or self.names()
+        return UserError(f"Unknown {self.kind} '{name}'. {did_you_mean(name, known)}")
 
 
 def _files(path: Path, package: str | None) -> list[Path]:

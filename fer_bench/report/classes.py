@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.text import UNKNOWN, percent
+from fer_bench.core.text import UNKNOWN, percent, same_spelling
 from fer_bench.leaderboard.leaderboard import sections
 from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.report.terminal import to_terminal
@@ -31,9 +31,10 @@ def print_classes(results_dir: Path, model: str, dataset: str | None, console: C
         UserError: There are no records of the model.
     """
     leaderboard = read_leaderboard(results_dir)
-    frame = leaderboard.frame[leaderboard.frame["model"] == model]
+    frame = leaderboard.frame
+    frame = frame[frame["model"].isin(same_spelling(model, set(frame["model"])))]
     if dataset:
-        frame = frame[frame["dataset"] == dataset]
+        frame = frame[frame["dataset"].isin(same_spelling(dataset, set(frame["dataset"])))]
     if frame.empty:
         models = ", ".join(sorted(set(leaderboard.frame["model"])))
         on = f" on {dataset}" if dataset else ""

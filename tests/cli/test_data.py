@@ -34,11 +34,22 @@ def test_prepare_counts_sequences(run):
 def test_data_list(run, tmp_path):
     output = run("data", "list", "synthetic", "--data-dir", tmp_path)
     assert "synthetic  built in" in output and "1,960" in output
+
+
+def test_data_list_of_a_missing_dataset_exits_with_1(run, tmp_path):
     for output in (
-        run("data", "list", "jaffe", "--data-dir", tmp_path),
-        run("data", "--data-dir", tmp_path, "list", "jaffe"),
+        run("data", "list", "jaffe", "--data-dir", tmp_path, status=1),
+        run("data", "--data-dir", tmp_path, "list", "jaffe", status=1),
     ):
-        assert f"Not found in {tmp_path}: jaffe" in output
+        assert "JAFFE was not found" in output and str(tmp_path) in output
+    with pytest.raises(UserError, match="no folder or file"):
+        run("data", "--data-dir", tmp_path / "missing")
+
+
+def test_archives_that_cannot_be_read_are_named(run, tmp_path):
+    (tmp_path / "fer2013.rar").write_bytes(b"Rar!\x1a\x07\1\0")
+    assert "RAR" in run("data", "list", "fer2013", "--data-dir", tmp_path, status=1)
+    assert "unrar" in run("data", "--data-dir", tmp_path)
 
 
 def test_data_without_command_lists_all(run, tmp_path):
@@ -53,7 +64,7 @@ def test_unreadable_data_exits_with_1(run, tmp_path):
 
 
 def test_data_download_prints_instructions(run, tmp_path):
-    output = run("data", "download", "jaffe", "--data-dir", tmp_path)
+    output = run("data", "download", "JAFFE", "--data-dir", tmp_path, status=1)
     assert "agreement" in output and "KA.AN1.39.tiff" in output
     with pytest.raises(UserError, match="nothing to download"):
         run("data", "download", "synthetic")

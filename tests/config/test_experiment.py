@@ -7,7 +7,7 @@ import yaml
 
 from fer_bench.config.bundled import experiments
 from fer_bench.config.combinations import resolve_combinations
-from fer_bench.config.experiment import Experiment, read, save
+from fer_bench.config.experiment import Experiment, bundled_experiment, read, save
 from fer_bench.core.errors import UserError
 
 FULL = """
@@ -173,3 +173,17 @@ def test_datasets_may_be_part_of_the_protocol(written):
     assert experiment.datasets == [] and len(experiment.protocols) == 2
     with pytest.raises(UserError, match="datasets"):
         read(written("protocols: cross:fer2013->jaffe, kfold"))
+
+
+def test_names_are_stored_as_they_are_registered():
+    request = Experiment(
+        name="a",
+        models=["VGG19", "MobileNet-V2", "vgg*"],
+        datasets="FER-2013,CK+,JAFFE~haar+align",
+        protocols=["K-Fold", "cross:FER2013->RAF-DB", "file:Split.json"],
+    )
+    assert request.models == ["vgg19", "mobilenet_v2", "vgg*"]
+    assert request.datasets == ["fer2013", "ckplus", "jaffe~haar+align"]
+    assert request.protocols == ["kfold", "cross:fer2013->rafdb", "file:Split.json"]
+    assert bundled_experiment("FER2013").name == "fer2013"
+    assert read("FER2013-short").name == "fer2013_short"

@@ -16,6 +16,7 @@ from fer_bench.core.text import (
     operations,
     percent,
     rate,
+    same_spelling,
 )
 
 
@@ -58,3 +59,25 @@ def test_nested_mappings_are_flattened_to_dotted_keys():
         "optimizer.name": "adam",
         "optimizer.rate.end": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("VGG19", ["vgg19"]),
+        ("MobileNetV2", ["mobilenet_v2"]),
+        ("mini-xception", ["mini_xception"]),
+        ("ResNet-50", ["resnet50"]),
+        ("CK+", ["ckplus"]),
+        ("CK+ neutral", ["ckplus+neutral"]),
+        ("FER+", ["ferplus"]),
+        ("a-b", ["a_b", "A b"]),
+        ("A b", ["A b"]),
+        ("vgg1", []),
+        ("", []),
+        ("--", []),
+    ],
+)
+def test_names_in_any_spelling(name, expected):
+    known = ["vgg19", "mobilenet", "mobilenet_v2", "mini_xception", "resnet50", "ckplus", "ckplus+neutral", "ferplus"]
+    assert same_spelling(name, [*known, "a_b", "A b"]) == expected

@@ -228,3 +228,20 @@ def test_a_name_without_near_names_lists_all_names(full):
 )
 def test_patterns(full, pattern, names):
     assert full.match(pattern) == names
+
+
+def test_names_and_patterns_in_any_spelling(full):
+    assert full.get("CNN-LSTM").name == "cnn_lstm" and full.spelling("Vgg 16") == "vgg16"
+    assert full.match("CNN+LSTM") == ["cnn_lstm"] and full.match("VGG*") == ["vgg16", "vgg19"]
+    assert full.match("CNN-*") == ["cnn_lstm"] and full.match("All") == full.names()
+    assert "VGG16" not in full and full.spelling("vit") == "vit"
+
+
+def test_an_exact_name_wins_over_other_spellings(full):
+    @full.register("VGG16")
+    def other():
+        """Another."""
+
+    assert full.get("VGG16").name == "VGG16" and full.get("vgg16").name == "vgg16"
+    with pytest.raises(UserError, match="'vgg16'"):
+        full.get("vgg-16")

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_bench.core.errors import UserError
+from fer_bench.datasets.class_selection import split_classes
+from fer_bench.datasets.registry import DATASETS
 
 SEPARATOR = "~"  # between a dataset's name and its face crop
 DEFAULT_IMAGE_SIZE = 48
@@ -134,9 +136,18 @@ def parse_spec(text: str) -> FaceCropSpec:
 
 
 def split_name(name: str) -> tuple[str, FaceCropSpec | None]:
-    """Return a dataset's name without the face crop, and the face crop. Raise UserError for an unknown part."""
+    """Return a dataset's name without the face crop and classes, and the face crop.
+
+    Raise UserError for an unknown part.
+    """
+    base, separator, text = split_classes(name)[0].partition(SEPARATOR)
+    return DATASETS.spelling(base), parse_spec(text) if separator else None
+
+
+def spelling(name: str) -> str:
+    """Return a dataset's name as it is registered, with the face crop if there is one; an unknown name unchanged."""
     base, separator, text = name.partition(SEPARATOR)
-    return base, parse_spec(text) if separator else None
+    return f"{DATASETS.spelling(base.strip())}{separator}{text}"
 
 
 def file_digest(file: Path) -> str:

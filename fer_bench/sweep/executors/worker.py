@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_bench.core.console import make_printable
 from fer_bench.core.errors import UserError
 from fer_bench.records.schema import Epoch, Predictions, Record
 from fer_bench.registry.architectures import ARCHITECTURES
@@ -159,6 +160,8 @@ def _redirect_output(file: Path) -> None:
     for stream in (1, 2):
         os.dup2(opened, stream)
     os.close(opened)
+    for text in (sys.stdout, sys.stderr):
+        make_printable(text)
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
 

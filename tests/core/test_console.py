@@ -1,0 +1,26 @@
+"""Consoles of any encoding: what they cannot show is replaced."""
+
+import io
+
+import pytest
+
+from fer_bench.core.console import make_printable, to_ascii
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "latin-1", "cp932", "utf-8", "utf-16"])
+def test_no_character_fails(encoding):
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, encoding=encoding)
+    make_printable(stream)
+    stream.write("63.4 ± 0.3 ≈ × … → ✓ ✗ é 漢字 \udcff 😀")
+    stream.flush()
+    assert content.getvalue().decode(encoding).startswith("63.4")
+
+
+def test_similar_characters():
+    assert to_ascii("5 ± 1 × 2 – é ✗ 漢") == "5 +/- 1 x 2 - e x ?"
+
+
+def test_streams_without_encoding_stay_as_they_are():
+    make_printable(None)
+    make_printable(io.StringIO())
