@@ -93,7 +93,7 @@ def test_mismatch_is_reported_before_predicting(shape, changes, message):
     [
         (lambda batch: np.zeros((len(batch), 3)), "has 3 outputs"),
         (lambda batch: np.zeros((len(batch), 1)), "a single output"),
-        (lambda batch: np.zeros((len(batch), 2, 1)), "Use a classifier"),
+        (lambda batch: np.zeros((len(batch), 2, 2)), "Use a classifier"),
         (lambda batch: np.zeros((1, 2)), "Use a classifier"),
         (lambda batch: np.where(batch[:, 0, 0] == 3, np.nan, [1.0, 2.0]), "not finite for 1 of 10"),
         (lambda batch: [][0], "list index out of range"),
@@ -102,6 +102,14 @@ def test_mismatch_is_reported_before_predicting(shape, changes, message):
 def test_invalid_outputs_are_reported(predict, message):
     with pytest.raises(UserError, match=message):
         predict_outputs(make_model((None, 4, 5, 1), predict, num_outputs=None), make_preprocessing(), IMAGES, ALL)
+
+
+def test_maps_of_one_pixel_are_outputs():
+    def predict(batch):
+        return np.stack([batch[:, 0, 0], -batch[:, 0, 0]], axis=-1)[:, :, :, None]
+
+    outputs = predict_outputs(make_model((None, 4, 5, 1), predict), make_preprocessing(), IMAGES, ALL)
+    assert outputs.shape == (10, 2) and (outputs[:, 0] == -outputs[:, 1]).all()
 
 
 LOGITS = np.log(np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])) + 7
