@@ -137,7 +137,7 @@ def _node(node: Any) -> tuple[list[Any], dict[str, Any]]:
     if isinstance(node, dict):  # a call with a dictionary of tensors
         node = list(node.values())
     references = [node] if _is_reference(node) else list(node)
-    keywords = next((item[3] for item in references if len(item) == 4), {})
+    keywords: dict[str, Any] = next((item[3] for item in references if len(item) == 4), {})
     tensors = [item[:3] for item in references]
     return [tensors if len(tensors) > 1 else tensors[0]], dict(keywords)
 

@@ -69,7 +69,7 @@ NAMES_BY_CLASS = {
     "LeakyReLU": {"alpha": "negative_slope"},
     "ReLU": {"theta": "threshold"},
 }
-DEFAULTS = {  # of Keras 1 and 2, if the file does not say and Keras 3 decides otherwise
+DEFAULTS: dict[str, dict[str, Any]] = {  # of Keras 1 and 2, if the file does not say and Keras 3 decides otherwise
     "GRU": {"reset_after": False, "recurrent_activation": "hard_sigmoid"},
     "LSTM": {"recurrent_activation": "hard_sigmoid"},
     "CuDNNGRU": {"reset_after": True, "recurrent_activation": "sigmoid"},
@@ -132,7 +132,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
 NEVER_PASSED = ("stateful",)  # Keras 3 has it, but the state would leak from one batch to the next
 DATA_FORMATS = {"tf": "channels_last", "th": "channels_first", "default": "channels_last"}
 ACTIVATIONS = {"softmax_v2": "softmax", "swish": "silu", "silu_v2": "silu", "gelu_v2": "gelu", "relu_v2": "relu"}
-_NOT_ARGUMENTS = ("self", "args", "kwargs")
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -162,11 +161,12 @@ def upgrade(class_name: str, config: dict[str, Any], build: Callable[[dict[str, 
         Unsupported: The layer is not built in, or an option has a meaning that Keras 3 does not have.
     """
     layer, new_name = layer_class(class_name), CLASSES.get(class_name, class_name)
-    options = {} if class_name not in DEFAULTS else dict(DEFAULTS[class_name])
-    options |= _rename(new_name, _join_sizes({key: plain(value) for key, value in config.items()}))
+    options = DEFAULTS.get(class_name, {}) | _rename(
+        new_name, _join_sizes({key: plain(value) for key, value in config.items()})
+    )
     if new_name != "Embedding":
         options.pop("input_dim", None)  # of the input, which is known when the layer is built
-    known = {name for name in inspect.signature(layer.__init__).parameters if name not in _NOT_ARGUMENTS}
+    known = inspect.signature(layer).parameters.keys() - {"args", "kwargs"}
     arguments = {}
     for key, value in options.items():
         if _is_training_only(key):
@@ -192,7 +192,7 @@ def drop_unknown(config: Any) -> Any:
     layer = getattr(keras.layers, str(config.get("class_name")), None)
     options = config.get("config")
     if isinstance(layer, type) and issubclass(layer, keras.layers.Layer) and isinstance(options, dict):
-        known = {*inspect.signature(layer.__init__).parameters, "name", "trainable", "dtype", "batch_input_shape"}
+        known = {*inspect.signature(layer).parameters, "name", "trainable", "dtype", "batch_input_shape"}
         for key in options.keys() - known:
             if not _is_training_only(key):
                 _check_without_effect(key, options[key], options, config["class_name"])
@@ -206,7 +206,7 @@ def plain(value: Any) -> Any:
         if value.get("type") == "ndarray":
             return value.get("value")
         if value.get("class_name") == "__tuple__":
-            return [plain(item) for item in value.get("items", value.get("config", []))]
+            return [plain(item) for item in value.get("items") or []]
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -243,7 +243,7 @@ def _is_training_only(key: str) -> bool:
 
 def _rename(new_name: str, options: dict[str, Any]) -> dict[str, Any]:
     by_class = NAMES_BY_CLASS.get(new_name, {})
-    known = inspect.signature(layer_class(new_name).__init__).parameters
+    known = inspect.signature(layer_class(new_name)).parameters
     renamed = {}
     for key, value in options.items():
         new_key = by_class.get(key, key if key in known else NAMES.get(key, key))

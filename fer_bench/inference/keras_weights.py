@@ -177,7 +177,7 @@ def _set(leaf: Part, saved: Sequence[Saved], origin: Origin) -> None:
                 f"says {tuple(variable.shape)}"
             )
         variable.assign(values)
-    if hasattr(layer, "finalize_state"):
+    if isinstance(layer, keras.layers.Normalization):
         layer.finalize_state()
     leaf.loaded = True
 

@@ -49,11 +49,10 @@ def read_model(file: Path) -> tuple[dict[str, Any], str, list[list[tuple[str, np
 
 def _groups(file: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
     groups = content.get("weightsManifest")
-    is_valid = isinstance(groups, list) and all(
+    if not isinstance(groups, list) or not all(
         isinstance(group, dict) and isinstance(group.get("paths"), list) and isinstance(group.get("weights"), list)
         for group in groups
-    )
-    if not is_valid:
+    ):
         raise UserError(f"{file} contains an architecture without a list of weights. Export the whole model again.")
     return groups
 
