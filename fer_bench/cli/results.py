@@ -39,7 +39,7 @@ all_figures_option = results_option(
 @click.command()
 @model_option("--model", metavar="NAME", help="A trained architecture.")
 @model_option("--dataset", metavar="NAME", help="Only this dataset; with --model-file, the dataset to score it on.")
-@external_option("--model-file", type=PATH, metavar="FILE", help="An external model: .keras, .h5, .hdf5 or .onnx.")
+@external_option("--model-file", type=PATH, metavar="FILE", help="Keras, TensorFlow.js, ONNX, LiteRT or SavedModel.")
 @external_option("--preprocessing", type=PATH, metavar="FILE", help="Its preprocessing: a YAML file as above.")
 @external_option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP} Default: official.")
 @external_option("--name", metavar="NAME", help="The name of its row. Default: the file's name.")
@@ -63,18 +63,26 @@ def evaluate(
         evaluate --model vgg19
         evaluate --model-file M.onnx --preprocessing P.yaml --dataset fer2013
 
-    The first command reads recorded predictions. The second one predicts validation and test with a Keras or ONNX
-    classifier and records a row with the badge 'external'. P.yaml describes the model's inputs and outputs:
+    The first command reads recorded predictions. The second one predicts validation and test with a Keras, ONNX, LiteRT
+    or TensorFlow classifier and records a row with the badge 'external'. P.yaml describes the model's inputs and
+    outputs. The first three keys are required:
 
         input_size: 64     # one number, or [height, width]
-        scaling: -1..1     # none, 0..1, -1..1, or {mean: 0.5, std: 0.25} of x/255
+        scaling: -1..1     # none, 0..1, -1..1; tf, torch, caffe as in Keras;
+                           # per_image, min_max of each image; {mean: 0.5, std: 0.25}
+                           # of x/255, with range: 255 of x: numbers or per_image
         labels: [angry, disgust, fear, happy, sad, surprise, neutral]
                            # its outputs in order; null ignores an output. Or the
                            # name of an order: fer2013, ferplus, alphabetical, …
         channels: 1        # or 3
+        color_mode: rgb    # or bgr: read color images; default: grayscale
+        equalize: clahe    # or histogram; default: none
+        resize_size: 72    # resize to this, then crop the middle
+        interpolation: bilinear   # or nearest, bicubic, area, lanczos, antialias
         layout: nchw       # or nhwc; default: inferred from the model
         outputs: logits    # or probabilities, sigmoid; default: by the values
 
+    If the model takes larger images than the dataset has in its cache, they are read from the dataset's image files.
     A model with some of the classes is scored on the images of these, in a table of its own.
     """
     from fer_bench.report.classes import print_classes

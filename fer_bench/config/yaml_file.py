@@ -48,4 +48,6 @@ def _explain(data: bytes, error: Exception) -> str:
         return "is no text in UTF-8. Name a YAML file, or save it as UTF-8."
     if isinstance(error, UnicodeDecodeError | yaml.reader.ReaderError):
         return "is not valid YAML: it is not text in UTF-8. Save it as UTF-8 in an editor."
-    return f"is not valid YAML: {one_line(str(error))[:300]}."
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"is not valid YAML: line {error.problem_mark.line + 1}: {one_line(error.problem or '')}."
+    return f"is not valid YAML: {one_line(str(error))[:200]}."

@@ -72,7 +72,7 @@ class Preprocessing(BaseModel):
     def _expand_square(cls, value: Any) -> Any:
         if isinstance(value, str) and value.strip().isdecimal():
             value = int(value)
-        if isinstance(value, str) or (isinstance(value, Sequence) and len(value) != 2):
+        if isinstance(value, str | bool) or (isinstance(value, Sequence) and len(value) != 2):
             raise ValueError(f"a size must be one number or [height, width], not {value!r}")
         return (value, value) if isinstance(value, int | float) else value
 

@@ -60,11 +60,16 @@ def _load_graph(folder: Path, session: Any) -> Any:
             tags = next((tags for tags in tag_sets if TAG in tags), tag_sets[0])
             return tf.compat.v1.saved_model.load(session, tags, str(folder))
     except Exception as error:
-        reason = one_line(str(error))
-        missing = "/variables/" in reason and ("not found" in reason.lower() or "no such file" in reason.lower())
-        if missing or not any((folder / "variables").glob("variables.data*")):
-            reason = "files of its folder variables/ are missing. Put them there"
-        raise UserError(f"{folder} cannot be read as a SavedModel: {reason[:300].rstrip('.')}.") from None
+        raise UserError(f"{folder} {_explain(one_line(str(error)))}") from None
+
+
+def _explain(message: str) -> str:
+    """Return an error of TensorFlow in plain words."""
+    if "not a valid checkpoint" in message or ("variables" in message and "No such file" in message):
+        return "is incomplete: files of its folder variables/ are missing."
+    if "parse" in message or "out of range" in message:  # the latter of a file without a graph
+        return "cannot be read as a SavedModel: saved_model.pb is damaged."
+    return f"cannot be read as a SavedModel: {message[:300].rstrip('.')}."
 
 
 def _find_signature(folder: Path, graph: Any) -> Any:
