@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import one_line
-from fer_bench.datasets.face_crop.apply import Images
 from fer_bench.inference.preprocessing import Preprocessing
 
 MAX_BATCH_SIZE = 256
@@ -19,6 +19,14 @@ MAX_BATCH_BYTES = 2**24  # of preprocessed pixels; the activations of a network 
 SUM_TOLERANCE = 0.02  # of a sum of probabilities: ten outputs of an 8-bit model, each rounded to 1/256
 ROUNDING = 1e-6
 MAX_COMPLETING = 8  # unlabeled outputs that are tried as part of a softmax
+
+
+class ImageSource(Protocol):
+    """Images that are read when they are accessed: an array, a `Subset` or `FileImages`."""
+
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray | Sequence[np.ndarray]:
+        """Return the images (height, width[, channels]) uint8 at some positions."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Classifier:
 def predict_outputs(
     model: Classifier,
     preprocessing: Preprocessing,
-    images: Images,
+    images: ImageSource,
     indices: np.ndarray,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> np.ndarray:

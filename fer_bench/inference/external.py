@@ -14,8 +14,7 @@ from fer_bench.core.splits import SPLITS
 from fer_bench.core.text import plural
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.face_crop.apply import Images
-from fer_bench.inference.classifier import predict_outputs, to_probabilities
+from fer_bench.inference.classifier import ImageSource, predict_outputs, to_probabilities
 from fer_bench.inference.labels import match_labels
 from fer_bench.inference.model_checks import check_training, compare_settings
 from fer_bench.inference.model_file import check_model_file, digest, load, needs_keras
@@ -48,7 +47,7 @@ class Request:
     protocol: str
     folds: list[Fold]
     output_indices: list[int]  # the output of each class of the dataset
-    images: Images  # those of the dataset, or its image files
+    images: ImageSource  # those of the dataset, or its image files
     images_digest: str  # of the image files; empty for the images of the dataset
     notes: tuple[str, ...] = ()  # on images, and on outputs that are ignored
 
@@ -120,11 +119,13 @@ def score(request: Request, results_dir: Path, data_config: DataConfig) -> list[
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     model, data = load(request.model_file), request.dataset
     indices = _scored(request.folds)
+    outputs = predict_outputs(model, request.preprocessing, request.images, indices, data_config.progress)
 
     def predict(preprocessing: Preprocessing, wanted: np.ndarray) -> np.ndarray:
+        if preprocessing == request.preprocessing and np.isin(wanted, indices).all():
+            return outputs[np.searchsorted(indices, wanted)]
         return predict_outputs(model, preprocessing, request.images, wanted, data_config.progress)
 
-    outputs = predict(request.preprocessing, indices)
     source = str(request.model_file)
     unlabeled = [i for i, label in enumerate(request.preprocessing.labels) if label is None]
     kind = request.preprocessing.outputs

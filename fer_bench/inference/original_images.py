@@ -13,13 +13,15 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.face_crop.apply import Images
 from fer_bench.datasets.face_crop.load import ImageFiles, load_cropped, load_originals
 from fer_bench.datasets.face_crop.spec import DEFAULT_IMAGE_SIZE, SEPARATOR, split_name
 from fer_bench.datasets.images import center_square, import_opencv, read_gray
 from fer_bench.datasets.subset import Subset
+from fer_bench.inference.classifier import ImageSource
 from fer_bench.inference.preprocessing import Preprocessing
 from fer_bench.protocols.registry import ARROW, source_datasets
+
+ImageArray = np.ndarray | Subset
 
 MAX_SAMPLED = 32  # files whose size and color are looked up
 GRAY_NOTE = "gray images in three channels"
@@ -36,7 +38,7 @@ class ModelImages:
         digest: Of the files of the predicted images; empty if the dataset's fingerprint covers the images.
     """
 
-    images: Images
+    images: ImageSource
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
     digest: str = ""
@@ -51,7 +53,7 @@ class _File:
 class FileImages(Sequence[np.ndarray]):
     """Images of any size, each read when it is accessed by a number; an array of numbers selects images."""
 
-    def __init__(self, files: Sequence[_File | None], cached: Images, color_mode: str) -> None:
+    def __init__(self, files: Sequence[_File | None], cached: ImageArray, color_mode: str) -> None:
         """Take one file per image, and the cached images for those without a file."""
         self.files, self.cached, self.color_mode = files, cached, color_mode
 
