@@ -13,7 +13,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import LABEL_ORDERS, canonical_label
+from fer_bench.datasets.emotions import EMOTIONS, LABEL_ORDERS, canonical_label
 from fer_bench.datasets.images import import_opencv
 from fer_bench.evaluation.metrics import confusion_matrix
 from fer_bench.evaluation.plausibility import LabelOrder, describe_order, find_better_order, fits_far_better
@@ -42,6 +42,77 @@ class _Setting:
     labels: Labels
     predicted: np.ndarray
     accuracy: float
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Settings of a model on some images.
+
+    Attributes:
+        predict: Returns the model's outputs for some images.
+        preprocessing: The stated settings.
+        sample: Indices of the images, (images,) int.
+        truth: Their labels, (images,) int.
+        classes: Names of the classes.
+        orders: Orders of the labels, the stated one first.
+    """
+
+    predict: Predict
+    preprocessing: Preprocessing
+    sample: np.ndarray
+    truth: np.ndarray
+    classes: list[str]
+    orders: list[Labels]
+
+    def settings(self, preprocessing: Preprocessing, part: np.ndarray | slice = slice(None)) -> list[_Setting]:
+        """Return the settings with one scaling and each of the orders, on a part of the images."""
+        outputs, truth = self.predict(preprocessing, self.sample[part]), self.truth[part]
+        predictions = [outputs[:, _columns(labels, self.classes)].argmax(axis=1) for labels in self.orders]
+        return [
+            _Setting(preprocessing.scaling, labels, predicted, float((predicted == truth).mean()))
+            for labels, predicted in zip(self.orders, predictions, strict=True)
+        ]
+
+    def better_order(self, stated: _Setting, others: Sequence[_Setting]) -> LabelOrder | None:
+        """Return the order that fits far better than the stated one: a usual one, or else the best of all."""
+        better = [other for other in others if self._fits_far_better(stated, other, len(others))]
+        best = max(better, key=_accuracy, default=None)
+        known = [label for label in stated.labels if label is not None and label in self.classes]
+        confusion = confusion_matrix(self.truth, stated.predicted, len(self.classes))
+        of_all = find_better_order(self.classes, confusion, known, {})
+        if best is None or (of_all and of_all.accuracy > best.accuracy + 0.01):
+            return of_all
+        names = {labels: name for name, labels in LABEL_ORDERS.items()}
+        labels = tuple(label or "null" for label in best.labels)
+        return LabelOrder(names.get(labels, ""), labels, best.accuracy, stated.accuracy)
+
+    def best_scaling(self, best_order: _Setting) -> _Setting | None:
+        """Return the best setting with another scaling; None if it is not far better than the best stated order."""
+        scalings = SCALINGS + (COLOR_SCALINGS if self.preprocessing.channels == 3 else ())
+        tried = [self._try_scaling(name, best_order) for name in scalings if name != self.preprocessing.scaling]
+        best = max(filter(None, tried), key=_accuracy, default=None)
+        num_tried = len(scalings) * len(self.orders)
+        return best if best and self._fits_far_better(best_order, best, num_tried) else None
+
+    def _try_scaling(self, scaling: str, best_order: _Setting) -> _Setting | None:
+        """Return the best setting with a scaling; None if it is not better on the images that are tried first."""
+        other = self.preprocessing.model_copy(update={"scaling": scaling})
+        number = len(self.sample)
+        first = np.linspace(0, number - 1, min(NUM_SCREENED, number)).round().astype(int)
+        try:
+            screened = max(map(_accuracy, self.settings(other, first)))
+            if screened <= (best_order.predicted[first] == self.truth[first]).mean():
+                return None
+            return max(self.settings(other), key=_accuracy)
+        except UserError:  # this scaling gives outputs that are not finite
+            return None
+
+    def _fits_far_better(self, stated: _Setting, other: _Setting, num_alternatives: int) -> bool:
+        return fits_far_better(self.truth, stated.predicted, other.predicted, len(self.classes), num_alternatives)
+
+
+def _accuracy(setting: _Setting) -> float:
+    return setting.accuracy
 
 
 def check_training(predict: Predict, preprocessing: Preprocessing, data: Dataset, fold: Fold) -> TrainingCheck | None:
@@ -74,22 +145,17 @@ def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Datas
     sample = _sample(data, getattr(fold, split), NUM_COMPARED)
     if not len(sample):
         return []
-    truth, classes = data.labels[sample], _classes(data)
+    classes = _classes(data)
     orders = list(_orders(preprocessing.labels, classes))
-    settings = _settings(predict, preprocessing, sample, truth, classes, orders)
-    stated, known = settings[0], max(settings, key=lambda setting: setting.accuracy)
-    scalings = SCALINGS + (COLOR_SCALINGS if preprocessing.channels == 3 else ())
-    others = [
-        found
-        for scaling in scalings
-        if (found := _try_scaling(predict, preprocessing, scaling, sample, truth, classes, orders, known))
-    ]
-    best, sentences = max(others, key=lambda setting: setting.accuracy, default=known), []
-    scaling_helps = fits_far_better(truth, known.predicted, best.predicted, len(classes), len(scalings) * len(orders))
+    comparison = _Comparison(predict, preprocessing, sample, data.labels[sample], classes, orders)
+    stated, *others = comparison.settings(preprocessing)
+    best_order = max([stated, *others], key=_accuracy)
+    best = comparison.best_scaling(best_order)
+    sentences = []
     # A wrong scaling may shift all classes, so that another order fits; the stated one is right if it is best at last.
-    if not (scaling_helps and best.labels == stated.labels) and (order := _better_order(settings, truth, classes)):
+    if not (best and best.labels == stated.labels) and (order := comparison.better_order(stated, others)):
         sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
-    if scaling_helps:
+    if best:
         sentences.append(f"{_describe_scaling(best, stated, split)} Check scaling in the preprocessing file.")
     return sentences
 
@@ -113,77 +179,16 @@ def _columns(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
 
 def _orders(stated: Sequence[str | None], classes: Sequence[str]) -> Iterator[Labels]:
     """Yield the stated labels, then the usual orders of all outputs and of the labeled outputs, each once."""
-    labeled = [label for label in stated if label is not None]
+    movable = [label for label in stated if label in EMOTIONS or label in classes]
     found = {tuple(stated): None}
-    for order in (*LABEL_ORDERS.values(), tuple(sorted(labeled))):
-        remaining = [label for label in order if label in labeled]
+    for order in (*LABEL_ORDERS.values(), tuple(sorted(filter(None, movable)))):
+        remaining = [label for label in order if label in movable]
         if len(order) == len(stated):
             found[order] = None
-        if len(remaining) == len(labeled):
+        if len(remaining) == len(movable):
             labels = iter(remaining)
-            found[tuple(None if label is None else next(labels) for label in stated)] = None
+            found[tuple(next(labels) if label in movable else label for label in stated)] = None
     yield from (labels for labels in found if set(classes) <= set(labels))
-
-
-def _settings(
-    predict: Predict,
-    preprocessing: Preprocessing,
-    sample: np.ndarray,
-    truth: np.ndarray,
-    classes: Sequence[str],
-    orders: Sequence[Labels],
-) -> list[_Setting]:
-    """Return the settings with one scaling and each of the orders."""
-    outputs, settings = predict(preprocessing, sample), []
-    for labels in orders:
-        predicted = outputs[:, _columns(labels, classes)].argmax(axis=1)
-        settings.append(_Setting(preprocessing.scaling, labels, predicted, float((predicted == truth).mean())))
-    return settings
-
-
-def _better_order(settings: Sequence[_Setting], truth: np.ndarray, classes: list[str]) -> LabelOrder | None:
-    """Return the order that fits far better than the first one: a usual one, or else the best of all."""
-    stated, others = settings[0], settings[1:]
-    usual = [
-        setting
-        for setting in others
-        if fits_far_better(truth, stated.predicted, setting.predicted, len(classes), len(others))
-    ]
-    best = max(usual, key=lambda setting: setting.accuracy, default=None)
-    known = [label for label in stated.labels if label in classes]
-    confusion = confusion_matrix(truth, stated.predicted, len(classes))
-    of_all = find_better_order(classes, confusion, [label for label in known if label is not None], {})
-    if best is None or (of_all and of_all.accuracy > best.accuracy + 0.01):
-        return of_all
-    names = {labels: name for name, labels in LABEL_ORDERS.items()}
-    labels = tuple(label or "null" for label in best.labels)
-    return LabelOrder(names.get(labels, ""), labels, best.accuracy, stated.accuracy)
-
-
-def _try_scaling(
-    predict: Predict,
-    preprocessing: Preprocessing,
-    scaling: str,
-    sample: np.ndarray,
-    truth: np.ndarray,
-    classes: Sequence[str],
-    orders: Sequence[Labels],
-    known: _Setting,
-) -> _Setting | None:
-    """Return the best setting with a scaling; None if it is not better on the images that are tried first."""
-    if scaling == preprocessing.scaling:
-        return None
-    other = preprocessing.model_copy(update={"scaling": scaling})
-    first = np.linspace(0, len(sample) - 1, min(NUM_SCREENED, len(sample))).round().astype(int)
-    try:
-        screened = _settings(predict, other, sample[first], truth[first], classes, orders)
-        accuracy = max(setting.accuracy for setting in screened)
-        if accuracy <= (known.predicted[first] == truth[first]).mean():
-            return None
-        settings = _settings(predict, other, sample, truth, classes, orders)
-    except UserError:  # this scaling gives outputs that are not finite
-        return None
-    return max(settings, key=lambda setting: setting.accuracy)
 
 
 def _sample(data: Dataset, indices: np.ndarray, number: int) -> np.ndarray:

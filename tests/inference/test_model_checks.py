@@ -69,10 +69,12 @@ def test_ignored_outputs_may_be_classes_in_another_order(data):
     stated = RIGHT.model_copy(update={"labels": list(LABEL_ORDERS["alphabetical8"])})
     (sentence,) = compare_settings(model(data, order=LABEL_ORDERS["ferplus"]), stated, data, FOLD)
     assert "'ferplus' (neutral, happy" in sentence
-    unnamed = (*LABEL_ORDERS["ferplus"], None, None)
-    stated = RIGHT.model_copy(update={"labels": [*LABEL_ORDERS["alphabetical8"], None, None]})
-    (sentence,) = compare_settings(model(data, order=unnamed), stated, data, FOLD)
-    assert "neutral, happy, surprise, sad, angry, disgust, fear, contempt, null, null" in sentence
+    for unnamed in (("unknown", "nf"), (None, None)):
+        order = (*LABEL_ORDERS["ferplus"], *unnamed)
+        stated = RIGHT.model_copy(update={"labels": [*LABEL_ORDERS["alphabetical8"], *unnamed]})
+        (sentence,) = compare_settings(model(data, order=order), stated, data, FOLD)
+        shown = [label or "null" for label in order]
+        assert ", ".join(shown) in sentence
 
 
 def test_without_validation_the_training_split_decides(data):
