@@ -74,13 +74,13 @@ def load(file: Path) -> Classifier:
         case ModelKind.ONNX:
             return onnx_file.load(file)
         case ModelKind.LITERT:
-            from fer_bench.inference import litert_file  # imports TensorFlow
+            from fer_bench.inference import tensorflow_lite_file  # imports TensorFlow
 
-            return litert_file.load(file)
+            return tensorflow_lite_file.load(file)
         case ModelKind.SAVED_MODEL:
-            from fer_bench.inference import saved_model  # imports TensorFlow
+            from fer_bench.inference import tensorflow_saved_model  # imports TensorFlow
 
-            return saved_model.load(file)
+            return tensorflow_saved_model.load(file)
         case _:
             from fer_bench.inference import keras_file  # imports Keras
 
