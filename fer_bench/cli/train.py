@@ -22,6 +22,7 @@ from fer_bench.cli.options import (
     combine,
     console,
     data_dir_option,
+    data_option,
     extra_architectures_option,
     make_data_config,
     results_dir_option,
@@ -128,6 +129,9 @@ train_options = combine(
         multiple=True,
         help="Also log each trial to this tracker. Repeatable.",
     ),
+    data_option(
+        "--classes", metavar="NAMES", help="Only the images of these classes, separated by commas. Default: all."
+    ),
     data_dir_option,
     skip_invalid_option,
     accept_classes_option,
@@ -181,6 +185,7 @@ def _sweep(flags: dict[str, Any]) -> None:
             flags["experiment"],
             recipe_overrides(flags["epochs"], flags["batch_size"], flags["weights"], flags["settings"]),
             flags["data_dir"],
+            flags["classes"] or (),
             **{name: flags[name] for name in EXPERIMENT_FIELDS},
         ),
         make_data_config(flags["data_dir"], flags["skip_invalid"], accept_classes=flags["accept_classes"]),
@@ -210,7 +215,9 @@ def recipe_overrides(
             raise UserError(f"--set {setting}: give a key and a value, such as --set optimizer.learning_rate=3e-4.")
         parsed = _parse_yaml(setting, value)
         if known := setting_hint(key, parsed):
-            raise UserError(f"--set {setting}: a recipe has no such value '{key}'. Write --set {known}.")
+            raise UserError(
+                f"--set {setting}: a recipe has no value '{key}' of that kind. Use --set {known}, with your value."
+            )
         overrides.pop(key, None)  # the last one counts, also if an earlier one sets a whole section
         overrides[key] = parsed
     return overrides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
@@ -62,7 +62,8 @@ def select_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
     soft_labels = None if dataset.soft_labels is None else dataset.soft_labels[kept][:, indices]
     counts = f"{len(kept):,} of {len(dataset):,} images"
     note = f"{len(names)} of {len(dataset.classes)} classes ({', '.join(names)}): {counts}."
-    arrays = {field: getattr(dataset, field) for field in ("ids", "split", "subjects", "sequences")}
+    arrays: dict[str, Any] = {field: getattr(dataset, field) for field in ("ids", "split", "subjects", "sequences")}
+    arrays = {field: array[kept] for field, array in arrays.items() if array is not None}
     return replace(
         dataset,
         name=with_classes(dataset.name, names),
@@ -72,5 +73,5 @@ def select_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
         fingerprint="",
         soft_labels=None if soft_labels is None else soft_labels / soft_labels.sum(axis=1, keepdims=True),
         notes=(note, *dataset.notes),
-        **{field: None if array is None else array[kept] for field, array in arrays.items()},
+        **arrays,
     )

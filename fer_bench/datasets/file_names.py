@@ -57,9 +57,34 @@ FOLDER_KINDS = {
         re.I,
     ),
 }
+# Names of folders in lower case, without separators and words such as "set" → their split.
+SPLITS_BY_NAME = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "validate": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "publictest": "validation",  # as in FER2013
+    "test": "test",
+    "tests": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+_SEPARATORS = re.compile(r"[-_ .]+")
+_WORDS = re.compile(r"(?<=.)(?:set|data|dataset|split|images?|faces?|folder|dir)$")
 _INITIALS = re.compile(r"[A-Z]{2}")
 _CODES = frozenset(("AN", "DI", "FE", "AF", "HA", "SA", "SU", "NE", "CO"))  # expressions, as in JAFFE and KDEF
 _WORD = re.compile(r"[a-z]+")
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a folder is named for, such as train, Train_Set, valid or PublicTest; else None."""
+    short = _SEPARATORS.sub("", name.lower())
+    return SPLITS_BY_NAME.get(short) or SPLITS_BY_NAME.get(_WORDS.sub("", short))
 
 
 def known_subject(stem: str) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first
+from fer_bench.datasets.file_names import split_of
 from fer_bench.datasets.pillow import read_with_pillow
 from fer_bench.datasets.registry import DataConfig, Progress
 
@@ -124,9 +125,9 @@ def skipped_note(problems: Problems) -> tuple[str, ...]:
 
 
 def own_splits_note(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
-    """Return a note on folders above class folders, in a dataset whose authors published no split; empty without."""
+    """Return a note on folders that are named for splits, in a dataset whose authors published none."""
     below = [path.relative_to(root).parts for path in paths]
-    folders = sorted({parts[0] for parts in below if len(parts) > 2})
+    folders = sorted({parts[0] for parts in below if len(parts) > 2 and split_of(parts[0])})
     if not folders:
         return ()
     return (f"The folders {list_first(folders, MAX_LISTED)} are no official splits: they are read as one dataset.",)

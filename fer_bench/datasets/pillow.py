@@ -12,7 +12,7 @@ from fer_bench.datasets.image_format import HEAD_SIZE, is_heif
 
 # Formats of one picture. Others run programs (EPS), are documents, or are recognized in almost any file (TGA).
 FORMATS = (
-    *("AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM"),
+    *("AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM"),
     *("PSD", "QOI", "SGI", "SUN", "TIFF", "WEBP"),
 )
 HEIF_HINT = "HEIC, which is read after `pip install pillow-heif`; or convert it to JPEG"
@@ -29,7 +29,9 @@ def read_with_pillow(data: bytes, suffix: str) -> np.ndarray | str:
     except ImportError:
         return "not an image that OpenCV reads"
     has_heif = _register_heif()
-    formats = [*FORMATS, "TGA"] if suffix.lower() == ".tga" else FORMATS
+    Image.init()
+    wanted = (*FORMATS, "TGA") if suffix.lower() == ".tga" else FORMATS
+    formats = [name for name in wanted if name in Image.OPEN]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

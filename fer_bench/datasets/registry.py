@@ -142,8 +142,7 @@ def require(name: str, data_config: DataConfig) -> Path:
     raise UserError(
         f"{options['title']} was not found ({_describe_search(source)}).{_explain(name, source)} "
         f"Get it from {options['source']} and put {' or '.join(options['layouts'])} below {data_dir}/, or name its "
-        "folder with --data-dir."
-        + "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
+        "folder with --data-dir." + "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
     )
 
 

@@ -269,3 +269,17 @@ def test_load_originals(data_config):
     assert files["S005_001_00000001"] == data_config.data_dir / "cohn-kanade-images/S005/001/S005_001_00000001.png"
     root = write_folders(data_config)
     assert load_originals("ckplus", data_config)["S005_001_00000004"] == root / "disgust" / "S005_001_00000004.png"
+
+
+def test_own_splits_above_class_folders(data_config):
+    root = write_folders(data_config)
+    expected = load("ckplus", data_config)
+    for split, members in (("train", slice(1, None, 2)), ("test", slice(0, None, 2))):
+        for path in sorted(root.glob("*/*.png"))[members]:
+            target = data_config.data_dir / "mine" / split / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    shutil.rmtree(root)
+    data = load("ckplus", data_config)
+    assert data.fingerprint == expected.fingerprint
+    assert any("test, train are no official splits" in note for note in data.notes)

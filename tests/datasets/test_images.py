@@ -1,10 +1,13 @@
 """Reading image files: all formats become gray, and unreadable files are named."""
 
+import io
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
@@ -76,6 +79,61 @@ def test_palette_images(tmp_path):
 def test_other_formats_give_the_same_gray(tmp_path, name, pixels):
     read = read_images([write(tmp_path / name, pixels)], None, DataConfig()).pixels[0]
     assert np.abs(read.astype(int) - RAMP).max() <= (4 if name.endswith("jpg") else 1)
+
+
+def encode(kind: str, mode: str = "RGB", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.dstack([RAMP] * 3)).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.gif", encode("GIF")),
+        ("a.avif", encode("AVIF", quality=100)),
+        ("a.jp2", encode("JPEG2000")),
+        ("a.ppm", encode("PPM")),
+        ("a.jfif", encode("JPEG")),
+        ("a.tga", encode("TGA")),
+        ("a.pcx", encode("PCX")),
+        ("a.qoi", encode("QOI")),
+        ("cmyk.jpg", encode("JPEG", "CMYK")),
+        ("really_webp.jpg", encode("WEBP")),
+        ("a", encode("PNG")),
+        ("int32.tiff", encode("TIFF", "I")),
+        ("float.tiff", encode("TIFF", "F")),
+    ],
+)
+def test_formats_that_browsers_and_phones_save(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    read = read_images([tmp_path / name], None, DataConfig()).pixels[0]
+    assert np.abs(read.astype(int) - RAMP).max() <= 6
+
+
+def test_fractions_are_scaled(tmp_path):
+    Image.fromarray(RAMP.astype(np.float32) / 255).save(tmp_path / "a.tiff")
+    assert read_images([tmp_path / "a.tiff"], None, DataConfig()).pixels[0].tolist() == RAMP.tolist()
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    frames = [Image.fromarray(pixels) for pixels in (RAMP, 255 - RAMP)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    read = read_images([tmp_path / "a.gif"], None, DataConfig()).pixels[0]
+    assert np.abs(read.astype(int) - RAMP).max() <= 1
+
+
+def test_heic_names_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    assert "pillow-heif" in error([tmp_path / "a.heic"])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "AVIF", "JPEG2000", "TGA", "PCX", "QOI", "WEBP"])
+def test_truncated_files_of_other_formats(tmp_path, kind):
+    content = encode(kind)
+    (tmp_path / f"a.{kind.lower()}").write_bytes(content[: len(content) // 2])
+    assert "cannot be read" in error([tmp_path / f"a.{kind.lower()}"])
 
 
 def test_weights_of_colors(tmp_path):

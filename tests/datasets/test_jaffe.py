@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_bench.datasets import available, find, load
+from fer_bench.datasets import available, find, find_all, load
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.jaffe.read import load_originals
 
@@ -81,3 +81,47 @@ def test_load_originals(data_config):
     root = write(data_config)
     files = load_originals("jaffe", data_config)
     assert set(files) == set(load("jaffe", data_config).ids) and files["KA.AN1.39"] == root / "KA.AN1.39.tiff"
+
+
+def write_sorted(data_config, folder_of) -> Path:
+    """Write each image below the folder that `folder_of` returns for its name."""
+    for name in NAMES:
+        write(data_config, f"jaffe/{folder_of(name)}", [name])
+    return data_config.data_dir / "jaffe"
+
+
+EMOTION_FOLDERS = dict(zip(("AN", "DI", "FE", "HA", "SA", "SU", "NE"), FER2013_CLASSES, strict=True))
+
+
+@pytest.mark.parametrize(
+    "folder_of",
+    [
+        lambda name: f"Training/{EMOTION_FOLDERS[name[3:5]]}",
+        lambda name: f"0 {EMOTION_FOLDERS[name[3:5]]}",
+        lambda name: name[:2],
+        lambda name: name[3:5],
+        lambda name: f"{'test' if name[:2] == 'YM' else 'train'}/{EMOTION_FOLDERS[name[3:5]]}",
+    ],
+)
+def test_images_in_folders_of_classes_or_subjects(data_config, folder_of):
+    write_sorted(data_config, folder_of)
+    data = load("jaffe", data_config)
+    assert set(data.ids) == set(NAMES) and set(data.subjects) == {"KA", "KM", "TM", "YM"}
+    assert set(load_originals("jaffe", data_config)) == set(NAMES)
+    assert "folder" not in find_all(data_config) and "fer2013" not in find_all(data_config)
+
+
+def test_own_splits_are_noted(data_config):
+    write_sorted(data_config, lambda name: f"{'test' if name[:2] == 'YM' else 'train'}/{EMOTION_FOLDERS[name[3:5]]}")
+    assert any("test, train are no official splits" in note for note in load("jaffe", data_config).notes)
+
+
+def test_copies_in_another_folder_are_not_read(data_config):
+    root = write(data_config)
+    write(data_config, "jaffe_copy")
+    assert find("jaffe", data_config) == root and len(load("jaffe", data_config)) == len(NAMES)
+
+
+def test_image_in_the_folder_of_another_class(data_config, load_error):
+    write_sorted(data_config, lambda name: "happy" if name == "KA.AN1.39" else EMOTION_FOLDERS[name[3:5]])
+    assert "happy/KA.AN1.39.tiff" in load_error("jaffe") and "--dataset folder" in load_error("jaffe")

@@ -71,7 +71,7 @@ def check_vanished(empty: Sequence[ClassFolder], folders: Sequence[ClassFolder])
 def vanished_message(path: Path, files: Sequence[str]) -> str:
     """Return why a class folder has no images, and what to do."""
     if not files:
-        return f"{path} is empty, so its class would be missing. Add images, or remove the folder."
+        return f"{path} has no images, so its class would be missing. Add images, or remove the folder."
     if all(name.startswith(".") for name in files):
         return f"{path} has only hidden files, such as {files[0]}, so its class would be missing. Remove the first dot."
     return (

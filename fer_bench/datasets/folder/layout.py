@@ -6,6 +6,7 @@ level that is the same for all images, such as images/, says nothing.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +15,7 @@ from pathlib import Path
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first
 from fer_bench.datasets.emotions import canonical_emotion, canonical_label
-from fer_bench.datasets.file_names import kind_of_folders
-from fer_bench.datasets.folder.locate import split_of
+from fer_bench.datasets.file_names import kind_of_folders, split_of
 from fer_bench.datasets.image_format import is_image_file
 from fer_bench.datasets.tree import MAX_DEPTH, Folder, require_folder
 
@@ -65,7 +65,7 @@ def read_layout(root: Path, notes: list[str]) -> tuple[list[ClassFolder], list[C
         with_images = [
             replace(
                 folder,
-                name=folder.levels[class_level],
+                name=unicodedata.normalize("NFC", folder.levels[class_level]),
                 subject="" if subject_level is None else folder.levels[subject_level],
             )
             for folder in with_images
@@ -171,6 +171,12 @@ def _find_levels(root: Path, folders: list[ClassFolder]) -> tuple[int, int | Non
         return 1, 0
     if inner_named and not outer_named:
         raise UserError(_unknown_outer(root, outer))
+    if not outer_named and outer_kind:
+        listed = list_first(outer, MAX_LISTED)
+        raise UserError(
+            f"{root}: {listed} look like {outer_kind}, and no folder is named for an expression. Put the images into "
+            "one folder per expression, such as happy/ and sad/."
+        )
     raise UserError(_nested(deepest))
 
 

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from fer_bench.core.text import list_first
 from fer_bench.datasets.emotions import canonical_emotion
-from fer_bench.datasets.file_names import kind_of_folders
+from fer_bench.datasets.file_names import kind_of_folders, split_of
 from fer_bench.datasets.image_format import is_image_file
 from fer_bench.datasets.tree import Folder, list_folder, subfolders
 
 MAX_LISTED = 3
 MAX_CHAIN = 8  # folders that contain only the next one
 MAX_LOOKED_AT = 10  # files without the suffix of an image
-
-# Names of folders in lower case, without separators and words such as "set" → their split.
-SPLITS_BY_NAME = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "validate": "validation",
-    "dev": "validation",
-    "eval": "validation",
-    "evaluation": "validation",
-    "publictest": "validation",  # as in FER2013
-    "test": "test",
-    "tests": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
-_SEPARATORS = re.compile(r"[-_ .]+")
-_WORDS = re.compile(r"(?<=.)(?:set|data|dataset|split|images?|faces?|folder|dir)$")
 
 
 def locate(data_dir: Path, tree: Iterable[Folder]) -> Path | None:
@@ -52,16 +31,13 @@ def explain(data_dir: Path, tree: Iterable[Folder]) -> str:
         return ""
     if len(candidates := _with_expressions(folder)) > 1:
         listed = list_first([str(path) for path in candidates], MAX_LISTED)
-        return f"Several folders have class folders: {listed}. Name one of them with --data-dir."
+        return (
+            f"Several folders have class folders: {listed}. Name one of them with --data-dir; or if they are persons, "
+            "rename them to subject_1, subject_2 and so on."
+        )
     if _has_images(folder):
         return f"{data_dir} has images, but no class folders. Name the folder above, or sort them into class folders."
     return ""
-
-
-def split_of(name: str) -> str | None:
-    """Return the split that a folder is named for, such as train, Train_Set, valid or PublicTest; else None."""
-    short = _SEPARATORS.sub("", name.lower())
-    return SPLITS_BY_NAME.get(short) or SPLITS_BY_NAME.get(_WORDS.sub("", short))
 
 
 def _locate_below(root: Path) -> Path | None:

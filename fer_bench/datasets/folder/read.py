@@ -16,10 +16,9 @@ from fer_bench.core.text import list_first
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.emotions import EMOTIONS
-from fer_bench.datasets.file_names import known_subject, subjects_in_names
+from fer_bench.datasets.file_names import known_subject, split_of, subjects_in_names
 from fer_bench.datasets.folder.check import check_classes, check_vanished
 from fer_bench.datasets.folder.layout import ClassFolder, read_layout
-from fer_bench.datasets.folder.locate import split_of
 from fer_bench.datasets.images import MAX_LISTED, read_images, skipped_note
 from fer_bench.datasets.registry import DataConfig, require
 
@@ -170,5 +169,5 @@ def _class_names(keys: list[str], files: list[_ImageFile]) -> tuple[str, ...]:
     """Return the canonical names if all classes are expressions, else the names of their first folders."""
     if all(key in EMOTIONS for key in keys):
         return tuple(keys)
-    first = {file.key: unicodedata.normalize("NFC", file.class_name.strip()) for file in reversed(files)}
+    first = {file.key: file.class_name.strip() for file in reversed(files)}
     return tuple(first[key] for key in keys)
