@@ -108,13 +108,9 @@ def _with_single_tensors(file: Path, model: keras.Model) -> keras.Model:
             f"{file} has {len(inputs)} inputs and {len(outputs)} outputs ({names}), but must have one input and one "
             "output. Make a model of those with keras.Model and save it."
         )
-    if _is_single(model.input_shape) and _is_single(model.output_shape):
+    if isinstance(model.input, keras.KerasTensor) and isinstance(model.output, keras.KerasTensor):
         return model
     return keras.Model(inputs[0], outputs[0])
-
-
-def _is_single(shape: object) -> bool:
-    return isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape)
 
 
 def _predictor(file: Path, model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:

@@ -127,6 +127,7 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "supports_masking": (True, False),
     "causal": (False,),
+    "zero_output_for_mask": (False,),
     "softmax_robust_masking": (False,),
 }
 NEVER_PASSED = ("stateful",)  # Keras 3 has it, but the state would leak from one batch to the next
@@ -161,9 +162,8 @@ def upgrade(class_name: str, config: dict[str, Any], build: Callable[[dict[str, 
         Unsupported: The layer is not built in, or an option has a meaning that Keras 3 does not have.
     """
     layer, new_name = layer_class(class_name), CLASSES.get(class_name, class_name)
-    options = DEFAULTS.get(class_name, {}) | _rename(
-        new_name, _join_sizes({key: plain(value) for key, value in config.items()})
-    )
+    stored = _join_sizes({key: plain(value) for key, value in config.items()})
+    options = DEFAULTS.get(class_name, {}) | _rename(new_name, stored)
     if new_name != "Embedding":
         options.pop("input_dim", None)  # of the input, which is known when the layer is built
     known = inspect.signature(layer).parameters.keys() - {"args", "kwargs"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 import zipfile
 
 import keras
@@ -111,10 +112,49 @@ def test_damaged_file_is_reported_in_one_line(valid, tmp_path, suffix, length):
     assert str(raised.value).startswith(str(path)) and "\n" not in str(raised.value)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"name": x}, lambda x: (x,)], ids=["list", "dict", "tuple"])
+def test_input_and_output_in_a_list_or_dictionary_are_single(tmp_path, wrap, suffix):
+    model = thirds()
+    path = tmp_path / f"net{suffix}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras.Model(wrap(model.input), wrap(model.output)).save(path)
+    bright = np.zeros((2, SIZE, SIZE, 1), np.float32)
+    bright[:, SIZE // 3 : 2 * SIZE // 3] = 1
+    classifier = load(path)
+    assert classifier.input_shape == (None, SIZE, SIZE, 1)
+    assert np.asarray(classifier.predict(bright)).argmax(axis=1).tolist() == [1, 1]
+
+
+def test_two_heads_are_refused_with_their_names(tmp_path):
+    inputs = keras.Input((SIZE, SIZE, 1))
+    x = layers.Flatten()(inputs)
+    keras.Model(inputs, [layers.Dense(3, name="emotion")(x), layers.Dense(2, name="gender")(x)]).save(
+        tmp_path / "n.keras"
+    )
+    with pytest.raises(UserError, match=r"2 outputs .*emotion, gender"):
+        load(tmp_path / "n.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_model_of_integer_pixels_refuses_scaled_ones(tmp_path, suffix):
+    inputs = keras.Input((SIZE, SIZE, 1), dtype="uint8")
+    keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Rescaling(1 / 255)(inputs)))).save(
+        tmp_path / f"n{suffix}"
+    )
+    pixels = np.full((1, SIZE, SIZE, 1), 200, np.float32)
+    model = load(tmp_path / f"n{suffix}")
+    assert np.asarray(model.predict(pixels)).shape == (1, 3)
+    with pytest.raises(UserError, match="integer pixels"):
+        model.predict(pixels / 255)
+
+
 def test_models_other_than_classifiers_are_refused(tmp_path):
     inputs = keras.Input((SIZE, SIZE, 1))
     feature_map = layers.Conv2D(3, 3)(inputs)
-    for outputs, message in ((feature_map, "Use a classifier"), ([feature_map] * 2, "one input and one output")):
+    for outputs, message in ((feature_map, "Use a classifier"), ([feature_map] * 2, "2 outputs")):
         keras.Model(inputs, outputs).save(tmp_path / "net.keras")
         with pytest.raises(UserError, match=message):
             load(tmp_path / "net.keras")
