@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +11,14 @@ import numpy as np
 
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.protocols.audit.near_duplicates import near_duplicate_pairs
+from fer_bench.protocols.audit.near_duplicates import NearDuplicate, find_near_duplicates
 from fer_bench.protocols.duplicates import group_identical
 from fer_bench.protocols.fold import Fold
 
 NO_SPLIT = -1  # the split number of a sample that is in no split
 TEST = SPLITS.index("test")
-FoldIndices = Literal["test_duplicates", "test_near_duplicates", "validation_duplicates"]
+TRAINING, VALIDATION = SPLITS.index("training"), SPLITS.index("validation")
+FoldIndices = Literal["test_duplicates", "test_near_duplicates", "validation_duplicates", "validation_near_duplicates"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class FoldFindings:
         groups_across_splits: Number of groups of identical images in more than one split.
         test_duplicates: Indices of test images with an identical image in training or validation.
         test_near_duplicates: Indices of the other test images that have a near duplicate there.
+        num_near_in_training: Number of those whose near duplicate is in training.
+        near_changes: Number of those by kind of change; a near duplicate may have several.
         validation_duplicates: Indices of validation images with an identical image in training.
+        validation_near_duplicates: Indices of the other validation images that have a near duplicate in training.
         subjects_seen: Number of test images whose subject (or sequence) is in training or validation, by `subjects` or
             `sequences`.
         subjects_in_training: Number of those whose subject (or sequence) is in training.
@@ -40,7 +45,10 @@ class FoldFindings:
     groups_across_splits: int
     test_duplicates: np.ndarray
     test_near_duplicates: np.ndarray
+    num_near_in_training: int
+    near_changes: dict[str, int]
     validation_duplicates: np.ndarray
+    validation_near_duplicates: np.ndarray
     subjects_seen: dict[str, int]
     subjects_in_training: dict[str, int]
 
@@ -54,7 +62,7 @@ class Findings:
         protocol: Name of the protocol.
         duplicates: Groups of pixel-identical images, as indices.
         num_conflicting: Number of groups with more than one label.
-        near_duplicates: Indices of nearly identical images that are not identical, (pairs, 2) int64.
+        near_duplicates: Pairs of changed copies in different splits of a fold.
         constant: Indices of images with a single gray level.
         folds: Findings on each fold.
         notes: Notes of the folds, without repetitions.
@@ -64,7 +72,7 @@ class Findings:
     protocol: str
     duplicates: list[np.ndarray]
     num_conflicting: int
-    near_duplicates: np.ndarray
+    near_duplicates: list[NearDuplicate]
     constant: np.ndarray
     folds: list[FoldFindings]
     notes: tuple[str, ...]
@@ -92,7 +100,7 @@ def audit(dataset: Dataset, protocol: str, folds: Sequence[Fold]) -> Findings:
     groups = group_identical(dataset.images)
     pixels = dataset.images.reshape(len(dataset), -1)
     duplicates = _duplicate_groups(groups)
-    near_duplicates = _near_duplicates(dataset, groups)
+    near_duplicates = _near_duplicates(dataset, groups, folds)
     return Findings(
         dataset=dataset,
         protocol=protocol,
@@ -120,29 +128,37 @@ def _duplicate_groups(groups: np.ndarray) -> list[np.ndarray]:
     return [group for group in members if len(group) > 1]
 
 
-def _near_duplicates(dataset: Dataset, groups: np.ndarray) -> np.ndarray:
-    """Return near-duplicate pairs; of two groups of identical images, all pairs of their members."""
+def _near_duplicates(dataset: Dataset, groups: np.ndarray, folds: Sequence[Fold]) -> list[NearDuplicate]:
+    """Return near duplicates in different splits of a fold; of two groups of identical images, all pairs of members."""
     images = dataset.images[:, -1] if dataset.images.ndim == 4 else dataset.images
-    _, first = np.unique(groups, return_index=True)
-    pairs = first[near_duplicate_pairs(np.asarray(images)[first])]
-    members = {int(groups[group[0]]): group.tolist() for group in _duplicate_groups(groups)}
-    return np.array(
-        [
-            (i, j)
-            for one, other in pairs.tolist()
-            for i in members.get(int(groups[one]), [one])
-            for j in members.get(int(groups[other]), [other])
-        ],
-        dtype=np.int64,
-    ).reshape(-1, 2)
+    splits = np.stack([split_numbers(dataset, fold) for fold in folds])
+    _, patterns = np.unique(splits, axis=1, return_inverse=True)
+    used = np.flatnonzero((splits != NO_SPLIT).any(axis=0))
+    # Identical images of one split are compared once.
+    members: dict[tuple[int, int], list[int]] = {}
+    for i in used.tolist():
+        members.setdefault((int(groups[i]), int(patterns[i])), []).append(i)
+    alike = list(members.values())
+    first = np.array([indices[0] for indices in alike], np.int64)
+    return [
+        NearDuplicate(i, j, change)
+        for one, other, change in find_near_duplicates(np.asarray(images)[first], patterns[first])
+        if groups[first[one]] != groups[first[other]]
+        for i in alike[one]
+        for j in alike[other]
+    ]
 
 
-def _audit_fold(dataset: Dataset, fold: Fold, groups: np.ndarray, near_duplicates: np.ndarray) -> FoldFindings:
+def _audit_fold(
+    dataset: Dataset, fold: Fold, groups: np.ndarray, near_duplicates: Sequence[NearDuplicate]
+) -> FoldFindings:
     splits = split_numbers(dataset, fold)
     earlier = np.concatenate([fold.training, fold.validation])
     test_duplicates = fold.test[np.isin(groups[fold.test], groups[earlier])]
-    pairs = np.concatenate([near_duplicates, near_duplicates[:, ::-1]])
-    near = np.unique(pairs[(splits[pairs[:, 0]] == TEST) & np.isin(splits[pairs[:, 1]], (0, 1)), 0])
+    validation_duplicates = fold.validation[np.isin(groups[fold.validation], groups[fold.training])]
+    changes = _changed_copies(near_duplicates, splits, TEST, (TRAINING, VALIDATION), test_duplicates)
+    in_training = _changed_copies(near_duplicates, splits, TEST, (TRAINING,), test_duplicates)
+    validated = _changed_copies(near_duplicates, splits, VALIDATION, (TRAINING,), validation_duplicates)
     kinds = {kind: names for kind in ("subjects", "sequences") if (names := getattr(dataset, kind)) is not None}
 
     def seen_in(indices: np.ndarray) -> dict[str, int]:
@@ -157,8 +173,36 @@ def _audit_fold(dataset: Dataset, fold: Fold, groups: np.ndarray, near_duplicate
         num_unassigned=int((~assigned).sum()),
         groups_across_splits=int((np.bincount(across[0]) > 1).sum()),
         test_duplicates=test_duplicates,
-        test_near_duplicates=np.setdiff1d(near, test_duplicates),
-        validation_duplicates=fold.validation[np.isin(groups[fold.validation], groups[fold.training])],
+        test_near_duplicates=np.array(sorted(changes), np.int64),
+        num_near_in_training=len(in_training),
+        near_changes=dict(Counter(kind for kinds in changes.values() for kind in sorted(kinds))),
+        validation_duplicates=validation_duplicates,
+        validation_near_duplicates=np.array(sorted(validated), np.int64),
         subjects_seen=seen_in(earlier),
         subjects_in_training=seen_in(fold.training),
     )
+
+
+def _changed_copies(
+    near_duplicates: Sequence[NearDuplicate],
+    splits: np.ndarray,
+    split: int,
+    others: tuple[int, ...],
+    excluded: np.ndarray,
+) -> dict[int, set[str]]:
+    """Return the images of a split with a near duplicate in other splits, and the kinds of change.
+
+    Args:
+        near_duplicates: All pairs.
+        splits: The split number of each sample.
+        split: The split of the images.
+        others: The splits of their near duplicates.
+        excluded: Indices of images to omit.
+    """
+    omitted = set(excluded.tolist())
+    kinds: dict[int, set[str]] = {}
+    for first, second, change in near_duplicates:
+        for image, copy in ((first, second), (second, first)):
+            if splits[image] == split and splits[copy] in others and image not in omitted:
+                kinds.setdefault(image, set()).update(change.kinds())
+    return kinds

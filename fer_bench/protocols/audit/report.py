@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +20,13 @@ from fer_bench.core.text import list_first
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.images import import_opencv
 from fer_bench.protocols.audit.findings import NO_SPLIT, TEST, Findings, split_numbers
-from fer_bench.protocols.audit.near_duplicates import MAX_HASH_DISTANCE, MIN_CORRELATION
+from fer_bench.protocols.audit.near_duplicates import MIN_SCORE
 from fer_bench.protocols.fold import Fold
 from fer_bench.protocols.registry import ARROW
 
 KINDS = {"subjects": "subject", "sequences": "sequence"}
 MAX_LISTED = 20  # lines per list; the table has all
+MAX_COPIES = 3  # of one image
 MAX_GROUPS, MAX_COLUMNS = 60, 10  # on the contact sheet
 TILE_SIZE, ROW_GAP = 96, 8  # pixels
 
@@ -58,9 +62,10 @@ def verdict(findings: Findings) -> str:
     ]
     if count := findings.total("test_duplicates"):
         leaks.append(f"{_count(count, tested)} are pixel-identical to an image {elsewhere}")
-    conclusion = "This split leaks" if leaks else "No exact leak was found"
+    conclusion = "This split leaks" if leaks else "No leak was found"
     if count := findings.total("test_near_duplicates"):
-        leaks.append(f"{_count(count, tested)} are nearly identical to an image {elsewhere}")
+        conclusion = "This split leaks" if leaks else "This split probably leaks"
+        leaks.append(f"{_count(count, tested)} have a changed copy {elsewhere}")
     details = f" Of {tested:,} test images, {'; '.join(leaks)}." if leaks else ""
     unknown = "" if findings.dataset.subjects is not None else " The subjects are unknown and were not checked."
     return f"{conclusion}.{details}{unknown}"
@@ -78,6 +83,7 @@ def details(findings: Findings) -> str:
     conflicting = [group for group in findings.duplicates if len(np.unique(labels[group])) > 1]
     return "\n\n".join(
         [
+            *_listed("Test images with a changed copy in training or validation", _copies(findings)),
             *_listed("Identical images in the test split and in another split", map(line, across)),
             *_listed("Identical images with different labels", map(line, conflicting)),
             *_listed("Images of a single gray level", map(line, findings.constant[:, None])),
@@ -86,16 +92,21 @@ def details(findings: Findings) -> str:
 
 
 def duplicates_csv(findings: Findings, folds: Sequence[Fold]) -> str:
-    """Return all groups of duplicates and near duplicates: one row per image, with its split in each fold."""
+    """Return all groups of duplicates and near duplicates: one row per image, with its split in each fold.
+
+    `change` is what was done to the second image of two near duplicates compared with the first.
+    """
     text, dataset = StringIO(), findings.dataset
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["kind", "group", "id", "class", *(f"fold {number}" for number in range(len(folds)))])
+    table.writerow(["kind", "group", "id", "class", "change", *(f"fold {number}" for number in range(len(folds)))])
     splits = [split_numbers(dataset, fold) for fold in folds]
-    for kind, groups in (("identical", findings.duplicates), ("near", findings.near_duplicates)):
-        for number, group in enumerate(groups):
-            for i in group:
+    identical = [("identical", [(i, "") for i in group]) for group in findings.duplicates]
+    near = [("near", [(first, ""), (second, str(change))]) for first, second, change in findings.near_duplicates]
+    for kind, groups in groupby([*identical, *near], key=itemgetter(0)):
+        for number, (_, group) in enumerate(groups):
+            for i, change in group:
                 names = ["" if fold[i] == NO_SPLIT else SPLITS[fold[i]] for fold in splits]
-                table.writerow([kind, number, dataset.ids[i], dataset.classes[dataset.labels[i]], *names])
+                table.writerow([kind, number, dataset.ids[i], dataset.classes[dataset.labels[i]], change, *names])
     return text.getvalue()
 
 
@@ -104,7 +115,7 @@ def write_contact_sheet(findings: Findings, path: Path) -> None:
 
     Raises UserError if there are none, or the file cannot be written.
     """
-    groups = [*findings.duplicates, *findings.near_duplicates]
+    groups = [*findings.duplicates, *(np.array(pair[:2]) for pair in findings.near_duplicates)]
     if not groups:
         raise UserError(f"'{findings.dataset.name}' has no duplicates to draw.")
     leaking = np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in findings.folds])
@@ -125,11 +136,47 @@ def _duplicates(findings: Findings) -> list[str]:
         f"{across} of them across splits, {findings.num_conflicting:,} with conflicting labels",
         f"test images with a duplicate in training or validation: {_of(findings.total('test_duplicates'), tested)}",
         f"validation images with a duplicate in training: {_of(findings.total('validation_duplicates'), validated)}",
-        f"{len(findings.near_duplicates):,} pairs of near duplicates (perceptual hashes within {MAX_HASH_DISTANCE} of "
-        f"64 bits and pixel correlation of {MIN_CORRELATION} or more, which two subjects in the same pose can reach)",
-        f"test images without a duplicate, but with a near duplicate in training or validation: "
-        f"{_of(findings.total('test_near_duplicates'), tested)}",
+        f"{len(findings.near_duplicates):,} pairs of near duplicates in different splits{_same_subject(findings)}: "
+        "copies that are mirrored, rotated, shifted, zoomed, brightened, blurred or compressed (their aligned details "
+        f"correlate by {MIN_SCORE} or more, which two photographs of one face in the same pose can reach, too)",
+        f"test images without a duplicate, but with a changed copy in training or validation: "
+        f"{_of(findings.total('test_near_duplicates'), tested)} "
+        f"(in training: {sum(fold.num_near_in_training for fold in findings.folds):,}){_kinds(findings)}",
+        f"validation images without a duplicate, but with a changed copy in training: "
+        f"{_of(findings.total('validation_near_duplicates'), validated)}",
         f"{len(findings.constant):,} images of a single gray level",
+    ]
+
+
+def _same_subject(findings: Findings) -> str:
+    subjects = findings.dataset.subjects
+    if subjects is None:
+        return ""
+    return f" ({sum(subjects[one] == subjects[other] for one, other, _ in findings.near_duplicates):,} of one subject)"
+
+
+def _kinds(findings: Findings) -> str:
+    """Return how many test images have a copy of each kind of change, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for fold in findings.folds:
+        counts.update(fold.near_changes)
+    return "; " + ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common()) if counts else ""
+
+
+def _copies(findings: Findings) -> list[str]:
+    """Return one line per test image with its copies and what was done to them."""
+    dataset = findings.dataset
+    copies: dict[int, list[str]] = {}
+    listed = {int(i) for fold in findings.folds for i in fold.test_near_duplicates}
+    for first, second, change in findings.near_duplicates:
+        for image, copy, done in ((first, second, change), (second, first, change.reversed())):
+            if image in listed:
+                copies.setdefault(image, []).append(
+                    f"{dataset.ids[copy]} ({dataset.classes[dataset.labels[copy]]}; {done})"
+                )
+    return [
+        f"{dataset.ids[i]} ({dataset.classes[dataset.labels[i]]}): {list_first(lines, MAX_COPIES)}"
+        for i, lines in sorted(copies.items())
     ]
 
 

@@ -37,7 +37,9 @@ def flawed(drawn) -> Dataset:
     labels[9] = labels[6]
     images[7] = images[9]  # and validation
     labels[7] = labels[6]
-    images[11] = np.clip(images[12].astype(int) + 9, 0, 255)  # test, nearly identical to training
+    images[11] = np.clip(images[12, :, ::-1].astype(int) + 9, 0, 255)  # test; in training, mirrored and darker
+    images[13] = images[15, :, ::-1]  # validation; in training, mirrored
+    images[14] = np.clip(images[13].astype(int) + 3, 0, 255)  # test
     images[[20, 21]] = [[[0]], [[200]]]
     return replace(drawn, images=images, labels=labels)
 
@@ -55,12 +57,41 @@ def test_planted_problems_are_found(flawed):
     assert fold.groups_across_splits == 3
     assert fold.test_duplicates.tolist() == [2, 5]
     assert fold.validation_duplicates.tolist() == [7]
-    assert [11, 12] in found.near_duplicates.tolist() and 11 in fold.test_near_duplicates
+    pairs = [(one, other) for one, other, _ in found.near_duplicates]
+    assert (11, 12) in pairs and (13, 15) in pairs and (14, 15) in pairs
+    assert fold.test_near_duplicates.tolist() == [11, 14] and fold.num_near_in_training == 2
+    assert fold.validation_near_duplicates.tolist() == [13]
+    assert fold.near_changes == {"mirrored": 2, "brighter or darker": 1, "slightly changed": 1}
     assert found.num_tested == 35
     text = report.summary(found)
     assert "**This split leaks. Of 35 test images, 2 (5.7 %) are pixel-identical to an image in training" in text
     assert "3 groups of pixel-identical images (5 redundant), 3 of them across splits, 1 with conflicting" in text
     assert "2 images of a single gray level" in text and "subjects are unknown" in text
+
+
+def test_the_page_says_what_was_done_to_copies(flawed):
+    found = audit_protocol(flawed)
+    assert "2 (5.7 %) have a changed copy in training or validation" in report.verdict(found)
+    assert "2 of 35 (5.7 %) (in training: 2); 2 mirrored, 1 brighter or darker" in report.summary(found)
+    assert "validation images without a duplicate, but with a changed copy in training: 1 of 35" in report.summary(
+        found
+    )
+    text = report.details(found)
+    assert "## Test images with a changed copy in training or validation (2)" in text
+    names = [f"{flawed.ids[i]} ({flawed.classes[flawed.labels[i]]}" for i in (11, 12)]
+    assert f"- {names[0]}): {names[1]}; mirrored, darker)" in text
+    rows = [row.split(",") for row in report.duplicates_csv(found, folds("official", flawed, 0)).splitlines()]
+    assert ["near", "0", flawed.ids[11], flawed.classes[flawed.labels[11]], "", "test"] in rows
+
+
+def test_pairs_of_one_subject_are_counted(drawn):
+    images = drawn.images.copy()
+    images[[1, 5]] = images[[0, 3], :, ::-1]
+    subjects = np.array(["S1", "S1", *(f"S{i}" for i in range(2, 105))])
+    text = report.summary(audit_protocol(replace(drawn, images=images, subjects=subjects)))
+    assert "2 pairs of near duplicates in different splits (1 of one subject)" in text
+    assert "1 of 35 (2.9 %) (in training: 1); 1 mirrored" in text  # only image 5 is in test
+    assert "This split probably leaks" in text
 
 
 def test_official_dedup_does_not_leak(flawed):
@@ -76,7 +107,7 @@ def test_data_without_leaks_are_reported_so(drawn):
     subjects = np.array([f"subject {i}" for i in range(105)])
     found = audit_protocol(replace(drawn, subjects=subjects))
     found = replace(found, folds=[replace(fold, test_near_duplicates=np.empty(0, int)) for fold in found.folds])
-    assert report.verdict(found) == "No exact leak was found."
+    assert report.verdict(found) == "No leak was found."
     unknown = replace(found, dataset=drawn)
     assert report.verdict(unknown).endswith("The subjects are unknown and were not checked.")
 
@@ -108,14 +139,14 @@ def test_subject_kfold_has_no_subject_in_two_splits(drawn):
 def test_sequences_are_audited_by_their_last_frame(drawn):
     sequences = replace(drawn, images=np.stack([drawn.images[::-1], drawn.images], axis=1))
     found = audit_protocol(sequences)
-    assert found.near_duplicates.tolist() == audit_protocol(drawn).near_duplicates.tolist()
+    assert found.near_duplicates == audit_protocol(drawn).near_duplicates
     assert "105 sequences of 2 frames of 48×48" in report.summary(found)
 
 
 def test_the_table_has_every_duplicate(flawed):
     lines = report.duplicates_csv(audit_protocol(flawed), folds("official", flawed, 0)).splitlines()
-    assert lines[0] == "kind,group,id,class,fold 0"
-    assert f"identical,0,{flawed.ids[2]},{flawed.classes[flawed.labels[2]]},test" in lines
+    assert lines[0] == "kind,group,id,class,change,fold 0"
+    assert f"identical,0,{flawed.ids[2]},{flawed.classes[flawed.labels[2]]},,test" in lines
     assert sum(line.startswith("identical,") for line in lines) == 8
 
 
@@ -151,7 +182,7 @@ def test_images_are_drawn_if_requested(registered, tmp_path):
 
 
 def test_no_duplicates_is_an_error_for_the_contact_sheet(drawn, tmp_path):
-    found = replace(audit_protocol(drawn), duplicates=[], near_duplicates=np.empty((0, 2), int))
+    found = replace(audit_protocol(drawn), duplicates=[], near_duplicates=[])
     with pytest.raises(UserError, match="no duplicates"):
         report.write_contact_sheet(found, tmp_path / "sheet.png")
 
