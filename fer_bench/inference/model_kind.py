@@ -131,6 +131,8 @@ def _detect_zip(path: Path) -> ModelKind:
 
 def _detect_text_or_onnx(path: Path, head: bytes) -> ModelKind:
     suffix = path.suffix.lower()
+    if path.name == "saved_model.pb":
+        raise UserError(f"{path} is a part of a SavedModel. Name its folder: {path.parent}.")
     if head[0] == _PROTOBUF_IR_VERSION and head[1] <= _MAX_IR_VERSION and head[2] in _NEXT_ONNX_FIELDS:
         return ModelKind.ONNX
     if read_architecture(path):
@@ -140,8 +142,6 @@ def _detect_text_or_onnx(path: Path, head: bytes) -> ModelKind:
         return ModelKind.TENSORFLOW_JS
     if content is not None:
         raise UserError(f"{path} is a JSON file without an architecture of Keras or TensorFlow.js. {SUPPORTED}.")
-    if path.name == "saved_model.pb":
-        raise UserError(f"{path} is a part of a SavedModel. Name its folder: {path.parent}.")
     if suffix in _BY_SUFFIX:
         raise UserError(f"{path} is {_BY_SUFFIX[suffix]}, which cannot be scored. {CONVERT}.")
     if suffix == ".onnx" and b"\0" in head:

@@ -110,15 +110,18 @@ def select_images(
     if SEPARATOR in data.name and ARROW not in data.name:
         return _select_crops(data, preprocessing, is_enlarged, data_config)
     files = _find_files(data, data_config)
-    sizes, has_color = _look_up([file for file in files if file])
+    scored = [files[index] for index in indices]
+    sizes, has_color = _look_up([file for file in scored if file])
     use_color = has_color and preprocessing.color_mode != "grayscale"
-    notes = (GRAY_NOTE,) if not use_color and (has_color or preprocessing.color_mode != "grayscale") else ()
+    is_gray = not use_color and (has_color or preprocessing.color_mode != "grayscale")
+    notes = (GRAY_NOTE,) if is_gray else ()
+    enlarged = (f"enlarged from {_size_text(cached)} to {_size_text(wanted)}",) if is_enlarged else ()
     if not use_color and not (is_enlarged and max(sizes, default=0) > min(cached)):
-        return ModelImages(data.images, preprocessing, (*notes, *_enlarged_note(is_enlarged, cached, wanted)))
+        return ModelImages(data.images, preprocessing, (*notes, *enlarged))
     chosen = preprocessing.model_copy(update={"interpolation": preprocessing.interpolation or "area"})
-    note = f"read at {_size_text(wanted)}" + (" in color" if use_color else "")
+    some = tuple(f"some {note}" for note in enlarged if None in scored)
     images = FileImages(files, data.images, preprocessing.color_mode if use_color else "grayscale")
-    return ModelImages(images, chosen, (note, *notes), _digest(files, indices))
+    return ModelImages(images, chosen, (_read_note(wanted, sizes, use_color), *some, *notes), _digest(scored))
 
 
 def _select_crops(
@@ -127,14 +130,16 @@ def _select_crops(
     """Return cropped faces at the model's size, unless the dataset's name states a size."""
     base, spec = split_name(data.name)
     wanted, cached = preprocessing.read_size, data.images.shape[1:3]
+    notes = (GRAY_NOTE,) if preprocessing.color_mode != "grayscale" else ()
     is_stated = spec is None or spec.image_size != DEFAULT_IMAGE_SIZE or wanted[0] != wanted[1]
     if is_enlarged and not is_stated and isinstance(load_originals(replace(data, name=base), data_config), ImageFiles):
         assert spec is not None
         larger = load_cropped(base, spec.model_copy(update={"image_size": wanted[0]}), data_config)
         positions = {name: position for position, name in enumerate(larger.ids.tolist())}
         images = Subset(larger.images, np.array([positions[name] for name in data.ids.tolist()]))
-        return ModelImages(images, preprocessing, (f"read at {_size_text(wanted)}",), larger.fingerprint)
-    return ModelImages(data.images, preprocessing, _enlarged_note(is_enlarged, cached, wanted))
+        return ModelImages(images, preprocessing, (f"read at {_size_text(wanted)}", *notes), larger.fingerprint)
+    enlarged = (f"enlarged from {_size_text(cached)} to {_size_text(wanted)}",) if is_enlarged else ()
+    return ModelImages(data.images, preprocessing, (*notes, *enlarged))
 
 
 def _find_files(data: Dataset, data_config: DataConfig) -> list[_File | None]:
@@ -151,7 +156,7 @@ def _find_files(data: Dataset, data_config: DataConfig) -> list[_File | None]:
 
 
 def _files_of_source(data: Dataset, data_config: DataConfig) -> list[_File | None]:
-    originals = load_originals(data, data_config)
+    originals = load_originals(data, data_config) if data.name in DATASETS else None
     if not isinstance(originals, ImageFiles):
         return [None] * len(data.ids)
     reader = import_module(f"{DATASETS.get(data.name).module}.read")
@@ -166,10 +171,10 @@ def _look_up(files: list[_File]) -> tuple[list[int], bool]:
     return [min(image.shape[:2]) for image in pixels], any((image != image[..., :1]).any() for image in pixels)
 
 
-def _digest(files: list[_File | None], indices: np.ndarray) -> str:
-    """Return the SHA-256 of the files of some images, in order."""
+def _digest(files: list[_File | None]) -> str:
+    """Return the SHA-256 of some files, in order."""
     digest = hashlib.sha256()
-    for file in (files[index] for index in indices):
+    for file in files:
         if file is not None:
             try:
                 digest.update(hashlib.sha256(file.path.read_bytes()).digest())
@@ -178,9 +183,12 @@ def _digest(files: list[_File | None], indices: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _enlarged_note(is_enlarged: bool, cached: tuple[int, ...], wanted: tuple[int, int]) -> tuple[str, ...]:
-    """Return a note on images of which no larger version exists."""
-    return (f"enlarged from {_size_text(cached)} to {_size_text(wanted)}",) if is_enlarged else ()
+def _read_note(wanted: tuple[int, int], sizes: list[int], use_color: bool) -> str:
+    """Return a note on images that are read from files, whose shorter sides are `sizes`."""
+    usual, color = sorted(sizes)[len(sizes) // 2], " in color" if use_color else ""
+    if usual < min(wanted):
+        return f"read from files of {usual} px{color}, enlarged to {_size_text(wanted)}"
+    return f"read at {_size_text(wanted)}{color}"
 
 
 def _size_text(size: Sequence[int]) -> str:

@@ -78,6 +78,11 @@ def test_images_without_a_larger_version_are_enlarged_with_a_note(write_folder):
     assert isinstance(selected.images, np.ndarray)
 
 
+def test_files_that_are_smaller_than_the_model_are_noted(write_folder):
+    selected = select(write_folder(60, 60), 96)
+    assert selected.notes == ("read from files of 60 px, enlarged to 96 px",)
+
+
 def test_the_size_before_the_crop_counts(write_folder):
     selected = select(write_folder(), 48, resize_size=64)
     assert selected.notes == ("read at 64 px",)
@@ -145,12 +150,10 @@ def test_both_datasets_of_a_pair_are_read(write_folder, dataset):
         classes=("happy", "sad"),
     )
     pair = concatenate(small, load("folder", data_config))
-    selected = select_images(
-        pair,
-        Preprocessing(input_size=(64, 64), scaling="none", labels=["happy", "sad"]),
-        np.arange(len(pair)),
-        data_config,
-    )
+    preprocessing = Preprocessing(input_size=(64, 64), scaling="none", labels=["happy", "sad"])
+    selected = select_images(pair, preprocessing, np.arange(len(pair)), data_config)
+    assert selected.notes == ("read at 64 px", "some enlarged from 48 px to 64 px")
+    assert select_images(pair, preprocessing, FEW, data_config).notes == ("enlarged from 48 px to 64 px",)
     pixels = pixels_of(selected, np.array([0, len(pair) - 6]))
     assert not pixels[0].any()
     expected = face_crop.load("folder~side64", data_config).images[0]
