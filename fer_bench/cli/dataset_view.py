@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,10 +13,12 @@ from fer_bench.cli.options import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import list_first
-from fer_bench.datasets import DATASETS, DataConfig, find_all, load
+from fer_bench.datasets import DATASETS, DataConfig, find_all
 from fer_bench.datasets.archives import origin
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.expected_counts import class_counts, count_mismatches, published_counts
+from fer_bench.datasets.face_crop.load import load
+from fer_bench.datasets.face_crop.spec import spelling, split_name
 from fer_bench.datasets.registry import find, needs_files, unreadable_archives
 from fer_bench.datasets.tree import list_folder
 
@@ -28,7 +31,7 @@ def print_datasets(data_config: DataConfig, console: Console, names: Sequence[st
     Without names, all datasets that are found are read. Return how many cannot be read or are missing. Raise UserError
     for an unknown name.
     """
-    sources = {DATASETS.get(name).name: find(name, data_config) for name in names} or find_all(data_config)
+    sources = {spelling(name): find(split_name(name)[0], data_config) for name in names} or find_all(data_config)
     num_failed = sum(not _print_dataset(name, path, data_config, console) for name, path in sources.items())
     if missing := [name for name in DATASETS.names() if not names and name not in sources]:
         folder = escape(str(data_config.data_dir))
@@ -42,7 +45,8 @@ def print_datasets(data_config: DataConfig, console: Console, names: Sequence[st
 
 def _print_dataset(name: str, path: Path | None, data_config: DataConfig, console: Console) -> bool:
     """Print one dataset and return whether it can be read."""
-    missing = "not found" if needs_files(name) else "built in"
+    base, _ = split_name(name)
+    missing = "not found" if needs_files(base) else "built in"
     source = f"{origin(path)}: {describe_layout(path)}" if path else missing
     print_text(console, f"[bold]{escape(name)}[/]  {escape(source)}", markup=True)
     try:
@@ -51,8 +55,9 @@ def _print_dataset(name: str, path: Path | None, data_config: DataConfig, consol
         ProgressBar.close()
         print_text(console, f"  [red]✗[/] {escape(str(error))}\n", markup=True)
         return False
-    _print_counts(dataset, console)
-    mismatches = count_mismatches(dataset, DATASETS.get(name).options)
+    options = DATASETS.get(base).options if dataset.name == base else {}
+    _print_counts(dataset, options, console)
+    mismatches = count_mismatches(dataset, options)
     if mismatches:
         print_text(console, "  [yellow]✗[/] The counts differ from the published ones.", markup=True)
     elif mismatches is not None:
@@ -73,9 +78,9 @@ def describe_layout(path: Path) -> str:
     return f"folders {list_first(folder.folders, MAX_FOLDERS)}"
 
 
-def _print_counts(dataset: Dataset, console: Console) -> None:
+def _print_counts(dataset: Dataset, options: Mapping[str, Any], console: Console) -> None:
     """Print a table of splits × classes. A count that differs from the published one is followed by that one."""
-    published = published_counts(dataset, DATASETS.get(dataset.name).options)
+    published = published_counts(dataset, options)
     rows = [["", *dataset.classes, "all"]]
     for split, counts in class_counts(dataset).items():
         expected = published.get(split, counts)

@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.file_kind import HEAD_SIZE, identify
 from fer_bench.core.text import list_first
 from fer_bench.datasets.file_names import split_of
 from fer_bench.datasets.pillow import read_with_pillow
@@ -166,7 +167,10 @@ def read_gray(path: Path) -> np.ndarray | str:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         pixels = None
-    return read_with_pillow(data, path.suffix) if pixels is None else pixels
+    if pixels is not None:
+        return pixels
+    kind = identify(data[:HEAD_SIZE])
+    return kind.name if kind and not kind.name.endswith("image") else read_with_pillow(data, path.suffix)
 
 
 def _read(image_size: int | None, crop: bool, path: Path) -> _Result:

@@ -129,6 +129,13 @@ def test_heic_names_what_to_install(tmp_path, monkeypatch):
     assert "pillow-heif" in error([tmp_path / "a.heic"])
 
 
+def test_downloads_that_are_no_images(tmp_path):
+    (tmp_path / "a.png").write_text("<!DOCTYPE html><title>Sign in</title>")
+    (tmp_path / "b.png").write_text("version https://git-lfs.github.com/spec/v1")
+    message = error([tmp_path / "a.png", tmp_path / "b.png"])
+    assert "an HTML page" in message and "a Git LFS pointer" in message
+
+
 @pytest.mark.parametrize("kind", ["GIF", "AVIF", "JPEG2000", "TGA", "PCX", "QOI", "WEBP"])
 def test_truncated_files_of_other_formats(tmp_path, kind):
     content = encode(kind)

@@ -88,7 +88,7 @@ def _innermost(folder: Folder, levels: tuple[str, ...], notes: list[str]) -> Ite
         raise UserError(f"{folder.path / images[0]} is not in a class folder. Move it into one, or to another place.")
     if images and inner:
         raise UserError(_nested(inner[0].path))
-    others = [name for name in candidates if name not in set(images) and name.lower() not in CLUTTER]
+    others = sorted({name for name in candidates if name.lower() not in CLUTTER} - set(images))
     if images and others:
         place = f"{folder.path.parent.name}/{folder.path.name}"
         notes.append(f"Files in {place} that are no images were skipped: {list_first(others, MAX_LISTED)}.")
