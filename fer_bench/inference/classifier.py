@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Protocol
 
@@ -186,17 +186,20 @@ def _output_kind(outputs: np.ndarray, stated: str | None, unlabeled: list[int], 
 
 
 def _common_sum(labeled: np.ndarray, unlabeled: np.ndarray) -> float | None:
-    """Return the sum that all rows have in common, over the labeled and as few unlabeled outputs as necessary.
+    """Return the sum of the labeled and some unlabeled outputs that all rows have in common: 1 if possible, or None.
 
-    A softmax may cover classes that the user ignores, and other outputs may stand beside it. None if rows differ.
+    A softmax may cover classes that the user ignores, and other outputs may stand beside it.
     """
-    columns = [column for column in unlabeled.T if column.min() >= -ROUNDING][:MAX_COMPLETING]
-    for number in range(len(columns) + 1):
-        for chosen in combinations(columns, number):
-            sums = labeled.sum(axis=1) + sum(chosen)
-            if np.abs(sums - sums.mean()).max() <= SUM_TOLERANCE * sums.mean():
-                return float(sums.mean())
-    return None
+    columns = [column for column in unlabeled.T if column.min() >= -ROUNDING]
+    some = [combinations(columns[:MAX_COMPLETING], number) for number in range(1, MAX_COMPLETING + 1)]
+    common = []
+    for chosen in chain([(), tuple(columns)], *some):
+        sums = labeled.sum(axis=1) + sum(chosen)
+        if np.abs(sums - sums.mean()).max() <= SUM_TOLERANCE * sums.mean():
+            common.append(float(sums.mean()))
+            if abs(common[-1] - 1) <= SUM_TOLERANCE:
+                return common[-1]
+    return common[0] if common else None
 
 
 def _is_channels_first(model: Classifier, preprocessing: Preprocessing) -> bool:

@@ -14,7 +14,7 @@ from fer_bench.protocols.registry import ARROW
 
 # Outputs that are no expression, as in FER+ and AffectNet; only the letters.
 NO_EXPRESSION = ("unknown", "nf", "none", "uncertain", "nonface", "notaface", "noface", "other", "others", "background")
-NO_CLASS = ("valence", "arousal")  # outputs that are no probability of anything
+NO_CLASS = ("valence", "arousal", "null", "ignore", "ignored")  # words for an output that is no class
 HOW_TO = f"Write the labels as a list in the order of the outputs, or the name of an order: {', '.join(LABEL_ORDERS)}."
 
 
@@ -36,19 +36,13 @@ class LabelMatch:
 def parse_labels(value: Any) -> list[str | None]:
     """Return one label per output in the standard words for expressions; None for valence, arousal and null.
 
-    value: A list, a text with commas, a mapping from the numbers of all outputs, or a name in LABEL_ORDERS.
+    value: A list, a text with commas, a mapping between words and the numbers of all outputs, or a name in
+        LABEL_ORDERS.
 
     Raises:
         ValueError: It is something else, or two outputs have the same label.
     """
-    if isinstance(value, str) and "," not in value:
-        value = _order(value)
-    names = split_names(value) if isinstance(value, str) else value
-    if isinstance(names, Mapping):
-        numbers = {int(key) if str(key).isdigit() else -1: name for key, name in names.items()}
-        if sorted(numbers) != list(range(len(names))):
-            raise ValueError("labels must number the outputs from 0")
-        names = [numbers[i] for i in range(len(names))]
+    names = _as_list(value)
     if not isinstance(names, Sequence) or any(not isinstance(name, str) for name in names if name is not None):
         raise ValueError(f"labels must be words, not {value!r}. {HOW_TO}")
     labels = [None if name is None or name.strip().lower() in NO_CLASS else canonical_label(name) for name in names]
@@ -57,6 +51,23 @@ def parse_labels(value: Any) -> list[str | None]:
             first = names[labels.index(label)]
             raise ValueError(f"labels contains '{label}' twice" + (f": {first}, {names[i]}" * (first != names[i])))
     return labels
+
+
+def _as_list(value: Any) -> Any:
+    """Return the labels in the order of the outputs, from any of the forms that a file may have."""
+    if isinstance(value, str) and "," not in value:
+        return _order(value)
+    if isinstance(value, str):
+        return [name.strip("'\" ") for name in split_names(value.strip("[](){} "))]
+    if not isinstance(value, Mapping):
+        return value
+    # Keras' class_indices map words to numbers, most code maps numbers to words.
+    words_first = all(isinstance(number, int) for number in value.values())
+    pairs = [(number, word) if words_first else (word, number) for word, number in value.items()]
+    numbered = {int(number) if str(number).isdecimal() else -1: word for number, word in pairs}
+    if sorted(numbered) != list(range(len(value))):
+        raise ValueError("labels must number the outputs from 0")
+    return [numbered[i] for i in range(len(value))]
 
 
 def _is_ignorable(label: str) -> bool:

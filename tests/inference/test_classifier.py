@@ -148,6 +148,12 @@ def test_unlabeled_outputs_do_not_decide_on_the_kind(others, kind):
     np.testing.assert_allclose(found, [[2 / 5, 3 / 5], [1 / 2, 1 / 2]], rtol=1e-6)
 
 
+def test_a_softmax_may_have_many_classes_that_are_ignored():
+    outputs = np.full((3, 20), 0.05)
+    outputs[:, :2] = [[0.09, 0.01], [0.02, 0.08], [0.1, 0.0]]
+    np.testing.assert_allclose(to_probabilities(outputs, None, [0, 1], "net", range(2, 20)), 10 * outputs[:, :2])
+
+
 def test_logits_beside_unlabeled_probabilities_are_logits():
     outputs = np.hstack([PROBABILITIES, LOGITS])
     found = to_probabilities(outputs, None, [3, 4, 5], "net", unlabeled=[0, 1, 2])

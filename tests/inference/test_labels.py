@@ -28,6 +28,8 @@ def fer2013(dataset):
         "angry, joyful, arousal",
         {0: "angry", 1: "Happy", 2: None},
         {"2": None, "1": "happy", "0": "angry"},
+        {"happy": 1, "angry": 0, "null": 2},
+        "['Angry', \"happy\", ignore]",
     ],
     ids=str,
 )
@@ -55,7 +57,8 @@ def test_the_orders_are_permutations_of_the_expressions():
         (7, "must be words"),
         (["angry", "happy", "Anger"], "'angry' twice: angry, Anger"),
         ({1: "angry", 2: "happy"}, "from 0"),
-        ({"angry": 0, "happy": 1}, "from 0"),
+        ({"angry": 1, "happy": 2}, "from 0"),
+        ({"angry": 0, "happy": 0}, "from 0"),
     ],
     ids=str,
 )
