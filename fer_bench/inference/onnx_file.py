@@ -58,6 +58,11 @@ def load(file: Path) -> Classifier:
     options.log_severity_level = 4
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
     weights = {name: path.read_bytes() for name, path in external_files(file).items()}
+    if weights and not hasattr(options, "add_external_initializers_from_files_in_memory"):
+        raise UserError(
+            f"{file} keeps its weights in other files, which onnxruntime {onnxruntime.__version__} cannot take. "
+            "Run: pip install -U onnxruntime."
+        )
     if weights:
         sizes = [len(data) for data in weights.values()]
         options.add_external_initializers_from_files_in_memory([*weights], [*weights.values()], sizes)

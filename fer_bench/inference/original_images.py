@@ -24,6 +24,7 @@ from fer_bench.protocols.registry import ARROW, source_datasets
 ImageArray = np.ndarray | Subset
 
 MAX_SAMPLED = 32  # files whose size and color are looked up
+MIN_COLOR = 2  # mean difference between the channels of a color image; JPEG colors gray a little
 GRAY_NOTE = "gray images in three channels"
 
 
@@ -168,7 +169,9 @@ def _look_up(files: list[_File]) -> tuple[list[int], bool]:
     step = -(-len(files) // MAX_SAMPLED) or 1
     images = [read_color(file.path, "bgr") for file in files[::step]]
     pixels = [image for image in images if not isinstance(image, str)]
-    return [min(image.shape[:2]) for image in pixels], any((image != image[..., :1]).any() for image in pixels)
+    return [min(image.shape[:2]) for image in pixels], any(
+        np.ptp(image, axis=-1).mean() > MIN_COLOR for image in pixels
+    )
 
 
 def _digest(files: list[_File | None]) -> str:

@@ -17,6 +17,7 @@ from fer_bench.inference.classifier import Classifier
 
 EDGE_TPU, SELECT_TF = "edgetpu-custom-op", "Flex"  # custom operations, and the prefix of TensorFlow's own
 FLOATS = (np.float16, np.float32, np.float64)
+DAMAGED = "is damaged or is not a LiteRT model."
 MAX_CLIPPED = 0.1  # share of input values outside of the range of a quantized input
 
 
@@ -66,7 +67,7 @@ def _check_operations(file: Path, data: bytes) -> None:
         model = schema.Model.GetRootAs(data, 0)
         codes = [model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength())]
     except Exception:  # of struct and NumPy, for offsets beyond the end of the file
-        raise UserError(f"{file} is damaged or is not a LiteRT model.") from None
+        raise UserError(f"{file} {DAMAGED}") from None
     custom = sorted({code.decode(errors="replace") for code in codes if code is not None})
     if EDGE_TPU in custom:
         raise UserError(f"{file} is compiled for the Edge TPU and runs only there. Use the file it was compiled from.")
@@ -93,6 +94,8 @@ def _make_interpreter(file: Path, data: bytes) -> Any:
             return interpreter
     except Exception as error:
         reason = one_line(str(error))[:300].rstrip(".")
+        if "schema version" in reason or "Flatbuffer" in reason:
+            raise UserError(f"{file} {DAMAGED}") from None
         raise UserError(f"{file} cannot be read as a LiteRT model: {reason}.") from None
 
 

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from keras import layers
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
+from fer_bench.datasets import DataConfig, load
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -89,6 +91,44 @@ def test_protocol_and_name_are_options(evaluate, working_dir, model_file):
     evaluate(*options, "--dataset", "fer2013", "--protocol", "holdout-80-10-10")
     (stored,) = records.load(working_dir / "results")
     assert (stored.record.trial.protocol, stored.record.trial.architecture) == ("holdout-80-10-10", "mine")
+
+
+def test_a_saved_model_is_scored_if_it_is_trusted(evaluate, working_dir, model_file):
+    keras.models.load_model(model_file).export(working_dir / "saved", verbose=False)
+    options = ("--model-file", "saved", "--preprocessing", "preprocessing.yaml", "--dataset", "fer2013")
+    with pytest.raises(UserError, match="--trust-model"):
+        evaluate(*options)
+    assert "100.00" in evaluate(*options, "--trust-model")
+    (stored,) = records.load(working_dir / "results")
+    assert stored.record.trial.backend == "tensorflow"
+
+
+def test_a_model_for_larger_images_gets_the_image_files(run, working_dir):
+    """Fine lines vanish at 48 pixels. The row stays in the table of its dataset and says what was read."""
+    lines = np.full((96, 96), 128, np.uint8)
+    lines[:, ::2], lines[:, 1::2] = 90, 166
+    for name, image in (("happy", lines), ("sad", np.full((96, 96), 128, np.uint8))):
+        for split, count in (("train", 2), ("val", 2), ("test", 5)):
+            folder = working_dir / "data" / "folder" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                image[number, len(split)] = number  # each is different
+                (folder / f"{number}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    inputs = keras.Input((96, 96, 1))
+    edges = layers.Conv2D(1, (1, 3), use_bias=False, activation="relu")
+    dense = layers.Dense(2, activation="softmax")
+    model = keras.Model(inputs, dense(layers.GlobalAveragePooling2D()(edges(inputs))))
+    edges.set_weights([np.array([-1, 2, -1], np.float32).reshape(1, 3, 1, 1)])
+    dense.set_weights([np.array([[60.0, -60.0]]), np.array([-6.0, 6.0])])
+    model.save("large.keras")
+    Path("preprocessing.yaml").write_text("input_size: 96\nscaling: 0..1\nlabels: [happy, sad]\n")
+    options = ("--model-file", "large.keras", "--preprocessing", "preprocessing.yaml", "--dataset", "folder")
+    output = run("evaluate", *options)
+    assert "100.00" in output and "read at 96 px" in output
+    (stored,) = records.load(working_dir / "results")
+    trial, data = stored.record.trial, load("folder", DataConfig())
+    assert (trial.dataset, trial.fingerprint) == ("folder", data.fingerprint)
+    assert len(trial.recipe["external"]["image_files"]) == 64
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,6 @@ def test_damaged_files_are_named(float_file, tmp_path, capfd):
     data = float_file.read_bytes()
     for damaged in (data[: len(data) // 2], b"\x1c\0\0\0TFL3" + bytes(64), b"TFL3"):
         (tmp_path / "net.tflite").write_bytes(damaged)
-        with pytest.raises(UserError, match=r"damaged|cannot be read"):
+        with pytest.raises(UserError, match="damaged"):
             load(tmp_path / "net.tflite")
     assert capfd.readouterr() == ("", "")
