@@ -68,17 +68,19 @@ def evaluate(
     outputs. The first three keys are required:
 
         input_size: 64     # one number, or [height, width]
-        scaling: -1..1     # none, 0..1, -1..1; tf, torch, caffe as in Keras;
-                           # per_image, min_max of each image; {mean: 0.5, std: 0.25}
-                           # of x/255, with range: 255 of x: numbers or per_image
+        scaling: -1..1     # none, 0..1, -1..1; per_image, min_max: of each image;
+                           # tf, torch, caffe: as in keras.applications;
+                           # {mean: 0.5, std: 0.25}: (x/255 - mean) / std;
+                           # {mean: 91, std: 1, range: 255}: (x - mean) / std;
+                           # mean and std are numbers, lists or per_image
         labels: [angry, disgust, fear, happy, sad, surprise, neutral]
                            # its outputs in order; null ignores an output. Or the
                            # name of an order: fer2013, ferplus, alphabetical, …
         channels: 1        # or 3
         color_mode: rgb    # or bgr: read color images; default: grayscale
         equalize: clahe    # or histogram; default: none
-        resize_size: 72    # resize to this, then crop the middle
-        interpolation: bilinear   # or nearest, bicubic, area, lanczos, antialias
+        resize_size: 72    # resize to this size, then crop the middle
+        interpolation: area  # or bilinear, nearest, bicubic, lanczos, antialias
         layout: nchw       # or nhwc; default: inferred from the model
         outputs: logits    # or probabilities, sigmoid; default: by the values
 
