@@ -205,10 +205,12 @@ def _at_chance(classes: Sequence[str], confusion: np.ndarray) -> list[str]:
     present = per_class > 0
     mean_recall = (np.diagonal(confusion)[present] / per_class[present]).mean()
     # A model of unequal classes may be below the largest share and still far from chance.
-    if accuracy - accuracy_half_width(accuracy, images) > chance or mean_recall > 1.5 / present.sum():
+    half_width = accuracy_half_width(accuracy, images)
+    if accuracy - half_width > chance or mean_recall > 1.5 / present.sum():
         return []
+    at = "below" if accuracy + half_width < 1 / present.sum() else "at"
     return [
-        f"The accuracy is at chance: {percent(accuracy)} % of {plural(images, 'test image')}; always answering "
+        f"The accuracy is {at} chance: {percent(accuracy)} % of {plural(images, 'test image')}; always answering "
         f"{classes[largest]} gives {percent(chance)} %."
     ]
 

@@ -54,6 +54,14 @@ def test_accuracy_at_chance_is_noticed():
     assert "at chance" not in warnings_of(*predictions(0.3))
 
 
+def test_two_swapped_classes_are_below_chance_and_found():
+    confusion = np.array([[10, 90], [80, 20]])
+    (sentence,) = check_predictions(["happy", "sad"], confusion, confusion, "Why?")
+    assert "below chance: 15.00 %" in sentence
+    found = find_better_order(["happy", "sad"], confusion, ["happy", "sad"], LABEL_ORDERS)
+    assert found and found.labels == ("sad", "happy")
+
+
 def test_below_the_largest_share_but_with_recall_of_every_class_is_not_chance():
     confusion = np.array([[600, 200, 200], [10, 40, 0], [10, 0, 40]])  # 62 %; the largest class has 91 %
     assert check_predictions(["a", "b", "c"], confusion, None, "Why?") == []
