@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 
 NO_GAP = 0.01  # training minus test accuracy; a gap is significantly larger, by two standard errors
 NEAR_LIMIT = 0.07  # so far below the limit a missing gap is a warning: good honest models have 5 to 25 points
-TEST_LEAD = 0.025  # test minus validation accuracy, which honest models have at most; a lead is three errors larger
+TEST_LEAD = 0.025  # test minus validation accuracy, which honest models have at most; a lead is four errors larger
 TAIL = 1e-3  # one-sided error of the lower bound that must exceed the limit
 
 Verdict = Literal["", "small gap", "above the limit", "no gap", "test lead"]
@@ -67,7 +67,7 @@ def judge(
     above, has_gap = test.lower_bound > limit, _exceeds(training, test, NO_GAP, z=2)
     if above and not has_gap:
         return "no gap"
-    if validation and _exceeds(test, validation, TEST_LEAD, z=3):
+    if validation and _exceeds(test, validation, TEST_LEAD, z=4):
         return "test lead"
     if above:
         return "above the limit"
