@@ -36,26 +36,25 @@ _DATASET_NAMES = [
 _GENERAL_NAMES = [re.compile(pattern + _END if i == 0 else pattern, re.I) for i, pattern in enumerate(GENERAL_NAMES)]
 
 _NUMBER = r"[-_ .]*\d+[a-z]?"
-_PERSON_WORDS = (
-    "sub|subj|subject|person|pers|participant|proband|patient|actor|actress|speaker|user|volunteer|individual|client|"
-    "student|child|man|woman|male|female|people|face|pid|uid|id"
+_PERSON = (
+    r"(?:(?:sub|subj|subject|person|pers|participant|proband|patient|actor|actress|speaker|user|volunteer|individual|"
+    rf"client|student|child|man|woman|male|female|people|face|pid|uid|id)s?{_NUMBER}|"
+    r"(?:subject|person|participant|actor|actress|speaker|user)[-_ ][a-z]+|"
+    r"[spfmv][-_]?\d+|(?!au|cl|em|lv)[a-z]{2}[-_]?\d{2,})"
+)
+_RECORDING = (
+    "(?:(?:session|sess|take|trial|recording|rec|video|vid|clip|movie|film|sequence|seq|day|date|visit|camera|cam|view|"
+    rf"scene|shot|run|batch|chunk|part|frame|image|img)s?{_NUMBER}|"
+    r"(?:camera|cam|view|part)[-_ ][a-z]+|\d{4}[-_.]?\d{2}[-_.]?\d{2})"
+)
+_SPLIT = (
+    "(?:fold|split|cv|set|subset|train|training|test|testing|val|valid|validation|dev|eval|evaluation|public_?test|"
+    r"private_?test|holdout)[-_ ]*(?:set|data|images?)?[-_ ]*(?:\d+|old|new|extra|aug\w*|orig\w*)?"
 )
 FOLDER_KINDS = {
-    "persons": re.compile(
-        rf"(?:{_PERSON_WORDS})s?{_NUMBER}|(?:subject|person|participant|actor|actress)[-_ ]\w+|"
-        r"[spfmv][-_]?\d+|(?!au|cl|em|lv)[a-z]{2}[-_]?\d{2,}",
-        re.I,
-    ),
-    "recordings": re.compile(
-        "(?:session|sess|take|trial|recording|rec|video|vid|clip|movie|film|sequence|seq|day|date|visit|camera|cam|view|"
-        rf"scene|shot|run|batch|chunk|part|frames?|images?|imgs?)s?{_NUMBER}",
-        re.I,
-    ),
-    "splits": re.compile(
-        "(?:fold|split|cv|set|subset|train|training|test|testing|val|valid|validation|dev|eval|evaluation|public_?test|"
-        r"private_?test|holdout)[-_ ]*(?:set|data|images?)?[-_ ]*(?:\d+|old|new|extra|aug\w*|orig\w*)?",
-        re.I,
-    ),
+    "persons": re.compile(rf"{_PERSON}(?:[-_ ]+{_RECORDING})?", re.I),
+    "recordings": re.compile(rf"{_RECORDING}(?:[-_ ]+(?:{_RECORDING}|{_PERSON}|frames|images|faces|crops))?", re.I),
+    "splits": re.compile(_SPLIT, re.I),
 }
 # Names of folders in lower case, without separators and words such as "set" → their split.
 SPLITS_BY_NAME = {

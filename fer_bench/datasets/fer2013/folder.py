@@ -93,7 +93,10 @@ def _list_files(root: Path) -> tuple[list[_ImageFile], list[str]]:
         classes = _list_classes(folder)
         missing = [emotion for emotion in FER2013_CLASSES if emotion not in classes]
         if missing and usage == "Training":
-            raise UserError(f"{folder} has no images of {' and '.join(missing)}: this copy of FER2013 is incomplete.")
+            raise UserError(
+                f"{folder} has no images of {' and '.join(missing)}: this copy of FER2013 is "
+                "incomplete. Complete it, or use --dataset folder for the classes that it has."
+            )
         if missing:
             notes.append(f"{name}/ has no images of {' and '.join(missing)}.")
         for emotion, paths in classes.items():

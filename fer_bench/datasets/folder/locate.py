@@ -35,8 +35,9 @@ def explain(data_dir: Path, tree: Iterable[Folder]) -> str:
             f"Several folders have class folders: {listed}. Name one of them with --data-dir; or if they are persons, "
             "rename them to subject_1, subject_2 and so on."
         )
-    if _has_images(folder):
-        return f"{data_dir} has images, but no class folders. Name the folder above, or sort them into class folders."
+    for one in (folder, *subfolders(folder)):
+        if _has_images(one):
+            return f"{one.path} has images, but no class folders. Name the folder above, or make class folders."
     return ""
 
 
