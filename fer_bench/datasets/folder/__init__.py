@@ -24,7 +24,9 @@ def folder(data_config: DataConfig) -> Dataset:
     """Your own images, in one folder per class, of any size and color: read as gray and resized to 48×48.
 
     images: (samples, 48, 48) uint8. The classes are the names of the folders, or the canonical names of expressions if
-    all folders are named for expressions. The split comes from train/, val/ and test/ if they exist.
+    all folders are named for expressions. The split comes from folders such as train/, val/ and test/, or from file
+    names that begin with these words; the subjects from file names or from folders such as subject_1/. Folders that
+    look like persons, recordings or splits are refused, unless `accept_classes` is set.
     """
     from fer_bench.datasets.folder.read import load
 

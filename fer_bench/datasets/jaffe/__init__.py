@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     source="https://zenodo.org/records/3451524",
     agreement=True,
     locate="locate",
-    layouts=("a folder with KA.AN1.39.tiff and the other 212 images",),
+    layouts=("a folder with KA.AN1.39.tiff and the other 212 images, or folders of classes or subjects with them",),
     samples=213,
     classes=7,
     counts={"all": (30, 29, 32, 31, 31, 30, 30)},
