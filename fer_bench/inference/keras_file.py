@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,11 +56,13 @@ def _open(file: Path) -> tuple[keras.Model, tuple[str, ...]]:
             warnings.simplefilter("ignore")
             return _open_kind(file, detect(file))
     except Unsupported as error:
-        raise UserError(f"{file} is not opened because {error.reason}. {error.remedy}.") from None
+        raise UserError(f"{file} is not opened because {_printable(error.reason)}. {error.remedy}.") from None
     except UserError:
         raise
+    except (AttributeError, KeyError, IndexError, RecursionError, zipfile.BadZipFile):
+        raise UserError(f"{file} is damaged, or its configuration is not one of Keras. Download it again.") from None
     except Exception as error:
-        raise UserError(_explain(file, str(error) or type(error).__name__)) from None
+        raise UserError(_explain(file, _printable(_reason(str(error))))) from None
 
 
 def _open_kind(file: Path, kind: ModelKind) -> tuple[keras.Model, tuple[str, ...]]:
@@ -119,6 +122,17 @@ def _predictor(file: Path, model: keras.Model) -> Callable[[np.ndarray], np.ndar
     return lambda batch: model.predict_on_batch(cast_pixels(batch, np.uint8, file))
 
 
+def _reason(message: str) -> str:
+    """Return an error of Keras without the color, the frame and the arguments that it puts around the reason."""
+    message = re.sub(r"\x1b\[\d*m", "", message)
+    return re.sub(r"^Exception encountered when calling \S+\s*", "", message).split("Arguments received")[0]
+
+
+def _printable(text: str) -> str:
+    """Return a text in one line, with a question mark for each character that is not printable."""
+    return "".join(letter if letter.isprintable() else "?" for letter in one_line(text))
+
+
 def _is_refusal(message: str) -> bool:
     """Return whether Keras refuses a file because it contains code."""
     return "code execution" in message or "for security" in message
@@ -130,7 +144,9 @@ def _explain(file: Path, message: str) -> str:
         return f"{file} is not opened because it contains code, such as a Lambda layer. {SAVE_AGAIN}."
     if missing := re.search(r"(?:Unknown layer: |Could not locate \w+ )'([^']+)'", message):
         return f"{file} is not opened because it requires '{missing[1]}', which Keras does not have. {SAVE_AGAIN}."
+    if "' object " in message or "NoneType" in message:  # an error of Python inside of Keras or of the upgrade
+        return f"{file} is damaged, or its configuration is not one of Keras. Download it again."
     if message.startswith("File not found"):  # Keras says so of any file that is not a zip archive
         return f"{file} is damaged or is not a .keras file. Download it again."
-    reason = one_line(message.split("config=")[0].split("Exception encountered")[0])[:200].rstrip(". ,:")
+    reason = message.split("config=")[0][:200].rstrip(". ,:")
     return f"{file} cannot be read as a Keras model: {reason or 'it is damaged'}. {SAVE_AGAIN}."

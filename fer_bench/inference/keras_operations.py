@@ -56,6 +56,21 @@ def _slice(item: Any) -> Any:
     return item
 
 
+def _standardize(image: Any) -> Any:
+    x, axes = _floating(image), (-3, -2, -1)
+    num_pixels = x.shape[-1] * x.shape[-2] * x.shape[-3]
+    deviation = ops.maximum(ops.std(x, axis=axes, keepdims=True), num_pixels**-0.5)
+    return (x - ops.mean(x, axis=axes, keepdims=True)) / deviation
+
+
+def _normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
+    return x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=_axes(axis), keepdims=True), epsilon))
+
+
+def _resize(images: Any, size: Any, method: str = "bilinear", antialias: bool = False) -> Any:
+    return ops.image.resize(images, tuple(size), interpolation=method, antialias=antialias)
+
+
 # The names of arguments are those of TensorFlow, as a file states them.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: ops.add(x, y),
@@ -98,6 +113,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concat": lambda values, axis: ops.concatenate(values, axis),
     "stack": lambda values, axis=0: ops.stack(values, axis),
     "getitem": _getitem,
+    "log": lambda x: ops.log(x),
+    "elu": lambda features: ops.elu(features),
+    "selu": lambda features: ops.selu(features),
+    "tile": lambda input, multiples: ops.tile(input, tuple(multiples)),
+    "grayscale_to_rgb": lambda images: ops.repeat(images, 3, axis=-1),
+    "per_image_standardization": _standardize,
+    "l2_normalize": _normalize,
+    "resize": _resize,
 }
 GRAPH_NAMES = {
     "AddV2": "add",

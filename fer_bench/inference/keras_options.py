@@ -50,6 +50,8 @@ IDENTITIES = [
     "RandomWidth",
 ]
 WITH_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+TEXT = ("StringLookup", "IntegerLookup", "TextVectorization", "Hashing")  # may read files, and no image needs them
+ABSTRACT = ("Layer", "Wrapper", "Pipeline")
 NAMES = {  # option of Keras 1 -> of Keras 3
     "nb_filter": "filters",
     "subsample": "strides",
@@ -135,7 +137,9 @@ DATA_FORMATS = {"tf": "channels_last", "th": "channels_first", "default": "chann
 ACTIVATIONS = {"softmax_v2": "softmax", "swish": "silu", "silu_v2": "silu", "gelu_v2": "gelu", "relu_v2": "relu"}
 
 
-def hard_sigmoid(x: Any) -> Any:
+# Bidirectional copies its layer by name: without an own, registered name, the copy would get Keras 3's function.
+@keras.saving.register_keras_serializable(package="keras_2")
+def keras_2_hard_sigmoid(x: Any) -> Any:
     """Return Keras 2's hard sigmoid; that of Keras 3 has another slope."""
     return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
@@ -144,6 +148,8 @@ def layer_class(class_name: str) -> type[keras.layers.Layer]:
     """Return a built-in layer by name. Unsupported if there is none, or if it runs code from a file."""
     if class_name in WITH_CODE:
         raise Unsupported(f"it contains code in a {class_name} layer")
+    if class_name in (*TEXT, *ABSTRACT):
+        raise Unsupported(f"it requires '{class_name}', which no image classifier needs")
     found = getattr(keras.layers, CLASSES.get(class_name, class_name), None)
     if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
         raise Unsupported(f"it requires '{class_name}', which Keras does not have")
@@ -221,7 +227,7 @@ def activation(value: Any, build: Callable[[dict[str, Any]], Any]) -> Any:
     if value is None:
         return None
     if value == "hard_sigmoid":
-        return hard_sigmoid
+        return keras_2_hard_sigmoid
     name = ACTIVATIONS.get(value, value)
     try:
         if not isinstance(name, str):

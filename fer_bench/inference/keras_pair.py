@@ -39,7 +39,7 @@ def has_model_config(file: Path) -> bool:
     try:
         with h5py.File(file) as opened:
             return "model_config" in opened.attrs
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, KeyError, ValueError):
         raise UserError(f"{file} is a damaged HDF5 file. Download it again.") from None
 
 

@@ -184,8 +184,11 @@ class _CallLayer(keras.layers.Layer):
         self.inner = [leaf.layer for leaf in part.leaves() if leaf.layer is not None]
 
     def build(self, input_shape: Any) -> None:
-        keras.backend.compute_output_spec(self.part.call, keras.KerasTensor(input_shape))
+        self.compute_output_shape(input_shape)
         self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.part.call(keras.KerasTensor(input_shape, self.compute_dtype)).shape
 
     def call(self, x: Any) -> Any:
         return self.part.call(x)

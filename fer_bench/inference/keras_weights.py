@@ -20,7 +20,15 @@ from fer_bench.inference.keras_kernels import convert
 from fer_bench.inference.unsupported import Unsupported
 
 STATES = ("StateVar", "state_var", "seed_generator_state")  # stored beside weights, not used to predict
-KINDS = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+KINDS = {
+    "W": "kernel",
+    "U": "recurrent_kernel",
+    "b": "bias",
+    "alphas": "alpha",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+}
+KERAS_1_NAME = re.compile(r".*_(W|U|b|running_mean|running_std|gamma|beta|alphas|depthwise_kernel|pointwise_kernel)")
 TOP_LEVEL = "top_level_model_weights"
 # Where Keras 2.12 to 2.15 stores the weights of a layer inside a layer, in the order of the layer's weights.
 INNER = [
@@ -37,6 +45,13 @@ INNER = [
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
 
+class _Misfit(Unsupported):
+    """Weights that are missing, damaged or of another architecture."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "Use an architecture and weights that belong together, or download the file again")
+
+
 @dataclass(frozen=True)
 class Saved:
     """One stored array with its name, such as conv2d_1/kernel:0; "" if the format has no names."""
@@ -48,7 +63,9 @@ class Saved:
     def kind(self) -> str:
         """What it is in its layer: kernel, bias, gamma, …"""
         last = re.sub(r":\d+$", "", self.name).split("/")[-1]
-        if match := re.fullmatch(r".*_(W|b|running_mean|running_std|gamma|beta)", last):  # Keras 1
+        if match := re.fullmatch(
+            r".*_(W|U|b|running_mean|running_std|gamma|beta|alphas|depthwise_kernel|pointwise_kernel)", last
+        ):  # Keras 1
             last = match[1]
         return KINDS.get(last, last)
 
@@ -84,7 +101,7 @@ def load_groups(group: h5py.Group, root: Part, origin: Origin) -> None:
     elif len(parts) == len(saved):
         pairs = list(zip(parts, saved.values(), strict=True))
     else:
-        raise Unsupported(f"it has weights for {len(saved)} layers, but its architecture has {len(parts)} with weights")
+        raise _Misfit(f"it has weights for {len(saved)} layers, but its architecture has {len(parts)} with weights")
     for part, arrays in pairs:
         assign(part, arrays, origin)
 
@@ -102,21 +119,21 @@ def assign_groups(root: Part, groups: Sequence[Sequence[Saved]], origin: Origin)
     """Put the arrays of TensorFlow.js into a model by their names, or one group per layer. Unsupported as above."""
     leaves = [leaf for leaf in root.leaves() if _variables(leaf)]
     parts = [part for part in root.parts if _variables(part)]
-    if found := _by_name(leaves, [item for group in groups for item in group if item.kind not in STATES]):
-        for leaf, arrays in found:
-            _set(leaf, arrays, origin)
-    elif len(parts) == len(groups):
-        for part, group in zip(parts, groups, strict=True):
-            assign(part, group, origin)
-    else:
-        raise Unsupported("the names of its weights do not say to which layers they belong")
+    saved = [item for group in groups for item in group if item.kind not in STATES]
+    found = _by_name(parts, saved) or _by_name(leaves, saved)
+    if not found and len(parts) == len(groups):
+        found = [(part, list(group)) for part, group in zip(parts, groups, strict=True)]
+    if not found:
+        raise _Misfit("the names of its weights do not say to which layers they belong")
+    for part, arrays in found:
+        assign(part, arrays, origin)
 
 
 def check_loaded(model: keras.Model, root: Part) -> None:
     """Raise Unsupported if a weight of the model still has its random initial value."""
     loaded = {id(variable) for leaf in root.leaves() if leaf.loaded for variable in _variables(leaf)}
     if missing := [variable.path for variable in model.weights if id(variable) not in loaded]:
-        raise Unsupported(f"it contains no weights for '{missing[0]}'")
+        raise _Misfit(f"it contains no weights for '{missing[0]}'")
 
 
 def assign(part: Part, saved: Sequence[Saved], origin: Origin) -> None:
@@ -127,9 +144,9 @@ def assign(part: Part, saved: Sequence[Saved], origin: Origin) -> None:
         _set(leaf, arrays, origin)
 
 
-def _by_name(leaves: Sequence[Part], saved: Sequence[Saved]) -> list[tuple[Part, list[Saved]]] | None:
-    """Return the arrays of each layer by the layer names in theirs; None if those are not complete or ambiguous."""
-    names = Counter(leaf.name for leaf in leaves)
+def _by_name(parts: Sequence[Part], saved: Sequence[Saved]) -> list[tuple[Part, list[Saved]]] | None:
+    """Return the arrays of each part by the names of parts in theirs; None if those are incomplete or ambiguous."""
+    names = Counter(part.name for part in parts)
     found: dict[str, list[Saved]] = {name: [] for name in names}
     for item in saved:
         inside = [name for name in names if f"/{name}/" in f"/{item.name}"]
@@ -138,7 +155,7 @@ def _by_name(leaves: Sequence[Part], saved: Sequence[Saved]) -> list[tuple[Part,
         found[max(inside, key=len)].append(item)
     if max(names.values(), default=0) > 1 or not all(found.values()):
         return None
-    return [(leaf, found[leaf.name]) for leaf in leaves]
+    return [(part, found[part.name]) for part in parts]
 
 
 def _by_order(part: Part, leaves: Sequence[Part], saved: Sequence[Saved]) -> list[tuple[Part, list[Saved]]]:
@@ -149,7 +166,7 @@ def _by_order(part: Part, leaves: Sequence[Part], saved: Sequence[Saved]) -> lis
     trained = [slot for slot in slots if slot[0].trainable and slot[1].trainable]
     ordered = trained + [slot for slot in slots if not (slot[0].trainable and slot[1].trainable)]
     if len(ordered) != len(saved):
-        raise Unsupported(f"its model '{part.name}' has {len(ordered)} weights, but {len(saved)} are stored")
+        raise _Misfit(f"its model '{part.name}' has {len(ordered)} weights, but {len(saved)} are stored")
     found: dict[int, list[tuple[int, Saved]]] = {}
     for (leaf, variable), item in zip(ordered, saved, strict=True):
         position = next(i for i, own in enumerate(_variables(leaf)) if own is variable)
@@ -165,14 +182,14 @@ def _set(leaf: Part, saved: Sequence[Saved], origin: Origin) -> None:
     if isinstance(layer, keras.layers.Normalization):
         variables = variables[: len(arrays)]  # the count of samples is not used, and newer files lack it
     if len(arrays) != len(variables):
-        raise Unsupported(f"its layer '{leaf.name}' has {len(variables)} weights, but {len(arrays)} are stored")
+        raise _Misfit(f"its layer '{leaf.name}' has {len(variables)} weights, but {len(arrays)} are stored")
     if len(arrays) == len(saved):  # several arrays of Keras 1's recurrent layers became one
         for item, variable in zip(saved, variables, strict=True):
             if item.name and not _same_kind(item.kind, variable.name):
-                raise Unsupported(f"its layer '{leaf.name}' has a {item.kind} stored in place of its {variable.name}")
+                raise _Misfit(f"its layer '{leaf.name}' has a {item.kind} stored in place of its {variable.name}")
     for values, variable in zip(arrays, variables, strict=True):
         if values.shape != tuple(variable.shape):
-            raise Unsupported(
+            raise _Misfit(
                 f"the {variable.name} of its layer '{leaf.name}' has the shape {values.shape}, but its architecture "
                 f"says {tuple(variable.shape)}"
             )
@@ -197,7 +214,7 @@ def _load_container(arrays: dict[str, h5py.Dataset], prefix: str, root: Part, or
     container = next((f"{prefix}{name}/" for name in CONTAINERS if _any_below(arrays, f"{prefix}{name}/")), None)
     if container is None:
         if _variables(root):
-            raise Unsupported(f"it has no weights for its model '{root.name}'")
+            raise _Misfit(f"it has no weights for its model '{root.name}'")
         return
     seen: Counter[str] = Counter()
     for part in root.parts:
@@ -211,7 +228,7 @@ def _load_container(arrays: dict[str, h5py.Dataset], prefix: str, root: Part, or
         elif _variables(part):
             paths = _paths_below(arrays, path)
             if any("/cells/" in name for name in paths):
-                raise Unsupported(f"the weights of the cells of its layer '{part.name}' are stored without an order")
+                raise _Misfit(f"the weights of the cells of its layer '{part.name}' are stored without an order")
             saved = [Saved("", _read(arrays[name])) for name in paths]
             assign(part, saved, origin)
 
@@ -264,13 +281,13 @@ def _child(group: h5py.Group, name: str) -> Any:
             raise KeyError(name)
         return group[name]
     except (KeyError, RuntimeError, ValueError):
-        raise Unsupported(f"its weights '{name}' are missing") from None
+        raise _Misfit(f"its weights '{name}' are missing") from None
 
 
 def _read(item: Any) -> np.ndarray:
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
-        raise Unsupported("a part of its weights is in another file")
+        raise _Misfit("a part of its weights is in another file")
     try:
         return np.asarray(item)
     except (OSError, RuntimeError, ValueError):
-        raise Unsupported("its weights are damaged: download it again") from None
+        raise _Misfit("its weights are damaged: download it again") from None

@@ -110,6 +110,36 @@ def test_hard_sigmoid_is_that_of_keras_2(tmp_path):
     np.testing.assert_allclose(predict(write_hdf5(tmp_path / "net.h5", config, weights), batch), expected, atol=1e-6)
 
 
+def lstm_of_keras_2(sequence, kernel, recurrent, bias):
+    """Return the last output for a sequence of shape (images, steps, features)."""
+    hidden = cell = np.zeros((len(sequence), len(recurrent)))
+    for step in range(sequence.shape[1]):
+        gates = np.split(sequence[:, step] @ kernel + hidden @ recurrent + bias, 4, axis=1)
+        on_input, forget, output = (np.clip(0.2 * gates[i] + 0.5, 0, 1) for i in (0, 1, 3))
+        cell = forget * cell + on_input * np.tanh(gates[2])
+        hidden = output * np.tanh(cell)
+    return hidden
+
+
+def test_both_directions_have_the_gates_of_keras_2(tmp_path):
+    arrays = [[values(SIZE, 8), values(2, 8), values(8)] for _ in range(2)]
+    kinds = ("kernel:0", "recurrent_kernel:0", "bias:0")
+    stored = {
+        f"both/{side}_lstm/{kind}": array
+        for side, of_side in zip(("forward", "backward"), arrays, strict=True)
+        for kind, array in zip(kinds, of_side, strict=True)
+    }
+    config = sequential(
+        first(layer("Reshape", "r", target_shape=[SIZE, SIZE])),
+        layer("Bidirectional", "both", layer=layer("LSTM", "lstm", units=2), merge_mode="concat"),
+    )
+    batch = images()
+    sequence = batch[..., 0]
+    expected = np.hstack([lstm_of_keras_2(sequence, *arrays[0]), lstm_of_keras_2(sequence[:, ::-1], *arrays[1])])
+    path = write_hdf5(tmp_path / "net.h5", config, {"both": stored})
+    np.testing.assert_allclose(predict(path, batch), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("time_major", [False, True])
 def test_recurrent_layers_have_the_gates_of_keras_2(tmp_path, time_major):
     kernel, recurrent, bias = values(SIZE, 16), values(4, 16), values(16)
@@ -124,13 +154,8 @@ def test_recurrent_layers_have_the_gates_of_keras_2(tmp_path, time_major):
             load(path)
         return
     batch = images()
-    hidden = cell = np.zeros((len(batch), 4))
-    for step in range(SIZE):
-        gates = np.split(batch[:, step, :, 0] @ kernel + hidden @ recurrent + bias, 4, axis=1)
-        on_input, forget, output = (np.clip(0.2 * gates[i] + 0.5, 0, 1) for i in (0, 1, 3))
-        cell = forget * cell + on_input * np.tanh(gates[2])
-        hidden = output * np.tanh(cell)
-    np.testing.assert_allclose(predict(path, batch), hidden, atol=1e-5)
+    expected = lstm_of_keras_2(batch[..., 0], kernel, recurrent, bias)
+    np.testing.assert_allclose(predict(path, batch), expected, atol=1e-5)
 
 
 def test_gru_that_does_not_say_resets_before_the_product(tmp_path):
@@ -208,6 +233,35 @@ def test_operations_between_layers_are_computed(tmp_path, nodes):
     np.testing.assert_allclose(
         predict(write_hdf5(tmp_path / "net.h5", config, weights), batch), linear(1 - batch / 2), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("mode", "merge"), [("sum", np.add), ("mul", np.multiply), ("max", np.maximum)])
+def test_keras_1_merges_are_computed(tmp_path, mode, merge):
+    weights, linear = head()
+    halved = layer("Activation", "halved", activation="sigmoid")
+    config = functional(
+        node(halved, [["input_1", 0, 0]]),
+        node(layer("Merge", "merge_1", mode=mode, concat_axis=-1, layers=None), [["halved", 0, 0], ["input_1", 0, 0]]),
+        node(FLAT, [["merge_1", 0, 0]]),
+        node(dense(), [["flatten_1", 0, 0]]),
+        output="out",
+    )
+    batch = images()
+    path = write_hdf5(tmp_path / "net.h5", config, weights, "1.2.0")
+    np.testing.assert_allclose(predict(path, batch), linear(merge(1 / (1 + np.exp(-batch)), batch)), atol=1e-5)
+
+
+def test_time_distributed_model_of_unknown_shape(tmp_path):
+    kernel, bias = values(SIZE, 2), values(2)
+    inner = sequential(layer("Flatten", "f"), dense("d", 2), as_list=True)
+    config = sequential(
+        first(layer("Reshape", "r", target_shape=[SIZE, SIZE, 1])),
+        layer("TimeDistributed", "td", layer=inner),
+        layer("GlobalMaxPooling1D", "max"),
+    )
+    batch = images()
+    path = write_hdf5(tmp_path / "net.h5", config, {"td": {"d/kernel:0": kernel, "d/bias:0": bias}})
+    np.testing.assert_allclose(predict(path, batch), (batch[..., 0] @ kernel + bias).max(axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("first_index", [0, 1])
