@@ -51,6 +51,12 @@ def is_heif(head: bytes) -> bool:
     return match is not None and match[1] not in (b"avif", b"avis")
 
 
+def is_avif(head: bytes) -> bool:
+    """Return whether a file with these first bytes is AVIF."""
+    match = _ISO_MEDIA.match(head)
+    return match is not None and match[1] in (b"avif", b"avis")
+
+
 def read_head(path: Path) -> bytes:
     """Return the first bytes of a file; none if it cannot be read."""
     try:

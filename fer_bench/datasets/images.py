@@ -17,6 +17,7 @@ from fer_bench.core.errors import UserError
 from fer_bench.core.file_kind import HEAD_SIZE, identify
 from fer_bench.core.text import list_first
 from fer_bench.datasets.file_names import split_of
+from fer_bench.datasets.image_format import is_avif
 from fer_bench.datasets.pillow import read_with_pillow
 from fer_bench.datasets.registry import DataConfig, Progress
 
@@ -163,6 +164,8 @@ def read_gray(path: Path) -> np.ndarray | str:
         return "0 bytes"
     if _is_truncated_jpeg(data):
         return "a truncated JPEG"
+    if is_avif(data) and not isinstance(upright := read_with_pillow(data, path.suffix), str):
+        return upright  # OpenCV ignores the orientation
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:

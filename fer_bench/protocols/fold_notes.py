@@ -44,10 +44,14 @@ def absent_classes(dataset: Dataset, folds: Sequence[Fold]) -> dict[str, dict[st
     return {split: {c: counts[split][c] for c in dataset.classes if counts[split][c]} for split in SPLITS}
 
 
-def describe_absent_classes(dataset: Dataset, folds: Sequence[Fold]) -> list[str]:
-    """Return one sentence per split that lacks classes, with the numbers of their images."""
+def describe_problems(dataset: Dataset, folds: Sequence[Fold]) -> list[str]:
+    """Return sentences on absent classes, with the numbers of their images, and on subjects in training and test."""
     totals = dict(zip(dataset.classes, np.bincount(dataset.labels, minlength=len(dataset.classes)), strict=True))
+    kind = "subjects" if dataset.subjects is not None else "sequences"
     sentences = []
+    if any(_leak_note(dataset, fold) for fold in folds):
+        other = "loso or subject-kfold" if dataset.subjects is not None else "kfold"
+        sentences.append(f"the same {kind} are in training and test, which flatters models. {other} keeps them apart.")
     for split, counts in absent_classes(dataset, folds).items():
         if counts:
             named = [f"{name} ({plural(int(totals[name]), 'image')} in all)" for name in counts]

@@ -79,6 +79,7 @@ def _folds(dataset: Dataset, seed: int, by_image: bool = False, notes: tuple[str
 def _require_subjects(dataset: Dataset, protocol: str) -> np.ndarray:
     if dataset.subjects is None:
         raise ProtocolNotApplicable(
-            f"The protocol '{protocol}' requires subjects, but those of '{dataset.name}' are unknown."
+            f"The protocol '{protocol}' requires subjects, but those of '{dataset.name}' are unknown. Use "
+            "holdout-80-10-10 or kfold."
         )
     return dataset.subjects

@@ -22,7 +22,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import release_pages
 from fer_bench.protocols.cross_dataset import load
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
-from fer_bench.protocols.fold_notes import describe_absent_classes
+from fer_bench.protocols.fold_notes import describe_problems
 from fer_bench.protocols.registry import ARROW, SPLIT_SEED, DataProtocol, expand_protocols, folds, title
 from fer_bench.records.schema import PROCEDURE_VERSIONS, Trial
 from fer_bench.registry.architectures import ARCHITECTURES, source_digest
@@ -106,7 +106,7 @@ def make_plan(experiment: Experiment, data_config: DataConfig, weights_dir: Path
     without_weights = dict.fromkeys(pair.architecture.name for pair, weights in started if weights.note)
     notes = [
         *_data_notes(datasets),
-        *_absent_class_notes(folds_by_protocol, datasets),
+        *_fold_notes(folds_by_protocol, datasets),
         *skipped,
         *combinations.notes(),
         *duplicates,
@@ -217,13 +217,11 @@ def _data_notes(datasets: Mapping[str, Dataset]) -> list[str]:
     return list(dict.fromkeys([*single, *pairs]))
 
 
-def _absent_class_notes(
-    folds_by_protocol: Mapping[DataProtocol, list[Fold]], datasets: Mapping[str, Dataset]
-) -> list[str]:
+def _fold_notes(folds_by_protocol: Mapping[DataProtocol, list[Fold]], datasets: Mapping[str, Dataset]) -> list[str]:
     return [
         f"{protocol.data}, {protocol.protocol}: {sentence}"
         for protocol, folds_of_protocol in folds_by_protocol.items()
-        for sentence in describe_absent_classes(datasets[protocol.data], folds_of_protocol)
+        for sentence in describe_problems(datasets[protocol.data], folds_of_protocol)
     ]
 
 

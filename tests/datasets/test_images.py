@@ -116,6 +116,15 @@ def test_fractions_are_scaled(tmp_path):
     assert read_images([tmp_path / "a.tiff"], None, DataConfig()).pixels[0].tolist() == RAMP.tolist()
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
+def test_images_are_upright(tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the orientation of a phone that was held upright
+    (tmp_path / "a").write_bytes(encode(kind, exif=exif, quality=100))
+    read = read_images([tmp_path / "a"], None, DataConfig()).pixels[0]
+    assert np.abs(read.astype(int) - np.rot90(RAMP, -1)).max() <= 6
+
+
 def test_first_frame_of_an_animation(tmp_path):
     frames = [Image.fromarray(pixels) for pixels in (RAMP, 255 - RAMP)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
