@@ -12,6 +12,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
+from fer_bench.datasets.class_selection import split_classes
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.load import ImageFiles, load_cropped, load_originals
 from fer_bench.datasets.face_crop.spec import DEFAULT_IMAGE_SIZE, SEPARATOR, split_name
@@ -108,7 +109,7 @@ def select_images(
     is_enlarged = any(a > b for a, b in zip(wanted, cached, strict=True))
     if not is_enlarged and preprocessing.channels == 1:
         return ModelImages(data.images, preprocessing)
-    if SEPARATOR in data.name and ARROW not in data.name:
+    if SEPARATOR in split_classes(data.name)[0] and ARROW not in data.name:
         return _select_crops(data, preprocessing, is_enlarged, data_config)
     files = _find_files(data, data_config)
     scored = [files[index] for index in indices]
@@ -151,16 +152,17 @@ def _find_files(data: Dataset, data_config: DataConfig) -> list[_File | None]:
     for source in source_datasets(data.name):
         ids = [name for name in data.ids.tolist() if name.startswith(f"{source}/")]
         part = replace(data, name=source, ids=np.array([name.removeprefix(f"{source}/") for name in ids]))
-        if SEPARATOR not in source:
+        if SEPARATOR not in split_classes(source)[0]:
             found |= zip(ids, _files_of_source(part, data_config), strict=True)
     return [found.get(name) for name in data.ids.tolist()]
 
 
 def _files_of_source(data: Dataset, data_config: DataConfig) -> list[_File | None]:
-    originals = load_originals(data, data_config) if data.name in DATASETS else None
+    name, _ = split_classes(data.name)
+    originals = load_originals(data, data_config) if name in DATASETS else None
     if not isinstance(originals, ImageFiles):
         return [None] * len(data.ids)
-    reader = import_module(f"{DATASETS.get(data.name).module}.read")
+    reader = import_module(f"{DATASETS.get(name).module}.read")
     return [_File(path, getattr(reader, "CENTER_CROP", False)) for path in originals.files]
 
 
