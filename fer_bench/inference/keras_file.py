@@ -111,7 +111,9 @@ def _with_single_tensors(file: Path, model: keras.Model) -> keras.Model:
             f"{file} has {len(inputs)} inputs and {len(outputs)} outputs ({names}), but must have one input and one "
             "output. Make a model of those with keras.Model and save it."
         )
-    if isinstance(model.input, keras.KerasTensor) and isinstance(model.output, keras.KerasTensor):
+    if isinstance(model, keras.Sequential) or all(
+        isinstance(x, keras.KerasTensor) for x in (model.input, model.output)
+    ):
         return model
     return keras.Model(inputs[0], outputs[0])
 

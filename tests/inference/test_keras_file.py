@@ -112,6 +112,16 @@ def test_damaged_file_is_reported_in_one_line(valid, tmp_path, suffix, length):
     assert str(raised.value).startswith(str(path)) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_sequential_model_is_loaded(tmp_path, suffix):
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 1)), layers.Flatten(), layers.Dense(3)])
+    model.save(tmp_path / f"net{suffix}")
+    batch = np.random.default_rng(0).random((2, SIZE, SIZE, 1)).astype(np.float32)
+    loaded = load(tmp_path / f"net{suffix}")
+    np.testing.assert_allclose(loaded.predict(batch), model.predict_on_batch(batch), atol=1e-6)
+    assert loaded.notes == ()
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"name": x}, lambda x: (x,)], ids=["list", "dict", "tuple"])
