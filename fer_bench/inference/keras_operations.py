@@ -56,6 +56,12 @@ def _slice(item: Any) -> Any:
     return item
 
 
+def _bias_add(value: Any, bias: Any, data_format: str | None = None) -> Any:
+    if data_format not in (None, "NHWC", "channels_last"):
+        raise ValueError
+    return ops.add(value, ops.convert_to_tensor(bias, value.dtype))
+
+
 def _standardize(image: Any) -> Any:
     x, axes = _floating(image), (-3, -2, -1)
     num_pixels = x.shape[-1] * x.shape[-2] * x.shape[-3]
@@ -97,7 +103,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softplus": lambda features: ops.softplus(features),
     "leaky_relu": lambda features, alpha=0.2: ops.leaky_relu(features, alpha),
     "softmax": lambda logits, axis=-1: ops.softmax(logits, axis),
-    "bias_add": lambda value, bias: ops.add(value, ops.convert_to_tensor(bias, value.dtype)),
+    "bias_add": _bias_add,
     "clip_by_value": lambda t, clip_value_min, clip_value_max: ops.clip(t, clip_value_min, clip_value_max),
     "reduce_mean": _mean,
     "reduce_sum": _sum,
