@@ -24,10 +24,11 @@ DATASET_NAMES = {
 GENERAL_NAMES = (
     r".*?(?<![A-Za-z])(?P<subject>(?:sub|subj|subject|person|pers|participant|proband|patient|actor|actress|speaker|"
     r"volunteer)[-_ ]?\d+)",
-    r"(?P<subject>[A-Z]{1,2}\d{2,4})[-_. ](?=.*[A-Z0-9])",
+    r"(?P<subject>(?:[ABFMPSV]|ID|PP|PT|SB|SJ|VP)\d{2,4})[-_. ](?=.*[A-Z0-9])",
 )
 MIN_IMAGES_PER_SUBJECT = 2  # on average, otherwise a number counts the images, not the persons
 MAX_CLASSES = 30  # folders that may be classes of expressions; there are 22 compound expressions
+MAX_NUMBERED = 12  # folders with numbers as names that may be classes; RAF-DB has 11 compound expressions
 
 _END = r"(?![A-Za-z0-9])"
 _DATASET_NAMES = [
@@ -45,7 +46,7 @@ _PERSON = (
 _RECORDING = (
     "(?:(?:session|sess|take|trial|recording|rec|video|vid|clip|movie|film|sequence|seq|day|date|visit|camera|cam|view|"
     rf"scene|shot|run|batch|chunk|part|frame|image|img)s?{_NUMBER}|"
-    r"(?:camera|cam|view|part)[-_ ][a-z]+|\d{4}[-_.]?\d{2}[-_.]?\d{2})"
+    r"(?:camera|cam|view)[-_ ][a-z]+|part[-_ ][a-z]|\d{4}[-_.]?\d{2}[-_.]?\d{2})"
 )
 _SPLIT = (
     "(?:fold|split|cv|set|subset|train|training|test|testing|val|valid|validation|dev|eval|evaluation|public_?test|"
@@ -129,7 +130,7 @@ def kind_of_folders(names: Collection[str]) -> str:
     if len(names) < 2:
         return ""
     if all(name.isdecimal() for name in names):
-        return "persons" if len(names) > 10 or min(map(len, names)) > 2 else ""
+        return "persons" if len(names) > MAX_NUMBERED or min(map(len, names)) > 2 else ""
     if len(names) > 2 and all(map(_INITIALS.fullmatch, names)) and not set(names) <= _CODES:
         return "persons"
     kinds = [next((kind for kind, p in FOLDER_KINDS.items() if p.fullmatch(name.strip())), "") for name in names]

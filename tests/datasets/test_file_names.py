@@ -74,6 +74,7 @@ def test_numbers_that_are_no_subjects(names, labels):
         (["engaged", "bored"], ""),
         (["positive", "negative"], ""),
         (["1", "2", "3", "4", "5", "6", "7"], ""),
+        ([str(i) for i in range(1, 12)], ""),
         (["AU01", "AU12"], ""),
         (["class1", "class2"], ""),
         (["AN", "DI", "HA"], ""),

@@ -17,6 +17,7 @@ from fer_bench.datasets.folder.layout import CLUTTER, MAX_LISTED, ClassFolder
 DOCUMENTS = (
     *(".txt", ".md", ".csv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".docx", ".xlsx", ".log", ".py"),
     *(".ipynb", ".m", ".sh", ".mat", ".npy", ".npz", ".h5", ".hdf5", ".keras", ".onnx", ".tflite", ".pt", ".pkl"),
+    *(".pth", ".pb", ".ckpt", ".zip", ".tar", ".gz", ".7z", ".rar", ".xls", ".pptx"),
 )
 
 

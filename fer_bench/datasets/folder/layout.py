@@ -65,7 +65,7 @@ def read_layout(root: Path, notes: list[str]) -> tuple[list[ClassFolder], list[C
         with_images = [
             replace(
                 folder,
-                name=unicodedata.normalize("NFC", folder.levels[class_level]),
+                name=_normalize(folder.levels[class_level]),
                 subject="" if subject_level is None else folder.levels[subject_level],
             )
             for folder in with_images
@@ -78,7 +78,7 @@ def read_layout(root: Path, notes: list[str]) -> tuple[list[ClassFolder], list[C
 def _innermost(folder: Folder, levels: tuple[str, ...], notes: list[str]) -> Iterator[ClassFolder]:
     """Yield the folders below the root that have images, and those that have no subfolders."""
     candidates = folder.files if levels else [path.name for path in folder.images]
-    images = [name for name in candidates if is_image_file(folder.path / name)]
+    images = [name for name in sorted(candidates, key=_normalize) if is_image_file(folder.path / name)]
     subfolders = folder.folders if len(levels) < MAX_DEPTH else ()
     below = [
         found for name in subfolders for found in _innermost(require_folder(folder.path / name), (*levels, name), notes)
@@ -95,6 +95,11 @@ def _innermost(folder: Folder, levels: tuple[str, ...], notes: list[str]) -> Ite
     yield from below
     if levels and (images or not below):
         yield ClassFolder(folder.path, levels, tuple(folder.path / name for name in images))
+
+
+def _normalize(name: str) -> str:
+    """Return a name in one unicode form, so that the order of files is the same on all systems."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _take_splits(root: Path, folders: list[ClassFolder], notes: list[str]) -> list[ClassFolder]:
