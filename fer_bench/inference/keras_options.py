@@ -7,6 +7,7 @@ value at which it has no effect.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,6 @@ CLASSES = {
     "CuDNNLSTM": "LSTM",
     "CuDNNGRU": "GRU",
     "ThresholdedReLU": "ReLU",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
 }
 # Layers that do nothing when a model predicts.
@@ -48,6 +47,7 @@ IDENTITIES = [
     "RandomBrightness",
     "RandomHeight",
     "RandomWidth",
+    "FixedDropout",  # of the package efficientnet
 ]
 WITH_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 TEXT = ("StringLookup", "IntegerLookup", "TextVectorization", "Hashing")  # may read files, and no image needs them
@@ -144,13 +144,18 @@ def keras_2_hard_sigmoid(x: Any) -> Any:
     return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
+def current_name(class_name: str) -> str:
+    """Return the name of a layer in Keras 3."""
+    return CLASSES.get(class_name, re.sub(r"V[12]$", "", class_name))
+
+
 def layer_class(class_name: str) -> type[keras.layers.Layer]:
     """Return a built-in layer by name. Unsupported if there is none, or if it runs code from a file."""
     if class_name in WITH_CODE:
         raise Unsupported(f"it contains code in a {class_name} layer")
     if class_name in (*TEXT, *ABSTRACT):
         raise Unsupported(f"it requires '{class_name}', which no image classifier needs")
-    found = getattr(keras.layers, CLASSES.get(class_name, class_name), None)
+    found = getattr(keras.layers, current_name(class_name), None)
     if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
         raise Unsupported(f"it requires '{class_name}', which Keras does not have")
     return found
@@ -167,7 +172,7 @@ def upgrade(class_name: str, config: dict[str, Any], build: Callable[[dict[str, 
     Raises:
         Unsupported: The layer is not built in, or an option has a meaning that Keras 3 does not have.
     """
-    layer, new_name = layer_class(class_name), CLASSES.get(class_name, class_name)
+    layer, new_name = layer_class(class_name), current_name(class_name)
     stored = _join_sizes({key: plain(value) for key, value in config.items()})
     options = DEFAULTS.get(class_name, {}) | _rename(new_name, stored)
     if new_name != "Embedding":

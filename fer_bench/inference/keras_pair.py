@@ -43,7 +43,20 @@ def has_model_config(file: Path) -> bool:
         raise UserError(f"{file} is a damaged HDF5 file. Download it again.") from None
 
 
+def _has_weights(file: Path) -> bool:
+    """Return whether an HDF5 file has weights in a form of Keras: groups per layer, or paths."""
+    import h5py
+
+    with h5py.File(file) as opened:
+        groups = {"model_weights", "layers", "_layer_checkpoint_dependencies"}
+        return any(name.startswith(("layer_names", "nb_layers")) for name in opened.attrs) or bool(
+            groups & opened.keys()
+        )
+
+
 def _architecture_for(weights: Path) -> Path:
+    if not _has_weights(weights):
+        raise UserError(f"{weights} is an HDF5 file without a model of Keras. Name the model file.")
     candidates = [path for path in _siblings(weights, ARCHITECTURE_SUFFIXES) if read_architecture(path)]
     if not candidates:
         raise UserError(

@@ -99,7 +99,7 @@ def _class_name(config: dict[str, Any]) -> str:
 def _layer(name: str, class_name: str, options: dict[str, Any], trainable: bool) -> Part:
     arguments = keras_options.upgrade(class_name, options, lambda config: build_part(config).call)
     channels_first = arguments.get("data_format") == CHANNELS_FIRST
-    new_name = keras_options.CLASSES.get(class_name, class_name)
+    new_name = keras_options.current_name(class_name)
     swap = channels_first and new_name in CONVOLUTIONS
     if swap:  # TensorFlow convolves images with channels first on GPUs only
         arguments["data_format"] = "channels_last"

@@ -11,7 +11,7 @@ from typing import Any
 from fer_bench.core import file_kind
 from fer_bench.core.errors import UserError
 
-MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 16 * 2**20
 HDF5, ZIP, LITERT, LITERT_START = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"TFL3", 4
 CONVERT = "Export the model as ONNX"
 SUPPORTED = "Supported: Keras (.keras, .h5, .hdf5, .json with .h5), TensorFlow.js, ONNX, LiteRT (.tflite), SavedModel"

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import zipfile
 
+import h5py
 import pytest
 from made_up_models import thirds, write_onnx
 
@@ -73,6 +74,13 @@ def test_folders_are_named(tmp_path):
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "cp.ckpt"')
     with pytest.raises(UserError, match="checkpoints"):
         check_model_file(tmp_path)
+
+
+def test_hdf5_file_of_something_else_is_named(tmp_path):
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["images"] = [1, 2, 3]
+    with pytest.raises(UserError, match="HDF5 file without a model"):
+        check_model_file(tmp_path / "images.h5")
 
 
 def test_pickle_is_never_loaded(tmp_path):
