@@ -4,8 +4,12 @@
 class UserError(Exception):
     """A request that cannot be fulfilled; the message says what is wrong and what to do.
 
-    The command line prints the message without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2. What is not printable, such as a
+    line break in the name of a file, becomes a question mark.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in str(message)))
 
 
 def write_error(what: object, error: OSError, advice: str = "") -> UserError:

@@ -19,7 +19,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache_dir import locked, report_write_errors
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.expected_counts import count_mismatches
+from fer_bench.datasets.expected_counts import check_order, count_mismatches
 from fer_bench.datasets.registry import DATASETS, DataConfig
 from fer_bench.datasets.tree import is_output
 
@@ -49,7 +49,8 @@ def cached_files(
 
     def read_and_compare() -> Dataset:
         dataset = read()
-        options = {"counts": counts} if counts else DATASETS.get(name).options
+        options = DATASETS.get(name).options | ({"counts": counts} if counts else {})
+        check_order(dataset, options)
         return replace(dataset, notes=(*dataset.notes, *(count_mismatches(dataset, options) or ())))
 
     skip_invalid, refresh = data_config.skip_invalid, data_config.refresh

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
 from fer_bench.datasets.dataset import Dataset
 
 ALL = "all"  # stands for the split of a dataset without an official split
+
+# If more samples are in another class than published, exchanged counts are no accident.
+MAX_MOVED_SHARE = 0.05
 
 Counts = dict[str, tuple[int, ...]]  # split → samples per class
 
@@ -55,6 +59,23 @@ def count_mismatches(dataset: Dataset, options: Mapping[str, Any]) -> tuple[str,
     if not set(own) <= set(declared):
         mismatches.append("Its splits are not the published ones.")
     return tuple(mismatches)
+
+
+def check_order(dataset: Dataset, options: Mapping[str, Any]) -> None:
+    """Raise UserError if the counts per class are the published ones in another order, and far from them."""
+    declared, own = published_counts(dataset, options), class_counts(dataset)
+    if not declared or set(own) != set(declared) or any(sorted(own[key]) != sorted(declared[key]) for key in own):
+        return
+    pairs = [pair for key in own for pair in zip(own[key], declared[key], strict=True)]
+    if sum(abs(count - expected) for count, expected in pairs) > MAX_MOVED_SHARE * len(dataset):
+        key = next(key for key in own if own[key] != declared[key])
+        counts = zip(dataset.classes, own[key], declared[key], strict=True)
+        wrong = [f"{name} {count:,} instead of {expected:,}" for name, count, expected in counts if count != expected]
+        raise UserError(
+            f"The classes of {options.get('title', dataset.name)} have the published counts in another order "
+            f"({', '.join(wrong)}): the labels are of another list of classes. Write names instead of numbers, or "
+            "rename the folders."
+        )
 
 
 def _count_labels(dataset: Dataset, mask: np.ndarray) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from fer_bench.core.console import make_printable, to_ascii
+from fer_bench.core.errors import UserError
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "latin-1", "cp932", "utf-8", "utf-16"])
@@ -24,3 +25,7 @@ def test_similar_characters():
 def test_streams_without_encoding_stay_as_they_are():
     make_printable(None)
     make_printable(io.StringIO())
+
+
+def test_messages_have_one_line_and_no_control_characters():
+    assert str(UserError("a\nb\x1b[31m\0 é × cannot be read.")) == "a?b?[31m? é × cannot be read."

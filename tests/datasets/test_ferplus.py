@@ -201,3 +201,11 @@ def test_malformed_table(data_config, load_error, text, words):
     path.write_text(text)
     message = load_error("ferplus")
     assert str(path) in message and words in message
+
+
+def test_a_missing_row_is_an_error_even_if_invalid_rows_are_skipped(data_config, load_error):
+    rows = csv_rows()
+    del rows[-3]
+    write_csv(data_config.data_dir / "fer2013.csv", rows)
+    write_table(data_config)
+    assert "28 rows" in load_error("ferplus", replace(data_config, skip_invalid=True))

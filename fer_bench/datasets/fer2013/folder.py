@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.splits import SPLITS
+from fer_bench.core.text import plural
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.fer2013.locate import SPLIT_FOLDERS
@@ -131,7 +132,13 @@ def _parse_name(path: Path, label: int, folder_usage: str | None) -> _ImageFile:
 def _assign_splits(files: Sequence[_ImageFile]) -> tuple[np.ndarray, list[str]]:
     """Return (files,) int8 indices into SPLITS, and notes."""
     usages = [file.named_usage or file.folder_usage for file in files]
-    if None in usages:
+    unnamed = [file.path for file, usage in zip(files, usages, strict=True) if usage is None]
+    if unnamed and any(file.folder_usage is None and file.named_usage for file in files):
+        raise UserError(
+            f"{plural(len(unnamed), 'image')} in {unnamed[0].parents[1]} do not name PublicTest or PrivateTest, unlike "
+            f"others there, such as {unnamed[0]}. Rename or remove them."
+        )
+    if unnamed:
         split = [SPLITS.index("training" if file.folder_usage == "Training" else "test") for file in files]
         return np.array(split, np.int8), [AMBIGUOUS_NOTE]
     moved = sum(usage != (file.folder_usage or usage) for file, usage in zip(files, usages, strict=True))

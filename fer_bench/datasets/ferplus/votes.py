@@ -17,6 +17,9 @@ EXPRESSIONS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear"
 COLUMNS = (*EXPRESSIONS, "unknown", "nf")
 COLUMN_OF_EMOTION = [EXPRESSIONS.index(name) for name in EMOTIONS]
 NUM_VOTERS = 10  # of each image; the published file lacks one vote
+PUBLISHED_ROWS = 35_887
+PUBLISHED_VOTES = (107_485, 91_446, 41_490, 47_446, 28_468, 5_391, 12_174, 6_062, 16_964, 1_943)  # by column
+MAX_OTHER_VOTES = 300  # per column; exchanged columns differ by more
 SUFFICIENT_SHARE = 0.75  # of the votes, after which no further expression enters a soft label
 MAX_EXPRESSIONS = 3  # in a soft label
 
@@ -56,7 +59,10 @@ def read_votes(path: Path) -> Votes:
             raise UserError(f"{path}, line {number}: not a Usage, a name and ten numbers of votes.") from None
         if len(fields) != len(columns) or min(votes[-1]) < 0 or sum(votes[-1]) > NUM_VOTERS:
             raise UserError(f"{path}, line {number}: not the votes of {NUM_VOTERS} people in {len(columns)} columns.")
-    return Votes(np.array(split, np.int8), tuple(names), np.array(votes, np.int64))
+    table = np.array(votes, np.int64)
+    if len(table) == PUBLISHED_ROWS and np.abs(table.sum(axis=0) - PUBLISHED_VOTES).max() > MAX_OTHER_VOTES:
+        raise UserError(f"{path}: the columns of votes have other sums than published. Get the file again.")
+    return Votes(np.array(split, np.int8), tuple(names), table)
 
 
 def majority(votes: np.ndarray) -> np.ndarray:
