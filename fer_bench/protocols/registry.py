@@ -101,6 +101,8 @@ def spell_protocol(name: str) -> str:
     if name.startswith(FILE_PREFIX):
         return name
     if name.startswith(CROSS_PREFIX):
+        if ARROW not in name:
+            return name
         return CROSS_PREFIX + ARROW.join(spelling(data) for data in name.removeprefix(CROSS_PREFIX).split(ARROW))
     name, at, version = name.partition("@")
     return f"{PROTOCOLS.spelling(name)}{at}{version}"

@@ -47,7 +47,7 @@ class Change:
             "zoomed": _ratio(self.zoom) >= MIN_ZOOM,
             "shifted": self.shift >= MIN_SHIFT,
             "brighter or darker": abs(self.brightness) >= MIN_BRIGHTNESS,
-            "contrast": _ratio(self.contrast) >= MIN_CONTRAST,
+            "changed in contrast": _ratio(self.contrast) >= MIN_CONTRAST,
         }
         return tuple(kind for kind, changed in found.items() if changed) or (OTHER,)
 
@@ -58,7 +58,7 @@ class Change:
             "zoomed": f"zoomed {'in' if self.zoom > 1 else 'out'} by {100 * (_ratio(self.zoom) - 1):.0f} %",
             "shifted": f"shifted by {100 * self.shift / 48:.0f} %",
             "brighter or darker": "brighter" if self.brightness > 0 else "darker",
-            "contrast": "more contrast" if self.contrast > 1 else "less contrast",
+            "changed in contrast": "more contrast" if self.contrast > 1 else "less contrast",
         }
         return ", ".join(words.get(kind, kind) for kind in self.kinds())
 

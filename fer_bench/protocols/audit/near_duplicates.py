@@ -54,7 +54,8 @@ def find_near_duplicates(images: np.ndarray, splits: np.ndarray) -> list[NearDup
         splits: Images of the same number are not compared; (samples,) int64.
     """
     pixels = images.reshape(len(images), math.prod(images.shape[1:]))
-    textured = np.flatnonzero(pixels.std(axis=1, dtype=np.float32) >= MIN_CONTRAST)
+    deviations = [pixels[block].std(axis=1, dtype=np.float32) for block in blocks(len(pixels))]
+    textured = np.flatnonzero(np.concatenate([np.empty(0), *deviations]) >= MIN_CONTRAST)
     numbers, sizes = np.unique(splits[textured], return_counts=True)
     if len(numbers) < 2:
         return []

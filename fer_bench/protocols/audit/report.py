@@ -115,16 +115,24 @@ def write_contact_sheet(findings: Findings, path: Path) -> None:
 
     Raises UserError if there are none, or the file cannot be written.
     """
-    groups = [*findings.duplicates, *(np.array(pair[:2]) for pair in findings.near_duplicates)]
+    leaking = np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in findings.folds])
+    near, identical = (
+        sorted(groups, key=lambda group: not np.isin(group, leaking).any())
+        for groups in ([np.array(pair[:2]) for pair in findings.near_duplicates], findings.duplicates)
+    )
+    groups = [*identical[: MAX_GROUPS - min(len(near), MAX_GROUPS // 2)], *near][:MAX_GROUPS]
     if not groups:
         raise UserError(f"'{findings.dataset.name}' has no duplicates to draw.")
-    leaking = np.concatenate([np.r_[fold.test_duplicates, fold.test_near_duplicates] for fold in findings.folds])
-    groups.sort(key=lambda group: not np.isin(group, leaking).any())
-    rows = [_tiles(findings.dataset, group) for group in groups[:MAX_GROUPS]]
+    write_output(path, contact_sheet(findings.dataset, groups))
+
+
+def contact_sheet(dataset: Dataset, groups: Sequence[np.ndarray]) -> bytes:
+    """Return a PNG with the images of each group, as indices, in one row."""
+    rows = [_tiles(dataset, group) for group in groups]
     width = max(row.shape[1] for row in rows)
     image = np.vstack([np.pad(row, ((0, ROW_GAP), (0, width - row.shape[1])), constant_values=255) for row in rows])
     _, png = import_opencv().imencode(".png", image)
-    write_output(path, png.tobytes())
+    return bytes(png)
 
 
 def _duplicates(findings: Findings) -> list[str]:
