@@ -175,9 +175,12 @@ def _by_order(part: Part, leaves: Sequence[Part], saved: Sequence[Saved]) -> lis
 
 
 def _set(leaf: Part, saved: Sequence[Saved], origin: Origin) -> None:
-    """Assign the arrays of one layer in order, after checking kinds and shapes."""
+    """Assign the arrays of one layer by their kinds or in order, after checking kinds and shapes."""
     variables, layer = _variables(leaf), leaf.layer
     saved = [item for item in saved if item.kind not in STATES]
+    kinds = [variable.name for variable in variables]
+    if sorted(kinds) == sorted({item.kind for item in saved}) and len(saved) == len(kinds):
+        saved = sorted(saved, key=lambda item: kinds.index(item.kind))
     arrays = convert(leaf, [item.values for item in saved], origin.version, origin.backend)
     if isinstance(layer, keras.layers.Normalization):
         variables = variables[: len(arrays)]  # the count of samples is not used, and newer files lack it

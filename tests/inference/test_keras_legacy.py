@@ -264,6 +264,54 @@ def test_time_distributed_model_of_unknown_shape(tmp_path):
     np.testing.assert_allclose(predict(path, batch), (batch[..., 0] @ kernel + bias).max(axis=1), atol=1e-5)
 
 
+def test_nodes_of_a_graph_between_layers_are_computed(tmp_path):
+    weights, linear = head()
+    division = layer("TensorFlowOpLayer", "tf_op", node_def={"name": "truediv", "op": "RealDiv"}, constants={"1": 4.0})
+    difference = layer("TensorFlowOpLayer", "tf_op_1", node_def='{"op": "Sub"}', constants={"0": 1.0})
+    config = functional(
+        node(division, [["input_1", 0, 0, {}]]),
+        node(difference, [["tf_op", 0, 0, {}]]),
+        node(FLAT, [["tf_op_1", 0, 0, {}]]),
+        node(dense(), [["flatten_1", 0, 0, {}]]),
+        output="out",
+    )
+    batch = images()
+    path = write_hdf5(tmp_path / "net.h5", config, weights, "2.3.0-tf")
+    np.testing.assert_allclose(predict(path, batch), linear(1 - batch / 4), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "num_gates"), [("LSTM", 4), ("GRU", 3)])
+def test_weights_of_cudnn_are_converted(tmp_path, kind, num_gates):
+    kernel, recurrent, bias = values(SIZE, 2 * num_gates), values(2, 2 * num_gates), values(2, 2 * num_gates)
+    # cuDNN keeps each gate transposed, in C's order, and two biases.
+    stored = [
+        np.hstack([gate.T.reshape(gate.shape) for gate in np.hsplit(kernel, num_gates)]),
+        np.hstack([gate.T for gate in np.hsplit(recurrent, num_gates)]),
+        bias.reshape(-1),
+    ]
+    names = ("kernel:0", "recurrent_kernel:0", "bias:0")
+    config = sequential(
+        first(layer("Reshape", "r", target_shape=[SIZE, SIZE])),
+        layer(f"CuDNN{kind}", "rnn", units=2, return_state=False),
+    )
+    path = write_hdf5(tmp_path / "net.h5", config, {"rnn": dict(zip(names, stored, strict=True))})
+    model = reference(layers.Reshape((SIZE, SIZE)), getattr(layers, kind)(2))
+    model.layers[-1].set_weights([kernel, recurrent, bias.sum(axis=0) if kind == "LSTM" else bias])
+    batch = images()
+    np.testing.assert_allclose(predict(path, batch), model.predict_on_batch(batch), atol=1e-6)
+
+
+@pytest.mark.parametrize("has_count", [True, False])
+def test_normalization_learned_from_data(tmp_path, has_count):
+    weights, linear = head()
+    stored = {"n/mean:0": np.float32([0.3]), "n/variance:0": np.float32([4.0])}
+    stored |= {"n/count:0": np.int64(9)} if has_count else {}
+    config = sequential(first(layer("Normalization", "n", axis=[-1], mean=None, variance=None)), FLAT, dense())
+    batch = images()
+    path = write_hdf5(tmp_path / "net.h5", config, {"n": stored, **weights}, "2.6.0")
+    np.testing.assert_allclose(predict(path, batch), linear((batch - 0.3) / 2), atol=1e-5)
+
+
 @pytest.mark.parametrize("first_index", [0, 1])
 @pytest.mark.parametrize("has_names", [True, False])
 def test_weights_of_a_partly_frozen_nested_model_find_their_layers(tmp_path, first_index, has_names):
@@ -298,9 +346,9 @@ def test_weights_of_a_partly_frozen_nested_model_find_their_layers(tmp_path, fir
 def test_weights_of_another_kind_or_shape_are_refused(tmp_path):
     config = sequential(first(layer("BatchNormalization", "bn", axis=-1)), FLAT)
     arrays = [values(1) for _ in range(4)]
-    swapped = dict(zip(("bn/beta:0", "bn/gamma:0", "bn/moving_mean:0", "bn/moving_variance:0"), arrays, strict=True))
-    with pytest.raises(UserError, match="beta stored in place of its gamma"):
-        load(write_hdf5(tmp_path / "net.h5", config, {"bn": swapped}))
+    other = dict(zip(("bn/kernel:0", "bn/beta:0", "bn/moving_mean:0", "bn/moving_variance:0"), arrays, strict=True))
+    with pytest.raises(UserError, match="kernel stored in place of its gamma"):
+        load(write_hdf5(tmp_path / "net.h5", config, {"bn": other}))
     larger = {"bn": {f"bn/{kind}:0": values(2) for kind in ("gamma", "beta", "moving_mean", "moving_variance")}}
     with pytest.raises(UserError, match="shape"):
         load(write_hdf5(tmp_path / "net.h5", config, larger))

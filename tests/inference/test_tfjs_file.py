@@ -48,6 +48,19 @@ def test_layers_model_is_rebuilt(tmp_path, quantize, tolerance):
     assert "TensorFlow.js" in classifier.notes[0]
 
 
+def test_names_find_the_layers_of_nested_models(tmp_path):
+    inner = sequential(first(layer("Flatten", "flatten_1")), dense("hidden", 4))
+    inner["config"]["name"] = "base"
+    wrapped = layer("TimeDistributed", "each", layer=dense("inside", 2))
+    config = sequential(inner, layer("Reshape", "r", target_shape=[2, 2]), wrapped, layer("Flatten", "flat"))
+    arrays = {f"base/{name}": ARRAYS[name] for name in ("hidden/bias", "hidden/kernel")}
+    arrays |= {"each/kernel": values(2, 2), "each/bias": values(2)}
+    batch = images()
+    hidden = batch.reshape(3, -1) @ ARRAYS["hidden/kernel"] + ARRAYS["hidden/bias"]
+    expected = (hidden.reshape(3, 2, 2) @ arrays["each/kernel"] + arrays["each/bias"]).reshape(3, -1)
+    np.testing.assert_allclose(load(write(tmp_path, config=config, arrays=arrays)).predict(batch), expected, atol=1e-4)
+
+
 def test_digest_covers_the_shards(tmp_path):
     path = write(tmp_path)
     assert len(files_of(path)) == 3
