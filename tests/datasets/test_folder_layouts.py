@@ -139,6 +139,14 @@ def test_a_name_without_a_subject_is_noted(data_config, write):
     assert data.subjects is None and any("subjects are unknown" in note and "x.png" in note for note in data.notes)
 
 
+def test_subjects_in_splits(data_config, write):
+    write(*(f"{split}/subject_{number}/{emotion}/0.png" for split, number in (("train", 0), ("train", 1), ("test", 2))
+            for emotion in CLASSES))  # fmt: skip
+    data = load("folder", data_config)
+    assert data.classes == CLASSES and counts_by_split(data) == {"training": 6, "test": 3}
+    assert not any("leaky" in note for note in folds("official", data, seed=0)[0].notes)
+
+
 @pytest.mark.parametrize("path", ["{emotion}/subject_{number}/0.png", "subject_{number}/{emotion}/0.png"])
 def test_folders_of_subjects(data_config, write, path):
     write(*(path.format(emotion=emotion, number=number) for emotion in CLASSES for number in range(3)))

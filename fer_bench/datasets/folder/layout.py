@@ -59,8 +59,9 @@ def read_layout(root: Path, notes: list[str]) -> tuple[list[ClassFolder], list[C
         UserError: An image is in no class folder, or folders are nested in an unknown way.
     """
     folders = _take_splits(root, list(_innermost(require_folder(root), (), notes)), notes)
-    with_images = _drop_constant_levels([folder for folder in folders if folder.images])
+    with_images = [folder for folder in folders if folder.images]
     if with_images:
+        with_images = _drop_constant_levels(with_images)
         class_level, subject_level = _find_levels(root, with_images)
         with_images = [
             replace(
@@ -141,22 +142,29 @@ def _check_splits(root: Path, splits: dict[str, str]) -> None:
 
 
 def _drop_constant_levels(folders: list[ClassFolder]) -> list[ClassFolder]:
-    """Remove the levels that are the same for all images of a split, unless they name expressions."""
+    """Remove the levels that are the same for all images of a split, unless they name expressions.
+
+    The splits keep the same number of levels: a test split may have a single subject.
+    """
     by_split: dict[str, list[ClassFolder]] = defaultdict(list)
     for folder in folders:
         by_split[folder.split].append(folder)
-    result = []
-    for members in by_split.values():
-        depth = min(len(folder.levels) for folder in members)
-        columns = [{folder.levels[level] for folder in members} for level in range(depth)]
-        constant = [i for i, names in enumerate(columns) if len(names) == 1 and not any(map(canonical_emotion, names))]
-        if len(constant) == max(len(folder.levels) for folder in members):
-            constant.pop()  # a single class folder
-        result += [
-            replace(folder, levels=tuple(name for level, name in enumerate(folder.levels) if level not in constant))
-            for folder in members
-        ]
-    return result
+    constant = {split: _constant_levels(members) for split, members in by_split.items()}
+    if len({len(folder.levels) for folder in folders}) == 1 and len(set(map(len, constant.values()))) > 1:
+        constant = dict.fromkeys(constant, set.intersection(*constant.values()))
+    return [
+        replace(folder, levels=tuple(name for i, name in enumerate(folder.levels) if i not in constant[folder.split]))
+        for folder in folders
+    ]
+
+
+def _constant_levels(folders: list[ClassFolder]) -> set[int]:
+    """Return the levels that are the same for all folders and name no expression, but never all levels."""
+    depth = min(len(folder.levels) for folder in folders)
+    names = [{folder.levels[level] for folder in folders} for level in range(depth)]
+    constant = {i for i, own in enumerate(names) if len(own) == 1 and not any(map(canonical_emotion, own))}
+    is_all = len(constant) == max(len(folder.levels) for folder in folders)
+    return constant - {depth - 1} if is_all else constant  # a single class folder
 
 
 def _find_levels(root: Path, folders: list[ClassFolder]) -> tuple[int, int | None]:

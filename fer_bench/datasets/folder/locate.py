@@ -58,10 +58,15 @@ def _locate_below(root: Path) -> Path | None:
 def _is_dataset(folder: Folder) -> bool:
     """Return whether a folder contains class folders, in splits or below subjects or not."""
     if any(split_of(name) == "training" for name in folder.folders):
-        return any(_has_classes(_inner(split)) for split in subfolders(folder) if split_of(split.path.name))
+        return any(_has_levels(_inner(split)) for split in subfolders(folder) if split_of(split.path.name))
+    return _has_levels(folder)
+
+
+def _has_levels(folder: Folder) -> bool:
+    """Return whether a folder contains class folders, itself or below folders of persons, recordings or splits."""
     if _has_classes(folder):
         return True
-    return kind_of_folders(folder.folders) != "" and any(_has_classes(one) for one in subfolders(folder))
+    return kind_of_folders(folder.folders) != "" and any(map(_has_classes, subfolders(folder)))
 
 
 def _has_classes(folder: Folder) -> bool:
