@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
+
+from fer_bench.inference.model_file import load
 
 SIZE = 6
 Weights = dict[str, dict[str, np.ndarray]]  # name of a layer -> name of a weight -> values
@@ -103,3 +106,32 @@ def write_archive(path: Path, config: dict[str, Any], arrays: dict[str, np.ndarr
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", buffer.getvalue())
     return path
+
+
+def predict(path, batch):
+    return np.asarray(load(path).predict(batch))
+
+
+def head(units=3, inputs=SIZE * SIZE, name="out"):
+    """Return the weights of a dense layer and what they do to a batch."""
+    kernel, bias = values(inputs, units), values(units)
+    stored = {name: {f"{name}/kernel:0": kernel, f"{name}/bias:0": bias}}
+    return stored, lambda batch: batch.reshape(len(batch), -1) @ kernel + bias
+
+
+def reference(*built):
+    """Return a Keras 3 model of these layers with random weights."""
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 1)), *built])
+    for variable in model.weights:
+        array = values(*variable.shape)
+        variable.assign(np.abs(array) + 0.5 if "variance" in variable.name else array)
+    return model
+
+
+def stored_weights(model, names):
+    """Return the weights of a reference as Keras 2 stores them, under other names of its layers."""
+    owners = [built for built in model.layers if built.weights]
+    return {
+        name: {f"{name}/{variable.name}:0": variable.numpy() for variable in owner.weights}
+        for name, owner in zip(names, owners, strict=True)
+    }
