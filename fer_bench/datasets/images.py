@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from fer_bench.datasets.registry import DataConfig, Progress
 
 CHUNK_SIZE = 128  # files per task of a thread
 MAX_LISTED = 3  # files in a message
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CHECKED_CHUNKS = (b"IHDR", b"PLTE", b"IDAT")
 
 Problems = list[tuple[Path, str]]  # files that cannot be used, and the reasons
 _Result = tuple[np.ndarray, tuple[int, int]] | str  # pixels with width and height in the file, or an error
@@ -120,6 +123,20 @@ def first_few(problems: Problems) -> str:
     return list_first([f"{path} ({reason})" for path, reason in problems], MAX_LISTED)
 
 
+def check_skipped_classes(expected: Iterable[str], read: Iterable[str], problems: Problems) -> None:
+    """Raise UserError if the skipped files are all files of a class.
+
+    Args:
+        expected: The classes that have files, or all classes if a skipped file may belong to any.
+        read: The classes of the files that were read.
+        problems: The skipped files with the reasons.
+    """
+    if lost := sorted(set(expected) - set(read)):
+        raise UserError(
+            f"No image of {' and '.join(lost)} can be used, so the class would be missing: {first_few(problems)}."
+        )
+
+
 def skipped_note(problems: Problems) -> tuple[str, ...]:
     """Return a dataset's note on skipped files, without the folders of this machine; empty if there are none."""
     relative = [(Path(*path.parts[-2:]), reason) for path, reason in problems]
@@ -164,6 +181,8 @@ def read_gray(path: Path) -> np.ndarray | str:
         return "0 bytes"
     if _is_truncated_jpeg(data):
         return "a truncated JPEG"
+    if data.startswith(PNG_SIGNATURE) and not _has_valid_checksums(data):
+        return "a damaged PNG"
     if is_avif(data) and not isinstance(upright := read_with_pillow(data, path.suffix), str):
         return upright  # OpenCV ignores the orientation
     try:
@@ -187,6 +206,18 @@ def _read(image_size: int | None, crop: bool, path: Path) -> _Result:
 def _is_truncated_jpeg(data: bytes) -> bool:
     """Return whether a JPEG lacks its end marker: decoders fill the rest with gray and only warn."""
     return data.startswith(b"\xff\xd8\xff") and data.find(b"\xff\xd9", max(0, data.rfind(b"\xff\xda"))) < 0
+
+
+def _has_valid_checksums(data: bytes) -> bool:
+    """Return whether the checksums of a PNG's header, palette and pixels are right: OpenCV does not check all."""
+    start = len(PNG_SIGNATURE)
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(data[start : start + 4])
+        chunk = data[start + 4 : end]
+        if chunk[:4] in CHECKED_CHUNKS and zlib.crc32(chunk) != int.from_bytes(data[end : end + 4]):
+            return False
+        start = end + 4
+    return True
 
 
 def _check_sizes(sizes: list[tuple[Path, tuple[int, int]]]) -> None:

@@ -188,16 +188,39 @@ def test_missing_labels(data_config, load_error):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("9.0", "code '9.0'"), ("0", "code '0'"), ("x", "code 'x'"), ("", "empty")]
+    ("content", "words"), [("x", "code 'x'"), ("", "empty"), ("5.0000000e+0x", "5.0000000e+0x")]
 )
-def test_invalid_label_file(data_config, load_error, content, words):
+def test_invalid_label_file(data_config, load_error, monkeypatch, content, words):
+    monkeypatch.setitem(SEQUENCES, "S011_002", 4)  # another sequence of the class
     write_original(data_config)
     path = data_config.data_dir / "Emotion" / "S011" / "001" / "S011_001_00000006_emotion.txt"
     path.write_text(content)
     assert words in load_error("ckplus") and str(path) in load_error("ckplus")
     data = load("ckplus", replace(data_config, skip_invalid=True))
-    assert len(data) == 18 and "S011_001" not in data.sequences
+    assert len(data) == 21 and "S011_001" not in data.sequences
     assert any(path.name in note and str(data_config.data_dir) not in note for note in data.notes)
+
+
+@pytest.mark.parametrize(("change", "words"), [({4: 9}, "'9'"), ({4: 0}, "'0'"), ({7: 0}, "counted from 0")])
+def test_codes_of_another_list_are_never_skipped(data_config, load_error, change, words):
+    write_original(data_config)
+    for path in (data_config.data_dir / "Emotion").rglob("*.txt"):
+        code = int(float(path.read_text()))
+        path.write_text(f"   {change.get(code, code):.7e}\n")
+    assert words in load_error("ckplus", replace(data_config, skip_invalid=True))
+
+
+def test_two_folders_for_one_class(data_config, load_error):
+    root = write_folders(data_config)
+    (root / "fear").rename(root / "Happiness")
+    assert "two folders for happy" in load_error("ckplus")
+
+
+def test_a_whole_class_is_never_skipped(data_config, load_error):
+    root = write_folders(data_config)
+    for path in (root / "fear").iterdir():
+        path.write_bytes(b"")
+    assert "fear" in load_error("ckplus", replace(data_config, skip_invalid=True))
 
 
 def test_sequence_without_images(data_config, load_error):
@@ -245,13 +268,14 @@ def test_neutral_images_in_class_folders_are_skipped(data_config):
     assert len(data) == 21 and any("1 neutral image was skipped" in note for note in data.notes)
 
 
-def test_empty_image(data_config, load_error):
+def test_empty_image(data_config, load_error, monkeypatch):
+    monkeypatch.setitem(SEQUENCES, "S011_002", 4)  # another sequence of the class
     root = write_folders(data_config)
     path = root / "fear" / "S011_001_00000005.png"
     path.write_bytes(b"")
     assert f"{path} (0 bytes)" in load_error("ckplus")
     skipping = replace(data_config, skip_invalid=True)
-    assert len(load("ckplus", skipping)) == 20
+    assert len(load("ckplus", skipping)) == 23
     assert load("ckplus_sequences", skipping).ids.tolist() == sorted({*SEQUENCES} - {"S011_001"})
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
-from fer_bench.datasets.images import read_images, skipped_note
+from fer_bench.datasets.images import read_gray, read_images, skipped_note
 
 RAMP = np.add.outer(np.arange(0, 240, 5), np.arange(0, 16, 1 / 3)).astype(np.uint8)  # 48×48
 
@@ -248,3 +248,13 @@ def test_no_files():
 def test_opencv_prints_nothing(broken, capfd):
     read_images(broken, 48, DataConfig(skip_invalid=True))
     assert capfd.readouterr() == ("", "")
+
+
+def test_damaged_png_is_never_read(data_config):
+    path, rng = data_config.data_dir / "a.png", np.random.default_rng(0)
+    content = cv2.imencode(".png", rng.integers(0, 256, (48, 48), np.uint8))[1].tobytes()
+    for place in (*range(16, 29), *rng.integers(41, len(content) - 12, 20)):  # the header, then the pixels
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        assert isinstance(read_gray(path), str)

@@ -57,18 +57,21 @@ def test_missing_folder_names_the_origin(data_config, load_error):
     ("name", "words"), [("KA.XX1.40.tiff", "expression code XX"), ("scan 12.tiff", "not named like KA.AN1.39.tiff")]
 )
 def test_unexpected_image_name(data_config, load_error, name, words):
-    root = write(data_config)
+    root = write(data_config, names=(*NAMES, "KA.AN2.40"))
     (root / "KA.AN1.39.tiff").rename(root / name)
     assert f"{root / name} (" in load_error("jaffe") and words in load_error("jaffe")
     data = load("jaffe", replace(data_config, skip_invalid=True))
-    assert len(data) == 6 and any(f"1 file was skipped: jaffe/{name}" in note for note in data.notes)
+    assert len(data) == 7 and any(f"1 file was skipped: jaffe/{name}" in note for note in data.notes)
 
 
 def test_empty_image_file(data_config, load_error):
     root = write(data_config)
     (root / "KM.FE1.23.tiff").write_bytes(b"")
     assert f"1 of 7 images cannot be read: {root / 'KM.FE1.23.tiff'} (0 bytes)." in load_error("jaffe")
-    assert len(load("jaffe", replace(data_config, skip_invalid=True))) == 6
+    skipping = replace(data_config, skip_invalid=True)
+    assert "No image of fear" in load_error("jaffe", skipping)
+    write(data_config, names=["KM.FE2.24"])
+    assert len(load("jaffe", skipping)) == 7
 
 
 def test_image_that_exists_twice(data_config, load_error):

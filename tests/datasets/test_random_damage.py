@@ -120,32 +120,37 @@ SOURCES: dict[Callable[[DataConfig], None], tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """The classes and splits of the undamaged images (n, 48, 48), which are found by pixels, or else by likeness."""
+    """The classes and splits of the undamaged images (n, 48, 48), which are found by pixels, or else by likeness.
+
+    Damaged JPEG files, unlike others, are read with any pixels: they are found by id.
+    """
 
     images: np.ndarray
     classes: list[set[str]]
     splits: list[set[int | None]]
     by_pixels: dict[bytes, int]
+    by_id: dict[str, int]
 
-    def find(self, image: np.ndarray) -> int:
-        known = self.by_pixels.get(image.tobytes())
-        distances = np.abs(self.images.astype(np.int16) - image).mean(axis=(1, 2)) if known is None else None
-        return int(np.argmin(distances)) if known is None and distances is not None else int(known or 0)
+    def find(self, image: np.ndarray, name: str) -> int:
+        known = self.by_pixels.get(image.tobytes(), self.by_id.get(name))
+        if known is not None:
+            return known
+        return int(np.argmin(np.abs(self.images.astype(np.int16) - image).mean(axis=(1, 2))))
 
 
-def frames_of(data: Dataset) -> Iterator[tuple[np.ndarray, str, int | None]]:
-    """Yield each image, each frame of a sequence, with its class and its split."""
+def frames_of(data: Dataset) -> Iterator[tuple[np.ndarray, str, str, int | None]]:
+    """Yield each image, each frame of a sequence, with its id, its class and its split."""
     for index, image in enumerate(data.images):
         split = None if data.split is None else int(data.split[index])
         for frame in image if image.ndim == 3 else [image]:
-            yield frame, canonical_label(data.classes[data.labels[index]]), split
+            yield frame, str(data.ids[index]), canonical_label(data.classes[data.labels[index]]), split
 
 
 def learn(name: str, config: DataConfig) -> Truth:
     samples = list(frames_of(load(name, config)))
     allowed: dict[bytes, set[str]] = defaultdict(set)
     splits: dict[bytes, set[int | None]] = defaultdict(set)
-    for image, emotion, split in samples:
+    for image, _, emotion, split in samples:
         allowed[image.tobytes()].add(emotion)
         splits[image.tobytes()].add(split)
     # If frames are missing, earlier ones of the sequence are read.
@@ -157,14 +162,15 @@ def learn(name: str, config: DataConfig) -> Truth:
             allowed[frame.tobytes()] |= {canonical_label(test_ckplus.FOLDERS[code]), "neutral"}
     images = np.stack([np.frombuffer(key, np.uint8).reshape(48, 48) for key in allowed])
     places = {key: index for index, key in enumerate(allowed)}
-    return Truth(images, list(allowed.values()), [splits[key] for key in allowed], places)
+    by_id = {number: places[image.tobytes()] for image, number, _, _ in samples} if name == "rafdb" else {}
+    return Truth(images, list(allowed.values()), [splits[key] for key in allowed], places, by_id)
 
 
 def check_labels(data: Dataset, truth: Truth, applied: list[str]) -> None:
     assert len(set(data.ids.tolist())) == len(data.ids) == len(data.labels) == len(data.images) > 0
     renamed: dict[str, set[str]] = defaultdict(set)
-    for image, emotion, split in frames_of(data):
-        index = truth.find(image)
+    for image, number, emotion, split in frames_of(data):
+        index = truth.find(image, number)
         if emotion in EMOTIONS:
             assert emotion in truth.classes[index], f"{truth.classes[index]} became {emotion}"
         renamed[emotion] |= truth.classes[index]

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.ckplus.locate import FRAME
+from fer_bench.datasets.codes import LabelParser
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.images import Problems
 from fer_bench.datasets.tree import folders_below, list_images, require_folder
 
 LABEL = re.compile(r"(S\d{3}_\d{3})_\d{8}_emotion", re.IGNORECASE)
-# 0 is neutral.
-CODES: dict[float, str] = dict(enumerate(("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"), start=1))
+# 0 is neutral, and is in no published file.
+CODES = dict(enumerate(("angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"), start=1))
 NUM_PEAK_FRAMES = 3  # at the end of a sequence, which show its expression
 
 
@@ -64,6 +66,7 @@ def list_frames(root: Path, labels: Path | None, neutral: bool, problems: Proble
 
 def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
     frames: list[Frame] = []
+    seen: dict[tuple[Path, str], Path] = {}
     has_class_folders = any(map(canonical_emotion, require_folder(root).folders))
     for listing in islice(folders_below(root, max_entries=None), 1, None):
         folder, paths, emotion = listing.path, listing.images, canonical_emotion(listing.path.name)
@@ -72,6 +75,8 @@ def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
             raise UserError(f"{folder} names no expression of CK+ (anger, contempt, disgust, …).")
         if emotion and not paths:
             raise UserError(f"{folder} has no images.")
+        if emotion and (other := seen.setdefault((folder.parent, emotion), folder)) != folder:
+            raise UserError(f"{folder.parent} has two folders for {emotion}, {other.name} and {folder.name}.")
         if emotion:
             frames += _parse_frames(paths, emotion, problems)
     return frames
@@ -79,13 +84,13 @@ def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
 
 def _list_labeled(root: Path, labels: Path, neutral: bool, problems: Problems) -> list[Frame]:
     """Return the last three frames of each sequence that has a label, and its first if `neutral`."""
-    frames = []
+    frames, codes = [], LabelParser(labels, CODES)
     for path in _list_texts(labels):
         match = LABEL.fullmatch(path.stem)
         if match is None:
             problems.append((path, "not named like S005_001_00000011_emotion.txt"))
             continue
-        emotion, problem = _read_label(path)
+        emotion, problem = _read_label(path, codes)
         if problem:
             problems.append((path, problem))
             continue
@@ -99,6 +104,7 @@ def _list_labeled(root: Path, labels: Path, neutral: bool, problems: Problems) -
             raise UserError(f"{misplaced[0].path} is in the folder of the sequence {sequence}.")
         frames += [Frame(sequence, images[0].number, "neutral", images[0].path)] if neutral else []
         frames += images[-NUM_PEAK_FRAMES:]
+    codes.check()
     if not frames and not problems:
         raise UserError(f"{labels} has no label files (S005/001/S005_001_00000011_emotion.txt).")
     return frames
@@ -133,7 +139,7 @@ def _parse_frames(paths: list[Path], emotion: str, problems: Problems) -> Iterat
             yield Frame(f"{match[1]}_{match[2]}".upper(), int(match[3]), emotion, path)
 
 
-def _read_label(path: Path) -> tuple[str, str]:
+def _read_label(path: Path, codes: LabelParser) -> tuple[str, str]:
     """Return the class that an Emotion file names by a number such as 3.0000000e+00, and the problem with the file."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
@@ -141,7 +147,7 @@ def _read_label(path: Path) -> tuple[str, str]:
         return "", error.strerror or str(error)
     if not text:
         return "", "an empty label file"
-    try:
-        return CODES[float(text)], ""
-    except (KeyError, ValueError):
-        return "", f"unknown expression code {text[:20]!r}, not one from 1 (anger) to 7 (surprise)"
+    with suppress(ValueError):
+        text = f"{float(text):g}"
+    emotion = codes.parse(text, f"file {path.name}")
+    return emotion or "", "" if emotion else f"unknown expression code {text[:20]!r}, not {codes.expected}"

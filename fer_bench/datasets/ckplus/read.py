@@ -13,10 +13,11 @@ from fer_bench.datasets.ckplus.csv_file import CSV_COUNTS, read_csv
 from fer_bench.datasets.ckplus.layouts import Frame, group_by_sequence, list_frames
 from fer_bench.datasets.ckplus.locate import LABELS, ORIGINAL, locate_labels
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.datasets.emotions import EMOTIONS
+from fer_bench.datasets.emotions import EMOTIONS, canonical_label
 from fer_bench.datasets.images import (
     ImageBatch,
     Problems,
+    check_skipped_classes,
     first_few,
     own_splits_note,
     read_images,
@@ -77,7 +78,12 @@ def _read_frames(
     notes = [f"{skipped_message(num_neutral, 'neutral image')}."] if num_neutral else []
     notes += [FULL_FRAMES_NOTE] if labels is not None else own_splits_note(root, paths)
     notes += skipped_note(problems + images.skipped)
-    return _make_dataset(name, groups, images, classes, notes)
+    data = _make_dataset(name, groups, images, classes, notes)
+    expected = {frame.emotion for frame in selected} | {canonical_label(path.parent.name) for path, _ in problems}
+    if problems and labels is not None:
+        expected = set(classes)  # a label that cannot be read may be any
+    check_skipped_classes(expected & set(classes), [classes[label] for label in data.labels], problems + images.skipped)
+    return data
 
 
 def _find_labels(path: Path, data_config: DataConfig) -> Path | None:

@@ -15,7 +15,7 @@ from fer_bench.core.text import plural
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.emotions import canonical_emotion
 from fer_bench.datasets.fer2013.locate import SPLIT_FOLDERS
-from fer_bench.datasets.images import read_images, skipped_note
+from fer_bench.datasets.images import check_skipped_classes, read_images, skipped_note
 from fer_bench.datasets.registry import DataConfig
 from fer_bench.datasets.tree import require_folder
 
@@ -70,6 +70,8 @@ def read_folder(root: Path, data_config: DataConfig) -> Dataset:
         raise UserError(
             f"The images in {root} are {size}×{size}, not {IMAGE_SIZE}×{IMAGE_SIZE} like FER2013. Try --dataset folder."
         )
+    emotions = [FER2013_CLASSES[file.label] for file in files]
+    check_skipped_classes(emotions, [emotions[index] for index in images.indices], images.skipped)
     notes += skipped_note(images.skipped)
     notes += [JPEG_NOTE] if any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths) else []
     return Dataset(

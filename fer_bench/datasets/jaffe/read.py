@@ -11,7 +11,7 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.emotions import canonical_emotion
-from fer_bench.datasets.images import first_few, own_splits_note, read_images, skipped_note
+from fer_bench.datasets.images import check_skipped_classes, first_few, own_splits_note, read_images, skipped_note
 from fer_bench.datasets.jaffe.locate import NAME, names_in
 from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.tree import folders_below
@@ -51,16 +51,19 @@ def read_jaffe(folder: Path, data_config: DataConfig) -> Dataset:
     _check_unique(paths)
     _check_class_folders(paths)
     images = read_images(paths, IMAGE_SIZE, data_config, "JAFFE", center_crop=CENTER_CROP)
+    expected = FER2013_CLASSES if problems else [_emotion(path) for path in paths]
     paths = [paths[index] for index in images.indices]
+    problems += images.skipped
+    check_skipped_classes(expected, map(_emotion, paths), problems)
     return Dataset(
         name="jaffe",
         images=images.pixels,
-        labels=np.array([CODES.index(path.stem[3:5].upper()) for path in paths], np.int64),
+        labels=np.array([FER2013_CLASSES.index(_emotion(path)) for path in paths], np.int64),
         ids=np.array([path.stem.upper() for path in paths]),
         classes=FER2013_CLASSES,
         fingerprint="",
         subjects=np.array([path.stem[:2].upper() for path in paths]),
-        notes=(FRAMING_NOTE, *own_splits_note(folder, paths), *skipped_note(problems + images.skipped)),
+        notes=(FRAMING_NOTE, *own_splits_note(folder, paths), *skipped_note(problems)),
     )
 
 
@@ -79,13 +82,13 @@ def _check_name(path: Path) -> str:
     return "" if match[2].upper() in CODES else f"unknown expression code {match[2]}, not one of {', '.join(CODES)}"
 
 
+def _emotion(path: Path) -> str:
+    return FER2013_CLASSES[CODES.index(path.stem[3:5].upper())]
+
+
 def _check_class_folders(paths: list[Path]) -> None:
     """Raise UserError for images that are in the folder of another class than their names say."""
-    wrong = [
-        path
-        for path in paths
-        if canonical_emotion(path.parent.name) not in (None, FER2013_CLASSES[CODES.index(path.stem[3:5].upper())])
-    ]
+    wrong = [path for path in paths if canonical_emotion(path.parent.name) not in (None, _emotion(path))]
     if wrong:
         raise UserError(
             f"{len(wrong):,} of JAFFE's images are in the folder of another class than their names say, such as "

@@ -15,7 +15,7 @@ from fer_bench.datasets.archives import list_archives, unpack
 from fer_bench.datasets.cache import cached_files
 from fer_bench.datasets.codes import LabelParser
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
-from fer_bench.datasets.images import Problems, first_few, read_images, skipped_note
+from fer_bench.datasets.images import Problems, check_skipped_classes, first_few, read_images, skipped_note
 from fer_bench.datasets.rafdb.locate import NAME
 from fer_bench.datasets.registry import DataConfig, require
 from fer_bench.datasets.table import open_lines, shorten
@@ -71,8 +71,7 @@ def read_rafdb(path: Path, data_config: DataConfig) -> Dataset:
     expected = set(CODES.values()) if problems else {file.emotion for file in files}
     files = [files[index] for index in images.indices]
     problems += images.skipped
-    if lost := sorted(expected - {file.emotion for file in files}):
-        raise UserError(f"None of the images of {' and '.join(lost)} in {path} can be used: {first_few(problems)}.")
+    check_skipped_classes(expected, [file.emotion for file in files], problems)
     return Dataset(
         name="rafdb",
         images=images.pixels,
