@@ -6,7 +6,7 @@ Settings are compared on the validation split, or on the training split if there
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,8 +80,12 @@ class _Comparison:
         known = [label for label in stated.labels if label is not None and label in self.classes]
         confusion = confusion_matrix(self.truth, stated.predicted, len(self.classes))
         of_all = find_better_order(self.classes, confusion, known, {})
-        if best is None or (of_all and of_all.accuracy > best.accuracy + 0.01):
-            return of_all
+        if of_all and (best is None or of_all.accuracy > best.accuracy + 0.01):
+            labels_of_classes = iter(of_all.labels)
+            all_labels = (next(labels_of_classes) if label in known else label or "null" for label in stated.labels)
+            return replace(of_all, labels=tuple(all_labels))
+        if best is None:
+            return None
         names = {labels: name for name, labels in LABEL_ORDERS.items()}
         labels = tuple(label or "null" for label in best.labels)
         return LabelOrder(names.get(labels, ""), labels, best.accuracy, stated.accuracy)
@@ -149,24 +153,19 @@ def compare_settings(predict: Predict, preprocessing: Preprocessing, data: Datas
     orders = list(_orders(preprocessing.labels, classes))
     comparison = _Comparison(predict, preprocessing, sample, data.labels[sample], classes, orders)
     stated, *others = comparison.settings(preprocessing)
-    best_order = max([stated, *others], key=_accuracy)
-    best = comparison.best_scaling(best_order)
-    sentences = []
-    # A wrong scaling may shift all classes, so that another order fits; the stated one is right if it is best at last.
-    if not (best and best.labels == stated.labels) and (order := comparison.better_order(stated, others)):
-        sentences.append(f"{describe_order(order, split)} Check labels in the preprocessing file.")
-    if best:
-        sentences.append(f"{_describe_scaling(best, stated, split)} Check scaling in the preprocessing file.")
-    return sentences
-
-
-def _describe_scaling(best: _Setting, stated: _Setting, split: str) -> str:
-    labels = f" and the labels [{', '.join(label or 'null' for label in best.labels)}]"
-    return (
+    best = comparison.best_scaling(max([stated, *others], key=_accuracy))
+    if best is None:
+        order = comparison.better_order(stated, others)
+        return [f"{describe_order(order, split)} Check labels in the preprocessing file."] if order else []
+    # The orders are compared again: a wrong scaling may shift all classes, so that a wrong order fits.
+    order = comparison.better_order(best, [])
+    labels, accuracy = (order.labels, order.accuracy) if order else (best.labels, best.accuracy)
+    and_labels = f" and the labels [{', '.join(label or 'null' for label in labels)}]"
+    return [
         f"Another scaling fits the {split} images far better: with scaling {best.scaling}"
-        f"{labels if best.labels != stated.labels else ''} the accuracy on {len(best.predicted):,} of them is "
-        f"{percent(best.accuracy)} % instead of {percent(stated.accuracy)} %."
-    )
+        f"{and_labels if labels != stated.labels else ''} the accuracy on {len(sample):,} of them is "
+        f"{percent(accuracy)} % instead of {percent(stated.accuracy)} %. Check the preprocessing file."
+    ]
 
 
 def _classes(data: Dataset) -> list[str]:
