@@ -75,7 +75,7 @@ def open_hdf5(file: Path) -> Opened:
         model, root = rebuild(json.loads(_text(opened.attrs["model_config"])))
         _load_weights(opened, root, origin)
     check_loaded(model, root)
-    return model, _upgraded(origin.version)
+    return model, (*_upgraded(origin.version), *_assumed(origin))
 
 
 def open_pair(architecture: Path, weights: Path) -> Opened:
@@ -93,7 +93,7 @@ def open_pair(architecture: Path, weights: Path) -> Opened:
             origin = replace(origin, backend=str(config["backend"]))
         _load_weights(opened, root, origin)
     check_loaded(model, root)
-    return model, (note, *_upgraded(str(config.get("keras_version", origin.version))))
+    return model, (note, *_upgraded(str(config.get("keras_version", origin.version))), *_assumed(origin))
 
 
 def open_tensorflow_js(file: Path) -> Opened:
@@ -167,3 +167,8 @@ def _text(value: Any) -> str:
 
 def _upgraded(version: str) -> tuple[str, ...]:
     return (f"configuration of Keras {version} upgraded",)
+
+
+def _assumed(origin: Origin) -> tuple[str, ...]:
+    """Return a note if a file of Keras 1 does not say whether Theano, which mirrors kernels, trained it."""
+    return ("kernels of TensorFlow assumed",) if origin.version.startswith("1") and origin.backend is None else ()

@@ -86,6 +86,7 @@ def test_keras_1_gates_are_joined(tmp_path):
     model.layers[-1].set_weights([np.concatenate([gates[gate][i] for gate in "ifco"], -1) for i in range(3)])
     batch = images()
     np.testing.assert_allclose(predict(path, batch), model.predict_on_batch(batch), atol=1e-6)
+    assert "kernels of TensorFlow assumed" in load(path).notes
 
 
 @pytest.mark.parametrize(("kind", "num_gates"), [("LSTM", 4), ("GRU", 3)])
