@@ -100,9 +100,7 @@ def _float32(values: Any) -> np.ndarray:
 
 def _parse_mean_and_std(value: dict[str, Any]) -> dict[str, Any]:
     if (limit := value.get("range", 1)) not in (1, 255) or isinstance(limit, bool):
-        raise ValueError(
-            f"scaling.range must be 1 (x/255, the default) or 255 (pixels in 0 to 255), not {limit!r}"
-        )
+        raise ValueError(f"scaling.range must be 1 (x/255, the default) or 255 (pixels in 0 to 255), not {limit!r}")
     mean, std = (_parse_numbers(key, value[key], limit) for key in ("mean", "std"))
     if limit == 255 and isinstance(mean, list) and isinstance(std, list) and 0 < max(mean) <= 1 and max(std) <= 1:
         raise ValueError(f"scaling.mean {value['mean']!r} is for pixels in 0 to 1. Leave out range: 255")
