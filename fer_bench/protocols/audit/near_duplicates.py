@@ -46,8 +46,8 @@ def find_near_duplicates(images: np.ndarray, splits: np.ndarray) -> list[NearDup
     """Return pairs of images of different splits that show the same picture, the lower index first.
 
     Candidates are the pairs with the most similar histograms of gradients, which tolerate small changes; their pixels
-    are then aligned. Flat images are skipped. Takes time with the square of the number of images: about a minute for
-    36,000 on two cores.
+    are then aligned. Flat images are skipped. Takes time with the square of the number of images: a minute or two for
+    36,000 on two idle cores.
 
     Args:
         images: (samples, height, width) uint8.
