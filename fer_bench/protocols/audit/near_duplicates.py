@@ -47,7 +47,7 @@ def find_near_duplicates(images: np.ndarray, splits: np.ndarray) -> list[NearDup
 
     Candidates are the pairs with the most similar histograms of gradients, which tolerate small changes; their pixels
     are then aligned. Flat images are skipped. Takes time with the square of the number of images: a minute or two for
-    36,000 on two idle cores.
+    36,000 on two cores.
 
     Args:
         images: (samples, height, width) uint8.
