@@ -72,7 +72,9 @@ def open_hdf5(file: Path) -> Opened:
     """Open an HDF5 file with architecture and weights."""
     with h5py.File(file) as opened:
         origin = _origin(opened)
-        model, root = rebuild(json.loads(_text(opened.attrs["model_config"])))
+        config = json.loads(_text(opened.attrs["model_config"]))
+        _check_enlargement(config, origin.version)
+        model, root = rebuild(config)
         _load_weights(opened, root, origin)
     check_loaded(model, root)
     return model, (*_upgraded(origin.version), *_assumed(origin))
@@ -86,6 +88,7 @@ def open_pair(architecture: Path, weights: Path) -> Opened:
     is_keras_3 = "keras_version" not in config and str(config.get("module", "")).startswith("keras")
     if is_keras_3 or not is_legacy(str(config.get("keras_version", UNSTATED))):
         return _open_keras_3_pair(config, architecture, weights), (note,)
+    _check_enlargement(config, str(config.get("keras_version", UNSTATED)))
     model, root = rebuild(config)
     with h5py.File(weights) as opened:
         origin = _origin(opened)
@@ -167,6 +170,12 @@ def _text(value: Any) -> str:
 
 def _upgraded(version: str) -> tuple[str, ...]:
     return (f"configuration of Keras {version} upgraded",)
+
+
+def _check_enlargement(config: dict[str, Any], version: str) -> None:
+    """Raise Unsupported for bilinear UpSampling2D of Keras 2.2 and 2.3, which placed pixels elsewhere than Keras 3."""
+    if version.startswith(("2.2", "2.3")) and "tf" not in version and '"bilinear"' in json.dumps(config):
+        raise Unsupported(f"it enlarges images bilinearly as only Keras {version} does", "Export it as ONNX")
 
 
 def _assumed(origin: Origin) -> tuple[str, ...]:

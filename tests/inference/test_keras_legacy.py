@@ -289,6 +289,19 @@ def test_what_cannot_be_rebuilt_is_named_in_one_sentence(tmp_path, reason):
     assert reason in message and len(message) < 300 and "class_name" not in message
 
 
+@pytest.mark.parametrize(("version", "is_refused"), [("2.2.4", True), ("2.3.1", True), ("2.4.3", False)])
+def test_bilinear_enlargement_of_keras_2_2_is_refused(tmp_path, version, is_refused):
+    config = sequential(
+        first(layer("UpSampling2D", "up", size=[2, 2], interpolation="bilinear")), layer("GlobalMaxPooling2D", "max")
+    )
+    path = write_hdf5(tmp_path / "net.h5", config, {}, version)
+    if is_refused:
+        with pytest.raises(UserError, match="bilinearly"):
+            load(path)
+    else:
+        assert predict(path, images()).shape == (3, 1)
+
+
 def test_layer_in_training_mode_is_refused(tmp_path):
     weights, _ = head()
     config = functional(
