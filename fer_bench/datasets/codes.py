@@ -82,8 +82,9 @@ class LabelParser:
         elif self._unknown and sum(self._codes[code] for code in self._codes if code not in self._emotions) <= 1:
             return "Correct or remove it."
         else:
+            shifted = f"counted from {lowest}, or " if lowest > first else ""
             return (
-                "They may be numbers of other classes: write the names of the classes instead of numbers, "
+                f"They may be {shifted}numbers of other classes: write the names of the classes instead of numbers, "
                 f"such as {self._emotions[first]}."
             )
         return f"The codes seem to be counted from {lowest}, not from {first}: {change}."

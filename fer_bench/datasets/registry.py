@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.file_kind import identify_file
+from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import plural
 from fer_bench.datasets.cache_dir import default_cache_dir
 from fer_bench.datasets.search import Locate, Search, source_tree
@@ -64,8 +65,7 @@ def default_dataset(data_dir: Path | None = None) -> str:
 
     A user who names a data folder never gets drawn faces instead.
     """
-    config = DataConfig() if data_dir is None else DataConfig(data_dir)
-    return "fer2013" if data_dir or available("fer2013", config) else "synthetic"
+    return "fer2013" if data_dir or available("fer2013", DataConfig(progress=ProgressBar())) else "synthetic"
 
 
 def needs_files(name: str) -> bool:
@@ -100,7 +100,8 @@ def find(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = Non
 def search(name: str, data_config: DataConfig, tree: Iterable[Folder] | None = None, unpack: bool = True) -> Search:
     """Return a search for the files of a dataset; see `find`."""
     tree = source_tree(data_config.data_dir) if tree is None else tree
-    return Search(data_config, DATASETS.get(name).name, tree, unpack)
+    where = (data_config.data_dir, data_config.cache_dir, data_config.progress)
+    return Search(*where, DATASETS.get(name).name, tree, unpack)
 
 
 def _locate_function(name: str) -> Locate:
@@ -139,19 +140,21 @@ def require(name: str, data_config: DataConfig) -> Path:
     if (path := source.find(_locate_function(name))) is not None:
         return path
     options, data_dir = DATASETS.get(name).options, data_config.data_dir
+    reasons = "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
+    reasons += _explain(name, source, data_config)
     raise UserError(
-        f"{options['title']} was not found ({_describe_search(source)}).{_explain(name, source)} "
+        f"{options['title']} was not found ({_describe_search(source)}).{reasons} "
         f"Get it from {options['source']} and put {' or '.join(options['layouts'])} below {data_dir}/, or name its "
-        "folder with --data-dir." + "".join(f" {problem}" for problem in source.problems[:MAX_PROBLEMS])
+        "folder with --data-dir."
     )
 
 
-def _explain(name: str, source: Search) -> str:
+def _explain(name: str, source: Search, data_config: DataConfig) -> str:
     """Return sentences on what the data folder has instead of a dataset; empty if nothing is known.
 
     The module `locate` of a dataset's package can have a function `explain(data_dir, tree)` that returns one.
     """
-    module, data_config = import_module(f"{DATASETS.get(name).module}.locate"), source.data_config
+    module = import_module(f"{DATASETS.get(name).module}.locate")
     reason = module.explain(data_config.data_dir, source.tree) if hasattr(module, "explain") else ""
     others = [other for other in DATASETS.names() if needs_files(other) and find(other, data_config, unpack=False)]
     found = f"--dataset {' or '.join(others[:MAX_OTHERS])} reads what is there." if others else ""
@@ -159,7 +162,7 @@ def _explain(name: str, source: Search) -> str:
 
 
 def _describe_search(source: Search) -> str:
-    data_dir = source.data_config.data_dir
+    data_dir = source.data_dir
     if os.path.isfile(data_dir) and not source.searched:
         kind = identify_file(data_dir)
         return f"{data_dir} is {kind.name if kind else 'another file'}"
@@ -167,8 +170,9 @@ def _describe_search(source: Search) -> str:
         return f"there is no data folder {data_dir}"
     if os.path.isdir(data_dir) and _is_empty(data_dir):
         return f"the data folder {data_dir} is empty"
-    archives = f" and {plural(len(source.searched), 'archive')}" if source.searched else ""
-    return f"searched {data_dir}, all folders below{archives}"
+    if source.searched:
+        return f"searched {data_dir}, all folders below and {plural(len(source.searched), 'archive')}"
+    return f"searched {data_dir} and all folders below"
 
 
 def _is_empty(folder: Path) -> bool:

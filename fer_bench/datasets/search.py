@@ -9,15 +9,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.file_kind import identify_file, remedy
-from fer_bench.datasets.archives import find_unpacked, is_archive, list_archives, unpack
+from fer_bench.datasets.archives import Progress, find_unpacked, is_archive, list_archives, unpack
 from fer_bench.datasets.tree import CachedWalk, Folder
-
-if TYPE_CHECKING:
-    from fer_bench.datasets.registry import DataConfig
 
 Locate = Callable[[Path, Iterable[Folder]], Path | None]
 MAX_NESTING = 2  # archives in archives
@@ -35,7 +30,9 @@ class Search:
     """One search for a dataset's files.
 
     Attributes:
-        data_config: Where to search, and where archives are unpacked.
+        data_dir: Where to search.
+        cache_dir: Where archives are unpacked.
+        progress: Called while an archive is unpacked.
         name: Of the dataset: archives with it in their names come first.
         tree: The folders of the data folder.
         unpack: Whether archives are unpacked; otherwise only those are searched that were unpacked earlier.
@@ -43,7 +40,9 @@ class Search:
         problems: One sentence for each archive that cannot be unpacked.
     """
 
-    data_config: DataConfig
+    data_dir: Path
+    cache_dir: Path
+    progress: Progress | None
     name: str
     tree: Iterable[Folder]
     unpack: bool = True
@@ -52,14 +51,14 @@ class Search:
 
     def find(self, locate: Locate) -> Path | None:
         """Return what `locate` finds in the data folder, in an archive, or in several together."""
-        data_dir, roots = self.data_config.data_dir, []
-        if path := _no_archive(locate(data_dir, self.tree)):
+        roots = []
+        if path := _no_archive(locate(self.data_dir, self.tree)):
             return path
         for root in self._roots(self.tree):
             if path := _no_archive(locate(root, CachedWalk(root))):
                 return path
             roots.append(root)
-        return _no_archive(locate(data_dir, _Joined(self.tree, roots))) if roots else None
+        return _no_archive(locate(self.data_dir, _Joined(self.tree, roots))) if roots else None
 
     def all_folders(self) -> Iterable[Folder]:
         """Return the folders of the data folder and of all archives in it."""
@@ -78,21 +77,14 @@ class Search:
                 yield from self._roots(CachedWalk(root), depth + 1)
 
     def _unpack(self, archive: Path) -> Path | None:
-        cache_dir = self.data_config.cache_dir
         try:
-            unpacked = find_unpacked(archive, cache_dir)
-            root = unpack(archive, cache_dir, self.data_config.progress) if self.unpack else unpacked
+            unpacked = find_unpacked(archive, self.cache_dir)
+            root = unpack(archive, self.cache_dir, self.progress) if self.unpack else unpacked
         except UserError as error:
             self.problems.append(str(error))
             return None
         self.searched += [archive] if root else []
         return root
-
-
-def describe_file(path: Path) -> str:
-    """Return what a file is and what to do about it, in a sentence; "" if its content has no mark."""
-    kind = identify_file(path)
-    return f"{path} is {kind.name}. {remedy(kind, path)}" if kind else ""
 
 
 class _Joined:

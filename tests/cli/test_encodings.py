@@ -19,7 +19,7 @@ COMMANDS = [
     ("list vgg19 cnn", "cp437"),
     ("data list synthetic fer2013", "ascii"),
     ("data download ckplus", "cp1252"),
-    ("--models cnn --datasets synthetic --dry-run", "ascii"),
+    pytest.param("--models cnn --datasets synthetic --dry-run", "ascii", marks=pytest.mark.slow),
 ]
 
 
