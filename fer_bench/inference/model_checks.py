@@ -86,9 +86,8 @@ class _Comparison:
             return replace(of_all, labels=tuple(all_labels))
         if best is None:
             return None
-        names = {labels: name for name, labels in LABEL_ORDERS.items()}
         labels = tuple(label or "null" for label in best.labels)
-        return LabelOrder(names.get(labels, ""), labels, best.accuracy, stated.accuracy)
+        return LabelOrder(_order_name(best.labels), labels, best.accuracy, stated.accuracy)
 
     def best_scaling(self, best_order: _Setting) -> _Setting | None:
         """Return the best setting with another scaling; None if it is not far better than the best stated order."""
@@ -113,6 +112,13 @@ class _Comparison:
 
     def _fits_far_better(self, stated: _Setting, other: _Setting, num_alternatives: int) -> bool:
         return fits_far_better(self.truth, stated.predicted, other.predicted, len(self.classes), num_alternatives)
+
+
+def _order_name(labels: Labels) -> str:
+    """Return the name of a usual order that has these expressions in this order; empty if there is none."""
+    expressions = [label for label in labels if label in EMOTIONS]
+    same = [name for name, order in LABEL_ORDERS.items() if [x for x in order if x in expressions] == expressions]
+    return min(same, key=lambda name: len(LABEL_ORDERS[name]) != len(labels), default="")
 
 
 def _accuracy(setting: _Setting) -> float:

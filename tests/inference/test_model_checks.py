@@ -60,6 +60,11 @@ def test_another_order_is_named(data):
     assert "'alphabetical' (angry, disgust, fear, happy, neutral, sad, surprise)" in sentence
 
 
+def test_the_order_of_ferplus_without_contempt_has_its_name(data):
+    (sentence,) = compare_settings(model(data, order=LABEL_ORDERS["ferplus"][:-1]), RIGHT, data, FOLD)
+    assert "'ferplus' (neutral, happy" in sentence and "contempt" not in sentence
+
+
 def test_order_and_scaling_together(data):
     for order in (LABEL_ORDERS["rafdb"], ("happy", *FER2013_CLASSES[1:3], "angry", *FER2013_CLASSES[4:])):
         (sentence,) = compare_settings(model(data, "-1..1", order), RIGHT, data, FOLD)
@@ -74,8 +79,7 @@ def test_ignored_outputs_may_be_classes_in_another_order(data):
         order = (*LABEL_ORDERS["ferplus"], *unnamed)
         stated = RIGHT.model_copy(update={"labels": [*LABEL_ORDERS["alphabetical8"], *unnamed]})
         (sentence,) = compare_settings(model(data, order=order), stated, data, FOLD)
-        shown = [label or "null" for label in order]
-        assert ", ".join(shown) in sentence
+        assert f"'ferplus' ({', '.join(label or 'null' for label in order)})" in sentence
 
 
 def test_swapped_labels_beside_an_ignored_output(data):
