@@ -216,6 +216,12 @@ def test_two_folders_for_one_class(data_config, load_error):
     assert "two folders for happy" in load_error("ckplus")
 
 
+def test_a_sequence_in_a_folder_named_for_an_expression(data_config, load_error):
+    root = write_original(data_config)
+    (root / "S011" / "001").rename(root / "S011" / "sad")
+    assert "one class only" in load_error("ckplus")
+
+
 def test_a_whole_class_is_never_skipped(data_config, load_error):
     root = write_folders(data_config)
     for path in (root / "fear").iterdir():

@@ -79,6 +79,8 @@ def _list_class_folders(root: Path, problems: Problems) -> list[Frame]:
             raise UserError(f"{folder.parent} has two folders for {emotion}, {other.name} and {folder.name}.")
         if emotion:
             frames += _parse_frames(paths, emotion, problems)
+    if len({frame.emotion for frame in frames}) == 1:
+        raise UserError(f"{root} has images of one class only, {frames[0].emotion}. CK+ has seven.")
     return frames
 
 
