@@ -119,8 +119,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     "Did you mean 'vgg19' or 'vgg16'?"
     """
     names = list(known)
-    if near := difflib.get_close_matches(name, names, n=3, cutoff=0.5):
-        return f"Did you mean {' or '.join(repr(other) for other in near)}?"
+    if near := difflib.get_close_matches(name.lower(), [other.lower() for other in names], n=3, cutoff=0.5):
+        nearest = [other for lower in dict.fromkeys(near) for other in names if other.lower() == lower]
+        return f"Did you mean {' or '.join(map(repr, nearest))}?"
     return f"Choose from: {', '.join(names) or 'none'}."
 
 

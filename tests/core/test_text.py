@@ -81,3 +81,8 @@ def test_nested_mappings_are_flattened_to_dotted_keys():
 def test_names_in_any_spelling(name, expected):
     known = ["vgg19", "mobilenet", "mobilenet_v2", "mini_xception", "resnet50", "ckplus", "ckplus+neutral", "ferplus"]
     assert same_spelling(name, [*known, "a_b", "A b"]) == expected
+
+
+def test_near_names_in_any_case():
+    assert did_you_mean("VGG91", ["vgg19", "cnn"]) == "Did you mean 'vgg19'?"
+    assert "'VGG19'" in did_you_mean("vgg91", ["VGG19", "cnn"])
