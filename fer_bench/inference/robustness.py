@@ -152,7 +152,7 @@ def measure(
     Raises:
         UserError: The model does not match the images or the classes of the dataset.
     """
-    from fer_bench.inference.keras_file import load_model
+    from fer_bench.inference.formats.keras_file import load_model
     from fer_bench.training.predict import predict
 
     _register_layers(target.trial)

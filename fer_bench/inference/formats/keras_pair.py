@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first
-from fer_bench.inference.model_kind import HDF5, read_architecture
+from fer_bench.inference.formats.model_kind import HDF5, read_architecture
 
 ARCHITECTURE_SUFFIXES = (".json", ".yaml", ".yml")
 WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras", ".hdf", ".weights")

@@ -10,10 +10,10 @@ from typing import Any
 
 import keras
 
-from fer_bench.inference import keras_options
-from fer_bench.inference.keras_graph import MODELS, Part, build_graph
-from fer_bench.inference.keras_operations import OPERATIONS, apply_operation
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats import keras_options
+from fer_bench.inference.formats.keras_graph import MODELS, Part, build_graph
+from fer_bench.inference.formats.keras_operations import OPERATIONS, apply_operation
+from fer_bench.inference.formats.unsupported import Unsupported
 
 CHANNELS_FIRST = "channels_first"
 CONVOLUTIONS = [

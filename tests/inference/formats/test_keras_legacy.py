@@ -29,7 +29,7 @@ from old_keras_files import (
 )
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import load
+from fer_bench.inference.formats.model_file import load
 
 GLOROT = {"class_name": "VarianceScaling", "config": {"scale": 1.0, "mode": "fan_avg", "dtype": "float32"}}
 FLAT = layer("Flatten", "flatten_1")

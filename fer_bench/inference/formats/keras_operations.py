@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats.unsupported import Unsupported
 
 FUNCTION, SLICING, GRAPH_OPERATION = "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"
 OPERATIONS = (FUNCTION, SLICING, GRAPH_OPERATION)

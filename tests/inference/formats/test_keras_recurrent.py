@@ -8,7 +8,7 @@ from keras import layers
 from old_keras_files import SIZE, first, images, layer, predict, reference, sequential, values, write_hdf5
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import load
+from fer_bench.inference.formats.model_file import load
 
 
 def lstm_of_keras_2(sequence, kernel, recurrent, bias):

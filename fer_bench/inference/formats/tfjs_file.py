@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_kind import read_json
+from fer_bench.inference.formats.model_kind import read_json
 
 DTYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "u1", "uint16": "<u2", "bool": "u1"}
 

@@ -12,8 +12,8 @@ import pytest
 from made_up_models import thirds, write_onnx
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import check_model_file, load
-from fer_bench.inference.model_kind import ModelKind, detect
+from fer_bench.inference.formats.model_file import check_model_file, load
+from fer_bench.inference.formats.model_kind import ModelKind, detect
 
 
 @pytest.fixture(scope="module")

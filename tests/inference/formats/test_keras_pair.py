@@ -10,7 +10,7 @@ from made_up_models import SIZE, thirds
 from old_keras_files import dense, first, images, layer, sequential, values, write_hdf5
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import digest, files_of, load
+from fer_bench.inference.formats.model_file import digest, files_of, load
 
 CONFIG = sequential(first(layer("Flatten", "f")), dense())
 KERAS_2 = CONFIG | {"keras_version": "2.2.4", "backend": "tensorflow"}

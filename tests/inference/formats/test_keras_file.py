@@ -14,7 +14,7 @@ from keras import layers
 from made_up_models import SIZE, thirds
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import load
+from fer_bench.inference.formats.model_file import load
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ import h5py
 import keras
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference import keras_options, tfjs_file
-from fer_bench.inference.keras_rebuild import rebuild
-from fer_bench.inference.keras_weights import (
+from fer_bench.inference.formats import keras_options, tfjs_file
+from fer_bench.inference.formats.keras_rebuild import rebuild
+from fer_bench.inference.formats.keras_weights import (
     CONTAINERS,
     Origin,
     Saved,
@@ -28,8 +28,8 @@ from fer_bench.inference.keras_weights import (
     load_groups,
     load_paths,
 )
-from fer_bench.inference.model_kind import read_architecture
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats.model_kind import read_architecture
+from fer_bench.inference.formats.unsupported import Unsupported
 
 Opened = tuple[keras.Model, tuple[str, ...]]
 UNSTATED = "1"  # Keras has written its version since 1.2

@@ -15,9 +15,9 @@ import h5py
 import keras
 import numpy as np
 
-from fer_bench.inference.keras_graph import Part
-from fer_bench.inference.keras_kernels import convert
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats.keras_graph import Part
+from fer_bench.inference.formats.keras_kernels import convert
+from fer_bench.inference.formats.unsupported import Unsupported
 
 STATES = ("StateVar", "state_var", "seed_generator_state")  # stored beside weights, not used to predict
 KINDS = {

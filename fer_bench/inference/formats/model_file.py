@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference import onnx_file
 from fer_bench.inference.classifier import Classifier
-from fer_bench.inference.model_kind import KERAS_KINDS, ModelKind, detect
+from fer_bench.inference.formats import onnx_file
+from fer_bench.inference.formats.model_kind import KERAS_KINDS, ModelKind, detect
 
 
 def needs_keras(file: Path) -> bool:
@@ -44,11 +44,11 @@ def files_of(file: Path) -> list[Path]:
     """
     match detect(file):
         case ModelKind.KERAS_HDF5 | ModelKind.KERAS_ARCHITECTURE:
-            from fer_bench.inference import keras_pair
+            from fer_bench.inference.formats import keras_pair
 
             return keras_pair.find_files(file)
         case ModelKind.TENSORFLOW_JS:
-            from fer_bench.inference import tfjs_file
+            from fer_bench.inference.formats import tfjs_file
 
             return [file, *tfjs_file.shard_files(file)]
         case ModelKind.ONNX:
@@ -74,15 +74,15 @@ def load(file: Path) -> Classifier:
         case ModelKind.ONNX:
             return onnx_file.load(file)
         case ModelKind.LITERT:
-            from fer_bench.inference import tensorflow_lite_file  # imports TensorFlow
+            from fer_bench.inference.formats import tensorflow_lite_file  # imports TensorFlow
 
             return tensorflow_lite_file.load(file)
         case ModelKind.SAVED_MODEL:
-            from fer_bench.inference import tensorflow_saved_model  # imports TensorFlow
+            from fer_bench.inference.formats import tensorflow_saved_model  # imports TensorFlow
 
             return tensorflow_saved_model.load(file)
         case _:
-            from fer_bench.inference import keras_file  # imports Keras
+            from fer_bench.inference.formats import keras_file  # imports Keras
 
             return keras_file.load(file)
 

@@ -9,7 +9,7 @@ import pytest
 from old_keras_files import dense, first, images, layer, sequential, values
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_file import digest, files_of, load
+from fer_bench.inference.formats.model_file import digest, files_of, load
 
 CONFIG = sequential(first(layer("Flatten", "flatten_1")), dense("hidden", 4), dense("out", 3))
 ARRAYS = {"out/kernel": values(4, 3), "out/bias": values(3), "hidden/kernel": values(36, 4), "hidden/bias": values(4)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_bench.inference.keras_graph import Part
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats.keras_graph import Part
+from fer_bench.inference.formats.unsupported import Unsupported
 
 THEANO = "theano"
 KERAS_1 = "1"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fer_bench.inference import keras_options
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats import keras_options
+from fer_bench.inference.formats.unsupported import Unsupported
 
 MODELS = ("Sequential", "Model", "Functional", "Container", "Network")
 if TYPE_CHECKING:

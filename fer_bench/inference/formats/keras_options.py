@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from fer_bench.inference.unsupported import Unsupported
+from fer_bench.inference.formats.unsupported import Unsupported
 
 CLASSES = {
     "Convolution1D": "Conv1D",

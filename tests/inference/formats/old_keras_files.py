@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from fer_bench.inference.model_file import load
+from fer_bench.inference.formats.model_file import load
 
 SIZE = 6
 Weights = dict[str, dict[str, np.ndarray]]  # name of a layer -> name of a weight -> values
