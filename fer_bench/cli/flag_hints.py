@@ -42,6 +42,7 @@ OPTIONS = {
     **dict.fromkeys(("dataset", "datasets", "dataset-name"), ("--datasets", "--dataset")),
     **dict.fromkeys(("protocol", "protocols", "folds", "kfold", "k-fold", "cv"), ("--protocols", "--protocol")),
     **dict.fromkeys(("split", "test-size", "val-split", "validation-split"), ("--protocols", "--protocol")),
+    **dict.fromkeys(("side", "size", "img-size", "imgsz", "resize", "resolution", "target-size"), ("--image-size",)),
     **dict.fromkeys(("batch", "bs", "batchsize"), ("--batch-size",)),
     **dict.fromkeys(("epoch", "num-epochs", "n-epochs", "nb-epochs", "max-epochs"), ("--epochs",)),
     **dict.fromkeys(("seed", "random-seed", "random-state", "num-seeds", "runs", "repeats"), ("--seeds",)),
@@ -65,9 +66,7 @@ SENTENCES = {
         "The backend uses a GPU if it has one. Choose GPUs, or none, with the variable CUDA_VISIBLE_DEVICES",
     ),
     "resume": "The same command resumes by itself",
-    **dict.fromkeys(
-        ("num-classes", "classes", "n-classes"), "The number of classes is that of the dataset, so it is no option"
-    ),
+    **dict.fromkeys(("num-classes", "n-classes"), "The number of classes is that of the dataset, so it is no option"),
     **dict.fromkeys(
         ("grayscale", "gray", "rgb", "channels", "color"),
         "Images are read as gray, and models that need three channels repeat it",

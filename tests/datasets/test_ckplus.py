@@ -187,9 +187,7 @@ def test_missing_labels(data_config, load_error):
     assert "no label files" in load_error("ckplus")
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [("x", "code 'x'"), ("", "empty"), ("5.0000000e+0x", "5.0000000e+0x")]
-)
+@pytest.mark.parametrize(("content", "words"), [("x", "code 'x'"), ("", "empty"), ("5.0000000e+0x", "5.0000000e+0x")])
 def test_invalid_label_file(data_config, load_error, monkeypatch, content, words):
     monkeypatch.setitem(SEQUENCES, "S011_002", 4)  # another sequence of the class
     write_original(data_config)
