@@ -176,6 +176,8 @@ class Recipe(_Section):
     patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; None: no early stopping
     batch_size: int = Field(64, ge=1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    # On TensorFlow: single operations for what Keras computes with many; equal to rounding. False: those of Keras.
+    fast_operations: bool = True
     # halve: after running out of memory, retry once with two half batches per step, whose gradients are summed.
     out_of_memory: Literal["fail", "halve"] = "fail"
     tta: Literal["1", "flip", "ten-crop"] = "1"  # views per test image

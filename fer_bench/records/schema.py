@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # Raised when a change of the training code changes the meaning of a recipe on a backend; part of every key.
-PROCEDURE_VERSIONS = {"tensorflow": 2, "jax": 3, "torch": 2}
+PROCEDURE_VERSIONS = {"tensorflow": 3, "jax": 3, "torch": 2}
 
 # Fields of a Trial that are labels and do not affect the outcome.
 NOT_IN_KEY = {"recipe_name"}

@@ -60,11 +60,12 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> No
     factor = recipe.backbone.learning_rate_factor
     slow_variables = pretrained_variables(model) if factor != 1 else []
     model.compile(
-        optimizer=make_optimizer(recipe.optimizer, slow_variables, factor, accumulate),
+        optimizer=make_optimizer(recipe.optimizer, slow_variables, factor, accumulate, recipe.fast_operations),
         loss=make_loss(recipe),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],  # the most likely class of a soft target is its label
         jit_compile=keras.backend.backend() == "jax",
     )
+    _use_fast_operations(model, recipe)
 
 
 def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, accumulate: int = 1) -> None:
@@ -75,9 +76,18 @@ def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, ac
     if recipe.backbone.freezes:  # the traced graph changes from stage to stage
         set_trainable_blocks(model, trainable_blocks)
         compile_model(model, recipe, accumulate)
-    elif not compiled_model_cache.restore_optimizer(model):
+    elif compiled_model_cache.restore_optimizer(model):
+        _use_fast_operations(model, recipe)  # the costs of the earlier trial were measured without them
+    else:
         compile_model(model, recipe, accumulate)
         compiled_model_cache.store_optimizer(model)
+
+
+def _use_fast_operations(model: keras.Model, recipe: Recipe) -> None:
+    if recipe.fast_operations and keras.backend.backend() == "tensorflow":
+        from fer_bench.training import tensorflow_backend
+
+        tensorflow_backend.use_fast_operations(model)
 
 
 def fit(

@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from keras.optimizers import Optimizer as _Base
 else:
     _Base = object
+if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
+    from fer_bench.training.tensorflow_backend import AdamKernel
+else:
+
+    class AdamKernel:
+        """The other backends have no such operation."""
 
 
 def make_optimizer(
-    config: Optimizer, slow_variables: Sequence[keras.Variable] = (), lr_factor: float = 1.0, accumulate: int = 1
+    config: Optimizer,
+    slow_variables: Sequence[keras.Variable] = (),
+    lr_factor: float = 1.0,
+    accumulate: int = 1,
+    fast_operations: bool = True,
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer of a recipe at its peak learning rate.
 
@@ -27,6 +37,7 @@ def make_optimizer(
         slow_variables: Variables with a learning rate and weight decay multiplied by `lr_factor`.
         lr_factor: The factor.
         accumulate: Number of calls whose mean gradient makes one step.
+        fast_operations: Whether Adam updates a variable with one operation, on TensorFlow.
     """
     kind = config.name if lr_factor == 1 else f"scaled_{config.name}"
     optimizer = OPTIMIZERS[kind](
@@ -42,6 +53,8 @@ def make_optimizer(
     )
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if isinstance(optimizer, AdamKernel):
+        optimizer.fast_operations = fast_operations
     if isinstance(optimizer, _ScaledLearningRate):
         optimizer.set_lr_factor(slow_variables, lr_factor)
     return optimizer
@@ -124,18 +137,26 @@ class ScaledSGD(_ScaledLearningRate, keras.optimizers.SGD):
     """SGD with a lower learning rate for the backbone."""
 
 
-class ScaledAdam(_ScaledLearningRate, keras.optimizers.Adam):
+class Adam(AdamKernel, keras.optimizers.Adam):
+    """Adam, with one operation per variable on TensorFlow."""
+
+
+class AdamW(AdamKernel, keras.optimizers.AdamW):
+    """AdamW, with one operation per variable on TensorFlow."""
+
+
+class ScaledAdam(_ScaledLearningRate, Adam):
     """Adam with a lower learning rate for the backbone."""
 
 
-class ScaledAdamW(_ScaledLearningRate, keras.optimizers.AdamW):
+class ScaledAdamW(_ScaledLearningRate, AdamW):
     """AdamW with a lower learning rate for the backbone."""
 
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adam": Adam,
+    "adamw": AdamW,
     "scaled_sgd": ScaledSGD,
     "scaled_adam": ScaledAdam,
     "scaled_adamw": ScaledAdamW,

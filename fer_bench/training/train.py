@@ -162,6 +162,10 @@ def _train_and_predict(
     # The test images are opened here only, after every choice has been made.
     tested = predict(model, Subset(dataset.images, fold.test), recipe.tta, recipe.crop)
 
+    if trial.backend == "tensorflow":  # so that latency is that of the saved model, which is plain Keras
+        from fer_bench.training import tensorflow_backend
+
+        tensorflow_backend.use_plain_operations(model)
     costs = Costs(
         build_seconds=build_seconds,
         compile_seconds=fitted.compile_seconds,

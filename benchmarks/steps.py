@@ -1,0 +1,123 @@
+"""Compare a training step of every architecture with that of plain Keras, in turns.
+
+    python benchmarks/steps.py --models all --output steps.json
+
+Three steps are compared at the batch size of the default recipe, 48×48 pixels, images per second of
+`train_on_batch` on one batch in memory:
+
+- `keras`: the operations of Keras, float32.
+- `fast`: with `fast_operations`, float32.
+- `bfloat16`: with `fast_operations`, mixed_bfloat16.
+
+A round measures each of them for some seconds; ratios are computed within one round, so that other load on the machine
+affects all alike. A row has the medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+IMAGE_SHAPE, NUM_FRAMES, NUM_CLASSES = (48, 48), 8, 7
+STEPS = {
+    "keras": {"fast_operations": False},
+    "fast": {},
+    "bfloat16": {"precision": "mixed_bfloat16"},
+}
+
+
+def make_step(architecture: str, batch_size: int, options: dict[str, Any]) -> Any:
+    """Return a function that runs one training step, which is compiled already."""
+    import keras
+    import numpy as np
+
+    from fer_bench.config.recipe import resolve
+    from fer_bench.registry.architectures import describe
+    from fer_bench.training import loop
+    from fer_bench.training.train import build_model
+
+    description = describe(architecture)
+    recipe = resolve(description.recipe, {"batch_size": batch_size, "initial_weights": "random"}, options)
+    recipe = recipe.model_copy(update={"backbone": type(recipe.backbone)()})
+    shape = (NUM_FRAMES, *IMAGE_SHAPE) if description.input_kind == "sequences" else IMAGE_SHAPE
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(recipe.precision)
+    model = build_model(architecture, recipe, shape, NUM_CLASSES)
+    loop.compile_model(model, recipe)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (batch_size, *shape, 1), dtype=np.uint8)
+    targets = np.eye(NUM_CLASSES, dtype=np.float32)[rng.integers(0, NUM_CLASSES, batch_size)]
+
+    def step() -> None:
+        model.train_on_batch(images, targets)
+
+    for _ in range(2):
+        step()
+    return step
+
+
+def images_per_second(step: Any, batch_size: int, seconds: float) -> float:
+    """Return the speed of a step: the median over at least three steps."""
+    import numpy as np
+
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return batch_size / float(np.median(times))
+
+
+def compare(architecture: str, batch_size: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Return the speeds of all steps of an architecture, and their ratios to plain Keras."""
+    import keras
+    import numpy as np
+
+    steps = {name: make_step(architecture, batch_size, options) for name, options in STEPS.items()}
+    speeds: dict[str, list[float]] = {name: [] for name in STEPS}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            speeds[name].append(images_per_second(step, batch_size, seconds))
+    ratios = {name: float(np.median(np.array(speeds[name]) / speeds["keras"])) for name in STEPS}
+    steps.clear()
+    keras.backend.clear_session()
+    return {
+        "architecture": architecture,
+        "images_per_second": {name: round(float(np.median(values)), 1) for name, values in speeds.items()},
+        "ratio": {name: round(ratio, 3) for name, ratio in ratios.items()},
+    }
+
+
+@click.command()
+@click.option("--models", default="all", help="Names or patterns, separated by commas.")
+@click.option("--batch-size", default=64)
+@click.option("--rounds", default=3)
+@click.option("--seconds", default=4.0, help="Per step and round.")
+@click.option("--output", type=click.Path(path_type=Path), default="steps.json")
+def main(models: str, batch_size: int, rounds: int, seconds: float, output: Path) -> None:
+    """Compare training steps; the file is written after every architecture and extended if it exists."""
+    from fer_bench.registry.architectures import ARCHITECTURES
+    from fer_bench.training.machine import describe_machine
+
+    names = list(dict.fromkeys(name for pattern in models.split(",") for name in ARCHITECTURES.match(pattern)))
+    found = (
+        json.loads(output.read_text()) if output.is_file() else {"machine": describe_machine("tensorflow"), "rows": []}
+    )
+    for name in names:
+        if any(row["architecture"] == name for row in found["rows"]):
+            continue
+        found["rows"].append(row := compare(name, batch_size, rounds, seconds))
+        output.write_text(json.dumps(found, indent=1) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
