@@ -26,7 +26,7 @@ import click
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 IMAGE_SHAPE, NUM_FRAMES, NUM_CLASSES = (48, 48), 8, 7
-STEPS = {
+STEPS: dict[str, dict[str, Any]] = {
     "keras": {"fast_operations": False},
     "fast": {},
     "bfloat16": {"precision": "mixed_bfloat16"},
@@ -108,13 +108,14 @@ def main(models: str, batch_size: int, rounds: int, seconds: float, output: Path
     from fer_bench.training.machine import describe_machine
 
     names = list(dict.fromkeys(name for pattern in models.split(",") for name in ARCHITECTURES.match(pattern)))
-    found = (
-        json.loads(output.read_text()) if output.is_file() else {"machine": describe_machine("tensorflow"), "rows": []}
-    )
+    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "rows": []}
+    if output.is_file():
+        found = json.loads(output.read_text())
+    rows: list[dict[str, Any]] = found["rows"]
     for name in names:
-        if any(row["architecture"] == name for row in found["rows"]):
+        if any(row["architecture"] == name for row in rows):
             continue
-        found["rows"].append(row := compare(name, batch_size, rounds, seconds))
+        rows.append(row := compare(name, batch_size, rounds, seconds))
         output.write_text(json.dumps(found, indent=1) + "\n")
         print(json.dumps(row), flush=True)
 

@@ -10,6 +10,7 @@ import pytest
 from fer_bench import records
 from fer_bench.core.errors import UserError
 from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.executors import worker_handle
 from fer_bench.sweep.executors.processes import ProcessExecutor
 from fer_bench.sweep.executors.resources import ResourceSlot, available_cores, split_resources, visible_devices
 from fer_bench.sweep.executors.worker_handle import WorkerHandle, stop_workers
@@ -56,6 +57,14 @@ class Greedy(layers.Layer):
 '''
 
 
+@pytest.fixture
+def preloaded_workers(monkeypatch):
+    """Fork workers from a process that has imported Keras, so that each starts in half a second."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fer_bench.training.train"])
+    monkeypatch.setattr(worker_handle.multiprocessing, "get_context", lambda method: context)
+
+
 def executor_of(count: int = 1, **options) -> ProcessExecutor:
     context = ExecutionContext({"accelerator": "none"}, Estimator([], {}), None)
     return make_process_executor(count, SweepOptions(**options), context)
@@ -89,7 +98,7 @@ def test_two_concurrent_trials_give_the_records_of_one_at_a_time(plan_of, tmp_pa
     assert not list((parallel / "records").glob(".part-*"))
 
 
-def test_a_crash_a_stall_and_a_timeout_fail_one_trial_each(plan_of, scanned, tmp_path):
+def test_a_crash_a_stall_and_a_timeout_fail_one_trial_each(plan_of, scanned, tmp_path, preloaded_workers):
     scanned(FAULTY)
     endless = plan_of(models=["tiny"], epochs=1_000_000, patience=None).trials
     trials = plan_of(models=["stalling", "killed", "tiny"]).trials + endless
@@ -106,7 +115,7 @@ def test_a_crash_a_stall_and_a_timeout_fail_one_trial_each(plan_of, scanned, tmp
     assert not multiprocessing.active_children()
 
 
-def test_a_worker_that_died_between_trials_is_replaced_and_an_interrupt_ends_it(plan_of, tmp_path):
+def test_a_worker_that_died_between_trials_is_replaced_and_an_interrupt_ends_it(plan_of, tmp_path, preloaded_workers):
     class KillThenInterrupt(Callback):
         def on_trial_end(self, planned, record):
             if planned.number == 1:
@@ -174,7 +183,7 @@ def test_a_trial_without_memory_is_retried_with_half_batches_if_its_recipe_allow
     assert halved.status == "finished" and "batches in 2 parts" in halved.split_notes
 
 
-def test_a_probe_describes_the_machine_and_names_what_cannot_be_imported(plan_of, scanned):
+def test_a_probe_describes_the_machine_and_names_what_cannot_be_imported(plan_of, scanned, preloaded_workers):
     file = scanned('import kerass\n@register_architecture("late", family="test")\ndef late(inputs, recipe): pass\n')
     worker = WorkerHandle(ResourceSlot(frozenset(available_cores())))
     try:
