@@ -4,8 +4,8 @@
 VENV ?= .venv
 ARGS ?=
 RUN := $(VENV)/bin/python
-# One process per core. Each imports TensorFlow and takes up to 2 GB, hence at most four.
-PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# One process more than cores, since some tests wait. Each takes up to 2 GB, hence at most four.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
 INSTALLED := $(VENV)/.installed
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 

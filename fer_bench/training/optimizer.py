@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from keras.optimizers import Optimizer as _Base
 else:
     _Base = object
-if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
-    from fer_bench.training.tensorflow_backend import AdamKernel
-else:
-
-    class AdamKernel:
-        """The other backends have no such operation."""
 
 
 def make_optimizer(
@@ -53,10 +47,13 @@ def make_optimizer(
     )
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if isinstance(optimizer, AdamKernel):
-        optimizer.fast_operations = fast_operations
     if isinstance(optimizer, _ScaledLearningRate):
         optimizer.set_lr_factor(slow_variables, lr_factor)
+    if fast_operations and isinstance(optimizer, keras.optimizers.Adam) and keras.backend.backend() == "tensorflow":
+        from fer_bench.training import tensorflow_backend
+
+        factor_of = optimizer.factor_of if isinstance(optimizer, _ScaledLearningRate) else None
+        tensorflow_backend.use_adam_kernel(optimizer, factor_of)
     return optimizer
 
 
@@ -117,7 +114,7 @@ class _ScaledLearningRate(_Base):
         self._slow = {self._var_key(variable) for variable in variables}
 
     def update_step(self, gradient, variable, learning_rate):
-        super().update_step(gradient, variable, learning_rate * self._factor_of(variable))
+        super().update_step(gradient, variable, learning_rate * self.factor_of(variable))
 
     def _apply_weight_decay(self, variables):
         # Keras multiplies the decay by the same learning rate for all variables.
@@ -126,10 +123,11 @@ class _ScaledLearningRate(_Base):
             return
         for factor in (1.0, self._factor):
             self.weight_decay = decay * factor
-            super()._apply_weight_decay([v for v in variables if self._factor_of(v) == factor])
+            super()._apply_weight_decay([v for v in variables if self.factor_of(v) == factor])
         self.weight_decay = decay
 
-    def _factor_of(self, variable) -> float:
+    def factor_of(self, variable) -> float:
+        """Return the factor of the learning rate of a variable."""
         return self._factor if self._var_key(variable) in self._slow else 1.0
 
 
@@ -137,26 +135,18 @@ class ScaledSGD(_ScaledLearningRate, keras.optimizers.SGD):
     """SGD with a lower learning rate for the backbone."""
 
 
-class Adam(AdamKernel, keras.optimizers.Adam):
-    """Adam, with one operation per variable on TensorFlow."""
-
-
-class AdamW(AdamKernel, keras.optimizers.AdamW):
-    """AdamW, with one operation per variable on TensorFlow."""
-
-
-class ScaledAdam(_ScaledLearningRate, Adam):
+class ScaledAdam(_ScaledLearningRate, keras.optimizers.Adam):
     """Adam with a lower learning rate for the backbone."""
 
 
-class ScaledAdamW(_ScaledLearningRate, AdamW):
+class ScaledAdamW(_ScaledLearningRate, keras.optimizers.AdamW):
     """AdamW with a lower learning rate for the backbone."""
 
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
-    "adam": Adam,
-    "adamw": AdamW,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
     "scaled_sgd": ScaledSGD,
     "scaled_adam": ScaledAdam,
     "scaled_adamw": ScaledAdamW,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import layers
-
-if TYPE_CHECKING:
-    from keras.optimizers import Adam as _Base
-else:
-    _Base = object
+from keras.optimizers import Adam
 
 
 def make_deterministic() -> None:
@@ -47,36 +43,35 @@ def use_plain_operations(model: keras.Model) -> None:
         vars(layer).pop("call", None)
 
 
-class AdamKernel(_Base):
-    """Adam whose update of a variable is one operation of TensorFlow; Keras computes it with ten.
+def use_adam_kernel(optimizer: Adam, factor_of: Callable[[Any], float] | None = None) -> None:
+    """Make Adam or AdamW update a variable with one operation of TensorFlow; Keras computes it with ten.
 
-    A base class of Adam and AdamW.
-
-    Attributes:
-        fast_operations: False makes the update that of Keras.
+    Args:
+        optimizer: The optimizer, which stays an instance of its class.
+        factor_of: Returns the factor of the learning rate of a variable.
     """
 
-    fast_operations = True
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if not self.fast_operations or isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
-            super().update_step(gradient, variable, learning_rate)
+    def update_step(optimizer: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if isinstance(gradient, tf.IndexedSlices) or optimizer.amsgrad:
+            type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
             return
-        index, dtype = self._get_variable_index(variable), variable.dtype
-        step = keras.ops.cast(self.iterations + 1, dtype)
-        beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (self.beta_1, self.beta_2))
+        index, dtype = optimizer._get_variable_index(variable), variable.dtype
+        step = keras.ops.cast(optimizer.iterations + 1, dtype)
+        beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=optimizer._momentums[index].value.handle,
+            v=optimizer._velocities[index].value.handle,
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
-            lr=tf.cast(learning_rate, dtype),
+            lr=tf.cast(learning_rate, dtype) * (factor_of(variable) if factor_of else 1.0),
             beta1=beta_1,
             beta2=beta_2,
-            epsilon=tf.cast(self.epsilon, dtype),
+            epsilon=tf.cast(optimizer.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
+
+    optimizer.update_step = MethodType(update_step, optimizer)
 
 
 def _fast_call(layer: layers.Layer) -> Callable[..., Any] | None:

@@ -85,7 +85,21 @@ def predictions(results) -> dict[str, dict[str, bytes]]:
     return {key: {name: array.tobytes() for name, array in s.arrays().items()} for key, s in finished.items()}
 
 
-@pytest.mark.parametrize("lost", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["both stay", "one is lost"])
+def test_a_local_cluster_gives_the_record_of_one_process(plan_of, tmp_path):
+    plan = plan_of(models=["tiny_dropout"], epochs=3)
+    run(plan.trials, tmp_path / "serial")
+    executor = RayExecutor(None, 1, 1, TimeLimits())
+    executor.start()
+    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models=True), executor)
+    assert predictions(tmp_path / "ray") == predictions(tmp_path / "serial") != {}
+    (stored,) = records.load(tmp_path / "ray")
+    assert stored.model_file is not None
+    assert "epoch 3/3" in (tmp_path / "ray" / "logs" / f"{stored.path.name}.log").read_text()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [False, True], ids=["both stay", "one is lost"])
 def test_two_nodes_give_the_records_of_one_process(cluster, plan_of, tmp_path, monkeypatch, lost):
     class RemoveNode(Callback):
         def on_trial_end(self, planned, record):
