@@ -39,7 +39,7 @@ def locked(file: Path) -> Iterator[bool]:
 
 @contextmanager
 def report_write_errors(cache_dir: Path) -> Iterator[None]:
-    """Turn an OSError into a UserError that names the cache folder."""
+    """Raise a UserError that names the cache folder in place of an OSError."""
     try:
         yield
     except OSError as error:

@@ -8,7 +8,7 @@ import unicodedata
 # FER2013's classes in FER2013's order, then contempt.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 
-# With the misspellings that are common in folders and in the code of others.
+# Including misspellings that are common in public datasets and code.
 SYNONYMS = {
     "angry": ("anger", "angriness", "mad"),
     "disgust": ("disgusted", "disgusting", "digust"),

@@ -119,7 +119,7 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def first_few(problems: Problems) -> str:
-    """Return the first few files that cannot be used, with the reasons, and the number of others."""
+    """Return the first few files that cannot be used, with the reasons, and how many more there are."""
     return list_first([f"{path} ({reason})" for path, reason in problems], MAX_LISTED)
 
 

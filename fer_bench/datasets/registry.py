@@ -120,7 +120,8 @@ def find_all(data_config: DataConfig) -> dict[str, Path | None]:
     `folder`, which reads any images, is omitted if its folder contains another dataset.
     """
     tree = source_tree(data_config.data_dir)
-    sources = {name: find(name, data_config, tree) for name in DATASETS.names() if available(name, data_config, tree)}
+    paths = {name: find(name, data_config, tree) for name in DATASETS.names()}
+    sources = {name: path for name, path in paths.items() if path or not needs_files(name)}
     others = [path.resolve() for name, path in sources.items() if path and name != "folder"]
     if (folder := sources.get("folder")) and any(path.is_relative_to(folder.resolve()) for path in others):
         del sources["folder"]

@@ -21,7 +21,7 @@ NO_SUBJECTS_NOTE = (
 
 
 def read_csv(name: str, path: Path, classes: tuple[str, ...], data_config: DataConfig) -> Dataset:
-    """Read the rows of some classes and note the number of others; the fingerprint stays empty.
+    """Read the rows of some classes and note how many rows are skipped; the fingerprint stays empty.
 
     ids: `ckextended-000`, by row from 0. The column emotion has indices into EMOTIONS: 6 is neutral, 7 contempt.
 

@@ -25,7 +25,7 @@ def load(file: Path) -> Classifier:
     """Load a LiteRT classifier.
 
     Raises:
-        UserError: The file is damaged, is no classifier, or needs a special device or operations of others.
+        UserError: The file is damaged, is no classifier, or needs a special device or custom operations.
     """
     with suppress_stderr():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
