@@ -85,17 +85,20 @@ class Optimizer(_Section):
 
 
 class Schedule(_Section):
-    """Learning rate over the steps: linear warm-up, over at most a tenth of the run, then one of four schedules.
+    """Learning rate over the steps: linear warm-up, over at most a tenth of the run, then one of the schedules.
 
     - cosine: decays to `final_lr_ratio` × the peak.
+    - linear: decays linearly to `final_lr_ratio` × the peak.
+    - one_cycle: as linear, with a warm-up over `warmup_fraction` of the run (Smith & Topin, arXiv 2017).
     - step: is multiplied by `factor` every `every` epochs after epoch `start`.
     - plateau: is multiplied by `factor` after `patience` epochs without a better validation accuracy, and is never
       less than `final_lr_ratio` × the peak.
     - constant: stays at the peak.
     """
 
-    name: Literal["cosine", "step", "plateau", "constant"] = "cosine"
+    name: Literal["cosine", "linear", "one_cycle", "step", "plateau", "constant"] = "cosine"
     warmup_epochs: float = Field(1.0, ge=0)
+    warmup_fraction: float = Field(0.2, ge=0, lt=1)  # of all steps; one_cycle only, instead of warmup_epochs
     final_lr_ratio: float = Field(0.01, ge=0, le=1)
     factor: float = Field(0.1, gt=0, lt=1)
     start: int = Field(0, ge=0)

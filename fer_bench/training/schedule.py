@@ -18,8 +18,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, accuracies: S
         accuracies: Validation accuracies of earlier epochs, used by the plateau schedule only.
     """
     total = recipe.epochs * steps_per_epoch
-    # At most a tenth of the run, so that short runs do not consist of warm-up.
-    warmup = min(round(recipe.schedule.warmup_epochs * steps_per_epoch), total // 10)
+    warmup = _warmup_steps(recipe.schedule, total, steps_per_epoch)
     # The first step has a learning rate above 0, and the warm-up ends at the peak.
     warm = min(1.0, (step + 1) / (warmup + 1))
     progress = (step - warmup) / (total - warmup)
@@ -27,10 +26,19 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, accuracies: S
     return recipe.optimizer.learning_rate * warm * decay
 
 
+def _warmup_steps(schedule: Schedule, total: int, steps_per_epoch: int) -> int:
+    if schedule.name == "one_cycle":
+        return min(round(schedule.warmup_fraction * total), total - 1)
+    # At most a tenth of the run, so that short runs do not consist of warm-up.
+    return min(round(schedule.warmup_epochs * steps_per_epoch), total // 10)
+
+
 def _decay(schedule: Schedule, progress: float, epochs_done: int, accuracies: Sequence[float]) -> float:
     """Return the factor of the peak. `progress` is the fraction of the steps after the warm-up, below 0 before."""
+    progress = max(0.0, progress)
+    if schedule.name in ("linear", "one_cycle"):
+        return 1 - (1 - schedule.final_lr_ratio) * progress
     if schedule.name == "cosine":
-        progress = max(0.0, progress)
         return schedule.final_lr_ratio + (1 - schedule.final_lr_ratio) * (1 + math.cos(math.pi * progress)) / 2
     if schedule.name == "step":
         return schedule.factor ** (max(0, epochs_done - schedule.start) // schedule.every)

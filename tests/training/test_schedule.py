@@ -30,6 +30,25 @@ def test_a_run_of_one_step_has_no_warm_up():
     assert rates({"epochs": 1}, steps_per_epoch=1) == pytest.approx([0.1])
 
 
+def test_one_cycle_rises_and_falls_linearly():
+    rate = rates({"epochs": 4, "schedule": {"name": "one_cycle", "warmup_fraction": 0.25, "final_lr_ratio": 0.1}})
+    assert rate[:11] == pytest.approx(0.1 * np.arange(1, 12) / 11)  # ten of forty steps
+    assert rate[[10, 20, 25]] == pytest.approx([0.1, 0.07, 0.055])
+    assert rate[39] == pytest.approx(0.1 - 0.09 * 29 / 30)
+
+
+@pytest.mark.parametrize("fraction", [0, 0.5, 0.99])
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_one_cycle_reaches_its_peak_in_runs_of_any_length(fraction, steps):
+    rate = rates({"epochs": 1, "schedule": {"name": "one_cycle", "warmup_fraction": fraction}}, steps_per_epoch=steps)
+    assert rate.max() == pytest.approx(0.1) and rate.min() > 0
+
+
+def test_linear_decay():
+    rate = rates({"epochs": 2, "schedule": {"name": "linear", "warmup_epochs": 0, "final_lr_ratio": 0}})
+    assert rate == pytest.approx(0.1 * np.arange(20, 0, -1) / 20)
+
+
 def test_constant():
     assert set(rates({"epochs": 4, "schedule": {"name": "constant", "warmup_epochs": 0}})) == {0.1}
     warm = rates({"epochs": 20, "schedule.name": "constant"})
@@ -69,7 +88,7 @@ def test_plateau_reduces_the_rate_to_its_minimum():
     assert rates(recipe, accuracies=[0.5, *[0.4] * 8])[0] == pytest.approx(0.002)
 
 
-@pytest.mark.parametrize("name", ["cosine", "step", "plateau", "constant"])
+@pytest.mark.parametrize("name", ["cosine", "linear", "step", "plateau", "constant"])
 def test_every_schedule_warms_up(name):
     rate = rates({"epochs": 20, "schedule": {"name": name, "every": 20, "warmup_epochs": 2}})
     np.testing.assert_allclose(rate[:20], 0.1 * np.arange(1, 21) / 21)
