@@ -75,6 +75,8 @@ class Optimizer(_Section):
     nesterov: bool = True  # SGD only
     clip_norm: float | None = Field(None, gt=0)  # of the whole gradient
     clip_value: float | None = Field(None, gt=0)  # of each element of the gradient
+    # The learning rate of the biases of normalization layers (beta), divided by that of the other weights.
+    norm_bias_lr_factor: float = Field(1.0, gt=0, le=100)
     ema: float | None = Field(None, gt=0, lt=1)  # validate and predict with this moving average of the weights
 
     @model_validator(mode="after")

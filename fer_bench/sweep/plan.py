@@ -169,8 +169,14 @@ def _check_recipe_against_data(pair: ModelRecipePair, datasets: Mapping[str, Dat
             raise UserError(f"{where}: soft_labels needs label distributions, which {name} does not have.")
     if reason := precision_unsupported(recipe.precision, backend):
         raise UserError(f"{where}: {reason}")
-    if recipe.backbone.learning_rate_factor != 1 and backend == "torch":
-        raise UserError(f"{where}: the Torch backend does not support backbone.learning_rate_factor.")
+    if backend == "torch":
+        factors = {
+            "backbone.learning_rate_factor": recipe.backbone.learning_rate_factor,
+            "optimizer.norm_bias_lr_factor": recipe.optimizer.norm_bias_lr_factor,
+        }
+        for field, factor in factors.items():
+            if factor != 1:
+                raise UserError(f"{where}: the Torch backend does not support {field}. Set it to 1.")
 
 
 def _find_weights(

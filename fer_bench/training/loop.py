@@ -20,10 +20,10 @@ from fer_bench.training import compiled_model_cache
 from fer_bench.training.batches import Batch, Images, training_batches
 from fer_bench.training.checkpoint import Checkpoint, CheckpointState
 from fer_bench.training.features import FeatureCache, cached_batches, make_feature_cache, refill_cache
-from fer_bench.training.freezing import model_variables, pretrained_variables, set_trainable_blocks
+from fer_bench.training.freezing import model_variables, set_trainable_blocks
 from fer_bench.training.history import Diverged, TrainingHistory
 from fer_bench.training.loss import add_kernel_regularizers, class_weights, make_loss, make_targets
-from fer_bench.training.optimizer import assign_values, averaged_weights, make_optimizer
+from fer_bench.training.optimizer import assign_values, averaged_weights, learning_rate_factors, make_optimizer
 from fer_bench.training.predict import compile_overhead, log_loss, predict, predict_features
 
 
@@ -57,10 +57,9 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> No
         accumulate: Number of calls whose mean gradient makes one step of the optimizer.
     """
     add_kernel_regularizers(model, recipe)
-    factor = recipe.backbone.learning_rate_factor
-    slow_variables = pretrained_variables(model) if factor != 1 else []
+    lr_factors = learning_rate_factors(model, recipe)
     model.compile(
-        optimizer=make_optimizer(recipe.optimizer, slow_variables, factor, accumulate, recipe.fast_operations),
+        optimizer=make_optimizer(recipe.optimizer, lr_factors, accumulate, recipe.fast_operations),
         loss=make_loss(recipe),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],  # the most likely class of a soft target is its label
         jit_compile=keras.backend.backend() == "jax",

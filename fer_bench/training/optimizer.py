@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, with a lower learning rate for the backbone and a moving average of the weights."""
+"""The optimizer of a recipe, with learning rates per group of variables and a moving average of the weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from fer_bench.config.recipe import Optimizer
+from fer_bench.config.recipe import Optimizer, Recipe
+from fer_bench.training.freezing import pretrained_variables
 
 if TYPE_CHECKING:
     from keras.optimizers import Optimizer as _Base
@@ -19,8 +20,7 @@ else:
 
 def make_optimizer(
     config: Optimizer,
-    slow_variables: Sequence[keras.Variable] = (),
-    lr_factor: float = 1.0,
+    lr_factors: Sequence[tuple[keras.Variable, float]] = (),
     accumulate: int = 1,
     fast_operations: bool = True,
 ) -> keras.optimizers.Optimizer:
@@ -28,13 +28,11 @@ def make_optimizer(
 
     Args:
         config: The optimizer of the recipe.
-        slow_variables: Variables with a learning rate and weight decay multiplied by `lr_factor`.
-        lr_factor: The factor.
+        lr_factors: Variables whose learning rate and weight decay are multiplied by a factor, with the factor.
         accumulate: Number of calls whose mean gradient makes one step.
         fast_operations: Whether Adam updates a variable with one operation, on TensorFlow.
     """
-    kind = config.name if lr_factor == 1 else f"scaled_{config.name}"
-    optimizer = OPTIMIZERS[kind](
+    optimizer = (SCALED_OPTIMIZERS if lr_factors else OPTIMIZERS)[config.name](
         learning_rate=config.learning_rate,
         # AdamW does not accept None. For the others None avoids a pass over all weights without effect.
         weight_decay=config.weight_decay if config.name == "adamw" else config.weight_decay or None,
@@ -48,13 +46,27 @@ def make_optimizer(
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if isinstance(optimizer, _ScaledLearningRate):
-        optimizer.set_lr_factor(slow_variables, lr_factor)
+        optimizer.set_lr_factors(lr_factors)
     if fast_operations and isinstance(optimizer, keras.optimizers.Adam) and keras.backend.backend() == "tensorflow":
         from fer_bench.training import tensorflow_backend
 
         factor_of = optimizer.factor_of if isinstance(optimizer, _ScaledLearningRate) else None
         tensorflow_backend.use_adam_kernel(optimizer, factor_of)
     return optimizer
+
+
+def learning_rate_factors(model: keras.Model, recipe: Recipe) -> list[tuple[keras.Variable, float]]:
+    """Return the trainable variables whose learning rate is not that of the schedule, with their factors."""
+    of_backbone = recipe.backbone.learning_rate_factor
+    slow = {id(variable) for variable in pretrained_variables(model)} if of_backbone != 1 else set()
+    factors = []
+    for variable in model.trainable_variables:
+        factor = of_backbone if id(variable) in slow else 1.0
+        if variable.name == "beta":  # of the normalization layers of Keras
+            factor *= recipe.optimizer.norm_bias_lr_factor
+        if factor != 1:
+            factors.append((variable, factor))
+    return factors
 
 
 @contextmanager
@@ -98,7 +110,7 @@ def _momentum(config: Optimizer) -> dict[str, float | bool]:
 
 
 class _ScaledLearningRate(_Base):
-    """An optimizer in which some variables have a lower learning rate.
+    """An optimizer in which some variables have another learning rate.
 
     Scaling their gradients instead would have no effect, because Adam normalizes gradients. Keras calls the two
     overridden methods on TensorFlow and JAX. On Torch it updates all variables at once, so a factor is not supported.
@@ -107,11 +119,10 @@ class _ScaledLearningRate(_Base):
     _var_key: Callable[[Any], Any]  # of Keras; accepts Keras variables, and the tf.Variables passed to these methods
     weight_decay: float | None
 
-    def set_lr_factor(self, variables: Sequence[keras.Variable], factor: float) -> None:
+    def set_lr_factors(self, factors: Sequence[tuple[keras.Variable, float]]) -> None:
         if keras.backend.backend() == "torch":
-            raise ValueError("backbone.learning_rate_factor is not supported on the Torch backend")
-        self._factor = factor
-        self._slow = {self._var_key(variable) for variable in variables}
+            raise ValueError("factors of the learning rate are not supported on the Torch backend")
+        self._factors = {self._var_key(variable): factor for variable, factor in factors}
 
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient, variable, learning_rate * self.factor_of(variable))
@@ -121,33 +132,17 @@ class _ScaledLearningRate(_Base):
         decay = self.weight_decay
         if decay is None:
             return
-        for factor in (1.0, self._factor):
+        for factor in sorted({self.factor_of(variable) for variable in variables}):
             self.weight_decay = decay * factor
             super()._apply_weight_decay([v for v in variables if self.factor_of(v) == factor])
         self.weight_decay = decay
 
     def factor_of(self, variable) -> float:
         """Return the factor of the learning rate of a variable."""
-        return self._factor if self._var_key(variable) in self._slow else 1.0
+        return self._factors.get(self._var_key(variable), 1.0)
 
 
-class ScaledSGD(_ScaledLearningRate, keras.optimizers.SGD):
-    """SGD with a lower learning rate for the backbone."""
-
-
-class ScaledAdam(_ScaledLearningRate, keras.optimizers.Adam):
-    """Adam with a lower learning rate for the backbone."""
-
-
-class ScaledAdamW(_ScaledLearningRate, keras.optimizers.AdamW):
-    """AdamW with a lower learning rate for the backbone."""
-
-
-OPTIMIZERS = {
-    "sgd": keras.optimizers.SGD,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "scaled_sgd": ScaledSGD,
-    "scaled_adam": ScaledAdam,
-    "scaled_adamw": ScaledAdamW,
+OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+SCALED_OPTIMIZERS = {
+    name: type(f"Scaled{base.__name__}", (_ScaledLearningRate, base), {}) for name, base in OPTIMIZERS.items()
 }

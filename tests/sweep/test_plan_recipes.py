@@ -52,3 +52,5 @@ def test_recipes_that_resolve_to_the_same_trial_run_once_under_the_first_name(pl
 def test_a_slower_backbone_is_refused_on_torch(plan, weights_file):
     with pytest.raises(UserError, match="learning_rate_factor"):
         plan("torch", recipes=["finetune"])
+    with pytest.raises(UserError, match="norm_bias_lr_factor"):
+        plan("torch", recipe={"optimizer.norm_bias_lr_factor": 64})

@@ -111,7 +111,7 @@ def test_adam_makes_the_steps_of_keras(optimizer, factor):
     found = []
     for fast in (True, False):
         variable = keras.Variable(np.array([[1.0, 2.0], [3.0, -4.0]], np.float32), name="kernel")
-        made = make_optimizer(config, [variable] if factor != 1 else [], factor, fast_operations=fast)
+        made = make_optimizer(config, [(variable, factor)] if factor != 1 else [], fast_operations=fast)
         for gradient in gradients:
             made.apply([ops.convert_to_tensor(gradient)], [variable])
         found.append(variable.numpy())

@@ -1,4 +1,4 @@
-"""Optimizers: weight decay, clipping, a lower learning rate for the backbone, averaged weights."""
+"""Optimizers: weight decay, clipping, learning rates per group of variables, averaged weights."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import layers
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training.loop import compile_model, fit
-from fer_bench.training.optimizer import averaged_weights
+from fer_bench.training.optimizer import averaged_weights, learning_rate_factors
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8)
 LABELS = np.arange(24) % 3
@@ -60,6 +60,26 @@ def test_the_factor_scales_steps_and_decay_of_the_backbone(name, gradient, decay
         factor = 0.1 if part.startswith("backbone") else 1.0
         np.testing.assert_allclose(change, factor * reference[part], rtol=1e-4, atol=1e-7, err_msg=part)
     assert (reference["backbone kernel"] != 0).all()
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_the_bias_of_normalization_has_a_learning_rate_of_its_own(name):
+    config = {"name": name, "learning_rate": 0.001}
+    reference = step_change(0.3, {"optimizer": config})
+    scaled = step_change(0.3, {"optimizer": {**config, "norm_bias_lr_factor": 64}})
+    for part, change in scaled.items():
+        np.testing.assert_allclose(change, (64 if part == "beta" else 1) * reference[part], rtol=1e-4, err_msg=part)
+
+
+def test_factors_of_a_backbone_and_of_normalization_multiply():
+    inputs = keras.Input((4,))
+    backbone = keras.Model(inputs, layers.BatchNormalization()(layers.Dense(4)(inputs)), name="backbone")
+    pixels = keras.Input((2, 2, 1))
+    model = keras.Model(pixels, layers.Dense(3)(layers.BatchNormalization()(backbone(layers.Flatten()(pixels)))))
+    recipe = resolve({"backbone.learning_rate_factor": 0.25, "optimizer.norm_bias_lr_factor": 8})
+    factors = [factor for _, factor in learning_rate_factors(model, recipe)]
+    assert factors == [0.25, 0.25, 0.25, 2.0, 8.0]  # kernel, bias, gamma and beta of the backbone, beta of the head
+    assert learning_rate_factors(model, resolve()) == []
 
 
 def test_fit_uses_the_factor():
