@@ -12,9 +12,26 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.synthetic import draw_dataset
-from fer_bench.protocols.audit import report
+from fer_bench.protocols.audit import findings, report
 from fer_bench.protocols.audit.findings import audit
+from fer_bench.protocols.audit.near_duplicates import find_near_duplicates
 from fer_bench.protocols.registry import folds
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_search_once():
+    """Search equal images and splits for near duplicates once for all tests: it takes most of the time."""
+    found = {}
+
+    def search(images: np.ndarray, splits: np.ndarray):
+        key = images.tobytes(), splits.tobytes()
+        if key not in found:
+            found[key] = find_near_duplicates(images, splits)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "find_near_duplicates", search)
+        yield
 
 
 @pytest.fixture(scope="module")
