@@ -115,7 +115,9 @@ class Augmentation(_Section):
     The name of a policy sets all fields.
     """
 
-    flip: float = Field(0.5, ge=0, le=1)  # probability of a left-right flip
+    # Probability of a left-right flip. "alternating": each image is flipped in every second epoch, half of the images
+    # in the odd ones (Jordan, arXiv 2024).
+    flip: float | Literal["alternating"] = 0.5
     rotation: float = Field(10.0, ge=0, le=180)  # degrees, uniform in ±
     shift: float = Field(0.08, ge=0, le=0.5)  # fraction of the side, uniform in ±, per axis
     zoom: float = Field(0.1, ge=0, lt=1)  # uniform in 1 ±
@@ -138,6 +140,24 @@ class Augmentation(_Section):
                 raise ValueError(f"unknown policy '{name}'. {did_you_mean(name, POLICIES)}")
             value = POLICIES[name] | {key: field for key, field in value.items() if key != "policy"}
         return value
+
+    @field_validator("flip", mode="before")
+    @classmethod
+    def _check_flip(cls, value: Any) -> Any:
+        if value == "alternating" or (isinstance(value, int | float) and 0 <= value <= 1):
+            return value
+        raise ValueError(f"flip must be a probability from 0 to 1, or 'alternating' (given: {value!r})")
+
+    @model_validator(mode="after")
+    def _check_imgaug(self) -> Augmentation:
+        if self.imgaug and self.flip == "alternating":
+            raise ValueError(f"imgaug:{self.imgaug} flips images itself: remove flip 'alternating'")
+        return self
+
+    @property
+    def flip_probability(self) -> float:
+        """The probability of a flip that does not depend on the epoch."""
+        return 0.0 if self.flip == "alternating" else self.flip
 
 
 NO_AUGMENTATION: dict[str, Any] = {"flip": 0, "rotation": 0, "shift": 0, "zoom": 0}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench.config.recipe import Augmentation
+from fer_bench.datasets.subset import Subset
 
 CROP_ASPECT = 4 / 3  # maximum aspect ratio of a resized crop, and of its inverse
 ERASING_AREA = (0.02, 0.2)  # minimum and maximum fraction of the image
@@ -18,6 +19,8 @@ def augment(
     images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, crop: int | None = None
 ) -> np.ndarray:
     """Augment each image at random; all frames of a sequence get the same change.
+
+    Alternating flips depend on the epoch: see `select_images`.
 
     Args:
         images: (batch, [time,] height, width) uint8.
@@ -41,6 +44,32 @@ def augment(
     return out if images.ndim == 4 else out[:, 0]
 
 
+def select_images(
+    images: np.ndarray | Subset, indices: np.ndarray, augmentation: Augmentation, seed: int, epoch: int
+) -> np.ndarray:
+    """Return images, of which alternating flips have flipped some.
+
+    Each image is flipped in every second epoch. Seed and index determine if that is in the odd or the even ones;
+    Jordan, arXiv 2024.
+
+    Args:
+        images: All images (samples, [time,] height, width) uint8.
+        indices: Indices of the images of a batch (batch,).
+        augmentation: The augmentation of the recipe.
+        seed: The seed of the trial.
+        epoch: Number of the epoch, from 1.
+
+    Returns:
+        (batch, [time,] height, width) uint8.
+    """
+    selected = images[indices]
+    if augmentation.flip != "alternating":
+        return selected
+    parity = np.random.default_rng([seed, 0]).integers(0, 2, len(images), np.uint8)
+    flipped = (parity[indices] + epoch) % 2 == 1
+    return np.where(flipped.reshape(-1, *(1,) * (selected.ndim - 1)), selected[..., ::-1], selected)
+
+
 def affine_matrices(
     count: int, size: tuple[int, int], augmentation: Augmentation, rng: Any, xp: ModuleType = np
 ) -> np.ndarray:
@@ -57,7 +86,7 @@ def affine_matrices(
         (count, 2, 3), in pixels; float64 with NumPy, float32 with jax.numpy.
     """
     height, width = size
-    flip = xp.where(rng.random((count,)) < augmentation.flip, -1.0, 1.0)
+    flip = xp.where(rng.random((count,)) < augmentation.flip_probability, -1.0, 1.0)
     angle = xp.deg2rad(rng.uniform(-1, 1, (count,)) * augmentation.rotation)
     scale = 1 + rng.uniform(-1, 1, (count,)) * augmentation.zoom
     shift = rng.uniform(-1, 1, (count, 2)) * augmentation.shift * xp.array([width, height])
@@ -107,7 +136,7 @@ def _affine_transform(
     images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, crop: int | None
 ) -> np.ndarray:
     if not (augmentation.rotation or augmentation.shift or augmentation.zoom or augmentation.resized_crop):
-        return _crop(_random_flip(images, augmentation.flip, rng), _crop_corners(images, crop, rng), crop)
+        return _crop(_random_flip(images, augmentation.flip_probability, rng), _crop_corners(images, crop, rng), crop)
     matrices = affine_matrices(len(images), (images.shape[2], images.shape[3]), augmentation, rng)
     matrices[:, :, 2] -= _crop_corners(images, crop, rng)[:, ::-1]
     return _warp(images, matrices, crop)

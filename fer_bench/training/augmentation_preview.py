@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_bench.config.recipe import Augmentation
 from fer_bench.core.files import write_output
-from fer_bench.training.augmentation import augment
+from fer_bench.training.augmentation import augment, select_images
 from fer_bench.training.imgaug_policies import PIPELINES
 from fer_bench.training.mixing import mix
 
@@ -52,7 +52,10 @@ def plot_augmentation(
     shown = np.unique(labels)[:MAX_ROWS]
     originals = images[[rng.choice(np.flatnonzero(labels == label)) for label in shown]]
     targets = np.eye(len(classes), dtype=np.float32)[shown]
-    epochs = [mix(augment(originals, augmentation, epoch), targets, augmentation, epoch) for epoch in rng.spawn(EPOCHS)]
+    epochs = []
+    for epoch, generator in enumerate(rng.spawn(EPOCHS), start=1):
+        flipped = select_images(originals, np.arange(len(originals)), augmentation, seed, epoch)
+        epochs.append(mix(augment(flipped, augmentation, generator), targets, augmentation, generator))
     columns = np.stack([originals, *(mixed for mixed, _ in epochs)], axis=1)
     texts = None
     if augmentation.mixup or augmentation.cutmix:
@@ -71,7 +74,10 @@ def describe(augmentation: Augmentation) -> str:
     if augmentation.imgaug:
         texts.append(f"{PIPELINES[augmentation.imgaug].__doc__}".rstrip("."))
         fields = {name: fields[name] for name in ("mixup", "cutmix")}  # the policy replaces the other fields
-    texts += [f"{name} {'±' if name in SYMMETRIC else ''}{value:g}" for name, value in fields.items() if value]
+    for name, value in fields.items():
+        if value:
+            number = value if isinstance(value, str) else f"{value:g}"
+            texts.append(f"{name} {'±' if name in SYMMETRIC else ''}{number}")
     return ", ".join(texts) or "nothing is changed"
 
 

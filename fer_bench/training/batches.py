@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_bench.config.recipe import Recipe
 from fer_bench.datasets.subset import Subset
-from fer_bench.training.augmentation import augment
+from fer_bench.training.augmentation import augment, select_images
 from fer_bench.training.mixing import mix
 
 PREDICTION_BATCH_SIZE = 256
@@ -49,7 +49,8 @@ def training_batches(
     def make(step: int) -> Batch:
         indices = steps[step]
         rng = np.random.default_rng([seed, epoch, step])
-        x = augment(images[indices], recipe.augmentation, rng, recipe.crop)
+        x = select_images(images, indices, recipe.augmentation, seed, epoch)
+        x = augment(x, recipe.augmentation, rng, recipe.crop)
         x, y = mix(x, targets[indices], recipe.augmentation, rng)
         return Batch(x[..., None], y)
 

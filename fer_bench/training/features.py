@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_bench.config.canonical import num_cached_augmentations
 from fer_bench.config.recipe import Recipe
-from fer_bench.training.augmentation import augment
+from fer_bench.training.augmentation import augment, select_images
 from fer_bench.training.batches import (
     PREDICTION_BATCH_SIZE,
     Batch,
@@ -146,7 +146,8 @@ def cached_batches(
 
     def make(number: int) -> np.ndarray:
         rng = np.random.default_rng([seed, 0, augmentation, number])
-        x = augment(images[samples[number]], recipe.augmentation, rng, recipe.crop)
+        x = select_images(images, samples[number], recipe.augmentation, seed, epoch)
+        x = augment(x, recipe.augmentation, rng, recipe.crop)
         return np.resize(x, (batch_size, *x.shape[1:]))[..., None]
 
     for indices, group, x in zip(samples, groups, prefetch(make, len(samples)), strict=True):

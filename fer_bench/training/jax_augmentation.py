@@ -26,10 +26,10 @@ def augment(images: jax.Array, augmentation: Augmentation, key: jax.Array, crop:
         The augmented images, or `images` itself if the augmentation changes nothing.
 
     Raises:
-        ValueError: The augmentation is a policy of imgaug, or the crop is larger than the images.
+        ValueError: The augmentation is a policy of imgaug or flips alternately, or the crop is larger than the images.
     """
-    if augmentation.imgaug:
-        raise ValueError("a policy of imgaug runs on the host only, not in a compiled step")
+    if augmentation.imgaug or augmentation.flip == "alternating":
+        raise ValueError("policies of imgaug and alternating flips run on the host only, not in a compiled step")
     sequences = images if images.ndim == 4 else images[:, None]
     affine_key, brightness_key, erasing_key = jax.random.split(key, 3)
     out = _affine_transform(sequences, augmentation, affine_key, crop)
@@ -127,7 +127,7 @@ def _affine_transform(images: jax.Array, augmentation: Augmentation, key: jax.Ar
     matrix_key, crop_key = jax.random.split(key)
     corners = _crop_corners(images, crop, crop_key)
     if not (augmentation.rotation or augmentation.shift or augmentation.zoom or augmentation.resized_crop):
-        return _crop(_random_flip(images, augmentation.flip, matrix_key), corners, crop)
+        return _crop(_random_flip(images, augmentation.flip_probability, matrix_key), corners, crop)
     with jax.default_matmul_precision("highest"):  # the default precision of a GPU is off by hundredths of a pixel
         size = (images.shape[2], images.shape[3])
         matrices = jnp.asarray(affine_matrices(len(images), size, augmentation, _JaxGenerator(matrix_key), jnp))

@@ -60,6 +60,8 @@ def test_resolving_does_not_change_the_layers():
         ({"optimiser.name": "sgd"}, "Did you mean 'optimizer'"),
         ({"augmentation": "strnog"}, "Did you mean 'strong'"),
         ({"augmentation": "imgaug:heavy"}, "unknown policy 'imgaug:heavy'"),
+        ({"augmentation.flip": 2}, "flip must be a probability"),
+        ({"augmentation": {"policy": "imgaug:light", "flip": "alternating"}}, "flips images itself"),
         ({"tta": "ten-crop"}, "tta 'ten-crop' needs a crop"),
         ({"backbone.trainable_blocks": 0, "initial_weights": "random"}, "random weights"),
         ({"backbone.trainable_blocks": "some"}, "must be 'all', a number, or pairs"),

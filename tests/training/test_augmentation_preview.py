@@ -46,6 +46,7 @@ def test_a_file_that_cannot_be_written_is_a_user_error(tmp_path, dataset):
         ("none", "nothing is changed"),
         ("light", "flip 0.5, shift ±0.05"),
         ({"policy": "standard", "mixup": 0.2}, "flip 0.5, rotation ±10, shift ±0.08, zoom ±0.1, mixup 0.2"),
+        ({"policy": "none", "flip": "alternating"}, "flip alternating"),
         ({"policy": "imgaug:light", "random_erasing": 0.5, "cutmix": 1}, "Flip 0.5, shift ±0.05, cutmix 1"),
     ],
     ids=str,

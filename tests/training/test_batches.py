@@ -55,6 +55,37 @@ def test_another_seed_or_epoch_gives_other_batches(images, other):
     assert any((x != z).any() for (x, _), (z, _) in zip(one, another, strict=True))
 
 
+@pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6)], ids=["images", "sequences"])
+def test_alternating_flips(shape):
+    images = np.random.default_rng(0).integers(0, 256, (200, *shape), dtype=np.uint8)
+    recipe = {"augmentation": {"policy": "none", "flip": "alternating"}, "batch_size": 200}
+
+    def flipped(number: int, seed: int = 1) -> np.ndarray:
+        ((x, y),) = epoch(images, np.arange(200), number=number, seed=seed, **recipe)
+        mirrored = (x[..., 0] == images[..., ::-1]).reshape(200, -1).all(1)
+        np.testing.assert_array_equal(x[~mirrored][..., 0], images[~mirrored])
+        np.testing.assert_array_equal(y.argmax(1), np.arange(200))
+        return mirrored
+
+    first = flipped(1)
+    assert 70 < first.sum() < 130
+    np.testing.assert_array_equal(flipped(2), ~first)
+    np.testing.assert_array_equal(flipped(3), first)
+    assert (flipped(1, seed=2) != first).any()
+
+
+def test_alternating_flips_combine_with_affine_changes():
+    images = np.repeat(np.repeat([[[0] * 8 + [200] * 8]], 16, 1), 60, 0).astype(np.uint8)  # bright on the right
+
+    def bright_on_the_left(number: int) -> np.ndarray:
+        augmentation = {"augmentation": {"policy": "standard", "flip": "alternating"}}
+        ((x, _),) = epoch(images, np.arange(60), number=number, batch_size=60, crop=14, **augmentation)
+        return x[:, :, :7].mean((1, 2, 3)) > x[:, :, 7:].mean((1, 2, 3))
+
+    np.testing.assert_array_equal(bright_on_the_left(2), ~bright_on_the_left(1))
+    assert 10 < bright_on_the_left(1).sum() < 50
+
+
 def test_every_batch_is_full_and_no_image_repeats():
     images, labels = numbered(30)
     made = epoch(images, labels, batch_size=8)
