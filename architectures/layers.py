@@ -135,6 +135,39 @@ def rows_to_sequence(feature_map):
 
 
 @keras.saving.register_keras_serializable(package="fer_bench")
+class HistogramEqualization(layers.Layer):
+    """Equalizes the histogram of each image (batch, height, width, 1) of pixels in [0, 255].
+
+    A pixel becomes the fraction of the pixels that are not brighter, from 0 for the darkest ones to 255 for the
+    brightest, as in OpenCV's `equalizeHist`. Pixels are rounded first. A constant image becomes black. A change of
+    brightness or contrast before the layer has no effect behind it, as long as it keeps the levels apart.
+
+    A pixel is a row and a column of a 16×16 table of the 256 levels, each as a one-hot vector. The product of the two
+    matrices is the histogram, without scattered additions, which not every export has.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # bfloat16 has too few digits for pixels that are not whole numbers
+
+    def call(self, inputs):
+        height, width = inputs.shape[1:3]
+        pixels = ops.clip(ops.round(ops.cast(ops.reshape(inputs, (-1, height * width)), "float32")), 0, 255)
+        rows = ops.floor(pixels / 16)
+        row = ops.one_hot(ops.cast(rows, "int32"), 16, dtype="float32")
+        column = ops.one_hot(ops.cast(pixels - 16 * rows, "int32"), 16, dtype="float32")
+        counts = ops.matmul(ops.transpose(row, (0, 2, 1)), column)
+        cumulative = ops.cumsum(ops.reshape(counts, (-1, 256)), axis=1)
+        darkest = ops.min(ops.where(cumulative > 0, cumulative, height * width), axis=1, keepdims=True)
+        scale = 255 / ops.maximum(height * width - darkest, 1)
+        levels = ops.round(ops.maximum(cumulative - darkest, 0) * scale)
+        equalized = ops.take_along_axis(levels, ops.cast(pixels, "int32"), axis=1)
+        return ops.cast(ops.reshape(equalized, (-1, height, width, 1)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="fer_bench")
 class SqueezeExcitation(layers.Layer):
     """Multiplies each channel of a feature map by a gate in [0, 2] computed from the channel means.
 

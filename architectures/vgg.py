@@ -1,9 +1,16 @@
-"""VGG16 and VGG19 of keras.applications, and a smaller VGG for faces of 48 pixels."""
+"""VGG16 and VGG19 of keras.applications, and two smaller VGGs for faces of 48 pixels."""
 
 import keras
 from keras import layers
 
-from architectures.layers import classification_head, conv_block, keras_backbone, pooled_head, rescale_input
+from architectures.layers import (
+    HistogramEqualization,
+    classification_head,
+    conv_block,
+    keras_backbone,
+    pooled_head,
+    rescale_input,
+)
 from fer_bench import register_architecture
 
 
@@ -42,6 +49,7 @@ def vgg19(inputs, recipe):
     family="vgg",
     paper="Khaireddin & Chen, Facial Emotion Recognition: State of the Art Performance on FER2013, 2021",
     input_sizes=(32, 40, 44, 48),
+    weights_depend_on_size=True,
     num_parameters=40_378_439,
     reference_images_per_second=56,
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
@@ -57,4 +65,28 @@ def vgg_fer(inputs, recipe):
     x = layers.Flatten()(x)
     x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal")(layers.Dropout(recipe.dropout)(x))
+    return classification_head(x, recipe)
+
+
+@register_architecture(
+    "vgg10",
+    family="vgg",
+    paper="Pramerdorfer & Kampel, Facial Expression Recognition using Convolutional Neural Networks, 2016",
+    input_sizes=(32, 40, 44, 48),
+    weights_depend_on_size=True,
+    num_parameters=1_766_439,
+    reference_images_per_second=215,
+    recipe={"dropout": 0.5},
+)
+def vgg10(inputs, recipe):
+    """Equalized histograms, four blocks of two convolutions, two dense layers. Pramerdorfer & Kampel, 2016.
+
+    The paper gives the depth, 10, and 1.8 million parameters. Ours: 32 to 256 filters and a dense layer of 256, which
+    give both; the place of batch normalization and dropout; He initialization.
+    """
+    x = rescale_input(HistogramEqualization(name="equalize")(inputs), recipe)
+    for filters in (32, 64, 128, 256):
+        x = conv_block(x, filters, convolutions=2)
+    x = layers.Dropout(recipe.dropout)(layers.Flatten()(x))
+    x = layers.Dense(256, activation="relu", kernel_initializer="he_normal")(x)
     return classification_head(x, recipe)

@@ -17,7 +17,7 @@ def list_architectures(pattern: str = "all") -> list[str]:
 
     Example:
         >>> fer_bench.list_architectures("vgg*")
-        ['vgg16', 'vgg19', 'vgg_fer']
+        ['vgg10', 'vgg16', 'vgg19', 'vgg_fer']
     """
     return ARCHITECTURES.match(pattern)
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from architectures.layers import (
     CBAM,
     AttentionPooling,
     ChannelAttention,
+    HistogramEqualization,
     SpatialAttention,
     SqueezeExcitation,
     classification_head,
@@ -158,3 +160,22 @@ def test_the_head_computes_in_float32_under_any_policy(policy, precision):
     precision(policy)
     recipe = SimpleNamespace(classes=3, dropout=0.5)
     assert classification_head(layers.Dense(4)(keras.Input((8,))), recipe).dtype == "float32"
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_histogram_equalization_is_that_of_opencv(policy, precision):
+    precision(policy)
+    rng = np.random.default_rng(0)
+    images = np.stack([rng.integers(low, high, (12, 10, 1)) for low, high in [(0, 256), (90, 110), (250, 256)]])
+    images = images.astype(np.uint8)
+    expected = [cv2.equalizeHist(image) for image in images]
+    for pixels in (images, images.astype(np.float32) + 0.3):
+        actual = keras.ops.cast(HistogramEqualization()(pixels), "float32")
+        np.testing.assert_array_equal(actual[..., 0], expected)
+
+
+def test_histogram_equalization_ignores_brightness_and_contrast():
+    image = np.random.default_rng(0).integers(40, 90, (1, 8, 8, 1))
+    layer = HistogramEqualization()
+    np.testing.assert_array_equal(layer(2 * image + 30), layer(image))
+    assert not np.any(layer(np.full((1, 8, 8, 1), 77.0)))  # a constant image is black

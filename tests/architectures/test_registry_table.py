@@ -21,7 +21,9 @@ NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.
 # Run by `make test-long`: large networks, and networks whose blocks another one covers.
 SLOW = (
     *("big_xception", "cnn_deep", "convnext_tiny", "densenet121", "efficientnet_b0", "mobilenet_v2"),
-    *("resnet18", "resnet50", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention", "vgg16", "vgg19", "vgg_fer"),
+    *("resnet18", "resnet50", "resnet50_cbam", "resnet50_lstm", "resnet50_lstm_attention"),
+    *("vgg10", "vgg16", "vgg19", "vgg_fer"),
+    *("cnn_bilstm", "cnn_gru", "sequence_gru", "sequence_lstm"),
 )
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 
