@@ -25,6 +25,7 @@ from fer_bench.datasets.class_selection import with_classes
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, parse_cross
 from fer_bench.records.schema import Record
+from fer_bench.records.time_to_target import DEFAULT_TARGETS, parse_targets
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.report.terminal import to_terminal
 from fer_bench.report.write import missing_figures_note, write_leaderboard
@@ -90,6 +91,7 @@ def run_benchmark(
     accept_classes: bool = False,
     backend: str | None = None,
     console: Console | None = None,
+    targets: Sequence[float] = DEFAULT_TARGETS,
     **options: Any,
 ) -> BenchmarkResult:
     """Train models under fixed protocols and compare them.
@@ -114,6 +116,8 @@ def run_benchmark(
         accept_classes: Read folders as classes even if they look like persons or splits.
         backend: Keras backend; default: KERAS_BACKEND, or else TensorFlow.
         console: Where progress is shown; default: standard output.
+        targets: Validation accuracies, each with a column `seconds_to_<percent>`: infinite if the median trial never
+            reaches it.
         **options: Fields of `fer_bench.sweep.options.SweepOptions`, such as `jobs=2` or `keep_models=True`.
 
     Returns:
@@ -147,6 +151,7 @@ def run_benchmark(
         results=Path(results_dir),
         options=SweepOptions(backend=choose_backend(backend), **options),
         console=console or Console(),
+        targets=parse_targets(targets),
     )
     return benchmark.run()
 
@@ -206,6 +211,7 @@ class Benchmark:
         results: The results folder.
         options: How the trials run.
         console: Where plan, progress and leaderboard are shown.
+        targets: The validation accuracies of the leaderboard's times to target.
     """
 
     experiment: Experiment
@@ -214,6 +220,7 @@ class Benchmark:
     results: Path
     options: SweepOptions
     console: Console
+    targets: tuple[float, ...] = DEFAULT_TARGETS
 
     def run(self) -> BenchmarkResult:
         """Run the trials that are not recorded yet, and write the leaderboard; see `run_benchmark`."""
@@ -233,7 +240,7 @@ class Benchmark:
                 context = probe_machine(corrupt.trials, (), self.options)
                 self._run_trials(plan, corrupt, context, deadline)
                 known = records.load(self.results)
-        return _report(plan, known, self.results, self.console)
+        return _report(plan, known, self.results, self.console, self.targets)
 
     def print_plan(self) -> None:
         """Print what `run` would train, how long that would take, and what would be skipped. Writes nothing."""
@@ -323,14 +330,16 @@ def _resolved(plan: Plan) -> Experiment:
     )
 
 
-def _report(plan: Plan, known: records.Records, results: Path, console: Console) -> BenchmarkResult:
+def _report(
+    plan: Plan, known: records.Records, results: Path, console: Console, targets: Sequence[float]
+) -> BenchmarkResult:
     """Show the leaderboards that contain the experiment; write the files over all records of the folder."""
     import pandas as pd
 
     if not len(known):
         return BenchmarkResult(pd.DataFrame(), [])  # the budget was too small for any trial
     keys = {planned.key for planned in plan.trials}
-    leaderboard = compute_leaderboard(known, known.skipped)
+    leaderboard = compute_leaderboard(known, known.skipped, targets)
     ours = [record for row in leaderboard.rows.values() for record in row.records if record.trial.key in keys]
     touched = {(record.trial.dataset, record.trial.protocol, record.trial.fingerprint) for record in ours}
     shown = leaderboard.frame.loc[[key for key, row in leaderboard.rows.items() if row.section in touched]]

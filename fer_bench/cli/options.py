@@ -41,6 +41,13 @@ PROTOCOL_HELP = "A protocol of `list`, 'cross:TRAIN->TEST' or file:PATH."
 results_dir_option = results_option(
     "--results-dir", type=PATH, metavar="DIR", default="results", help="Folder of the records. Default: results."
 )
+target_option = results_option(
+    "--target",
+    "targets",
+    metavar="ACCURACIES",
+    default="0.60",
+    help="Validation accuracies, separated by commas, each with a column 'time to'. Default: 0.60.",
+)
 data_dir_option = data_option("--data-dir", type=PATH, metavar="DIR", help="Folder of the datasets. Default: data.")
 skip_invalid_option = data_option(
     "--skip-invalid", is_flag=True, help="Skip rows and images that cannot be read, and count them."

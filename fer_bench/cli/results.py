@@ -21,6 +21,7 @@ from fer_bench.cli.options import (
     results_option,
     rows_option,
     skip_invalid_option,
+    target_option,
 )
 from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
@@ -138,6 +139,7 @@ def _score_external(
     "--metric", metavar="NAME", default="accuracy", help="Rank by this score of leaderboard.csv. Default: accuracy."
 )
 @rows_option("--group-by", metavar="COLUMN", help="One table per recipe, model, weights, backend, precision, …")
+@target_option
 @results_option("--output", type=PATH, metavar="DIR", help="Folder to write to. Default: the results folder.")
 @all_figures_option
 @results_dir_option
@@ -146,6 +148,7 @@ def report(
     protocol: str | None,
     metric: str,
     group_by: str | None,
+    targets: str,
     output: Path | None,
     all_figures: bool,
     results_dir: Path,
@@ -156,6 +159,7 @@ def report(
 
         report --dataset fer2013 --output tables
         report --metric macro_f1 --group-by recipe
+        report --target 0.60,0.65
 
     --metric ranks rows, has the first interval and decides which rows are tied with the best; AUC and calibration error
     (ece) only rank. --group-by divides the rows of a table into groups, each with ranks of its own; intervals and tests
@@ -165,11 +169,14 @@ def report(
     from fer_bench.leaderboard.filter import filter_rows, group_rows
     from fer_bench.leaderboard.ranking import rank_by
     from fer_bench.records import load
+    from fer_bench.records.time_to_target import parse_targets
     from fer_bench.report.terminal import to_terminal
     from fer_bench.report.write import MAX_FIGURE_ROWS, missing_figures_note, read_leaderboard, write_leaderboard
 
+    accuracies = parse_targets(targets)
     terminal, records = console(), load(results_dir)
-    page = filter_rows(read_leaderboard(results_dir, records), split_names(dataset or ""), split_names(protocol or ""))
+    everything = read_leaderboard(results_dir, records, accuracies)
+    page = filter_rows(everything, split_names(dataset or ""), split_names(protocol or ""))
     leaderboard = rank_by(page, metric, records)
     if group_by is not None:
         leaderboard = group_rows(leaderboard, group_by)

@@ -28,6 +28,7 @@ from fer_bench.cli.options import (
     results_dir_option,
     results_option,
     skip_invalid_option,
+    target_option,
 )
 from fer_bench.config.bundled import trackers
 from fer_bench.core.backend import BACKENDS, choose_backend
@@ -129,6 +130,7 @@ train_options = combine(
         multiple=True,
         help="Also log each trial to this tracker. Repeatable.",
     ),
+    target_option,
     data_option(
         "--classes", metavar="NAMES", help="Only the images of these classes, separated by commas. Default: all."
     ),
@@ -177,6 +179,7 @@ def _sweep(flags: dict[str, Any]) -> None:
         flags["jobs"] = 1
     add_extra_architectures(flags["extra_architectures"])
     flags["backend"] = choose_backend(flags["backend"])
+    from fer_bench.records.time_to_target import parse_targets
     from fer_bench.runner import Benchmark, make_experiment
     from fer_bench.sweep.options import SweepOptions
 
@@ -193,6 +196,7 @@ def _sweep(flags: dict[str, Any]) -> None:
         flags["results_dir"],
         SweepOptions(**{field.name: flags[field.name] for field in dataclasses.fields(SweepOptions)}),
         console(),
+        parse_targets(flags["targets"]),
     )
     if flags["dry_run"]:
         benchmark.print_plan()

@@ -38,6 +38,18 @@ def duration(seconds: float, approximate: bool = False) -> str:
     return f"{minutes} min" if approximate else f"{minutes} min {rest:02d} s"
 
 
+def time_to_target(seconds: float, reached: str) -> str:
+    """Return the time to a target, and how many trials reached it if not all did: `3 min 07 s (2 of 3)`.
+
+    seconds: Infinite for a miss, which is `not reached`.
+    """
+    if math.isnan(seconds):
+        return UNKNOWN
+    time = "not reached" if math.isinf(seconds) else duration(seconds)
+    count, _, total = reached.partition(" of ")
+    return time if total in (count, "1") else f"{time} ({reached})"
+
+
 def rate(per_second: float) -> str:
     """Return images per second, with at least three digits."""
     if math.isnan(per_second):

@@ -17,7 +17,18 @@ Values = Mapping[str, Any]  # a row of the leaderboard's frame, by column
 Group = Literal["row", "setup", "score", "cost", "data", "text"]
 Align = Literal["left", "right"]
 Kind = Literal[
-    "text", "count", "score", "number", "interval", "amount", "operations", "bytes", "duration", "milliseconds", "rate"
+    "text",
+    "count",
+    "score",
+    "number",
+    "interval",
+    "amount",
+    "operations",
+    "bytes",
+    "duration",
+    "target_time",
+    "milliseconds",
+    "rate",
 ]
 
 BADGE_SEPARATOR = WARNING_SEPARATOR = " · "
@@ -32,6 +43,7 @@ FORMATS: dict[Kind, Callable[..., str]] = {
     "operations": text.operations,
     "bytes": text.megabytes,
     "duration": text.duration,
+    "target_time": text.time_to_target,
     "milliseconds": text.milliseconds,
     "rate": text.rate,
 }
@@ -88,7 +100,14 @@ class Column:
         if self.kind == "interval":
             metric = self.key.removesuffix("interval").rstrip("_") or "accuracy"
             return [f"{metric}_low", f"{metric}_high"]
+        if self.kind == "target_time":
+            return [self.key, reached_key(self.key)]
         return [self.key, f"{self.key}_sd"] if self.spread else [self.key]
+
+    @property
+    def number_keys(self) -> list[str]:
+        """Those of them that are numbers if the column is not text."""
+        return self.keys[:1] if self.kind == "target_time" else self.keys
 
     @property
     def align(self) -> Align:
@@ -106,6 +125,11 @@ class Column:
     def without_spread(self) -> Column:
         """Return the column without the standard deviation."""
         return replace(self, spread=False)
+
+
+def reached_key(key: str) -> str:
+    """Return the column that counts the trials that reached a target, `2 of 3`, given the column of the time to it."""
+    return key.replace("seconds_to_", "reached_")
 
 
 def format_rank(row: Values) -> str:

@@ -13,10 +13,12 @@ from dataclasses import replace
 
 from fer_bench.evaluation.metrics import METRICS
 from fer_bench.leaderboard.column import CSV_ONLY, EVERYWHERE, TABLES, TIED, Column, Group, Kind, View
+from fer_bench.records.time_to_target import DEFAULT_TARGETS, target_name
 
 EQUAL_CLASSES, BY_SHARE = "with equal weight for each class", "with each class weighted by its test images"
 NAMES = View.SUMMARY | TABLES | View.TERMINAL
 MAIN_SCORES = View.SCORES | View.TERMINAL | View.PAGE
+TIME_TO_TARGET = "seconds_to_"  # the key of such a column, before the target in percent
 MAIN_COSTS = View.SUMMARY | View.COSTS | View.TERMINAL | View.LATEX | View.PAGE
 
 
@@ -58,6 +60,18 @@ def _cost(
     return _column(key, kind, help, views, "cost", title, higher_is_better=better, optional=optional, **options)
 
 
+def _time_to_target(target: float) -> Column:
+    percent = target_name(target)
+    return _cost(
+        f"{TIME_TO_TARGET}{percent}",
+        f"time to {percent} %",
+        "target_time",
+        f"Training and validation time until the validation accuracy first reaches {percent} %, median over trials. A "
+        "trial that never does counts as infinitely long; the brackets say how many do if not all.",
+        View.COSTS | View.LATEX | View.PAGE_ALL,
+    )
+
+
 COLUMNS: tuple[Column, ...] = (
     _column(
         "rank",
@@ -78,7 +92,13 @@ COLUMNS: tuple[Column, ...] = (
         "row",
     ),
     *map(_column, ("short_recipe", "recipe_changes", "variant")),
-    _column("weights", "text", "Initial weights: imagenet or random.", TABLES | View.TERMINAL | View.PAGE, "setup"),
+    _column(
+        "weights",
+        "text",
+        "Initial weights: imagenet, random, or the dataset of a pretraining.",
+        TABLES | View.TERMINAL | View.PAGE,
+        "setup",
+    ),
     _column("backend", "text", "Keras backend that trained and predicted.", View.PAGE_ALL, "setup"),
     _column("precision", "text", "Floating-point precision of training.", View.PAGE_ALL, "setup"),
     _column("tta", "text", "Views of each test image that are averaged.", View.PAGE_ALL, "setup", "test views"),
@@ -162,16 +182,12 @@ COLUMNS: tuple[Column, ...] = (
         "training_seconds",
         "training time",
         "duration",
-        "Wall-clock time of training and validation over all epochs, without building, compiling or predicting.",
+        "Wall-clock time of training and validation over all epochs, without building, compiling or predicting; a "
+        "pretraining has a row of its own.",
         MAIN_COSTS,
         optional=False,
     ),
-    _cost(
-        "seconds_to_60",
-        "time to 60 %",
-        "duration",
-        "Training time until the validation accuracy was first 60 %; – if a trial never reached it.",
-    ),
+    *map(_time_to_target, DEFAULT_TARGETS),
     _cost(
         "images_per_second",
         "images/s",
@@ -214,9 +230,18 @@ COLUMNS: tuple[Column, ...] = (
 BY_KEY = {column.key: column for column in COLUMNS}
 
 
-def columns_in(view: View) -> list[Column]:
-    """Return the columns that a view shows, in order."""
-    return [column for column in COLUMNS if column.views & view]
+def columns_for(targets: Iterable[float]) -> list[Column]:
+    """Return COLUMNS with the times to these targets."""
+    times = [_time_to_target(target) for target in targets]
+    first = next(i for i, column in enumerate(COLUMNS) if column.kind == "target_time")
+    others = [column for column in COLUMNS if column.kind != "target_time"]
+    return [*others[:first], *times, *others[first:]]
+
+
+def columns_in(view: View, known: Iterable[str]) -> list[Column]:
+    """Return the columns that a view shows, in order; `known`: those of the frame, which has the targets."""
+    targets = [float(key.removeprefix(TIME_TO_TARGET)) / 100 for key in known if key.startswith(TIME_TO_TARGET)]
+    return [column for column in columns_for(targets) if column.views & view]
 
 
 def drop_empty(columns: Iterable[Column], known: Iterable[str]) -> list[Column]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_bench.evaluation.metrics import METRICS
 from fer_bench.leaderboard.average_ranks import compute_average_ranks
-from fer_bench.leaderboard.columns import COLUMNS
+from fer_bench.leaderboard.columns import columns_for
 from fer_bench.leaderboard.confidence import AccuracyInterval, accuracy_intervals
 from fer_bench.leaderboard.corruption_notes import corruption_notes
 from fer_bench.leaderboard.row_labels import label_rows
@@ -18,9 +18,7 @@ from fer_bench.leaderboard.row_values import row_values
 from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC, LeaderboardRow, Section, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord
-
-FRAME_COLUMNS = [key for column in COLUMNS for key in column.keys]
-FLOATS = [key for column in COLUMNS if column.group in ("score", "cost", "data") for key in column.keys]
+from fer_bench.records.time_to_target import DEFAULT_TARGETS
 
 
 @dataclass(frozen=True)
@@ -63,28 +61,40 @@ class Leaderboard:
         return self.notes.get(section_key(section), [])
 
 
-def compute_leaderboard(stored: Iterable[StoredRecord], skipped: Sequence[SkippedRecord] = ()) -> Leaderboard:
-    """Score records and rank them; `skipped` are records that could not be loaded.
+def compute_leaderboard(
+    stored: Iterable[StoredRecord],
+    skipped: Sequence[SkippedRecord] = (),
+    targets: Sequence[float] = DEFAULT_TARGETS,
+) -> Leaderboard:
+    """Score records and rank them.
 
-    The frame has the columns of `fer_bench.leaderboard.columns.COLUMNS` and the row's id as its index. Scores are
+    The frame has the columns of `fer_bench.leaderboard.columns.columns_for` and the row's id as its index. Scores are
     computed on the pooled folds of a seed; they are fractions (the log loss is in nats), and times are in seconds.
     `<name>_sd` is the sample standard deviation over seeds, of `fold_accuracy` over folds, NaN for a single one.
     `accuracy_low` and `accuracy_high` are the 95 % bootstrap interval over test samples, or over whole subjects if
     `test_groups` is their number. `tied` is whether the row is tied with the best of its section, None if it was not
     compared. A row that may have been trained on the test images has a `suspicion` and no rank. A row without a
     finished trial has NaN for its numbers, is the last of its section, and has `status` and `reason`. Columns on
-    duplicates, folds, corruptions, suspicions and warnings exist only if a row has a value.
+    duplicates, folds, corruptions, suspicions and warnings exist only if a row has a value. `seconds_to_60` is infinite
+    if the median trial never reaches 60 %; `reached_60` says how many do.
+
+    Args:
+        stored: The records.
+        skipped: Records that could not be loaded.
+        targets: The validation accuracies of the columns `seconds_to_<percent>`.
     """
     rows, unreadable = build_rows(stored)
     labels = label_rows(rows)
     intervals, notes = _confidence(rows, {row_id: names["label"] for row_id, names in labels.items()})
-    values = [row_values(row, intervals.get(row.id)) | labels[row.id] for row in rows]
-    frame = pd.DataFrame(values, columns=FRAME_COLUMNS)
+    values = [row_values(row, intervals.get(row.id), targets) | labels[row.id] for row in rows]
+    columns = columns_for(targets)
+    frame = pd.DataFrame(values, columns=[key for column in columns for key in column.keys])
     frame.index = pd.Index([row.id for row in rows], name="row", dtype=str)
-    frame[FLOATS] = frame[FLOATS].astype(float)
+    floats = [key for column in columns if column.group in ("score", "cost", "data") for key in column.number_keys]
+    frame[floats] = frame[floats].astype(float)
     frame = sort_rows(frame, "accuracy")
     ranks, frame["average_rank"] = compute_average_ranks(frame)
-    empty = [column for column in COLUMNS if column.optional_in_csv and frame[column.key].isna().all()]
+    empty = [column for column in columns if column.optional_in_csv and frame[column.key].isna().all()]
     frame = frame.drop(columns=[key for column in empty for key in column.keys])
     by_id = {row.id: row for row in rows}
     return Leaderboard(frame, {row_id: by_id[row_id] for row_id in frame.index}, [*skipped, *unreadable], notes, ranks)

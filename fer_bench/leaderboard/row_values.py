@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
 from fer_bench.core.text import plural
 from fer_bench.evaluation.metrics import METRICS
-from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR
-from fer_bench.leaderboard.columns import COLUMNS
+from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR, reached_key
+from fer_bench.leaderboard.columns import COLUMNS, TIME_TO_TARGET
 from fer_bench.leaderboard.confidence import AccuracyInterval
 from fer_bench.leaderboard.corruption_notes import mean_corruption_accuracy
 from fer_bench.leaderboard.row_warnings import row_warnings, suspicion, training_accuracy
 from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult, absent_classes
-from fer_bench.records.schema import EXTERNAL, Costs, Record, Trial
+from fer_bench.records.schema import EXTERNAL, PRETRAINED, Costs, Record, Trial
+from fer_bench.records.time_to_target import seconds_to_target, target_name
 
 SELECTION = "selected on validation"  # the only selection that training offers
 TEST_VIEWS = {"1": "1 test view", "flip": "2 test views (flip)", "ten-crop": "10 test views (ten-crop)"}
-TARGET_ACCURACY = 0.6  # the validation accuracy that seconds_to_60 waits for
 METRIC_KEYS = [column.key for column in COLUMNS if column.key in METRICS]
 COST_KEYS = [column.key for column in COLUMNS if column.key in Costs.model_fields]
 
 
-def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str, Any]:
-    """Return a row's values; columns that do not apply are missing. Without a finished trial, `interval` is None."""
+def row_values(row: LeaderboardRow, interval: AccuracyInterval | None, targets: Iterable[float]) -> dict[str, Any]:
+    """Return a row's values; columns that do not apply are missing.
+
+    Args:
+        row: The row.
+        interval: Its interval; None without a finished trial.
+        targets: The validation accuracies of the times to target.
+    """
     trial, finished = row.trial, [record for seed in row.seeds for record in seed.records]
     costs = [record.costs for record in finished if record.costs]
     return {
@@ -51,7 +58,7 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[s
         "corruption_accuracy": mean_corruption_accuracy(row),
         "parameters": _mean(record.num_parameters for record in row.records),
         "training_seconds": _mean(_wall_clock_seconds(seed.records) for seed in row.seeds),
-        "seconds_to_60": _seconds_to(TARGET_ACCURACY, finished),
+        **_times_to_targets(finished, targets),
         **{key: _mean(getattr(cost, key) for cost in costs) for key in COST_KEYS},
         "epochs": _mean(len(record.history) or None for record in finished),
         "best_epoch": _mean(record.best_epoch for record in finished),
@@ -111,19 +118,16 @@ def _wall_clock_seconds(folds: list[Record]) -> float | None:
     return None if None in seconds else sum(second for second in seconds if second is not None)
 
 
-def _seconds_to(accuracy: float, trials: list[Record]) -> float:
-    """Return the training and validation time until a validation accuracy was first reached, to the end of the epoch.
-
-    It is the mean over trials; NaN if one of them never reached it.
-    """
-    times = []
-    for record in trials:
-        seconds = np.cumsum([epoch.train_seconds + epoch.validation_seconds for epoch in record.history])
-        reached = [i for i, epoch in enumerate(record.history) if epoch.validation_accuracy >= accuracy]
-        if not reached:
-            return float("nan")
-        times.append(float(seconds[reached[0]]))
-    return _mean(times)
+def _times_to_targets(trials: Iterable[Record], targets: Iterable[float]) -> dict[str, Any]:
+    """Return the median time to each target, infinite for a miss, and how many trials reached it: `2 of 3`."""
+    trained = [record for record in trials if record.history]
+    values: dict[str, Any] = {}
+    for target in targets if trained else ():
+        times = [seconds_to_target(record, target) for record in trained]
+        key = f"{TIME_TO_TARGET}{target_name(target)}"
+        values[key] = median(times)
+        values[reached_key(key)] = f"{sum(map(math.isfinite, times))} of {len(times)}"
+    return values
 
 
 def _fold_accuracies(seeds: list[SeedResult]) -> list[float]:
@@ -153,13 +157,17 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if trial.external:  # its weights, seeds, selection and precision are unknown
         badges += [EXTERNAL, *filter(None, [suspicion(row)]), *row.model_notes, views, trial.backend]
     else:
-        badges += [f"{row.weights} weights", views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
+        badges += [_weights_badge(row), views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
     concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)
     if concurrent > 1:
         badges.append(f"timed with {concurrent} concurrent trials")
     if len(row.folds) > 1:
         badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
     return badges
+
+
+def _weights_badge(row: LeaderboardRow) -> str:
+    return row.weights if row.weights.startswith(PRETRAINED) else f"{row.weights} weights"
 
 
 def _seeds_badge(row: LeaderboardRow) -> str:

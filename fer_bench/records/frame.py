@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from fer_bench.core.splits import SPLITS
 from fer_bench.records.schema import Costs, Record
+from fer_bench.records.time_to_target import parse_targets, seconds_to_target, target_name
 
 TRIAL = ("architecture", "dataset", "protocol", "fold", "seed", "recipe_name", "initial_weights", "backend")
 COSTS = tuple(Costs.model_fields)
@@ -21,14 +22,20 @@ COLUMNS = (
 )
 
 
-def to_frame(records: Iterable[tuple[Record, Path]]) -> pd.DataFrame:
-    """Return one row per record and its folder; the columns are always COLUMNS.
+def to_frame(records: Iterable[tuple[Record, Path]], targets: Sequence[float] = ()) -> pd.DataFrame:
+    """Return one row per record and its folder; the columns are always COLUMNS, then one per target.
 
     Names and units are those of `Record` and `Costs`; NaN if not measured. `epochs` counts the epochs that ran,
     `best_validation_accuracy` is from the training history, and `members` is 0 for a trial that is no ensemble.
+    `seconds_to_60`, of the target 0.6, is infinite if no epoch reached it.
     """
-    frame = pd.DataFrame([_row(record, path) for record, path in records], columns=list(COLUMNS))
-    floats = dict.fromkeys((*COSTS, "wall_clock_seconds", "best_validation_accuracy"), float)
+    times = {f"seconds_to_{target_name(target)}": target for target in parse_targets(targets)} if targets else {}
+    rows = [
+        _row(record, path) | {key: seconds_to_target(record, target) for key, target in times.items()}
+        for record, path in records
+    ]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *times])
+    floats = dict.fromkeys((*COSTS, "wall_clock_seconds", "best_validation_accuracy", *times), float)
     return frame.astype(floats | dict.fromkeys(COUNTS, "Int64"))
 
 

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -113,17 +113,22 @@ class Records:
     def __len__(self) -> int:
         return len(self.stored)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self, targets: Sequence[float] = ()) -> pd.DataFrame:
         """Return a pandas frame with one row per record, without scores; see `fer_bench.records.frame.to_frame`."""
         from fer_bench.records.frame import to_frame  # pandas takes half a second to import, and few readers need it
 
-        return to_frame((stored.record, stored.path) for stored in self)
+        return to_frame(((stored.record, stored.path) for stored in self), targets)
 
 
 def record_dir(results: Path, trial: Trial) -> Path:
     """Return the folder of a trial's record."""
     name = f"{trial.architecture}-{trial.dataset}-s{trial.seed}-{trial.key[:KEY_LENGTH]}"
     return results / RECORDS_DIR / re.sub(r"[^\w.=+-]", "_", name.replace("->", "-to-"))
+
+
+def model_file(results: Path, trial: Trial) -> Path:
+    """Return the file of a trial's model, which exists only if the model is kept."""
+    return record_dir(results, trial) / MODEL_FILE
 
 
 def start_time(results: Path, trial: Trial) -> str | None:

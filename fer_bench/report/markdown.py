@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from fer_bench.core.text import one_line, percent, plural
 from fer_bench.leaderboard.column import View
-from fer_bench.leaderboard.columns import BY_KEY, columns_in
+from fer_bench.leaderboard.columns import BY_KEY, TIME_TO_TARGET, columns_in
 from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, sections
 from fer_bench.leaderboard.row_values import machine_text
@@ -32,8 +33,13 @@ columns."""
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Return the leaderboard as CSV: raw numbers, one column per column of the frame, the row's id first."""
-    return frame.to_csv(lineterminator="\n")
+    """Return the leaderboard as CSV: raw numbers, one column per column of the frame, the row's id first.
+
+    The time to a target that was missed is `not reached`.
+    """
+    times = [key for key in frame.columns if key.startswith(TIME_TO_TARGET)]
+    missed = frame[times].astype(object).replace(math.inf, "not reached")
+    return frame.assign(**missed).to_csv(lineterminator="\n")
 
 
 def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
@@ -140,7 +146,7 @@ def _legend(leaderboard: Leaderboard) -> list[str]:
     for _, _, section in sections(leaderboard.frame):
         for view in (View.SUMMARY, View.SCORES, View.COSTS):
             shown |= {column.key for column in table_columns(view, section, metric.key)}
-    columns = [*columns_in(View.SUMMARY | View.SCORES | View.COSTS), metric]
+    columns = [*columns_in(View.SUMMARY | View.SCORES | View.COSTS, leaderboard.frame.columns), metric]
     lines = [f"**{column.title}**: {column.help}" for column in dict.fromkeys(columns) if column.key in shown]
     if f"{metric.key}_interval" in shown:
         interval = BY_KEY["interval"]

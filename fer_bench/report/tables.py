@@ -28,7 +28,7 @@ def table_columns(view: View, rows: pd.DataFrame, metric: str = "accuracy") -> l
         metric: The metric that ranks.
     """
     known = rows.columns[rows.notna().any()]
-    columns = columns_in(view)
+    columns = columns_in(view, known)
     if view is not View.COSTS:
         columns = move_to_front(columns, ranking_columns(metric, known))
     return drop_empty(columns, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from fer_bench.core.text import slug
 from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard, section_key, sections
 from fer_bench.leaderboard.rows import SECTION
 from fer_bench.records import Records, load
+from fer_bench.records.time_to_target import DEFAULT_TARGETS
 from fer_bench.report.latex import to_latex
 from fer_bench.report.markdown import to_csv, to_markdown
 from fer_bench.report.page.render import leaderboard_page
@@ -23,13 +24,21 @@ FIGURES_DIR = "figures"
 MAX_FIGURE_ROWS = 50  # rows with figures of their own by default; each takes about 0.4 s
 
 
-def read_leaderboard(results_dir: Path | str, records: Records | None = None) -> Leaderboard:
-    """Return the leaderboard of a results folder; `records` are its records if they are loaded already.
+def read_leaderboard(
+    results_dir: Path | str, records: Records | None = None, targets: Sequence[float] = DEFAULT_TARGETS
+) -> Leaderboard:
+    """Return the leaderboard of a results folder.
 
-    Raises UserError if there is no readable record.
+    Args:
+        results_dir: The folder.
+        records: Its records if they are loaded already.
+        targets: See `compute_leaderboard`.
+
+    Raises:
+        UserError: There is no readable record.
     """
     records = load(results_dir) if records is None else records
-    leaderboard = compute_leaderboard(records, records.skipped)
+    leaderboard = compute_leaderboard(records, records.skipped, targets)
     if leaderboard.rows:
         return leaderboard
     skipped = leaderboard.skipped

@@ -8,7 +8,6 @@ from made_up_records import RecordMaker, exact
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
-from fer_bench.report import figure_layout
 
 SAMPLES = 200
 FILES = ["leaderboard.csv", "leaderboard.html", "leaderboard.md", "leaderboard.tex"]
@@ -20,9 +19,8 @@ def predictions(num_correct):
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
-    """Return a results folder; image files are empty, because rendering takes most of the time."""
-    monkeypatch.setattr(figure_layout, "to_image_files", lambda figure: {"png": b"", "svg": b""})
+def results(tmp_path, empty_figures):
+    """A results folder with four rows."""
     make = RecordMaker(tmp_path / "results")
     make("cnn", test=predictions(160))
     make("vgg16", test=predictions(100), recipe_name="frozen", recipe={"epochs": 3})
@@ -93,6 +91,7 @@ def test_records_are_loaded_once(report, results, monkeypatch):
         (["--protocol", "kfold"], "official"),
         (["--metric", "f1"], "macro_f1"),
         (["--group-by", "receipt"], "recipe"),
+        (["--target", "60"], "target"),
     ],
 )
 def test_unknown_names_raise_and_nothing_is_written(report, results, arguments, word):
@@ -102,4 +101,10 @@ def test_unknown_names_raise_and_nothing_is_written(report, results, arguments, 
 
 
 def test_it_does_not_import_keras(imported_backends, results):
-    assert not imported_backends("report", "--metric", "kappa", "--group-by", "model", "--results-dir", results)
+    options = ["--metric", "kappa", "--group-by", "model", "--dataset", "jaffe"]  # one row, whose figures are rendered
+    assert not imported_backends("report", *options, "--output", results / "jaffe", "--results-dir", results)
+
+
+def test_targets_are_columns_of_the_report(report, results):
+    report("--target", "0.5,0.65")
+    assert {"seconds_to_50", "seconds_to_65"} == {key for key in rows(results)[0] if key.startswith("seconds_to_")}

@@ -17,6 +17,7 @@ from fer_bench.core.text import (
     percent,
     rate,
     same_spelling,
+    time_to_target,
 )
 
 
@@ -86,3 +87,15 @@ def test_names_in_any_spelling(name, expected):
 def test_near_names_in_any_case():
     assert did_you_mean("VGG91", ["vgg19", "cnn"]) == "Did you mean 'vgg19'?"
     assert "'VGG19'" in did_you_mean("vgg91", ["VGG19", "cnn"])
+
+
+def test_a_missed_target_is_not_a_time():
+    inf, nan = float("inf"), float("nan")
+    times = [(42.13, "3 of 3"), (187, "2 of 3"), (inf, "1 of 3"), (inf, "0 of 1"), (nan, None)]
+    assert [time_to_target(*time) for time in times] == [
+        "42.1 s",
+        "3 min 07 s (2 of 3)",
+        "not reached (1 of 3)",
+        "not reached",
+        "–",
+    ]

@@ -151,8 +151,17 @@ def test_the_time_to_60_per_cent_ends_with_the_epoch_that_reached_it(make):
     reached = next(e.epoch for e in history(40, seed=0) if e.validation_accuracy >= 0.6)
     make(seed=0, epochs=40)
     assert frame_of(make).iloc[0]["seconds_to_60"] == pytest.approx(3.5 * reached)
-    make(seed=1, epochs=1)  # never
-    assert math.isnan(frame_of(make).iloc[0]["seconds_to_60"])
+
+
+def test_the_time_to_a_target_is_the_median_in_which_a_miss_is_infinite(make):
+    targets = (0.01, 0.6)
+    for seed, epochs in enumerate((40, 40, 1)):
+        make(seed=seed, epochs=epochs)
+    (row,) = compute_leaderboard(load(make.results), targets=targets).frame.to_dict("records")
+    assert math.isfinite(row["seconds_to_60"]) and row["reached_60"] == "2 of 3"
+    assert (row["seconds_to_1"], row["reached_1"]) == (pytest.approx(3.5), "3 of 3")
+    make(seed=3, epochs=1)
+    assert frame_of(make).iloc[0][["seconds_to_60", "reached_60"]].tolist() == [math.inf, "2 of 4"]
 
 
 def test_costs_are_means_over_trials(make):

@@ -26,6 +26,14 @@ def test_each_record_is_one_row_of_flat_columns(tmp_path):
     assert np.isnan(failed["train_seconds"]) and failed["best_epoch"] is pd.NA
 
 
+def test_targets_add_the_time_to_each(tmp_path):
+    record = make_record(costs=COSTS, history=[make_epoch(1, 0.5), make_epoch(2, 0.75)])
+    fer_bench.records.write(tmp_path, record, make_predictions())
+    frame = fer_bench.records.load(tmp_path).to_frame(targets=[0.8, 0.7])
+    assert list(frame)[-2:] == ["seconds_to_70", "seconds_to_80"]
+    assert 0 < frame["seconds_to_70"][0] < frame["seconds_to_80"][0] == np.inf
+
+
 def test_an_empty_frame_has_the_same_columns_and_types(tmp_path):
     empty = fer_bench.records.load(tmp_path).to_frame()
     fer_bench.records.write(tmp_path, make_record(costs=COSTS), make_predictions())

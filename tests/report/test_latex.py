@@ -30,8 +30,8 @@ def test_cells_have_the_numbers_of_the_leaderboard(make):
         make("cnn", seed=seed, seconds=100)
     leaderboard = leaderboard_of(make)
     row = leaderboard.frame.iloc[0]
-    ((model, accuracy, interval, f1, auc, parameters, time),) = lines(*tables(to_latex(leaderboard)))
-    assert (model, parameters, time) == ("cnn", "1.33 M", "1 min 40 s")
+    ((model, accuracy, interval, f1, auc, parameters, time, to_60),) = lines(*tables(to_latex(leaderboard)))
+    assert (model, parameters, time, to_60) == ("cnn", "1.33 M", "1 min 40 s", "not reached (0 of 2)")
     assert accuracy == f"{100 * row['accuracy']:.2f} $\\pm$ {100 * row['accuracy_sd']:.2f}"
     assert interval == f"{100 * row['accuracy_low']:.1f}--{100 * row['accuracy_high']:.1f}"
     assert f1.startswith(f"{100 * row['macro_f1']:.2f} ") and auc.startswith(f"{100 * row['macro_auc']:.2f} ")
@@ -60,7 +60,16 @@ def test_another_metric_is_the_first_and_only_once(make):
     records = load(make.results)
     (table,) = tables(to_latex(rank_by(leaderboard_of(make), "macro_f1", records)))
     header = [cell.strip(" \\") for cell in table.split("\\toprule\n")[1].split("\n")[0].split("&")]
-    assert header == ["model", "macro F1", "95 \\% interval", "accuracy", "macro AUC", "parameters", "training time"]
+    assert header == [
+        "model",
+        "macro F1",
+        "95 \\% interval",
+        "accuracy",
+        "macro AUC",
+        "parameters",
+        "training time",
+        "time to 60 \\%",
+    ]
     assert "in percent, kappa as it is" in to_latex(rank_by(leaderboard_of(make), "kappa", records))
 
 

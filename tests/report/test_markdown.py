@@ -9,6 +9,7 @@ import pytest
 from made_up_records import MACHINE, exact, leaderboard_of
 
 from fer_bench.leaderboard.columns import COLUMNS
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.leaderboard.ranking import rank_by
 from fer_bench.records import load
 from fer_bench.report.markdown import to_csv, to_markdown
@@ -96,3 +97,14 @@ def test_csv_has_the_columns_of_the_table_as_numbers(make):
     assert list(frame)[1:] == [key for c in COLUMNS if not c.optional_in_csv for key in c.keys]
     assert frame["accuracy"][0] == pytest.approx(leaderboard.frame["accuracy"].iloc[0], abs=1e-12)
     assert frame["reason"][1] == "a, b"
+
+
+def test_a_missed_target_is_named_in_table_and_csv(make):
+    for seed, epochs in enumerate((40, 1)):
+        make("cnn", seed, epochs=epochs)
+        make("vgg19", seed, epochs=40)
+    leaderboard = compute_leaderboard(load(make.results), targets=(0.3, 0.6))
+    text, frame = to_markdown(leaderboard), pd.read_csv(io.StringIO(to_csv(leaderboard.frame)), index_col="model")
+    assert "not reached (1 of 2)" in text and "**time to 30 %**" in text and "**time to 60 %**" in text
+    assert frame.loc["cnn", ["seconds_to_60", "reached_60"]].tolist() == ["not reached", "1 of 2"]
+    assert float(frame.loc["vgg19", "seconds_to_60"]) > frame.loc["vgg19", "seconds_to_30"] > 0

@@ -15,7 +15,9 @@ import pytest
 from made_up_records import exact
 from page_reader import Page, render_page
 
+from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.leaderboard.published_results import published_results
+from fer_bench.records import load
 from fer_bench.records.schema import Predictions
 from fer_bench.report.markdown import to_markdown
 from fer_bench.report.page import columns, explain, render
@@ -221,9 +223,20 @@ def test_every_file_of_the_page_is_used_and_packed():
 
 
 def test_script_formats_every_kind_of_column():
-    keys = [column.key for column in columns.COLUMNS]
+    shown = columns.all_columns(["seconds_to_60"])
+    keys = [column.key for column in shown]
     assert len(set(keys)) == len(keys)
     assert set(keys) >= columns.COMPUTED | columns.ALWAYS
     script = (Path(render.__file__).parent / "script" / "format.js").read_text(encoding="utf-8")
-    kinds = {column.kind for column in columns.COLUMNS} - {"interval"}
+    kinds = {column.kind for column in shown} - {"interval"}
     assert all(re.search(rf"^  {kind}[,:]", script, re.MULTILINE) for kind in kinds)
+
+
+def test_a_missed_target_is_a_missing_time_with_a_count(make):
+    for seed, epochs in enumerate((40, 1)):
+        make("cnn", seed, epochs=epochs)
+    leaderboard = compute_leaderboard(load(make.results), targets=(0.3, 0.6))
+    page = Page(leaderboard_page(leaderboard, make.results))
+    (row,) = page.rows(0)
+    assert [row[key] for key in ("seconds_to_60", "reached_60", "reached_30")] == [None, "1 of 2", "2 of 2"]
+    assert row["seconds_to_30"] > 0

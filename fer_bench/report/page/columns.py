@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,6 @@ FAMILY = Column(
     "family", "family", "text", "Group of architectures with the same building blocks.", View.PAGE_ALL, "setup"
 )
 GROUPS = ("row", "score", "cost", "setup", "data")  # from left to right
-COLUMNS = sorted((*columns_in(View.PAGE | View.PAGE_ALL), FAMILY), key=lambda column: GROUPS.index(column.group))
 ALWAYS = {"rank", "label", "accuracy"}  # accuracy: the cell that shows why a row failed
 COMPUTED = {"family", "interval"}  # not in the frame
 ROW_KEYS = (
@@ -22,10 +22,16 @@ ROW_KEYS = (
 )
 
 
+def all_columns(known: Iterable[str]) -> list[Column]:
+    """Return the columns of the page in order; `known`: those of the frame."""
+    columns = (*columns_in(View.PAGE | View.PAGE_ALL, known), FAMILY)
+    return sorted(columns, key=lambda column: GROUPS.index(column.group))
+
+
 def present(frame: pd.DataFrame) -> list[Column]:
     """Return the columns that a frame has values for."""
     keys = set(frame.columns[frame.notna().any()]) | ALWAYS | COMPUTED
-    return [column for column in COLUMNS if column.key in keys]
+    return [column for column in all_columns(frame.columns) if column.key in keys]
 
 
 def described(columns: list[Column]) -> list[dict[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
 
 from fer_bench import __version__
 from fer_bench.core.text import plural
-from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR
+from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR, reached_key
 from fer_bench.leaderboard.leaderboard import Leaderboard, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
 from fer_bench.leaderboard.row_labels import split_recipe_name
@@ -66,7 +67,9 @@ def page_data(
 def _row_keys(frame: pd.DataFrame, shown: list[columns.Column]) -> list[str]:
     shown_keys = [column.key for column in shown if column.key != "interval"]
     spread_keys = [f"{key}_sd" for key in shown_keys if f"{key}_sd" in frame]
-    return list(dict.fromkeys([*columns.ROW_KEYS, *shown_keys, *spread_keys, "accuracy_low", "accuracy_high"]))
+    reached_keys = [reached_key(column.key) for column in shown if column.kind == "target_time"]
+    keys = [*columns.ROW_KEYS, *shown_keys, *spread_keys, *reached_keys, "accuracy_low", "accuracy_high"]
+    return list(dict.fromkeys(keys))
 
 
 def _section(
@@ -102,7 +105,8 @@ def _row(values: dict[str, Any], keys: list[str]) -> list[Any]:
 def _json_value(value: Any) -> Any:
     if value is None or isinstance(value, str | list | bool):
         return value
-    return None if pd.isna(value) else round_number(float(value))
+    # JSON has no infinity: a missed target is a missing time, and its count says so.
+    return None if pd.isna(value) or math.isinf(value) else round_number(float(value))
 
 
 def _family(model: str) -> str:

@@ -37,10 +37,16 @@ function cell(row, column, { spreads, scale, open }) {
   if (column.key === "rank") return numberCell(row.tied && value > 1 ? tiedMark() : null, formatValue(value, "count"));
   if (column.key === "failed" && value) return numberCell(mark("failed", formatValue(value, "count")));
   if (!NUMERIC.has(column.kind)) return textCell(formatValue(value, column.kind));
+  if (column.kind === "target_time") return numberCell(targetTime(value, row[reachedKey(column)]));
   const spread = row[`${column.key}_sd`];
   const spreadText = spreads.has(column.key) &&
     h("span", { class: "spread" }, isKnown(spread) ? ` ± ${formatValue(spread, column.kind)}` : "");
   return numberCell(formatValue(value, column.kind), spreadText || null);
+}
+
+/** The key of the number of trials that reached the target of a column. */
+function reachedKey(column) {
+  return column.key.replace("seconds_to_", "reached_");
 }
 
 function nameCell(row, open) {

@@ -34,12 +34,21 @@ const FORMATS = {
   operations: (value) => scaled(value, [[1e8, 1e9, "G", 2], [0, 1e6, "M", 1]]),
   bytes: (value) => scaled(value, [[2 ** 29, 2 ** 30, "GiB", 2], [2 ** 19, 2 ** 20, "MiB", 1], [0, 2 ** 10, "KiB", 0]]),
   duration,
+  target_time: duration,
   milliseconds: (value) => `${(1000 * value).toFixed(value >= 0.1 ? 0 : 1)}${THIN_SPACE}ms`,
   rate: (value) => (value >= 100 ? formatCount(value) : value.toFixed(1)),
 };
 
 function formatValue(value, kind) {
   return isKnown(value) ? FORMATS[kind](value) : UNKNOWN;
+}
+
+/** `3 min 07 s (2 of 3)`: the time to a target, and how many trials reached it if not all did. */
+function targetTime(seconds, reached) {
+  if (!isKnown(reached)) return UNKNOWN;
+  const [count, total] = reached.split(" of ");
+  const time = isKnown(seconds) ? duration(seconds) : "not reached";
+  return total === count || total === "1" ? time : `${time} (${reached})`;
 }
 
 /** `62.89 ± 0.31`, or `62.89` without a standard deviation. */

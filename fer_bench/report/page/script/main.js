@@ -2,6 +2,7 @@
 
 const leaderboard = embedded("leaderboard");
 const rowsById = new Map();
+for (const { key, label, kind } of leaderboard.columns) if (kind === "target_time") COSTS[key] = { label, kind };
 
 function renderSection(data) {
   const rows = data.rows.map((values, order) => makeRow(data, values, order));
@@ -34,6 +35,7 @@ function hasValues(column, rows) {
   if (["rank", "label", "accuracy"].includes(column.key)) return true;
   if (column.kind === "interval") return rows.some((row) => isKnown(row.accuracy_low));
   if (column.key === "failed") return rows.some((row) => row.failed);
+  if (column.kind === "target_time") return rows.some((row) => isKnown(row[reachedKey(column)]));
   return rows.some((row) => isKnown(row[column.key]));
 }
 

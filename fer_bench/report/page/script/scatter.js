@@ -82,7 +82,7 @@ function costAxis(rows, cost, width) {
   const values = rows.map((row) => row[cost]);
   const [low, high] = [Math.min(...values) / 1.25, Math.max(...values) * 1.35];
   const { label, kind } = COSTS[cost];
-  const ticks = logTicks(low, high, Math.max(3, Math.floor(width / 90)), kind === "duration");
+  const ticks = logTicks(low, high, Math.max(3, Math.floor(width / 90)), ["duration", "target_time"].includes(kind));
   return { low, high, log: true, ticks, label, format: (tick) => formatValue(tick, kind).replace(/\.0+(?=\D|$)/, "") };
 }
 

@@ -1,6 +1,6 @@
 // The table of a section: headers sort it, the toolbar filters it, model names open the details.
 
-const NUMERIC = new Set(["count", "score", "number", "amount", "operations", "bytes", "duration", "milliseconds", "rate"]);
+const NUMERIC = new Set(["count", "score", "number", "amount", "operations", "bytes", "duration", "target_time", "milliseconds", "rate"]);
 
 const MAX_ROWS = 60; // a longer table scrolls below its header
 
