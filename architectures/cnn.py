@@ -75,6 +75,7 @@ def cnn_deep(inputs, recipe):
     family="cnn",
     paper="LeCun et al., 1998; Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(32, 48, 64),
+    weights_depend_on_size=True,
     num_parameters=610_567,
     reference_images_per_second=1140,
 )

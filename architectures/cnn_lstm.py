@@ -18,6 +18,7 @@ from fer_bench import register_architecture
     family="cnn-lstm",
     paper="Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",
     input_sizes=(32, 48, 64),
+    weights_depend_on_size=True,
     num_parameters=553_511,
     reference_images_per_second=570,
 )
@@ -33,6 +34,7 @@ def cnn_lstm(inputs, recipe):
     family="cnn-lstm",
     paper="Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",
     input_sizes=(32, 48, 64),
+    weights_depend_on_size=True,
     num_parameters=439_079,
     reference_images_per_second=570,
 )
@@ -47,6 +49,7 @@ def cnn_gru(inputs, recipe):
     family="cnn-lstm",
     paper="Schuster & Paliwal, Bidirectional Recurrent Neural Networks, IEEE Transactions on Signal Processing 1997",
     input_sizes=(32, 48, 64),
+    weights_depend_on_size=True,
     num_parameters=1_013_671,
     reference_images_per_second=670,
 )
@@ -61,6 +64,7 @@ def cnn_bilstm(inputs, recipe):
     family="cnn-lstm",
     paper="Bahdanau et al., Neural Machine Translation by Jointly Learning to Align and Translate, ICLR 2015",
     input_sizes=(32, 48, 64),
+    weights_depend_on_size=True,
     num_parameters=561_930,
     reference_images_per_second=740,
 )

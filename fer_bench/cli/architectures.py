@@ -61,6 +61,7 @@ def check(names: tuple[str, ...], check_all: bool, backend: str | None, extra_ar
         output   its logits are finite float32, also in mixed precision
         pixels   uint8 and float pixels give the same output
         params   it has as many parameters as it declares
+        sizes    weights fit every input size, unless it declares that they do not
         seeds    equal seeds give equal weights, other seeds others
         learns   a training step lowers the loss
         grads    gradients reach every trainable weight

@@ -75,11 +75,12 @@ def _print_details(architecture: Architecture, console: Console) -> None:
     weights = f"{architecture.weights} (of {architecture.weights_name})" if architecture.weights else "random"
     count = f"{architecture.num_parameters:,} for 7 classes" if architecture.num_parameters else "not declared"
     overrides = [f"{key}={value}" for key, value in flatten(architecture.recipe).items()]
+    sizes = ", ".join(map(str, architecture.input_sizes))
     lines = [
         ("family", architecture.family),
         ("paper", architecture.paper or "none"),
         ("input", architecture.input_kind),
-        ("input sizes", ", ".join(map(str, architecture.input_sizes))),
+        ("input sizes", f"{sizes}{'; its weights depend on the size' if architecture.weights_depend_on_size else ''}"),
         ("parameters", count),
         ("weights", weights),
         ("recipe", ", ".join(overrides) or "the base recipe"),

@@ -29,7 +29,8 @@ def num_cached_augmentations(recipe: Recipe) -> int:
     """Return for how many augmentations of each training image the features of the frozen backbone are cached.
 
     The number is at most one per frozen epoch, and one if the recipe changes no image. It is 0 if the recipe mixes
-    images, because the features of a mixed image are not a mixture of features.
+    images, because the features of a mixed image are not a mixture of features, or changes the input size, because
+    features belong to one size.
     """
     if not _is_cacheable(recipe):
         return 0
@@ -41,7 +42,8 @@ def num_cached_augmentations(recipe: Recipe) -> int:
 
 
 def _is_cacheable(recipe: Recipe) -> bool:
-    return _num_frozen_epochs(recipe) > 0 and not (recipe.augmentation.mixup or recipe.augmentation.cutmix)
+    mixes = bool(recipe.augmentation.mixup or recipe.augmentation.cutmix)
+    return _num_frozen_epochs(recipe) > 0 and not mixes and len(recipe.input_sizes) == 1
 
 
 def _num_frozen_epochs(recipe: Recipe) -> int:

@@ -17,6 +17,7 @@ from fer_bench.registry.architectures import ARCHITECTURES, Architecture, descri
 
 NO_IMAGENET_WEIGHTS = "no ImageNet weights exist"
 NO_BACKBONE = "it has no pretrained backbone to freeze or to slow down"
+SIZE_DEPENDENT = "its weights depend on the input size, which the recipe changes during training"
 WEIGHTS_NOT_FOUND = "no ImageNet weights found, see --weights-dir"
 
 
@@ -153,8 +154,10 @@ def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
         if recipe.backbone.freezes or recipe.backbone.learning_rate_factor != 1:
             return NO_BACKBONE
     smallest = architecture.input_sizes[0]
-    if recipe.input_size < smallest:
-        return f"input_size {recipe.input_size} is below its minimum, {smallest}"
+    if min(recipe.input_sizes) < smallest:
+        return f"input_size {min(recipe.input_sizes)} is below its minimum, {smallest}"
+    if len(recipe.input_sizes) > 1 and architecture.weights_depend_on_size:
+        return SIZE_DEPENDENT
     return None
 
 
@@ -183,8 +186,8 @@ def _policy_name(augmentation: Augmentation) -> str | None:
 
 
 def _format_value(value: object) -> str:
-    if isinstance(value, tuple):  # stages of unfreezing
-        return " ".join(f"{start:g}:{blocks}" for start, blocks in value)
+    if isinstance(value, tuple):  # stages of unfreezing, or of the input size
+        return " ".join(f"{start:g}:{item}" for start, item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

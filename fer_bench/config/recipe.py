@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fer_bench.config.stages import Start, check_stages, first_epochs, is_list_of_pairs, last_value, value_at
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean, flatten
 
 Blocks = Literal["all"] | Annotated[int, Field(ge=0)]
+InputSize = Annotated[int, Field(ge=8, le=512)]
 Model = TypeVar("Model", bound=BaseModel)
-Start = Annotated[float, Field(ge=0)]  # from 1 on an epoch; below 1 a fraction of all epochs
+UNION_ALTERNATIVE = re.compile(r"constrained-|(?:tuple|literal)\[")  # pydantic's names in the location of an error
+
+
+class Stage(NamedTuple):
+    """What changes from one stage of training to the next; see `Backbone` and `Recipe.input_size`."""
+
+    trainable_blocks: Blocks
+    input_size: int
 
 
 class _Section(BaseModel):
@@ -38,17 +48,15 @@ class Backbone(_Section):
     @field_validator("trainable_blocks", mode="before")
     @classmethod
     def _check_type(cls, value: Any) -> Any:
-        if value == "all" or isinstance(value, int | list | tuple):
+        if value == "all" or isinstance(value, int) or is_list_of_pairs(value):
             return value
         raise ValueError("trainable_blocks must be 'all', a number, or pairs such as [[0, 0], [0.3, 2], [0.6, all]]")
 
     @model_validator(mode="after")
     def _check_stages(self) -> Backbone:
-        if isinstance(self.trainable_blocks, tuple):
-            if not self.trainable_blocks or self.trainable_blocks[0][0] not in (0, 1):
-                raise ValueError("the first pair of trainable_blocks must start at 0")
-            if any(_num_blocks(a[1]) >= _num_blocks(b[1]) for a, b in itertools.pairwise(self.trainable_blocks)):
-                raise ValueError("trainable_blocks must grow from pair to pair")
+        pairs = self.trainable_blocks if isinstance(self.trainable_blocks, tuple) else ()
+        if any(_num_blocks(a[1]) >= _num_blocks(b[1]) for a, b in itertools.pairwise(pairs)):
+            raise ValueError("trainable_blocks must grow from pair to pair")
         return self
 
     @property
@@ -58,11 +66,7 @@ class Backbone(_Section):
 
     def stages(self, epochs: int) -> dict[int, Blocks]:
         """Return the first epoch of each stage and its trainable blocks, for a run of `epochs` epochs."""
-        if not isinstance(self.trainable_blocks, tuple):
-            return {1: self.trainable_blocks}
-        return {
-            int(start) if start >= 1 else 1 + round(start * epochs): blocks for start, blocks in self.trainable_blocks
-        }
+        return first_epochs(self.trainable_blocks, epochs)
 
 
 class Optimizer(_Section):
@@ -184,7 +188,9 @@ class Recipe(_Section):
     initial_weights: Literal["auto", "imagenet", "random"] = "auto"
     backbone: Backbone = Backbone()
     crop: int | None = Field(None, ge=8)  # pixels per side; at random in training, at the center in prediction
-    input_size: int = Field(48, ge=8, le=512)  # pixels per side inside the model, which resizes images to it
+    # Pixels per side inside the model, which resizes images to it. Pairs of start and size, such as
+    # [[0, 24], [0.4, 32], [0.8, 48]], train at several sizes, of which the last one is that of the trained model.
+    input_size: InputSize | tuple[tuple[Start, InputSize], ...] = 48
     dropout: float = Field(0.3, ge=0, lt=1)  # before the classifier
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
@@ -212,6 +218,13 @@ class Recipe(_Section):
     def _convert_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) else value
 
+    @field_validator("input_size", mode="before")
+    @classmethod
+    def _check_input_size(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and not is_list_of_pairs(value):
+            raise ValueError("input_size must be a number, or pairs such as [[0, 24], [0.4, 32], [0.8, 48]]")
+        return value
+
     @model_validator(mode="after")
     def _check_combination(self) -> Recipe:
         if self.tta == "ten-crop" and self.crop is None:
@@ -220,18 +233,37 @@ class Recipe(_Section):
             raise ValueError("backbone.trainable_blocks would freeze random weights: change initial_weights")
         if self.class_weights == "balanced" and self.sampling == "balanced":
             raise ValueError("class_weights and sampling both correct the class imbalance: choose one")
-        stages = self.backbone.stages(self.epochs)
-        pairs = self.backbone.trainable_blocks
-        if max(stages) > self.epochs or (isinstance(pairs, tuple) and len(stages) < len(pairs)):
-            raise ValueError(f"backbone.trainable_blocks has more stages than fit in {self.epochs} epochs")
-        if list(stages) != sorted(stages):
-            raise ValueError("the pairs of backbone.trainable_blocks are not in chronological order")
+        check_stages("backbone.trainable_blocks", self.backbone.trainable_blocks, self.epochs)
+        check_stages("input_size", self.input_size, self.epochs)
         return self
+
+    @property
+    def input_sizes(self) -> list[int]:
+        """The input sizes, without repetition, in the order of their stages."""
+        return list(dict.fromkeys(first_epochs(self.input_size, self.epochs).values()))
+
+    @property
+    def final_input_size(self) -> int:
+        """The input size of the last stage, which is that of the trained model."""
+        size: int = last_value(self.input_size)
+        return size
+
+    @property
+    def final_size_epoch(self) -> int:
+        """The first epoch at the final input size. Only from this epoch on an epoch can be the best."""
+        return max(first_epochs(self.input_size, self.epochs))
+
+    @property
+    def stages(self) -> dict[int, Stage]:
+        """The first epoch of each stage. A stage begins when the trainable blocks or the input size change."""
+        blocks, sizes = self.backbone.stages(self.epochs), first_epochs(self.input_size, self.epochs)
+        return {epoch: Stage(value_at(blocks, epoch), value_at(sizes, epoch)) for epoch in sorted({*blocks, *sizes})}
 
 
 class BuildRecipe(Recipe):
     """The recipe that an architecture's function receives, with what only the trainer knows."""
 
+    input_size: int
     classes: int
     weights_file: Path | None = None  # initial weights of the backbone; None: random
 
@@ -265,8 +297,10 @@ def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
 
 def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first problem as one sentence; for an unknown key with the nearest keys of the model."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    errors = error.errors()
+    # The deepest error is that of the alternative of a union that was meant.
+    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
+    key = ".".join(str(part) for part in first["loc"] if not UNION_ALTERNATIVE.match(str(part)))
     if first["type"] == "extra_forbidden":
         return f"unknown key '{key}'. {did_you_mean(key, _key_names(model))}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from fer_bench.contract import description
-from fer_bench.contract.model_under_test import BATCH_SIZE, NUM_CLASSES, ModelUnderTest, predict
+from fer_bench.contract.model_under_test import BATCH_SIZE, NUM_CLASSES, OTHER_NUM_CLASSES, ModelUnderTest, predict
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first, one_line
 
@@ -73,6 +73,22 @@ def params(tested: ModelUnderTest) -> str | None:
         return f"it does not declare its number of parameters: add num_parameters={counted:_}"
     if counted != declared:
         return f"it declares num_parameters={declared:_} but has {counted:_} at its default recipe's input size"
+    return None
+
+
+def sizes(tested: ModelUnderTest) -> str | None:
+    """Check that weights fit every input size, unless the architecture declares that they do not."""
+    if len(tested.sizes) == 1:
+        return None
+    try:
+        differ = _weights_depend_on_size(tested)
+    except UserError:  # the check `output` reports it
+        return None
+    declared = tested.architecture.weights_depend_on_size
+    if differ and not declared:
+        return "its weights have other shapes at another input size: add weights_depend_on_size=True"
+    if declared and not differ:
+        return "its weights have the same shapes at every input size: remove weights_depend_on_size=True"
     return None
 
 
@@ -144,7 +160,7 @@ def saves(tested: ModelUnderTest) -> str | None:
 
 def _build(tested: ModelUnderTest, size: int) -> None:
     """Build the model at a size, if possible as one that another check uses too, because building takes seconds."""
-    if size == tested.recipe.input_size:
+    if size == tested.default_size:
         tested.model  # noqa: B018
     elif size == tested.sizes[0]:
         try:
@@ -155,12 +171,24 @@ def _build(tested: ModelUnderTest, size: int) -> None:
         tested.build(size)
 
 
+def _weights_depend_on_size(tested: ModelUnderTest) -> bool:
+    """Return whether a shape depends on the size, from models that other checks use, if possible."""
+    is_smallest = tested.sizes[0] == tested.default_size
+    other = tested.build(tested.sizes[1]) if is_smallest else tested.other_seed_model
+    pairs = [
+        (size, other_size)
+        for weight, other_weight in zip(tested.model.weights, other.weights, strict=True)
+        for size, other_size in zip(weight.shape, other_weight.shape, strict=True)
+    ]
+    return any(a != b and (a, b) != (NUM_CLASSES, OTHER_NUM_CLASSES) for a, b in pairs)
+
+
 def _equal(weight: keras.Variable, other: keras.Variable) -> bool:
     return np.array_equal(keras.ops.convert_to_numpy(weight), keras.ops.convert_to_numpy(other))
 
 
 CHECKS: dict[str, Check] = {
-    check.__name__: check for check in (docs, builds, output, pixels, params, seeds, learns, grads, saves)
+    check.__name__: check for check in (docs, builds, output, pixels, params, sizes, seeds, learns, grads, saves)
 }
 
 

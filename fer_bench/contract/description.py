@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_bench.config.recipe import resolve
+from fer_bench.config.recipe import Recipe, resolve
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, source_digest
 from fer_bench.training.weights import KERAS_FILES
 
@@ -17,10 +17,10 @@ def find_problems(architecture: Architecture) -> Iterator[str]:
     Raises:
         UserError: The architecture's default recipe is invalid.
     """
+    recipe = resolve(architecture.recipe, source=f"the recipe of {architecture.name}")
     yield from _summary(architecture)
-    yield from _options(architecture)
+    yield from _options(architecture, recipe)
     yield from _weights(architecture)
-    resolve(architecture.recipe, source=f"the recipe of {architecture.name}")
     digest = source_digest(architecture.name)
     if same := [n for n in ARCHITECTURES.names() if n != architecture.name and source_digest(n) == digest]:
         yield f"its source is identical to that of {same[0]}: change or remove one of them"
@@ -36,7 +36,7 @@ def _summary(architecture: Architecture) -> Iterator[str]:
         yield f"the first line of its docstring has {len(summary)} characters: the maximum is {MAX_SUMMARY_LENGTH}"
 
 
-def _options(architecture: Architecture) -> Iterator[str]:
+def _options(architecture: Architecture, recipe: Recipe) -> Iterator[str]:
     sizes = architecture.input_sizes
     if not architecture.family:
         yield "family= is empty: name the family of networks"
@@ -44,7 +44,7 @@ def _options(architecture: Architecture) -> Iterator[str]:
         yield f"input_kind= must be 'images' or 'sequences', not {architecture.input_kind!r}"
     if not sizes or list(sizes) != sorted(set(sizes)):
         yield f"input_sizes= must be increasing, not {sizes}"
-    elif architecture.recipe.get("input_size", sizes[0]) < sizes[0]:
+    elif min(recipe.input_sizes) < sizes[0]:
         yield f"the input_size of its default recipe is below {sizes[0]}, the smallest of input_sizes="
 
 

@@ -44,6 +44,11 @@ class ModelUnderTest:
         return resolve(self.architecture.recipe, RECIPE_OVERRIDES, source=f"the recipe of {self.name}")
 
     @property
+    def default_size(self) -> int:
+        """The input size of the model that the architecture's default recipe trains."""
+        return self.recipe.final_input_size
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """The time axis of the input's shape; empty for images."""
         return (NUM_FRAMES,) if self.architecture.input_kind == "sequences" else ()
@@ -52,13 +57,13 @@ class ModelUnderTest:
     def sizes(self) -> list[int]:
         """The default input size and the declared ones (only the smallest if `quick`), in increasing order."""
         declared = self.architecture.input_sizes
-        return sorted({*(declared[:1] if self.quick else declared), self.recipe.input_size})
+        return sorted({*(declared[:1] if self.quick else declared), self.default_size})
 
     def build(
         self, size: int | None = None, classes: int = NUM_CLASSES, seed: int = 0, precision: str = "float32"
     ) -> keras.Model:
         """Build a new model, by default at the input size of the architecture's default recipe."""
-        recipe = self.recipe.model_copy(update={"input_size": size or self.recipe.input_size, "precision": precision})
+        recipe = self.recipe.model_copy(update={"input_size": size or self.default_size, "precision": precision})
         previous_policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
@@ -80,7 +85,7 @@ class ModelUnderTest:
     @cached_property
     def steps(self) -> StepResult:
         """The result of two training steps, at 48 pixels or more: below, feature maps of deep networks are 1×1."""
-        model = self.same_seed_model if self.recipe.input_size >= IMAGE_SIZE else self.build(IMAGE_SIZE)
+        model = self.same_seed_model if self.default_size >= IMAGE_SIZE else self.build(IMAGE_SIZE)
         return train_two_steps(model, self.pixels, np.arange(BATCH_SIZE) % NUM_CLASSES)
 
     @cached_property

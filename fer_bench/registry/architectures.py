@@ -40,6 +40,8 @@ class Architecture:
         backbone: Name of the weights file, <backbone>_notop.weights.h5. Default: the architecture's name.
         input_kind: "images" with shape (height, width, 1) or "sequences" with shape (time, height, width, 1).
         input_sizes: Pixels per side that `check` builds the model at, smallest possible first.
+        weights_depend_on_size: Whether the shape of a weight depends on the input size, as behind a flattened feature
+            map. A recipe then cannot change the input size during training.
         num_parameters: For 7 classes at the input size of its default recipe.
         recipe: Overrides of the base recipe.
         reference_images_per_second: Training speed at 48×48 on the reference machine of sweep/estimate.py.
@@ -53,6 +55,7 @@ class Architecture:
     backbone: str | None = None
     input_kind: Literal["images", "sequences"] = "images"
     input_sizes: tuple[int, ...] = (48,)
+    weights_depend_on_size: bool = False
     num_parameters: int | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     reference_images_per_second: float | None = None

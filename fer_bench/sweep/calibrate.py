@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fer_bench.config.stages import last_value
 from fer_bench.core.files import write_atomically
 from fer_bench.sweep.estimate import SAME_MACHINE_FIELDS, Estimator, speed_key
 from fer_bench.sweep.executors.executor import Executor
@@ -96,9 +97,10 @@ def images_per_second(executor: Executor, trials: Sequence[PlannedTrial]) -> flo
 
 
 def shortened(planned: PlannedTrial) -> PlannedTrial:
-    """Return the trial with a few training steps only."""
+    """Return the trial with a few training steps only, at its final input size."""
     batch = planned.trial.recipe["batch_size"]
     recipe = planned.trial.recipe | {"epochs": 1, "patience": None}
+    recipe["input_size"] = last_value(recipe["input_size"])
     if isinstance(recipe["backbone"]["trainable_blocks"], list):  # stages of unfreezing need more epochs
         recipe["backbone"] = recipe["backbone"] | {"trainable_blocks": "all"}
     fold = replace(

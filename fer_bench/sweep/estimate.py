@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
+from fer_bench.config.stages import last_value, value_at
 from fer_bench.records.schema import Record
 from fer_bench.registry.architectures import describe
 from fer_bench.training.planned_trial import PlannedTrial
@@ -70,17 +71,27 @@ class Estimator:
             reference = describe(planned.trial.architecture).reference_images_per_second
             if reference is None:
                 return None
-            speed = reference * self._scale * (48 / recipe["input_size"]) ** 2 / _relative_cost(recipe)
+            speed = reference * self._scale * (48 / last_value(recipe["input_size"])) ** 2 / _relative_cost(recipe)
         fold, views = planned.fold, NUM_VIEWS[recipe["tta"]]
         images = len(fold.training) + len(fold.validation) / PREDICTION_SPEEDUP
         tested = views * len(fold.test) + (views > 1) * views * len(fold.validation)
-        return OVERHEAD_SECONDS + recipe["epochs"] * images / speed + tested / PREDICTION_SPEEDUP / speed
+        return OVERHEAD_SECONDS + _full_size_epochs(recipe) * images / speed + tested / PREDICTION_SPEEDUP / speed
 
 
 def speed_key(architecture: str, recipe: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what decides the speed of a trial, apart from the machine and the batch size."""
+    """Return what decides the speed of a trial at its final input size, apart from the machine and the batch size."""
     trainable = json.dumps(recipe.get("backbone", {}).get("trainable_blocks", "all"))  # absent in older records
-    return architecture, recipe["input_size"], recipe["precision"], trainable
+    return architecture, last_value(recipe["input_size"]), recipe["precision"], trainable
+
+
+def _full_size_epochs(recipe: Mapping[str, Any]) -> float:
+    """Return the number of epochs at the final input size that take as long as all epochs of a recipe.
+
+    The time of an epoch is proportional to the number of pixels.
+    """
+    final, epochs = last_value(recipe["input_size"]), recipe["epochs"]
+    stages = Recipe.model_validate(recipe).stages
+    return sum((value_at(stages, epoch).input_size / final) ** 2 for epoch in range(1, epochs + 1))
 
 
 def _relative_cost(recipe: Mapping[str, Any]) -> float:

@@ -1,14 +1,15 @@
-"""Reuse of a compiled model: consecutive trials of the same shape are traced once.
+"""Reuse of compiled models: consecutive trials of the same shape are traced once.
 
-Tracing takes seconds, a fifth of a fold of a small dataset. One model is cached, on TensorFlow only: JAX has its own
-cache of compiled programs (see `jax_backend.enable_compilation_cache`), and Torch compiles nothing.
+Tracing takes seconds, a fifth of a fold of a small dataset. The models of one recipe are cached, one per input size, on
+TensorFlow only: JAX has its own cache of compiled programs (see `jax_backend.enable_compilation_cache`), and Torch
+compiles nothing.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -17,33 +18,36 @@ from fer_bench.training.optimizer import assign_values
 
 
 @dataclass
-class _CachedModel:
+class _CachedModels:
     key: str
-    model: keras.Model
-    optimizer: list[np.ndarray] | None = None  # its variables before the first step, once the model is compiled
+    models: dict[int, keras.Model]
+    # The variables of a model's optimizer before the first step, by the model's id, once the model is compiled.
+    optimizers: dict[int, list[np.ndarray]] = field(default_factory=dict)
 
 
-_last: list[_CachedModel] = []  # at most one
+_last: list[_CachedModels] = []  # at most one
 
 
-def get_model(key: str | None, build: Callable[[], keras.Model]) -> keras.Model:
-    """Return a model with the weights and random states of `build()`, already traced if the key is cached.
+def get_models(key: str | None, build: Callable[[int], keras.Model], sizes: Sequence[int]) -> dict[int, keras.Model]:
+    """Return one model per input size, already traced if the key is cached.
+
+    The first model has the weights and random states of `build(sizes[0])`; those of the others are undefined.
 
     Args:
-        key: Everything that determines the traced graph: architecture and source, recipe, shapes, classes. None
+        key: Everything that determines the traced graphs: architecture and source, recipe, shapes, classes. None
             caches nothing.
-        build: Builds the model.
+        build: Builds the model of an input size.
+        sizes: The input sizes.
     """
     if key is None or keras.backend.backend() != "tensorflow":
         clear()
-        return build()
+        return {size: build(size) for size in sizes}
     if not _last or _last[0].key != key:
         clear()
-        _last.append(_CachedModel(key, build()))
-        return _last[0].model
-    model = _last[0].model
-    assign_values(model.variables, build().variables)
-    return model
+        _last.append(_CachedModels(key, {size: build(size) for size in sizes}))
+    else:
+        assign_values(_last[0].models[sizes[0]].variables, build(sizes[0]).variables)
+    return dict(_last[0].models)
 
 
 def restore_optimizer(model: keras.Model) -> bool:
@@ -53,9 +57,9 @@ def restore_optimizer(model: keras.Model) -> bool:
         Whether an earlier trial compiled the model; otherwise the caller has to.
     """
     cached = _find(model)
-    if cached is None or cached.optimizer is None:
+    if cached is None or id(model) not in cached.optimizers:
         return False
-    assign_values(model.optimizer.variables, cached.optimizer)
+    assign_values(model.optimizer.variables, cached.optimizers[id(model)])
     return True
 
 
@@ -63,14 +67,14 @@ def store_optimizer(model: keras.Model) -> None:
     """Store the initial state of the optimizer of a model that has just been compiled."""
     if cached := _find(model):
         model.optimizer.build(model.trainable_variables)
-        cached.optimizer = [variable.numpy() for variable in model.optimizer.variables]
+        cached.optimizers[id(model)] = [variable.numpy() for variable in model.optimizer.variables]
 
 
 def clear() -> None:
-    """Drop the cached model and free its memory."""
+    """Drop the cached models and free their memory."""
     _last.clear()
     gc.collect()
 
 
-def _find(model: keras.Model) -> _CachedModel | None:
-    return _last[0] if _last and _last[0].model is model else None
+def _find(model: keras.Model) -> _CachedModels | None:
+    return next((cached for cached in _last if any(model is known for known in cached.models.values())), None)

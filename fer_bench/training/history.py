@@ -24,7 +24,7 @@ class TrainingHistory:
         history: One entry per epoch.
         best_score: Validation accuracy and negative validation loss of the best epoch; greater is better.
         best_epoch: Number of the best epoch, from 1.
-        probabilities: (samples, classes) float32, of the validation images in the best epoch.
+        probabilities: (samples, classes) float32, of the validation images in the best epoch; None before there is one.
         patience_start: The epoch from which patience counts.
     """
 
@@ -60,9 +60,9 @@ class TrainingHistory:
             "patience_start": self.patience_start,
         }
 
-    def restore(self, metadata: dict[str, Any], probabilities: np.ndarray) -> None:
+    def restore(self, metadata: dict[str, Any], probabilities: np.ndarray | None) -> None:
         """Restore the state that `to_metadata` returned; other keys of `metadata` are ignored."""
-        accuracy, negative_loss = metadata["best_score"]
         self.history = [Epoch.model_validate(epoch) for epoch in metadata["history"]]
-        self.best_score, self.best_epoch = (accuracy, negative_loss), metadata["best_epoch"]
+        score = metadata["best_score"]
+        self.best_score, self.best_epoch = score and (score[0], score[1]), metadata["best_epoch"]
         self.patience_start, self.probabilities = metadata["patience_start"], probabilities

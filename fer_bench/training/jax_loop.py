@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,13 +19,14 @@ import keras
 import numpy as np
 
 from fer_bench.config.recipe import Recipe
+from fer_bench.config.stages import value_at
 from fer_bench.records.schema import Epoch
 from fer_bench.training.batches import PREDICTION_BATCH_SIZE, Images, batch_indices
 from fer_bench.training.checkpoint import Checkpoint, CheckpointState
 from fer_bench.training.freezing import model_variables
 from fer_bench.training.history import Diverged, TrainingHistory
 from fer_bench.training.jax_program import Data, State, compile_program, initial_state
-from fer_bench.training.loop import FitResult, begin_stage
+from fer_bench.training.loop import FitResult, begin_stage, keeps_optimizer
 from fer_bench.training.loss import class_weights, make_targets
 from fer_bench.training.predict import log_loss, predict, softmax
 
@@ -46,6 +47,7 @@ def fit(
     on_step_end: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     on_epoch_end: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
+    other_models: Mapping[int, keras.Model] | None = None,
 ) -> FitResult:
     """Train a model on the device, with the arguments of `loop.fit`; `on_step_end` is called once per epoch."""
     steps = _steps_per_epoch(recipe, labels)
@@ -55,7 +57,7 @@ def fit(
         on_epoch_end(epoch)
 
     data = (images, labels, validation_images, validation_labels)
-    (result,) = fit_together([model], *data, recipe, [seed], soft_labels, end_epoch, checkpoint)
+    (result,) = fit_together([model], *data, recipe, [seed], soft_labels, end_epoch, checkpoint, other_models)
     if isinstance(result, Diverged):
         raise result
     return result
@@ -72,6 +74,7 @@ def fit_together(
     soft_labels: np.ndarray | None = None,
     on_epoch_end: Callable[[int, Epoch], None] = lambda index, epoch: None,
     checkpoint: Checkpoint | None = None,
+    other_models: Mapping[int, keras.Model] | None = None,
 ) -> list[FitResult | Diverged]:
     """Train several models of one architecture at once, and leave each with the weights of its best epoch.
 
@@ -88,6 +91,7 @@ def fit_together(
         soft_labels: Label distributions of the training images (samples, classes).
         on_epoch_end: Called with the index of the model and the epoch, also for the epochs of the checkpoint.
         checkpoint: Training resumes after its last epoch, with the same seeds.
+        other_models: The models at the other input sizes of the recipe, by size, as in `loop.fit`.
 
     Returns:
         One result per model, with an equal share of the measured times; a Diverged for a model that diverged.
@@ -95,21 +99,23 @@ def fit_together(
     Raises:
         ValueError: The augmentation is a policy of imgaug.
     """
-    model, classes = models[0], models[0].output_shape[-1]
-    steps, stages = _steps_per_epoch(recipe, labels), recipe.backbone.stages(recipe.epochs)
+    by_size = {**(other_models or {}), recipe.final_input_size: models[0]}
+    classes = models[0].output_shape[-1]
+    steps, stages = _steps_per_epoch(recipe, labels), recipe.stages
     targets = make_targets(recipe, labels, classes, soft_labels)
     data = Data(jnp.asarray(images), jnp.asarray(targets), jnp.asarray(_full_batches(validation_images)))
     runs = [_Run(recipe=recipe, seed=seed, last_stage=max(stages)) for seed in seeds]
-    weights = initial_state(models)
+    weights, optimizer = initial_state(models), list[jax.Array]()
     best: list[jax.Array] | None = None
     compile_seconds = 0.0
     first = 1
     saved = checkpoint.load() if checkpoint else None
     if saved:
         first = saved.metadata["epoch"] + 1
-        weights, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in ("weights", "best"))
+        names = ("weights", "optimizer", "best")
+        weights, optimizer, best = ([jnp.asarray(a) for a in saved.arrays[name]] for name in names)
         for index, run in enumerate(runs):
-            run.restore(saved.metadata["runs"][index], saved.arrays["probabilities"][index])
+            run.restore(saved.metadata["runs"][index], next(iter(saved.arrays["probabilities"][index:]), None))
             run.stopped = run.out_of_patience(recipe, first, run.last_stage)
             for entry in run.history:
                 on_epoch_end(index, entry)
@@ -119,15 +125,15 @@ def fit_together(
             break
         if epoch in stages or epoch == first:
             began = time.perf_counter()
-            stage = max(start for start in stages if start <= epoch)
-            begin_stage(model, recipe, stages[stage])
-            state = State(weights, _optimizer_variables(model, len(models)))
-            if epoch > stage:
-                assert saved is not None  # only a checkpoint resumes within a stage
-                state = State(weights, [jnp.asarray(a) for a in saved.arrays["optimizer"]])
+            stage = value_at(stages, epoch)
+            model = by_size[stage.input_size]
+            begin_stage(model, recipe, stage.trainable_blocks)
+            if not keeps_optimizer(recipe, epoch):
+                optimizer = _optimizer_variables(model, len(models))
+            state = State(weights, optimizer)
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
             compile_seconds += time.perf_counter() - began
-            if epoch == stage:
+            if epoch in stages:
                 for run in runs:
                     run.patience_start = epoch - 1
 
@@ -156,7 +162,7 @@ def fit_together(
         for index, run in active:
             if run.diverged is None:
                 on_epoch_end(index, run.history[-1])
-        weights = state.weights
+        weights, optimizer = state
 
     assert best is not None
     for index, trained in enumerate(models):
@@ -193,7 +199,8 @@ class _Run(TrainingHistory):
         accuracy = float(np.mean(probabilities.argmax(1) == labels))
         loss = log_loss(probabilities, labels)
         self._validation = accuracy, loss
-        return not self.stopped and math.isfinite(loss) and self.update_best(epoch, accuracy, loss, probabilities)
+        can_be_best = epoch >= self.recipe.final_size_epoch and not self.stopped and math.isfinite(loss)
+        return can_be_best and self.update_best(epoch, accuracy, loss, probabilities)
 
     def end_epoch(
         self,
@@ -238,7 +245,8 @@ class _Run(TrainingHistory):
         assert probabilities is not None
         if self.recipe.tta != "1":  # predicted like the test split; no epoch contains this time
             probabilities = predict(model, validation_images, self.recipe.tta, self.recipe.crop).probabilities
-        rate = images_per_epoch / float(np.median([epoch.train_seconds for epoch in self.history]))
+        seconds = [epoch.train_seconds for epoch in self.history[self.recipe.final_size_epoch - 1 :]]
+        rate = images_per_epoch / float(np.median(seconds))
         return FitResult(self.history, self.best_epoch, probabilities, compile_seconds, rate)
 
 

@@ -41,7 +41,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """The compiled functions of one stage of unfreezing, for several seeds at once.
+    """The compiled functions of one stage of training, for several seeds at once.
 
     Attributes:
         train: train(state, order (seeds, steps, batch) int32, rates (seeds, steps) float32, keys (seeds,), images,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
 from fer_bench.config.recipe import Backbone, Blocks, Recipe
+from fer_bench.config.stages import value_at
 from fer_bench.records.schema import Epoch
 from fer_bench.training import compiled_model_cache
 from fer_bench.training.batches import Batch, Images, training_batches
@@ -36,7 +37,7 @@ class FitResult:
         best_epoch: Number of the best epoch, from 1.
         validation_probabilities: (samples, classes) float32, of the best epoch, averaged over the test-time views.
         compile_seconds: Time of tracing and compiling, which no epoch contains.
-        images_per_second: Training speed.
+        images_per_second: Training speed at the final input size.
     """
 
     history: list[Epoch]
@@ -68,9 +69,9 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1) -> No
 
 
 def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, accumulate: int = 1) -> None:
-    """Freeze all blocks of the backbone except the last `trainable_blocks`, and compile the model again.
+    """Freeze all blocks of the backbone except the last `trainable_blocks`, and compile the model with a new optimizer.
 
-    The optimizer's moments and moving averages restart with the stage; the learning-rate schedule continues.
+    A model that an earlier trial compiled is not compiled again: its optimizer returns to the state before any step.
     """
     if recipe.backbone.freezes:  # the traced graph changes from stage to stage
         set_trainable_blocks(model, trainable_blocks)
@@ -80,6 +81,12 @@ def begin_stage(model: keras.Model, recipe: Recipe, trainable_blocks: Blocks, ac
     else:
         compile_model(model, recipe, accumulate)
         compiled_model_cache.store_optimizer(model)
+
+
+def keeps_optimizer(recipe: Recipe, epoch: int) -> bool:
+    """Return whether the optimizer continues at the start of an epoch: the trainable blocks are those before it."""
+    stages = recipe.stages
+    return epoch > 1 and value_at(stages, epoch).trainable_blocks == value_at(stages, epoch - 1).trainable_blocks
 
 
 def _use_fast_operations(model: keras.Model, recipe: Recipe) -> None:
@@ -102,15 +109,18 @@ def fit(
     on_epoch_end: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
     accumulate: int = 1,
+    other_models: Mapping[int, keras.Model] | None = None,
 ) -> FitResult:
     """Train a model and leave it with the weights of the best epoch.
 
-    The best epoch has the highest validation accuracy, then the lowest validation loss. Patience applies only after
-    the last stage of unfreezing has begun. While the whole backbone is frozen, the head trains on cached features if
+    The best epoch has the highest validation accuracy, then the lowest validation loss, among the epochs at the final
+    input size. Patience applies only after the last stage has begun. When the input size changes, weights and
+    optimizer continue; when the trainable blocks change, the optimizer's moments and moving averages restart. The
+    learning-rate schedule always continues. While the whole backbone is frozen, the head trains on cached features if
     `make_feature_cache` can cache them; computing them is part of the training time of the first epochs.
 
     Args:
-        model: The model, which this function compiles.
+        model: The model at the final input size, which this function compiles.
         images: Training images (samples, [time,] height, width) uint8.
         labels: Classes of the training images (samples,).
         validation_images: Validation images of the same shape.
@@ -123,6 +133,7 @@ def fit(
         checkpoint: Training resumes after its last epoch, with the same result as without an interruption.
         accumulate: Number of parts of each batch whose gradients make one step. More parts need less memory; batch
             normalization sees the parts.
+        other_models: The models at the other input sizes of the recipe, by size. Their weights have the same shapes.
 
     Raises:
         Diverged: A loss is not a finite number.
@@ -131,16 +142,19 @@ def fit(
     targets = make_targets(recipe, labels, classes, soft_labels)
     weights = class_weights(recipe, labels, classes)
     steps = max(1, len(labels) // recipe.batch_size)
-    stages = recipe.backbone.stages(recipe.epochs)
+    stages = recipe.stages
     saved = checkpoint.load() if checkpoint else None
     run = _Run.from_checkpoint(saved) if saved else _Run()
     first = len(run.history) + 1
+    optimizer_state: list[np.ndarray] = []
     if saved:
         assign_values(model_variables(model), saved.arrays["variables"])
+        optimizer_state = saved.arrays["optimizer"]
         for entry in run.history:
             on_epoch_end(entry)
     cache: FeatureCache | None = None
-    network = model  # what is trained: the model, or its head on cached features
+    models = {**(other_models or {}), recipe.final_input_size: model}
+    network = model  # what is trained: the model of the stage, or its head on cached features
 
     for epoch in range(first, recipe.epochs + 1):
         if run.out_of_patience(recipe, epoch, max(stages)):
@@ -148,16 +162,20 @@ def fit(
         feature_seconds = 0.0
         if compiles := epoch in stages or epoch == first:
             began = time.perf_counter()
-            stage = max(start for start in stages if start <= epoch)
-            begin_stage(model, recipe, stages[stage], accumulate)
-            cache = make_feature_cache(model, images, validation_images, recipe) if stage == 1 else None
+            stage, start = value_at(stages, epoch), max(start for start in stages if start <= epoch)
+            if epoch > first:
+                optimizer_state = [variable.numpy() for variable in network.optimizer.variables]
+            model = _move_weights(model, models[stage.input_size])
+            begin_stage(model, recipe, stage.trainable_blocks, accumulate)
+            cache = make_feature_cache(model, images, validation_images, recipe) if start == 1 else None
             network = _compile_head(cache.head, recipe, accumulate) if cache else model
-            if epoch > stage:
-                assert saved is not None  # only a checkpoint resumes within a stage
+            if keeps_optimizer(recipe, epoch):
                 network.optimizer.build(network.trainable_variables)
-                assign_values(network.optimizer.variables, saved.arrays["optimizer"])
-            else:
+                assign_values(network.optimizer.variables, optimizer_state)
+            if epoch == start:
                 run.patience_start = epoch - 1
+            if epoch == recipe.final_size_epoch:
+                run.step_seconds.clear()  # the training speed is that at the final input size
             if cache:
                 feature_seconds = sum(cache.validation_seconds) - compile_overhead(cache.validation_seconds)
             run.compile_seconds += time.perf_counter() - began - feature_seconds
@@ -184,7 +202,7 @@ def fit(
             loss = log_loss(predicted.probabilities, validation_labels)
             if not math.isfinite(loss):
                 raise Diverged(f"the validation loss became {loss} in epoch {epoch}")
-            if run.update_best(epoch, accuracy, loss, predicted.probabilities):
+            if epoch >= recipe.final_size_epoch and run.update_best(epoch, accuracy, loss, predicted.probabilities):
                 run.weights = model.get_weights()
         predict_overhead = predicted.compile_seconds if compiles else 0.0
         run.compile_seconds += train_overhead + predict_overhead
@@ -211,6 +229,13 @@ def fit(
         probabilities = predict(model, validation_images, recipe.tta, recipe.crop).probabilities
     rate = min(recipe.batch_size, len(labels)) / float(np.median(run.seconds_per_step(steps)))
     return FitResult(run.history, run.best_epoch, probabilities, run.compile_seconds, rate)
+
+
+def _move_weights(source: keras.Model, target: keras.Model) -> keras.Model:
+    """Give a model the weights and random states of the model of the stage before, and return it."""
+    if target is not source:
+        assign_values(model_variables(target), [variable.numpy() for variable in model_variables(source)])
+    return target
 
 
 def _compile_head(head: keras.Model, recipe: Recipe, accumulate: int) -> keras.Model:
@@ -242,12 +267,11 @@ class _Run(TrainingHistory):
         return self.step_seconds + [float(np.mean(self.cached_seconds))] * (steps * len(self.cached_seconds))
 
     def to_checkpoint(self, model: keras.Model, network: keras.Model) -> CheckpointState:
-        assert self.probabilities is not None
         arrays = {
             "variables": [variable.numpy() for variable in model_variables(model)],
             "optimizer": [variable.numpy() for variable in network.optimizer.variables],
             "best": self.weights,
-            "probabilities": [self.probabilities],
+            "probabilities": [] if self.probabilities is None else [self.probabilities],
             "seconds": [np.array(self.step_seconds), np.array(self.cached_seconds)],
         }
         return CheckpointState(self.to_metadata() | {"compile_seconds": self.compile_seconds}, arrays)
@@ -261,7 +285,7 @@ class _Run(TrainingHistory):
             step_seconds=step_seconds,
             cached_seconds=cached_seconds,
         )
-        run.restore(state.metadata, state.arrays["probabilities"][0])
+        run.restore(state.metadata, next(iter(state.arrays["probabilities"]), None))
         return run
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -47,7 +47,7 @@ def build_model(
 
     Args:
         architecture: Name in the registry.
-        recipe: The resolved recipe; its crop replaces height and width.
+        recipe: The resolved recipe; its crop replaces height and width, and its final input size is that of the model.
         image_shape: ([time,] height, width) in pixels.
         classes: Number of classes.
         weights_file: Initial weights of the backbone.
@@ -63,7 +63,8 @@ def build_model(
         raise UserError(f"The crop of {recipe.crop} pixels is larger than the images, {size}.")
     side = (recipe.crop, recipe.crop) if recipe.crop else image_shape[-2:]
     inputs = keras.Input((*image_shape[:-2], *side, 1), name="pixels")
-    build = BuildRecipe(**recipe.model_dump(), classes=classes, weights_file=weights_file)
+    fields = recipe.model_dump() | {"input_size": recipe.final_input_size}
+    build = BuildRecipe(**fields, classes=classes, weights_file=weights_file)
     logits = ARCHITECTURES.function(architecture)(inputs, build)
     if getattr(logits, "shape", None) != (None, classes) or logits.dtype != "float32":
         raise UserError(
@@ -138,10 +139,18 @@ def _train_and_predict(
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
     graph = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
-    model = compiled_model_cache.get_model(
+
+    def build(size: int) -> keras.Model:
+        at_size = recipe.model_copy(update={"input_size": size})
+        return build_model(trial.architecture, at_size, shape, classes, planned.weights_file)
+
+    models = compiled_model_cache.get_models(
         None if recipe.backbone.freezes else graph,  # each stage of unfreezing is traced anew
-        lambda: build_model(trial.architecture, recipe, shape, classes, planned.weights_file),
+        build,
+        sorted(recipe.input_sizes, key=lambda size: size != recipe.final_input_size),
     )
+    _check_weights(models)
+    model = models.pop(recipe.final_input_size)
     build_seconds = time.perf_counter() - began
 
     # The loop on the device takes whole batches.
@@ -157,6 +166,7 @@ def _train_and_predict(
         on_step_end=on_step,
         on_epoch_end=on_epoch,
         checkpoint=checkpoint,
+        other_models=models,
         **({"accumulate": accumulate} if accumulate > 1 else {}),
     )
     # The test images are opened here only, after every choice has been made.
@@ -188,6 +198,17 @@ def _train_and_predict(
         "test": replace(_predictions(dataset, fold.test, tested.probabilities), no_duplicate=fold.no_duplicate),
     }
     return results, predictions
+
+
+def _check_weights(models: Mapping[int, keras.Model]) -> None:
+    """Raise UserError if the weights of the models of several input sizes differ in their shapes."""
+    shapes = {size: [tuple(variable.shape) for variable in model.variables] for size, model in models.items()}
+    size, *others = shapes
+    if other := next((other for other in others if shapes[other] != shapes[size]), None):
+        raise UserError(
+            f"The weights of '{models[size].name}' at {other} pixels do not fit its model at {size} pixels: use a "
+            "recipe with one input_size, and declare weights_depend_on_size=True in the architecture's decorator."
+        )
 
 
 def _accumulation_note(accumulate: int) -> list[str]:

@@ -14,6 +14,7 @@ NONE = {"augmentation": "none"}
     [
         {},
         {"backbone.trainable_blocks": 2},
+        FROZEN | {"input_size": [[0, 32], [0.5, 48]]},
         {"backbone.trainable_blocks": [[0, 1], [0.5, "all"]]},
         {**FROZEN, "augmentation.mixup": 0.2},
         {**FROZEN, "augmentation.cutmix": 0.2, "backbone.cached_augmentations": 3},

@@ -56,11 +56,23 @@ def test_an_experiment_without_compatible_pairs_is_an_error():
         ({"backbone.learning_rate_factor": 0.1}, "no pretrained backbone"),
         ({"initial_weights": "imagenet"}, "no ImageNet weights"),
         ({"input_size": 8}, "input_size 8"),
+        ({"input_size": [[0, 8], [0.5, 48]]}, "input_size 8"),
     ],
 )
 def test_an_incompatible_pair_is_refused_with_the_reason(recipe, reason):
     with pytest.raises(UserError, match=reason):
         resolve(recipe=recipe)
+
+
+def test_an_architecture_whose_weights_depend_on_the_size_is_trained_at_one_size_only():
+    stages = {"input_size": [[0, 32], [0.5, 48]]}
+    combinations = resolve(models=["cnn_s*", "cnn_rnn"], recipe=stages, skip_incompatible=True)
+    assert names(combinations) == [("cnn_small", "default, input_size=0:32 0.5:48")]
+    (note,) = combinations.notes()
+    assert "cnn_rnn (its weights depend on the input size" in note
+    with pytest.raises(UserError, match=r"'cnn_rnn'.*depend on the input size"):
+        resolve(models=["cnn_rnn"], recipe=stages)
+    assert names(resolve(models=["cnn_rnn"], recipe={"input_size": 32})) == [("cnn_rnn", "default, input_size=32")]
 
 
 def test_models_of_sequences_are_skipped_for_images():

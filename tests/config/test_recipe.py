@@ -54,6 +54,14 @@ def test_resolving_does_not_change_the_layers():
         ({"optimizer": "adam"}, "optimizer should be a valid dictionary"),
         ({"augmentation.shift": 0.9}, "augmentation.shift should be less than or equal to 0.5"),
         ({"input_size": 4}, "input_size should be greater than or equal to 8"),
+        ({"input_size": [[0, 24], [0.5, 4]]}, "input_size.1.1 should be greater than or equal to 8"),
+        ({"input_size": "large"}, "input_size should be a valid integer"),
+        ({"input_size": [24, 48]}, "a number, or pairs such as"),
+        ({"input_size": []}, "a number, or pairs such as"),
+        ({"input_size": [[0.2, 24], [0.5, 48]]}, "the first pair of input_size"),
+        ({"input_size": [[0, 24], [0.5, 48]], "epochs": 1}, "1 epochs"),
+        ({"input_size": [[0, 24], [9, 48]], "epochs": 8}, "8 epochs"),
+        ({"input_size": [[0, 24], [0.9, 32], [3, 48]]}, "chronological"),
         ({"precision": "float64"}, "precision should be 'float32'"),
         ({"tta": 10}, "tta should be '1', 'flip' or 'ten-crop' (given: '10')"),
         ({"optimizer.lerning_rate": 3}, "Did you mean 'optimizer.learning_rate'"),
@@ -65,6 +73,7 @@ def test_resolving_does_not_change_the_layers():
         ({"tta": "ten-crop"}, "tta 'ten-crop' needs a crop"),
         ({"backbone.trainable_blocks": 0, "initial_weights": "random"}, "random weights"),
         ({"backbone.trainable_blocks": "some"}, "must be 'all', a number, or pairs"),
+        ({"backbone.trainable_blocks": -1}, "backbone.trainable_blocks should be"),
         ({"backbone.trainable_blocks": [[0, 2], [0.5, 2]]}, "must grow"),
         ({"backbone.trainable_blocks": [[3, 2], [9, "all"]]}, "first pair"),
         ({"backbone.trainable_blocks": [[0, 0], [9, 2]], "epochs": 8}, "8 epochs"),
@@ -107,6 +116,19 @@ def test_stages_of_unfreezing_scale_with_the_epochs():
     by_epoch = resolve({"backbone.trainable_blocks": [[1, 0], [5, "all"]]})
     assert by_epoch.backbone.stages(by_epoch.epochs) == {1: 0, 5: "all"}
     assert Recipe().backbone.stages(3) == {1: "all"} and not Recipe().backbone.freezes
+
+
+def test_stages_of_the_input_size_combine_with_those_of_unfreezing():
+    sizes = {"input_size": [[0, 24], [0.4, 32], [0.8, 48]], "epochs": 5}
+    recipe = resolve(sizes)
+    assert recipe.stages == {1: ("all", 24), 3: ("all", 32), 5: ("all", 48)}
+    assert (recipe.input_sizes, recipe.final_input_size, recipe.final_size_epoch) == ([24, 32, 48], 48, 5)
+    both = resolve(sizes, {"backbone.trainable_blocks": [[0, 0], [2, 1], [5, "all"]]})
+    assert both.stages == {1: (0, 24), 2: (1, 24), 3: (1, 32), 5: ("all", 48)}
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    plain = resolve({"input_size": 40})
+    assert plain.stages == {1: ("all", 40)} and plain.model_dump()["input_size"] == 40
+    assert (plain.input_sizes, plain.final_input_size, plain.final_size_epoch) == ([40], 40, 1)
 
 
 def test_a_policy_sets_all_fields_of_an_augmentation():

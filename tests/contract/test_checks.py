@@ -82,6 +82,15 @@ MISTAKES = {
     ),
     "undeclared": Mistake("params", "num_parameters=2_127"),
     "miscounted": Mistake("params", "2_127", options="num_parameters=5"),
+    "size_dependent": Mistake("sizes", "add weights_depend_on_size=True", options="input_sizes=(32, 48)"),
+    "only_smallest": Mistake("sizes", "add weights_depend_on_size=True", options="input_sizes=(48, 64)"),
+    "size_independent": Mistake(
+        "sizes",
+        "remove weights_depend_on_size=True",
+        "x = layers.GlobalAveragePooling2D()(conv_block(rescale_input(inputs, recipe), 5)); "
+        "return classification_head(x, recipe)",
+        options="input_sizes=(32, 48), weights_depend_on_size=True",
+    ),
     "unseeded": Mistake(
         "seeds",
         "differs",

@@ -7,6 +7,7 @@ import pytest
 from fer_bench.records.schema import Costs, Record
 from fer_bench.registry.architectures import describe
 from fer_bench.sweep import estimate
+from fer_bench.sweep.calibrate import shortened
 from fer_bench.sweep.estimate import OVERHEAD_SECONDS, PREDICTION_SPEEDUP, Estimator
 
 MACHINE = {"processor": "Example CPU", "cores": 2, "accelerator": "none", "memory_bytes": 1}
@@ -61,6 +62,16 @@ def test_a_speed_of_another_machine_is_not_used(planned, other):
 def test_a_speed_at_another_input_size_is_not_used(planned, plan_of):
     larger = plan_of(models=["tiny"], input_size=96).trials[0]
     assert Estimator([recorded(larger, 10.0)], MACHINE).seconds(planned) is None
+
+
+def test_epochs_at_smaller_input_sizes_are_faster(planned, plan_of, monkeypatch):
+    staged = plan_of(models=["tiny"], epochs=4, input_size=[[0, 48], [3, 96]]).trials[0]
+    full = plan_of(models=["tiny"], epochs=4, input_size=96).trials[0]
+    estimator = Estimator([recorded(full, 10.0)], MACHINE)  # the speed at the final input size
+    assert estimator.has_measured(staged) and shortened(staged).trial.recipe["input_size"] == 96
+    tested = 18 / PREDICTION_SPEEDUP / 10
+    epochs = training_seconds(estimator, staged) - tested, training_seconds(estimator, full) - tested
+    assert epochs[0] == pytest.approx((2 / 4 + 2) / 4 * epochs[1])
 
 
 def test_a_failed_trial_has_no_speed(planned):

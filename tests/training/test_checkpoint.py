@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from test_features import FROZEN, IMAGES, LABELS, QUICK, VALIDATION, network
 from test_fit import dropout_model
+from test_input_sizes import sized
 
 from fer_bench.config.recipe import resolve
 from fer_bench.training import checkpoint, loop
@@ -14,6 +15,8 @@ STATE = CheckpointState(
     {"epoch": 3, "best_score": [0.5, -1.25]}, {"weights": [np.arange(6.0).reshape(2, 3), np.float32(7)], "none": []}
 )
 GRADUAL = {"backbone.trainable_blocks": [[0, 0], [2, 1]], "backbone.learning_rate_factor": 0.1, "epochs": 3}
+SIZES = {"input_size": [[0, 8], [3, 12]], "epochs": 4, "optimizer.ema": 0.9}
+BOTH = GRADUAL | {"input_size": [[0, 8], [3, 12]], "epochs": 4}
 STAGES = {"backbone.trainable_blocks": [[0, 0], [3, 1], [5, "all"]], "epochs": 6, "tta": "flip"}
 
 
@@ -47,16 +50,20 @@ def small() -> keras.Model:
         (small, {"augmentation": "strong", "epochs": 3}, [1, 3]),
         (network, FROZEN | {"augmentation": "standard", "epochs": 3}, [2]),
         (network, GRADUAL, [2]),
+        (sized, SIZES, [2]),
+        pytest.param(sized, SIZES, [1, 3], marks=pytest.mark.slow),
+        pytest.param(sized, BOTH, [1, 2, 3], marks=pytest.mark.slow),
         pytest.param(network, STAGES, [2, 3, 4], marks=pytest.mark.slow),
     ],
-    ids=["ema-plateau", "patience", "twice", "cached", "gradual", "three stages"],
+    ids=["ema-plateau", "patience", "twice", "cached", "gradual", "sizes", "within sizes", "both", "three stages"],
 )
 def test_resumed_training_gives_the_same_result(folder, fit, make, recipe, stops):
     resolved = resolve(QUICK, {"epochs": 5, "batch_size": 8}, recipe)
 
     def train(**events):
-        model = make()
-        result = fit(model, IMAGES, LABELS, *VALIDATION, resolved, 1, **events)
+        model = sized(12) if make is sized else make()
+        others = {8: sized(8)} if make is sized else {}
+        result = fit(model, IMAGES, LABELS, *VALIDATION, resolved, 1, other_models=others, **events)
         return result, model.get_weights()
 
     expected, expected_weights = train()
