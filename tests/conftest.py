@@ -10,12 +10,14 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_bench.config.recipe import resolve
+from fer_bench.datasets import synthetic, synthetic_sequences
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols.registry import folds
 from fer_bench.records.schema import Trial
@@ -77,6 +79,20 @@ def _separate_cache(tmp_path_factory) -> Iterator[None]:
         patch.setenv("FER_BENCH_CACHE", str(folder / "shared-cache"))
         patch.delenv("FER_BENCH_WEIGHTS", raising=False)
         yield
+
+
+@pytest.fixture
+def few_synthetic_samples(tmp_path_factory, monkeypatch) -> None:
+    """Draw 49 samples of each synthetic dataset, in a cache of their own, because drawing all takes seconds."""
+    monkeypatch.setenv("FER_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for module in (synthetic, synthetic_sequences):
+        monkeypatch.setattr(module, "draw_dataset", partial(module.draw_dataset, 7))
+
+
+@pytest.fixture
+def empty_figures(monkeypatch) -> None:
+    """Write empty image files, because rendering takes most of a report's time. `tests/report` renders all figures."""
+    monkeypatch.setattr("fer_bench.report.figure_layout.to_image_files", lambda figure: {"png": b"", "svg": b""})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ from fer_bench.records.store import StoredRecord
 
 
 @pytest.fixture
-def benchmark(dataset, tiny_architectures, tmp_path):
+def benchmark(dataset, tiny_architectures, tmp_path, empty_figures):
     """Run a benchmark of tiny networks: `benchmark(["tiny"], seeds=2)`; returns its result and what it prints."""
     with DATASETS.temporary():
 
@@ -58,7 +58,8 @@ def test_a_benchmark_returns_its_leaderboard_and_records_and_resumes(benchmark, 
     assert again.records == result.records and "2 recorded already" in printed and "to run" not in printed
     assert again.leaderboard.equals(result.leaderboard)
 
-    other, _ = benchmark(["tiny"], seeds=2)
+    other, _ = benchmark(["tiny"], seeds=2, targets=[0.01])
+    assert other.leaderboard.set_index("model")["reached_1"]["tiny"] == "2 of 2"
     assert len(other.records) == 2 and other.failed == []  # of this request only
     assert list(other.leaderboard["model"]) == ["tiny", "tiny_raising"]  # the whole table
 
@@ -66,6 +67,8 @@ def test_a_benchmark_returns_its_leaderboard_and_records_and_resumes(benchmark, 
 def test_a_wrong_request_is_an_error_before_any_training(benchmark, tmp_path):
     with pytest.raises(fer_bench.UserError, match="Did you mean 'tiny"):
         benchmark(["tinny"])
+    with pytest.raises(fer_bench.UserError, match="target"):
+        benchmark(["tiny"], targets=[60])
     assert not (tmp_path / "results").exists()
 
 

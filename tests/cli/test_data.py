@@ -5,7 +5,7 @@ import pytest
 from fer_bench.core.errors import UserError
 
 
-def test_show_augmentation(run, tmp_path):
+def test_show_augmentation(run, tmp_path, few_synthetic_samples):
     file = tmp_path / "strong.png"
     output = run("show-augmentation", "strong,mixup=0.2", "--dataset", "synthetic", "--output", file)
     assert output.strip() == str(file)
@@ -21,14 +21,14 @@ def test_show_augmentation(run, tmp_path):
         ("light", "synthetic_sequences", "sequences"),
     ],
 )
-def test_show_augmentation_rejects_invalid_arguments(run, tmp_path, policy, dataset, words):
+def test_show_augmentation_rejects_invalid_arguments(run, tmp_path, few_synthetic_samples, policy, dataset, words):
     with pytest.raises(UserError, match=words):
         run("show-augmentation", policy, "--dataset", dataset, "--output", tmp_path / "no.png")
     assert not list(tmp_path.iterdir())
 
 
-def test_prepare_counts_sequences(run):
-    assert "840 sequences of 8 frames of 48×48" in run("prepare", "synthetic_sequences")
+def test_prepare_counts_sequences(run, few_synthetic_samples):
+    assert "49 sequences of 8 frames of 48×48" in run("prepare", "synthetic_sequences")
 
 
 def test_data_list(run, tmp_path):
@@ -46,13 +46,13 @@ def test_data_list_of_a_missing_dataset_exits_with_1(run, tmp_path):
         run("data", "--data-dir", tmp_path / "missing")
 
 
-def test_archives_that_cannot_be_read_are_named(run, tmp_path):
+def test_archives_that_cannot_be_read_are_named(run, tmp_path, few_synthetic_samples):
     (tmp_path / "fer2013.rar").write_bytes(b"Rar!\x1a\x07\1\0")
     assert "RAR" in run("data", "list", "fer2013", "--data-dir", tmp_path, status=1)
     assert "unrar" in run("data", "--data-dir", tmp_path)
 
 
-def test_data_without_command_lists_all(run, tmp_path):
+def test_data_without_command_lists_all(run, tmp_path, few_synthetic_samples):
     output = run("data", "--data-dir", tmp_path)
     assert "synthetic_sequences  built in" in output and "fer2013" in output.splitlines()[-2]
 

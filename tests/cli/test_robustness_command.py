@@ -7,7 +7,7 @@ from fer_bench.records import load
 from fer_bench.records.robustness import read
 
 
-def test_saved_models_are_measured_on_corrupted_images(run, working_dir, architectures_file, data_dir):
+def test_saved_models_are_measured_on_corrupted_images(run, working_dir, architectures_file, data_dir, empty_figures):
     common = ["--extra-architectures", architectures_file, "--data-dir", data_dir]
     train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "in-process", *common]
     robustness = ["robustness", *common, "--corruptions", "contrast,noise", "--severities", "5,1"]

@@ -11,7 +11,7 @@ from fer_bench import cli, records
 
 
 @pytest.fixture
-def call(working_dir, architectures_file, monkeypatch, capfd):
+def call(working_dir, architectures_file, empty_figures, monkeypatch, capfd):
     """Run a command in this process; return its exit status, standard output and standard error."""
 
     def run(*args):
@@ -108,7 +108,7 @@ def test_prepare_train_evaluate_visualize_and_report(call, working_dir, data_dir
 def test_list_shows_architectures_datasets_protocols_and_experiments(call, data_dir):
     status, out, _ = call("list", "--data-dir", data_dir)
     assert status == 0
-    for name in ("vgg19", "resnet50_lstm_attention", "cli_tiny", "synthetic", "official", "fer2013_short"):
+    for name in ("vgg19", "resnet50_lstm_attention", "cli_tiny", "synthetic", "official", "first_hour"):
         assert name in out
     assert "fer2013.csv" in "".join(out.split())
 
@@ -184,7 +184,7 @@ WRONG = {
     "no data folder": (["--models", "cli_tiny", "--data-dir", "nowhere"], "nowhere"),
     "misspelled key": (["--experiment", "misspelled.yaml"], "'modles'"),
     "misspelled recipe key": (["--experiment", "recipe.yaml"], "'epoch'"),
-    "not an experiment": (["--experiment", "nowhere"], "fer2013_short"),
+    "not an experiment": (["--experiment", "nowhere"], "first_hour"),
     "results in a file": (["--models", "cli_tiny", "--results-dir", "file/results"], "file/results"),
     "weights folder": (["--models", "cli_tiny", "--weights-dir", "nowhere"], "nowhere"),
     "no ImageNet weights": (["--models", "cli_tiny", "--weights", "imagenet"], "cli_tiny"),
@@ -196,6 +196,7 @@ WRONG = {
     "set to no YAML": (["--models", "cli_tiny", "--set", "epochs=[3"], "YAML"),
     "set of no field": (["--models", "cli_tiny", "--set", "epoch=3"], "Did you mean 'epochs'"),
     "set to no value": (["--models", "cli_tiny", "--set", "loss=fokal"], "loss"),
+    "target in percent": (["--models", "cli_tiny", "--target", "60"], "0.60"),
     "ten-crop without crop": (["--models", "cli_tiny", "--set", "tta=ten-crop"], "needs a crop"),
     "nothing to report": (["report", "--results-dir", "empty"], "empty"),
     "nothing trained": (["evaluate", "--model", "vgg16", "--results-dir", "empty"], "empty"),

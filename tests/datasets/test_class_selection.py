@@ -55,7 +55,7 @@ def test_a_name_has_classes_once():
         with_classes("made~classes=angry+sad", ["happy"])
 
 
-def test_loaded_by_name_from_the_cache(data_config):
+def test_loaded_by_name_from_the_cache(data_config, few_synthetic_samples):
     everything, part = load("synthetic", data_config), load(NAME, data_config)
     assert part.name == NAME and part.classes == ("angry", "happy", "sad")
     assert part.fingerprint and part.fingerprint != everything.fingerprint

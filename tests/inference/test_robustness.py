@@ -159,7 +159,7 @@ def test_tta_and_crop_are_those_of_the_recipe(recorded, gray, tmp_path, monkeypa
     assert calls == [("ten-crop", 24)]
 
 
-def test_file_without_a_record_requires_a_protocol_with_one_fold(tmp_path):
+def test_file_without_a_record_requires_a_protocol_with_one_fold(tmp_path, few_synthetic_samples):
     data_config = DataConfig(tmp_path, tmp_path / "cache")
     with pytest.raises(UserError, match="10 folds"):
         robustness.target_from_file(tmp_path / "m.keras", "synthetic", "kfold", data_config)

@@ -1,8 +1,5 @@
 """The whole report of a results folder, as files."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from made_up_records import exact
@@ -10,18 +7,11 @@ from made_up_records import exact
 from fer_bench.core.errors import UserError
 from fer_bench.leaderboard.rows import build_rows
 from fer_bench.records import StoredRecord, load
-from fer_bench.report import figure_layout
 from fer_bench.report.figure_layout import to_image_files
 from fer_bench.report.figures import curves_figure
 from fer_bench.report.write import missing_figures_note, read_leaderboard, write_report
 
 TABLES = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex", "leaderboard.html"]
-
-
-@pytest.fixture
-def without_rendering(monkeypatch):
-    """Write empty image files: rendering takes most of the time."""
-    monkeypatch.setattr(figure_layout, "to_image_files", lambda figure: {"png": b"", "svg": b""})
 
 
 def both(stem: str) -> list[str]:
@@ -54,7 +44,7 @@ def test_figures_are_optional(make):
     assert not (make.results / "figures").exists()
 
 
-def test_the_best_rows_of_every_section_have_figures_and_the_report_says_so(make, without_rendering):
+def test_the_best_rows_of_every_section_have_figures_and_the_report_says_so(make, empty_figures):
     for model, accuracy in {"worst": 0.3, "best": 0.9}.items():
         make(model, accuracy=accuracy)
     make("alone", dataset="jaffe", accuracy=0.2)
@@ -73,7 +63,7 @@ def test_there_is_no_note_if_every_row_has_figures(make):
     assert {missing_figures_note(leaderboard, number) for number in (2, None, 50)} == {""}
 
 
-def test_file_names_of_recipes_differ_even_without_letter_case(make, without_rendering):
+def test_file_names_of_recipes_differ_even_without_letter_case(make, empty_figures):
     make()
     make(recipe={"epochs": 20})
     make(recipe_name="a/b", recipe={"epochs": 30})
@@ -128,12 +118,3 @@ def test_an_unwritable_report_raises_and_leaves_the_records(make):
         write_report(make.results)
     assert (record / "record.json").is_file()
     assert not list(make.results.glob(".leaderboard*"))
-
-
-def test_the_report_imports_neither_keras_nor_tensorflow():
-    code = (
-        "import sys, fer_bench.report.write, fer_bench.report.figures;"
-        "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'matplotlib.pyplot') if m in sys.modules])"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"

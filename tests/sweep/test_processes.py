@@ -70,7 +70,7 @@ def executor_of(count: int = 1, **options) -> ProcessExecutor:
     return make_process_executor(count, SweepOptions(**options), context)
 
 
-def test_two_concurrent_trials_give_the_records_of_one_at_a_time(plan_of, tmp_path, callback):
+def test_two_concurrent_trials_give_the_records_of_one_at_a_time(plan_of, tmp_path, callback, preloaded_workers):
     plan = plan_of(models=["tiny", "tiny_raising", "tiny_nan"], seeds=[0, 1], epochs=2)
     serial, parallel = tmp_path / "serial", tmp_path / "parallel"
     run(plan.trials, serial)

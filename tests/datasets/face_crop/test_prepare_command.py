@@ -35,7 +35,7 @@ def test_printed_name_gives_the_same_dataset(data_dir):
     assert "5 images of 64×64" in output
 
 
-def test_without_options(data_dir):
+def test_without_options(data_dir, few_synthetic_samples):
     assert "jaffe: 6 images of 48×48" in prepare(data_dir, "jaffe")
     assert "~" not in prepare(data_dir)
 
