@@ -17,6 +17,7 @@ STATE = CheckpointState(
 GRADUAL = {"backbone.trainable_blocks": [[0, 0], [2, 1]], "backbone.learning_rate_factor": 0.1, "epochs": 3}
 SIZES = {"input_size": [[0, 8], [3, 12]], "epochs": 4, "optimizer.ema": 0.9}
 BOTH = GRADUAL | {"input_size": [[0, 8], [3, 12]], "epochs": 4}
+ALTERNATING = {"policy": "strong", "flip": "alternating"}
 STAGES = {"backbone.trainable_blocks": [[0, 0], [3, 1], [5, "all"]], "epochs": 6, "tta": "flip"}
 
 
@@ -47,7 +48,7 @@ def small() -> keras.Model:
     [
         (small, {"optimizer": {"name": "sgd", "ema": 0.9}, "schedule.name": "plateau", "augmentation": "light"}, [2]),
         (small, {"optimizer.learning_rate": 0.1, "patience": 1}, [2]),
-        (small, {"augmentation": "strong", "epochs": 3}, [1, 3]),
+        (small, {"augmentation": ALTERNATING, "optimizer.name": "schedule_free_adamw", "epochs": 3}, [1, 3]),
         (network, FROZEN | {"augmentation": "standard", "epochs": 3}, [2]),
         (network, GRADUAL, [2]),
         (sized, SIZES, [2]),
