@@ -95,7 +95,7 @@ def cli() -> None:
 
         python benchmark.py --models all
         python benchmark.py --models 'vgg*',cnn --seeds 3
-        python benchmark.py --experiment fer2013_short --data-dir DIR
+        python benchmark.py --experiment first_hour --data-dir DIR
 
     Options without a command are those of sweep.
     """

@@ -104,7 +104,7 @@ def test_equal_short_names_have_the_ids_of_their_rows(make):
 @pytest.mark.parametrize(
     ("name", "short"),
     [
-        ("fer2013_short", "fer2013_short"),
+        ("first_hour", "first_hour"),
         ("default, epochs=3", "default, epochs=3"),
         ("default, epochs=3, dropout=0", "default + 2 changes"),
         (f"default, key={'x' * 40}", "default + 1 change"),

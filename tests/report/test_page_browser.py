@@ -159,6 +159,7 @@ def test_all_columns_can_be_shown(opened):
     shown = texts(opened, "#section-1 thead th")
     assert len(shown) > num_default + 5
     assert "validation accuracy" in " ".join(shown)
+    assert "not reached (0 of 2)" in texts(opened, "#section-1 tbody tr:not([hidden]) td")
     assert models(opened) == ["cnn"]
     widths = opened.execute_script(
         "return [1, 2].map((place) => [...document.querySelectorAll(`#section-${place} tr`)].map((line) => "
@@ -220,8 +221,10 @@ def test_scatter_shows_the_pareto_front_of_the_chosen_cost(opened):
     figure = find(opened, "#section-1 .scatter")
     wait(opened, lambda: len(figure.find_elements(By.CSS_SELECTOR, ".marker")) == 3)
     assert len(figure.find_elements(By.CSS_SELECTOR, ".on-front")) == 2  # cnn, vgg19; the third is slower and worse
-    Select(find(figure, "select")).select_by_visible_text("parameters")
-    assert "parameters" in texts(figure, ".axis-name")
+    for cost in ("time to 40 %", "parameters"):
+        Select(find(figure, "select")).select_by_visible_text(cost)
+        assert cost in texts(figure, ".axis-name")
+    assert "time to 90 %" not in find(figure, "select").text  # no row reaches it
     first = find(figure, ".marker[tabindex='0']")
     opened.execute_script("arguments[0].focus()", first)
     first.send_keys(Keys.ARROW_RIGHT)
