@@ -113,7 +113,7 @@ def _no_download() -> Iterator[None]:
 
     def reset() -> None:
         weights._find.cache_clear()
-        weights._digest.cache_clear()
+        weights.file_digest.cache_clear()
         weights._unreachable[:] = ["tests download nothing"]
 
     reset()

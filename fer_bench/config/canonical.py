@@ -13,11 +13,13 @@ def canonical_recipe(recipe: Recipe) -> dict[str, Any]:
     """Return all fields as JSON, without those that have no effect.
 
     `backbone.cached_augmentations` is resolved to a number, or omitted if nothing can be cached. `out_of_memory` is
-    omitted if it is "fail".
+    omitted if it is "fail", and `pretraining` if there is none.
     """
     fields = recipe.model_dump(mode="json")
     if recipe.out_of_memory == "fail":
         del fields["out_of_memory"]
+    if recipe.pretraining is None:
+        del fields["pretraining"]
     if _is_cacheable(recipe):
         fields["backbone"]["cached_augmentations"] = num_cached_augmentations(recipe)
     else:

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fer_bench.config.experiment import Experiment
-from fer_bench.config.named_recipes import NamedRecipe, read_all
+from fer_bench.config.named_recipes import NamedRecipe, read, read_all
 from fer_bench.config.recipe import POLICIES, Augmentation, Recipe, diff, resolve
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS
-from fer_bench.datasets.face_crop.spec import split_name
-from fer_bench.protocols.registry import expand_protocols, source_datasets
+from fer_bench.datasets.face_crop.spec import spelling, split_name
+from fer_bench.protocols.registry import ARROW, CROSS_PREFIX, expand_protocols, source_datasets
 from fer_bench.registry.architectures import ARCHITECTURES, Architecture, describe
 
 NO_IMAGENET_WEIGHTS = "no ImageNet weights exist"
 NO_BACKBONE = "it has no pretrained backbone to freeze or to slow down"
 SIZE_DEPENDENT = "its weights depend on the input size, which the recipe changes during training"
+IN_WEIGHTS_COLUMN = ("initial_weights", "pretraining")  # fields that a recipe's name omits
 WEIGHTS_NOT_FOUND = "no ImageNet weights found, see --weights-dir"
 
 
@@ -30,6 +31,7 @@ class ModelRecipePair:
         full_recipe_name: That name and the overrides of the experiment.
         datasets: Datasets, and TRAIN->TEST pairs, whose input kind the architecture accepts.
         from_pattern: Whether a pattern selected the architecture. Then the pair is skipped if it is incompatible.
+        pretraining: The architecture and the recipe of the trial whose weights it starts from; None if there is none.
     """
 
     architecture: Architecture
@@ -38,6 +40,7 @@ class ModelRecipePair:
     full_recipe_name: str
     datasets: tuple[str, ...]
     from_pattern: bool
+    pretraining: ModelRecipePair | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def _add_pair(combinations: Combinations, pair: ModelRecipePair, datasets: Itera
     """Add or skip a pair. Raise UserError if it was requested by name and is incompatible."""
     mismatches = [_input_mismatch(pair, dataset) for dataset in datasets if dataset not in pair.datasets]
     reason = _incompatibility(pair.architecture, pair.recipe) if pair.datasets else ", ".join(mismatches)
+    reason = reason or _pretraining_problem(pair)
     if reason:
         return combinations.skip(pair, reason)
     # A sweep over images and sequences may name an architecture that accepts only one of them.
@@ -143,7 +147,32 @@ def _resolve_pair(
         full_recipe_name=_full_recipe_name(named, architecture, recipe),
         datasets=tuple(data for data, kind in input_kind_by_dataset.items() if kind == architecture.input_kind),
         from_pattern=experiment.skip_incompatible or model not in experiment.models,
+        pretraining=_resolve_pretraining(architecture, recipe),
     )
+
+
+def _resolve_pretraining(architecture: Architecture, recipe: Recipe) -> ModelRecipePair | None:
+    """Return the pair that trains the weights from which a recipe starts. Raise UserError for an unknown name."""
+    request = recipe.pretraining
+    if request is None or request.dataset is None:
+        return None
+    dataset = spelling(request.dataset)
+    if ARROW in dataset or request.protocol.startswith(CROSS_PREFIX):
+        raise UserError("pretraining takes one dataset, with another protocol than cross:.")
+    DATASETS.get(split_name(dataset)[0])
+    expand_protocols([dataset], [request.protocol])  # raises for an unknown one
+    named = read(request.recipe)
+    requested = {field: getattr(recipe, field) for field in ("initial_weights", "precision")}
+    defaults = {field: Recipe.model_fields[field].default for field in requested}
+    overrides = {field: value for field, value in requested.items() if value != defaults[field]}
+    source = f"the recipe '{named.name}' of {architecture.name} for pretraining"
+    own = resolve(*named.layers(architecture), overrides, source=source)
+    if own.precision == "auto" and recipe.precision != "auto":  # only the precision of target recipes is resolved
+        own = own.model_copy(update={"precision": recipe.precision})
+    if own.pretraining:
+        raise UserError(f"{source} asks for pretraining itself: name another with pretraining.recipe.")
+    name = _full_recipe_name(named, architecture, own)
+    return ModelRecipePair(architecture, own, named.name, name, (dataset,), from_pattern=True)
 
 
 def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
@@ -161,6 +190,22 @@ def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
     return None
 
 
+def _pretraining_problem(pair: ModelRecipePair) -> str | None:
+    """Return why a model cannot be pretrained as its recipe asks, or None if it can."""
+    if pair.pretraining is None:
+        return None
+    (dataset,), own = pair.pretraining.datasets, pair.pretraining.recipe
+    kind = DATASETS.get(split_name(dataset)[0]).options.get("input_kind", "images")
+    if kind != pair.architecture.input_kind:
+        return f"in pretraining {_input_mismatch(pair, dataset)}"
+    if reason := _incompatibility(pair.architecture, own):
+        return f"in pretraining {reason}"
+    before, after = own.final_input_size, pair.recipe.input_sizes[0]
+    if before != after and pair.architecture.weights_depend_on_size:
+        return f"its weights depend on the input size, which is {before} in pretraining and {after} afterwards"
+    return None
+
+
 def _input_mismatch(pair: ModelRecipePair, dataset: str) -> str:
     other = {"images": "sequences", "sequences": "images"}[pair.architecture.input_kind]
     return f"it needs {pair.architecture.input_kind}, {dataset} has {other}"
@@ -173,7 +218,7 @@ def _full_recipe_name(named: NamedRecipe, architecture: Architecture, recipe: Re
     except UserError:  # it needs an override of the experiment, such as more epochs
         default = resolve(architecture.recipe)
     overrides = diff(recipe, default)
-    overrides.pop("initial_weights", None)
+    overrides = {key: value for key, value in overrides.items() if key.split(".")[0] not in IN_WEIGHTS_COLUMN}
     augmentation = [key for key in overrides if key.startswith("augmentation.")]
     if len(augmentation) > 1 and (policy := _policy_name(recipe.augmentation)):
         overrides = {key: value for key, value in overrides.items() if key not in augmentation}

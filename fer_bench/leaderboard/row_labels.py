@@ -96,9 +96,9 @@ def _identity_fields(row: LeaderboardRow) -> dict[str, str]:
     """Return everything that two rows of a recipe name can differ in, as it is shown."""
     trial = row.trial
     return {
-        "weights": trial.initial_weights.replace(":", " ")[:15],
+        "weights": f"{row.weights} {trial.initial_weights.partition(':')[2][:6]}".rstrip(),
         "backend": trial.backend,
         "source": f"source {trial.source_digest[:6]}",
         "procedure": f"procedure {trial.procedure_version}",
-        **{f"recipe.{key}": f"{key}={value}" for key, value in trial.recipe.items()},
+        **{f"recipe.{key}": f"{key}={value}" for key, value in trial.recipe.items() if key != "pretraining"},
     }

@@ -23,6 +23,7 @@ FLOPS_METHOD = (
 )
 
 EXTERNAL = "external"  # recipe name of an external model, and the key of its preprocessing in the recipe
+PRETRAINED = "pretrained on"  # how initial weights start that were trained on another dataset
 ENSEMBLE = "ensemble"  # architecture name of an ensemble, and the key of its members in the recipe
 
 
@@ -43,7 +44,8 @@ class Trial(FrozenModel):
         fold: Number of the fold.
         recipe_name: Name of the recipe in tables; not part of the key.
         recipe: The complete recipe, with all defaults.
-        initial_weights: `random`, or `imagenet:<digest of the file>`.
+        initial_weights: `random`, `imagenet:<digest of the file>`, `pretrained on <dataset>:<digest of the trial>`, or
+            `pretrained on unknown data:<digest of the file>`.
         seed: Seed of everything random in training.
         backend: Keras backend.
         procedure_version: One of PROCEDURE_VERSIONS.
@@ -65,8 +67,15 @@ class Trial(FrozenModel):
     @property
     def key(self) -> str:
         """Hash of everything that determines the outcome, and of nothing else: 64 hexadecimal digits."""
-        text = json.dumps(self.model_dump(exclude=NOT_IN_KEY), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._digest(NOT_IN_KEY)
+
+    @property
+    def pretraining_label(self) -> str:
+        """The `initial_weights` of trials that start from the model of this trial with the same seed.
+
+        It is the same for all seeds, so that they share a row. With the seed, it determines this trial's key.
+        """
+        return f"{PRETRAINED} {self.dataset}:{self._digest(NOT_IN_KEY | {'seed'})[:16]}"
 
     @property
     def precision(self) -> str:
@@ -82,6 +91,10 @@ class Trial(FrozenModel):
     def ensemble(self) -> bool:
         """Whether the predictions are a vote of other trials; see `Record.members`."""
         return ENSEMBLE in self.recipe
+
+    def _digest(self, exclude: set[str]) -> str:
+        text = json.dumps(self.model_dump(exclude=exclude), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if self.fold else ""

@@ -54,17 +54,20 @@ class Budget(Callback):
         """Divide trials into those that fit and those that do not, each in the plan's order.
 
         A trial that is too long makes room for shorter ones behind it; a trial without an estimate counts as nothing.
+        Trials whose pretraining does not fit do not fit either.
         """
         if self.seconds_left is None:
             return list(trials), []
         available, fitting, skipped = self.seconds_left * self._concurrency, [], []
+        skipped_keys: set[str] = set()
         for planned in trials:
             seconds = self._slowdown * (self._estimator.seconds(planned) or 0.0)
-            if seconds <= min(available, self.seconds_left):
+            if planned.required_key not in skipped_keys and seconds <= min(available, self.seconds_left):
                 fitting.append(planned)
                 available -= seconds
             else:
                 skipped.append(planned)
+                skipped_keys.add(planned.key)
         return fitting, skipped
 
     def can_finish(self, planned: PlannedTrial) -> bool:

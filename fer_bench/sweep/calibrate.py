@@ -89,11 +89,18 @@ def calibrate(
 
 def images_per_second(executor: Executor, trials: Sequence[PlannedTrial]) -> float:
     """Return the throughput of all trials together; 0 if one fails, which the sweep itself will report."""
+    speeds = measure_speeds(executor, trials)
+    return sum(speeds) if all(speeds) else 0.0
+
+
+def measure_speeds(executor: Executor, trials: Sequence[PlannedTrial]) -> list[float]:
+    """Return the images per second of each trial; 0 for one that fails."""
+    speeds = [0.0] * len(trials)
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
         queue = TrialQueue(number_trials(trials, Path(folder)))
-        costs = [result.record.costs for result in executor(queue, Callback())]
-    speeds = [cost.images_per_second for cost in costs if cost]
-    return sum(speeds) if len(speeds) == len(costs) else 0.0
+        for planned, record, _ in executor(queue, Callback()):
+            speeds[planned.number - 1] = record.costs.images_per_second if record.costs else 0.0
+    return speeds
 
 
 def shortened(planned: PlannedTrial) -> PlannedTrial:
@@ -110,4 +117,5 @@ def shortened(planned: PlannedTrial) -> PlannedTrial:
         test=planned.fold.test[:batch],
         no_duplicate=None,
     )
-    return replace(planned, trial=planned.trial.model_copy(update={"recipe": recipe}), fold=fold)
+    trial = planned.trial.model_copy(update={"recipe": recipe})
+    return replace(planned, trial=trial, fold=fold, requires=None, pretrained_file=None, keep_model=False)

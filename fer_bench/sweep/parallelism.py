@@ -41,8 +41,13 @@ class ParallelThenSerial:
 
 
 def order_by_speedup(trials: Sequence[PlannedTrial], speedups: Mapping[str, float]) -> tuple[list[PlannedTrial], int]:
-    """Put the trials that gain from running concurrently first; return the order and their number."""
-    parallel = [planned for planned in trials if speedups.get(_kind(planned), 0.0) > 1]
+    """Put the trials that gain from running concurrently first; return the order and their number.
+
+    Those that wait for a trial which does not gain come after it.
+    """
+    serial = {planned.key for planned in trials if speedups.get(_kind(planned), 0.0) <= 1}
+    serial |= {planned.key for planned in trials if planned.required_key in serial}
+    parallel = [planned for planned in trials if planned.key not in serial]
     if len(parallel) < 2:
         return list(trials), 0
     chosen = {id(planned) for planned in parallel}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
-from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX, record_dir
+from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX, model_file, record_dir
 from fer_bench.records.writing import recover_interrupted_writes
 from fer_bench.sweep.options import SweepOptions
 from fer_bench.sweep.plan import Plan
@@ -32,6 +32,7 @@ class PendingTrials:
         num_failed: Number of trials that are recorded as failed or diverged.
         without_saved_model: Number of finished trials without a saved model.
         unreadable: Number of trials to run whose record cannot be read.
+        without_needed_model: Pretraining trials to run again because others start from a model that was not saved.
         superseded: Start times of the records that trials replace, by key. A record with a later start time was
             written by another sweep in the meantime.
     """
@@ -41,6 +42,7 @@ class PendingTrials:
     num_failed: int = 0
     without_saved_model: int = 0
     unreadable: int = 0
+    without_needed_model: tuple[PlannedTrial, ...] = ()
     superseded: dict[str, str] = field(default_factory=dict)
 
 
@@ -74,7 +76,7 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
     """Find the trials that have to run.
 
     Failed trials run again only with `retry_failed`, and finished ones only with `overwrite`, also if `keep_models`
-    asks for a model that was not saved.
+    asks for a model that was not saved. A pretraining trial without a saved model runs again if others need the model.
 
     Args:
         plan: The plan.
@@ -85,7 +87,9 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
     recorded = {} if options.overwrite else known.stored
     status = {planned.key: recorded[planned.key].record.status for planned in plan.trials if planned.key in recorded}
     finished = [key for key, value in status.items() if value == "finished"]
-    done = status.keys() if not options.retry_failed else finished
+    done = set(status if not options.retry_failed else finished)
+    without_model = _without_needed_model(plan, known, done, finished)
+    done -= {planned.key for planned in without_model}
     pending = [planned for planned in plan.trials if planned.key not in done]
     superseded = {p.key: known.stored[p.key].record.started for p in pending if p.key in known.stored}
     unreadable_folders = {path.name: path.parent.parent for path, _ in known.skipped}
@@ -97,11 +101,26 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
                 superseded[planned.key] = started
     return PendingTrials(
         trials=pending,
-        num_finished=len(finished),
-        num_failed=len(done) - len(finished),
+        num_finished=len(done.intersection(finished)),
+        num_failed=len(done.difference(finished)),
         without_saved_model=sum(known.stored[key].model_file is None for key in finished),
         unreadable=unreadable,
+        without_needed_model=without_model,
         superseded=superseded,
+    )
+
+
+def _without_needed_model(
+    plan: Plan, known: records.Records, done: Container[str], finished: Iterable[str]
+) -> tuple[PlannedTrial, ...]:
+    """Return the finished trials from whose models others start that have to run, and whose models were not saved."""
+    needed = {planned.required_key for planned in plan.trials if planned.key not in done}
+    return tuple(
+        planned
+        for planned in plan.trials
+        if planned.key in needed.intersection(finished)
+        and known.stored[planned.key].record.status == "finished"
+        and not model_file(known.stored[planned.key].path.parents[1], planned.trial).is_file()
     )
 
 
@@ -111,5 +130,7 @@ def find_corrupt(plan: Plan, known: records.Records) -> PendingTrials:
     This reads all predictions, so it is called only when all else is done.
     """
     stored = {p.key: known.stored[p.key] for p in plan.trials if p.key in known.stored}
-    corrupt = [planned for planned in plan.trials if planned.key in stored and stored[planned.key].corrupt]
+    broken = {key for key, record in stored.items() if record.corrupt}
+    broken |= {p.key for p in _without_needed_model(plan, known, stored.keys() - broken, stored)}
+    corrupt = [planned for planned in plan.trials if planned.key in broken]
     return PendingTrials(corrupt, superseded={p.key: stored[p.key].record.started for p in corrupt})

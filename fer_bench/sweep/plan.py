@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_bench.config.canonical import canonical_recipe
 from fer_bench.config.combinations import (
     WEIGHTS_NOT_FOUND,
     Combinations,
@@ -24,8 +23,10 @@ from fer_bench.protocols.cross_dataset import load
 from fer_bench.protocols.fold import Fold, ProtocolNotApplicable
 from fer_bench.protocols.fold_notes import describe_problems
 from fer_bench.protocols.registry import ARROW, SPLIT_SEED, DataProtocol, expand_protocols, folds, title
-from fer_bench.records.schema import PROCEDURE_VERSIONS, Trial
-from fer_bench.registry.architectures import ARCHITECTURES, source_digest
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.sweep.precision import MeasureSpeeds, resolve_precisions
+from fer_bench.sweep.pretraining import OverlapChecks, add_pretraining, unknown_data_notes, with_pretraining
+from fer_bench.sweep.resolved_pair import ResolvedPair
 from fer_bench.training.planned_trial import PlannedTrial
 from fer_bench.training.weights import InitialWeights, find_initial_weights
 
@@ -39,15 +40,23 @@ class Plan:
         trials: Trials in the order in which they run: every model comes before any second seed.
         combinations: The pairs of model and recipe, and those that are skipped.
         notes: What the user should know before the sweep starts.
+        pretraining: Keys of the trials that are planned only because others start from their models.
     """
 
     experiment: Experiment
     trials: list[PlannedTrial]
     combinations: Combinations
     notes: list[str] = field(default_factory=list)
+    pretraining: frozenset[str] = frozenset()
 
 
-def make_plan(experiment: Experiment, data_config: DataConfig, weights_dir: Path | None, backend: str) -> Plan:
+def make_plan(
+    experiment: Experiment,
+    data_config: DataConfig,
+    weights_dir: Path | None,
+    backend: str,
+    measure: MeasureSpeeds | None = None,
+) -> Plan:
     """Resolve an experiment.
 
     Args:
@@ -55,6 +64,7 @@ def make_plan(experiment: Experiment, data_config: DataConfig, weights_dir: Path
         data_config: Where the datasets are and how they are read.
         weights_dir: Folder with initial weights; None for the default places.
         backend: The Keras backend.
+        measure: Measures trials of a few steps, for the precision "auto"; None takes what is remembered.
 
     Raises:
         UserError: A trial could not start, for any reason except an architecture that cannot be imported: see
@@ -66,43 +76,33 @@ def make_plan(experiment: Experiment, data_config: DataConfig, weights_dir: Path
         release_pages(dataset.images)  # which were read to find duplicates
     input_kinds = {name: "sequences" if d.images.ndim == 4 else "images" for name, d in datasets.items()}
     combinations = resolve_combinations(experiment, input_kinds)
-    for pair in combinations.pairs:
-        _check_recipe_against_data(pair, datasets, backend)
+    first_pairs = [pair.pretraining for pair in combinations.pairs if pair.pretraining]
+    names = dict.fromkeys(name for pair in first_pairs for name in pair.datasets)
+    sources = datasets | {name: load(name, data_config) for name in names if name not in datasets}
+    for pair in [*combinations.pairs, *first_pairs]:
+        _check_recipe_against_data(pair, sources, backend)
     started, combinations = _find_weights(combinations, weights_dir)  # last, because it may have to download
-    # The key depends on the weights that were found, not on what was requested ("auto").
-    resolved = [
-        (pair, weights, canonical_recipe(pair.recipe) | {"initial_weights": weights.kind}) for pair, weights in started
-    ]
-    digests = {pair.architecture.name: source_digest(pair.architecture.name) for pair, _ in started}
-    trials = [
-        PlannedTrial(
-            Trial(
-                architecture=pair.architecture.name,
-                source_digest=digests[pair.architecture.name],
-                dataset=dataset.name,
-                fingerprint=dataset.fingerprint,
-                protocol=title(protocol.protocol),
-                fold=number,
-                recipe_name=pair.full_recipe_name,
-                recipe=recipe,
-                initial_weights=weights.label,
-                seed=seed,
-                backend=backend,
-                procedure_version=PROCEDURE_VERSIONS[backend],
-            ),
-            dataset=dataset,
-            fold=fold,
-            source_file=ARCHITECTURES.get(pair.architecture.name).file,
-            weights_file=weights.file,
-        )
-        for seed in dict.fromkeys(experiment.seeds)
+    seeds = list(dict.fromkeys(experiment.seeds))
+    pairs = [ResolvedPair(pair, weights, backend) for pair, weights in started]
+    samples = {
+        position: pair.trial(datasets[protocol.data], title(protocol.protocol), seeds[0], 0, folds_of_protocol[0])
+        for position, pair in enumerate(pairs)
+        if pair.pair.recipe.precision == "auto"
         for protocol, folds_of_protocol in folds_by_protocol.items()
-        for pair, weights, recipe in resolved
-        if protocol.data in pair.datasets
-        for dataset in [datasets[protocol.data]]
-        for number, fold in enumerate(folds_of_protocol)
+        if protocol.data in pair.pair.datasets
+    }
+    pairs, choices = resolve_precisions(pairs, samples, backend, data_config.cache_dir, measure)
+    pairs = add_pretraining(pairs, seeds, sources)
+    checks = OverlapChecks(folds_by_protocol, datasets, data_config.cache_dir)
+    requested = [
+        pair.trial(datasets[protocol.data], title(protocol.protocol), seed, number, fold)
+        for seed in seeds
+        for protocol in folds_by_protocol
+        for pair in pairs
+        if protocol.data in pair.pair.datasets
+        for number, fold in enumerate(checks.folds(protocol, pair))
     ]
-    trials, duplicates = _deduplicate(trials)
+    trials, duplicates = _deduplicate(with_pretraining(requested, pairs))
     without_weights = dict.fromkeys(pair.architecture.name for pair, weights in started if weights.note)
     notes = [
         *_data_notes(datasets),
@@ -110,9 +110,13 @@ def make_plan(experiment: Experiment, data_config: DataConfig, weights_dir: Path
         *skipped,
         *combinations.notes(),
         *duplicates,
+        *checks.notes,
+        *unknown_data_notes(pairs),
+        *choices,
         *_weight_notes(list(without_weights)),
     ]
-    return Plan(experiment, trials, combinations, notes)
+    only_pretraining = frozenset(planned.key for planned in trials) - {planned.key for planned in requested}
+    return Plan(experiment, trials, combinations, notes, only_pretraining)
 
 
 def check_importable(names: Iterable[str]) -> None:
@@ -187,13 +191,15 @@ def _find_weights(
     found = []
     for pair in combinations.pairs:
         try:
-            weights = find_initial_weights(pair.architecture, pair.recipe.initial_weights, weights_dir)
+            recipe = pair.pretraining.recipe if pair.pretraining else pair.recipe
+            weights = find_initial_weights(pair.architecture, recipe.initial_weights, weights_dir)
         except UserError:
             if not pair.from_pattern:
                 raise
             remaining.skip(pair, WEIGHTS_NOT_FOUND)
             continue
-        if weights.kind == "random" and pair.recipe.backbone.freezes:
+        freezes = recipe.backbone.freezes or (pair.recipe.backbone.freezes and pair.recipe.pretraining is None)
+        if weights.kind == "random" and freezes:
             remaining.skip(pair, WEIGHTS_NOT_FOUND)
             continue
         remaining.pairs.append(pair)
@@ -201,14 +207,14 @@ def _find_weights(
     return found, remaining.require_any()
 
 
-def _deduplicate(trials: list[PlannedTrial]) -> tuple[list[PlannedTrial], list[str]]:
+def _deduplicate(trials: Iterable[PlannedTrial]) -> tuple[list[PlannedTrial], list[str]]:
     """Keep one of the trials that several recipes resolve to, under the first recipe's name; add a note on them."""
     first: dict[str, PlannedTrial] = {}
     same: dict[tuple[str, str], list[str]] = defaultdict(list)
     for planned in trials:
         trial = planned.trial
         kept = first.setdefault(planned.key, planned).trial
-        if kept is not trial:
+        if kept.recipe_name != trial.recipe_name:
             same[kept.recipe_name, trial.recipe_name].append(trial.architecture)
     phrases = [
         f"'{other}' equals '{name}' for {', '.join(dict.fromkeys(models))}" for (name, other), models in same.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -40,6 +40,8 @@ def plan_lines(
         lines.append(f"{recorded} recorded already{failed if pending.num_failed else ''}.")
     if pending.unreadable:
         lines.append(f"{plural(pending.unreadable, 'unreadable record')}: run again.")
+    if rerun := pending.without_needed_model:
+        lines.append(f"Trained again because others start from their models, which were not saved: {_names(rerun)}.")
     if estimator:
         expected = _expected(pending.trials, estimator)
         lines.append(f"{len(pending.trials)} to run: {expected}. Records go to {results}/records.")
@@ -85,15 +87,23 @@ def plan_table(trials: Sequence[PlannedTrial], estimator: Estimator) -> Table:
     return table
 
 
+def _names(trials: Iterable[PlannedTrial]) -> str:
+    return ", ".join(str(planned.trial) for planned in trials)
+
+
 def _size(plan: Plan) -> str:
-    """Return models × recipes × datasets × seeds = trials, and how many pairs are missing from that product."""
+    """Return models × recipes × datasets × seeds = trials, and how many pairs are missing from that product.
+
+    Trials that only the pretraining of others needs are no part of the product, and follow it.
+    """
+    requested = [planned for planned in plan.trials if planned.key not in plan.pretraining]
     pairs = plan.combinations.pairs
     models = {pair.architecture.name for pair in pairs}
     recipes = list(dict.fromkeys(pair.recipe_name for pair in pairs))
-    datasets = list(dict.fromkeys(planned.trial.dataset for planned in plan.trials))
+    datasets = list(dict.fromkeys(planned.trial.dataset for planned in requested))
     seeds = len(dict.fromkeys(plan.experiment.seeds))
     folds: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for planned in plan.trials:
+    for planned in requested:
         folds[planned.trial.protocol].add((planned.trial.dataset, planned.trial.fold))
     factors = [plural(len(models), "model"), ", ".join(recipes), ", ".join(datasets), plural(seeds, "seed")]
     if list(folds) != ["official"]:
@@ -101,7 +111,8 @@ def _size(plan: Plan) -> str:
         factors.insert(3, ", ".join(named))
     num_skipped = len({(s.model, s.recipe) for s in plan.combinations.skipped if s.model in models})
     skipped = f", {plural(num_skipped, 'incompatible pair')} skipped" if num_skipped else ""
-    return f"{' × '.join(factors)} = {plural(len(plan.trials), 'trial')}{skipped}"
+    before = f", after {plural(len(plan.pretraining), 'trial')} of pretraining" if plan.pretraining else ""
+    return f"{' × '.join(factors)} = {plural(len(requested), 'trial')}{before}{skipped}"
 
 
 def _expected(trials: Sequence[PlannedTrial], estimator: Estimator) -> str:

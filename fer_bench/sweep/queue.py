@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fer_bench.records.store import record_dir
+from fer_bench.records.store import model_file, record_dir
 from fer_bench.training.planned_trial import PlannedTrial
 
 CHECKPOINTS_DIR, LOGS_DIR = "checkpoints", "logs"
@@ -19,13 +19,16 @@ Admission = Literal["start", "defer", "skip"]
 AdmissionCheck = Callable[[PlannedTrial], Admission]
 
 
-def number_trials(trials: Iterable[PlannedTrial], results: Path, models_dir: Path | None = None) -> list[PlannedTrial]:
+def number_trials(
+    trials: Iterable[PlannedTrial], results: Path, models_dir: Path | None = None, keep_models: bool = True
+) -> list[PlannedTrial]:
     """Give each trial its number and its files.
 
     Args:
         trials: Trials in the order in which they run.
-        results: The results folder, for logs and checkpoints.
-        models_dir: Folder for trained models; None if they are not kept.
+        results: The results folder, for logs and checkpoints, and with the models of pretraining trials.
+        models_dir: Folder for trained models until they are recorded; None if none are kept.
+        keep_models: Whether all models are kept; otherwise only those that other trials start from.
     """
     trials = list(trials)
     return [
@@ -35,7 +38,8 @@ def number_trials(trials: Iterable[PlannedTrial], results: Path, models_dir: Pat
             total=len(trials),
             log_file=results / LOGS_DIR / f"{record_dir(results, planned.trial).name}.log",
             checkpoint_dir=results / CHECKPOINTS_DIR / record_dir(results, planned.trial).name,
-            model_file=None if models_dir is None else models_dir / f"{number}.keras",
+            model_file=models_dir / f"{number}.keras" if models_dir and (keep_models or planned.keep_model) else None,
+            pretrained_file=model_file(results, planned.requires) if planned.requires else planned.pretrained_file,
         )
         for number, planned in enumerate(trials, start=1)
     ]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
-from fer_bench.records.schema import Epoch, Record
+from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX
 from fer_bench.sweep.budget import Budget, BudgetSpent
 from fer_bench.sweep.claims import Claims
@@ -60,13 +60,13 @@ def run(
         Why the sweep ended.
     """
     options = options or SweepOptions()
-    models_dir = results / RECORDS_DIR / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}" if options.keep_models else None
+    models_dir = results / RECORDS_DIR / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     stop_reason: str = "error"
     with deferred_interrupts() as check_interrupts, Claims(results) as claims:
         following = [*callbacks, *([budget] if budget else []), _InterruptCheck(check_interrupts)]
         callback = CallbackList(following)
-        admission = _Admission(results, claims, callback, superseded or {}, budget)
-        queue = TrialQueue(number_trials(trials, results, models_dir), admission)
+        admission = _Admission(trials, results, claims, callback, superseded or {}, budget)
+        queue = TrialQueue(number_trials(trials, results, models_dir, options.keep_models), admission)
         try:
             callback.on_sweep_begin(trials)
             with closing(executor(queue, callback)) as trial_results:
@@ -78,15 +78,19 @@ def run(
                         callback.on_trial_end(planned, record)
                         queue.requeue(with_half_batches(planned))
                         continue
-                    if claims.owns(planned.key):  # else another sweep took it over while this process was suspended
+                    if claims.owns(planned.key):
                         _write(results, result)
+                        admission.on_recorded(planned)
+                    else:  # another sweep took it over while this process was suspended, and may leave it again
+                        admission.forget(planned)
+                        queue.requeue(planned)
                     claims.release(planned.key)
                     callback.on_trial_end(planned, record)
                     callback.on_poll()
                     if options.fail_fast and record.status != "finished":
                         stop_reason = "first_failure"
                         return "first_failure"
-            stop_reason = "budget_exhausted" if admission.num_over_budget else "completed"
+            stop_reason = "budget_exhausted" if admission.over_budget else "completed"
         except BudgetSpent:
             stop_reason = "budget_exhausted"
         except KeyboardInterrupt:
@@ -94,16 +98,20 @@ def run(
             raise
         finally:
             callback.on_sweep_end(stop_reason)
-            if models_dir is not None:
-                shutil.rmtree(models_dir, ignore_errors=True)
+            shutil.rmtree(models_dir, ignore_errors=True)
     return "completed" if stop_reason == "completed" else "budget_exhausted"
 
 
 class _Admission:
-    """Decides whether a trial may start; see `AdmissionCheck`."""
+    """Decides whether a trial may start; see `AdmissionCheck`.
+
+    A trial waits for the record of the pretraining trial that it requires, which this or another sweep writes, and
+    does not run if that trial does not fit into the budget. If that trial fails, its own start fails, too.
+    """
 
     def __init__(
         self,
+        trials: Sequence[PlannedTrial],
         results: Path,
         claims: Claims,
         callback: Callback,
@@ -112,27 +120,50 @@ class _Admission:
     ) -> None:
         self._results, self._claims, self._callback = results, claims, callback
         self._superseded, self._budget = superseded, budget
+        self._awaited = {planned.key for planned in trials} & {planned.required_key for planned in trials}
+        self.over_budget: set[str] = set()
         self._started: set[str] = set()
         self._delegated: set[str] = set()
-        self.num_over_budget = 0
 
     def __call__(self, planned: PlannedTrial) -> Admission:
         key = planned.key
         if key in self._started:  # it starts once more, with half batches
             return "start"
+        if planned.requires and (waiting := self._wait_for(planned.requires, planned.required_key)):
+            return waiting
         if not self._claims.claim(key):
             self._delegate(planned)
             return "defer"
-        if records.start_time(self._results, planned.trial) != self._superseded.get(key):
+        if self._has_new_record(planned.trial, key):
             self._claims.release(key)
             self._delegate(planned)
             return "skip"
         if self._budget and not self._budget.can_finish(planned):
             self._claims.release(key)
-            self.num_over_budget += 1
+            self.over_budget.add(key)
             return "skip"
         self._started.add(key)
         return "start"
+
+    def on_recorded(self, planned: PlannedTrial) -> None:
+        """Start the trials that waited for this one."""
+        self._awaited.discard(planned.key)
+
+    def forget(self, planned: PlannedTrial) -> None:
+        """Decide anew on a trial that has started."""
+        self._started.discard(planned.key)
+
+    def _wait_for(self, required: Trial, key: str) -> Admission | None:
+        """Return what a trial does because the one that it requires has not ended; None if that has."""
+        if key in self.over_budget:
+            return "skip"
+        if key in self._awaited and self._has_new_record(required, key):  # of another sweep
+            self._awaited.discard(key)
+        return "defer" if key in self._awaited else None
+
+    def _has_new_record(self, trial: Trial, key: str) -> bool:
+        """Whether a trial has a record that was not there when the sweep was planned."""
+        return records.start_time(self._results, trial) != self._superseded.get(key)
 
     def _delegate(self, planned: PlannedTrial) -> None:
         if planned.key not in self._delegated:

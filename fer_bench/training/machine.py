@@ -22,12 +22,17 @@ def describe_machine(backend: str) -> dict[str, Any]:
             continue
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "memory_bytes": _memory(),
         "accelerator": ", ".join(_accelerators(backend)) or "none",
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions,
     }
+
+
+def describe_hardware() -> dict[str, Any]:
+    """Return processor, cores and visible NVIDIA devices, without importing a backend."""
+    return {"processor": _processor(), "cores": _cores(), "accelerator": ", ".join(_nvidia_devices())}
 
 
 def precision_unsupported(precision: str, backend: str) -> str | None:
@@ -60,6 +65,17 @@ def _processor() -> str:
     except OSError:
         match = None
     return match[1].strip() if match else platform.processor() or platform.machine()
+
+
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _nvidia_devices() -> list[str]:
+    """Return the files of the NVIDIA devices, or what CUDA_VISIBLE_DEVICES leaves of them."""
+    files = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return files if visible is None or not files else [name for name in visible.split(",") if name not in ("", "-1")]
 
 
 def _memory() -> int | None:

@@ -21,6 +21,9 @@ class PlannedTrial:
         fold: Indices of the training, validation and test samples.
         source_file: The file of the architecture, which may lie outside the registry's folder.
         weights_file: The initial weights of the backbone; None for random ones.
+        requires: The pretraining trial, which must end before this one starts; None if there is none.
+        pretrained_file: The trained model whose weights replace all initial weights except the classifier's.
+        keep_model: Whether other trials start from its model, which is therefore saved beside its record.
         number: Position in the sweep, from 1.
         total: Number of trials in the sweep.
         log_file: File to which a worker process writes its output; None for no log.
@@ -34,6 +37,9 @@ class PlannedTrial:
     fold: Fold
     source_file: Path
     weights_file: Path | None = None
+    requires: Trial | None = None
+    pretrained_file: Path | None = None
+    keep_model: bool = False
     number: int = 1
     total: int = 1
     log_file: Path | None = None
@@ -45,3 +51,8 @@ class PlannedTrial:
     def key(self) -> str:
         """The key of the trial, which is slow to hash."""
         return self.trial.key
+
+    @cached_property
+    def required_key(self) -> str:
+        """The key of the trial that it requires; empty if there is none."""
+        return self.requires.key if self.requires else ""

@@ -34,6 +34,7 @@ from fer_bench.training.cost import measure_inference_costs
 from fer_bench.training.history import Diverged
 from fer_bench.training.planned_trial import PlannedTrial
 from fer_bench.training.predict import predict
+from fer_bench.training.pretrained import load_pretrained
 
 ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # Keras writes its messages in bold
 MAX_BYTES_ON_DEVICE = 2**31  # of images that the loop on the device holds; more images are streamed
@@ -136,13 +137,21 @@ def _train_and_predict(
     recipe = Recipe.model_validate(trial.recipe)
     if reason := machine.precision_unsupported(recipe.precision, trial.backend):
         raise UserError(reason)
+    if planned.requires and not (planned.pretrained_file and planned.pretrained_file.is_file()):
+        raise UserError(
+            f"It starts from {planned.requires}, which failed or whose model could not be saved: see the log of that "
+            "trial, and add --retry-failed when the cause is fixed."
+        )
     began = time.perf_counter()
     shape, classes = dataset.images.shape[1:], len(dataset.classes)
     graph = json.dumps([trial.architecture, trial.source_digest, trial.recipe, shape, classes, accumulate])
 
     def build(size: int) -> keras.Model:
         at_size = recipe.model_copy(update={"input_size": size})
-        return build_model(trial.architecture, at_size, shape, classes, planned.weights_file)
+        model = build_model(trial.architecture, at_size, shape, classes, planned.weights_file)
+        if planned.pretrained_file:
+            load_pretrained(model, planned.pretrained_file)
+        return model
 
     models = compiled_model_cache.get_models(
         None if recipe.backbone.freezes else graph,  # each stage of unfreezing is traced anew

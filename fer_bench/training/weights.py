@@ -87,7 +87,7 @@ def find_initial_weights(architecture: Architecture, requested: str, weights_dir
         raise UserError(f"There are no ImageNet weights for '{architecture.name}': use random or auto.")
     file, searched = _find(architecture.weights_name, weights_dir)
     if file is not None:
-        return InitialWeights(f"imagenet:{_digest(file)}", file)
+        return InitialWeights(f"imagenet:{file_digest(file)}", file)
     if searched:
         note = f"No ImageNet weights for {architecture.name}; searched {'; '.join(searched)}."
     else:
@@ -148,6 +148,7 @@ def _download(name: str) -> tuple[Path | None, str]:
 
 
 @cache
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """Return the first 16 hexadecimal digits of a file's SHA-256."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

@@ -188,6 +188,8 @@ class RayExecutor:
         dataset, weights_file = planned.dataset, planned.weights_file
         images = self._store(id(dataset), lambda: np.asarray(dataset.images))  # shared by the processes of a node
         weights = self._store(weights_file, weights_file.read_bytes) if weights_file else None
+        start = planned.pretrained_file if planned.pretrained_file and planned.pretrained_file.is_file() else None
+        pretrained = self._store((planned.required_key, start), start.read_bytes) if start else None
         files = FileContents(
             source=None if planned.source_file.is_relative_to(ROOT) else planned.source_file.read_bytes(),
             checkpoint=to_bytes(planned.checkpoint_dir) if planned.checkpoint_dir else None,
@@ -195,7 +197,7 @@ class RayExecutor:
         started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         _log(planned, f"{started_at} {planned.trial}, {planned.trial.recipe_name}")
         without_images = replace(planned, dataset=replace(dataset, images=dataset.images[:0]))
-        stream = remote.remote(without_images, images, weights, files, self._per_trial[1] > 1)
+        stream = remote.remote(without_images, images, weights, pretrained, files, self._per_trial[1] > 1)
         now = time.monotonic()
         return _Task(planned, stream, started_at, started=now, last_event=now)
 

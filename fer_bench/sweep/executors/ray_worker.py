@@ -39,7 +39,12 @@ def environment(cores: int) -> dict[str, str]:
 
 
 def stream_trial(
-    planned: PlannedTrial, images: np.ndarray, weights: bytes | None, files: FileContents, share_devices: bool
+    planned: PlannedTrial,
+    images: np.ndarray,
+    weights: bytes | None,
+    pretrained: bytes | None,
+    files: FileContents,
+    share_devices: bool,
 ) -> Iterator[Event]:
     """Run a trial in a thread and yield its events.
 
@@ -47,6 +52,7 @@ def stream_trial(
         planned: The trial, without its images.
         images: The images of its dataset, from the object store.
         weights: Content of the initial weights, from the object store.
+        pretrained: Content of the model that it starts from, from the object store.
         files: Content of its other files.
         share_devices: Whether all GPUs of the task share the batches.
     """
@@ -64,6 +70,7 @@ def stream_trial(
                 dataset=replace(planned.dataset, images=images),
                 source_file=_write(files.source, planned.source_file, folder) or planned.source_file,
                 weights_file=_write(weights, planned.weights_file, folder),
+                pretrained_file=_write(pretrained, planned.pretrained_file, folder / "pretrained"),
                 model_file=folder / "model.keras" if planned.model_file else None,
                 checkpoint_dir=folder,
             )
@@ -112,6 +119,7 @@ def _write(content: bytes | None, original: Path | None, folder: Path) -> Path |
     """Write a file that was sent into a folder of the node; without content, return the original path."""
     if content is None or original is None:
         return original
+    folder.mkdir(exist_ok=True)
     file = folder / original.name
     file.write_bytes(content)
     return file
