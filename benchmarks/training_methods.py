@@ -178,7 +178,7 @@ def make_generator(augmentation: Augmentation) -> ImageDataGenerator:
         width_shift_range=augmentation.shift,
         height_shift_range=augmentation.shift,
         zoom_range=augmentation.zoom,
-        horizontal_flip=augmentation.flip > 0,
+        horizontal_flip=augmentation.flip != 0,
         fill_mode="nearest",
     )
 

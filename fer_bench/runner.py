@@ -30,12 +30,14 @@ from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.report.terminal import to_terminal
 from fer_bench.report.write import missing_figures_note, write_leaderboard
 from fer_bench.sweep.budget import Budget
-from fer_bench.sweep.calibrate import calibrate
+from fer_bench.sweep.calibrate import calibrate, measure_speeds
 from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.executors.in_process import run_in_process
 from fer_bench.sweep.options import SweepOptions
 from fer_bench.sweep.pending import PendingTrials, clear_checkpoints, find_corrupt, find_pending, open_results
 from fer_bench.sweep.plan import Plan, make_plan
 from fer_bench.sweep.plan_view import budget_lines, plan_lines, plan_table
+from fer_bench.sweep.precision import MeasureSpeeds
 from fer_bench.sweep.progress import ProgressDisplay
 from fer_bench.sweep.queue import LOGS_DIR
 from fer_bench.sweep.run import StopReason, run
@@ -226,7 +228,7 @@ class Benchmark:
         """Run the trials that are not recorded yet, and write the leaderboard; see `run_benchmark`."""
         deadline = self._deadline()
         open_results(self.results)
-        plan = self._plan()
+        plan = self._plan(self._measure_speeds)
         experiments.save(_resolved(plan), self.results / "experiments")
         pending, context = self._find_pending(plan, clean=True)
         stop_reason: StopReason = "completed"
@@ -257,9 +259,17 @@ class Benchmark:
     def _deadline(self) -> float | None:
         return None if self.options.budget is None else time.monotonic() + self.options.budget
 
-    def _plan(self) -> Plan:
+    def _plan(self, measure: MeasureSpeeds | None = None) -> Plan:
         weights_dir = resolve_weights_dir(self.weights_dir)
-        return make_plan(self.experiment, self.data_config, weights_dir, self.options.backend)
+        return make_plan(self.experiment, self.data_config, weights_dir, self.options.backend, measure)
+
+    def _measure_speeds(self, trials: Sequence[PlannedTrial]) -> list[float]:
+        """Measure trials of a few steps one after the other, for the precision "auto"."""
+        names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in trials))
+        self._echo(f"Measuring a few training steps of {names} in float32 and in bfloat16.")
+        context = probe_machine(trials, (), self.options)
+        in_process = self.options.executor == "in-process"
+        return measure_speeds(run_in_process if in_process else make_process_executor(1, self.options, context), trials)
 
     def _find_pending(self, plan: Plan, clean: bool) -> tuple[PendingTrials, ExecutionContext | None]:
         """Find and announce the trials to run, and what they run on if there are any.
