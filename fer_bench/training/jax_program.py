@@ -15,7 +15,7 @@ import numpy as np
 from fer_bench.config.recipe import Recipe
 from fer_bench.training.freezing import model_variables
 from fer_bench.training.jax_augmentation import augment, mix
-from fer_bench.training.optimizer import unwrap_loss_scaling
+from fer_bench.training.optimizer import computes_averages, unwrap_loss_scaling
 
 
 class State(NamedTuple):
@@ -139,9 +139,9 @@ def _epoch(
 
 
 def _averaged(model: keras.Model, state: State) -> list[jax.Array]:
-    """Return the weights, or their moving averages after the first step, as `optimizer.averaged_weights` does."""
+    """Return the weights, or their averages after the first step, as `optimizer.averaged_weights` does."""
     optimizer = unwrap_loss_scaling(model.optimizer)
-    if not optimizer.use_ema:
+    if not computes_averages(optimizer):
         return state.weights
     partition = _Partition(model)
     trainable, non_trainable = partition.split(state.weights)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.config.recipe import Optimizer, Recipe
 from fer_bench.training.freezing import pretrained_variables
+from fer_bench.training.schedule_free import ScheduleFreeAdamW
 
 if TYPE_CHECKING:
     from keras.optimizers import Optimizer as _Base
@@ -71,14 +72,14 @@ def learning_rate_factors(model: keras.Model, recipe: Recipe) -> list[tuple[kera
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Replace the weights by their moving averages within the block, if the optimizer computes averages.
+    """Replace the weights by their averages within the block, if the optimizer computes averages.
 
     Frozen weights have no average. The statistics of batch normalization stay those of the weights themselves, which
     are close to those of the averaged weights.
     """
     optimizer = unwrap_loss_scaling(model.optimizer)
     # The averages are zeros before the first step, and a scaled loss that overflows makes no step.
-    if not optimizer.use_ema or int(optimizer.iterations.numpy()) == 0:
+    if not computes_averages(optimizer) or int(optimizer.iterations.numpy()) == 0:
         yield
         return
     variables = model.trainable_variables
@@ -90,6 +91,11 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         assign_values(variables, weights)
+
+
+def computes_averages(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether `finalize_variable_values` of an optimizer replaces the weights by averages."""
+    return optimizer.use_ema or isinstance(optimizer, ScheduleFreeAdamW)
 
 
 def unwrap_loss_scaling(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -142,7 +148,12 @@ class _ScaledLearningRate(_Base):
         return self._factors.get(self._var_key(variable), 1.0)
 
 
-OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+OPTIMIZERS = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "schedule_free_adamw": ScheduleFreeAdamW,
+}
 SCALED_OPTIMIZERS = {
     name: type(f"Scaled{base.__name__}", (_ScaledLearningRate, base), {}) for name, base in OPTIMIZERS.items()
 }

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_bench.config.recipe import resolve
+from fer_bench.config.recipe import Optimizer, resolve
 from fer_bench.training.loop import compile_model, fit
-from fer_bench.training.optimizer import averaged_weights, learning_rate_factors
+from fer_bench.training.optimizer import averaged_weights, learning_rate_factors, make_optimizer
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8)
 LABELS = np.arange(24) % 3
@@ -36,7 +36,7 @@ def step_change(gradient: float, recipe: dict) -> dict[str, np.ndarray]:
     return {name: np.array(v) - 1 for name, v in zip(names, variables, strict=True)}
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
 def test_weight_decay_excludes_biases_and_normalization(name):
     config = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
     by = step_change(0.0, {"optimizer": config})
@@ -44,13 +44,13 @@ def test_weight_decay_excludes_biases_and_normalization(name):
         np.testing.assert_allclose(change, -0.05 if part.endswith("kernel") else 0, rtol=1e-4, err_msg=part)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
 def test_without_weight_decay_and_gradient_weights_do_not_change(name):
     by = step_change(0.0, {"optimizer": {"name": name, "weight_decay": 0}})
     assert all((change == 0).all() for change in by.values())
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
 @pytest.mark.parametrize(("gradient", "decay"), [(0.3, 0.0), (0.0, 0.5)], ids=["learns", "decays"])
 def test_the_factor_scales_steps_and_decay_of_the_backbone(name, gradient, decay):
     config = {"name": name, "learning_rate": 0.1, "weight_decay": decay}
@@ -158,6 +158,49 @@ def test_averaged_weights_are_validated_and_returned(momentum):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
     probabilities = keras.ops.softmax(model(IMAGES[..., None], training=False))
     np.testing.assert_allclose(result.validation_probabilities, np.array(probabilities), rtol=1e-4)
+
+
+SCHEDULE_FREE = {"name": "schedule_free_adamw", "learning_rate": 0.05, "weight_decay": 0.1}
+
+
+def test_schedule_free_adamw_makes_the_steps_of_the_paper():
+    rng = np.random.default_rng(0)
+    start, gradients, rates = rng.normal(size=5), rng.normal(size=(6, 5)), [0.02, 0.04, 0.05, 0.05, 0.03, 0.05]
+    variable = keras.Variable(start.astype(np.float32), name="kernel")
+    optimizer = make_optimizer(Optimizer.model_validate(SCHEDULE_FREE))
+    x = y = z = start
+    velocity = np.zeros(5)
+    for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
+        optimizer.learning_rate = rate
+        optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
+        velocity = 0.999 * velocity + 0.001 * gradient**2
+        z = z - rate * (gradient / np.sqrt(velocity / (1 - 0.999**step)) + 0.1 * y)
+        x = x + rate**2 / np.square(rates[:step]).sum() * (z - x)
+        y = 0.1 * z + 0.9 * x
+        np.testing.assert_allclose(np.array(variable), y, rtol=1e-4, err_msg=str(step))
+    optimizer.finalize_variable_values([variable])
+    np.testing.assert_allclose(np.array(variable), x, rtol=1e-4)
+
+
+def test_schedule_free_adamw_validates_with_its_average_and_learns():
+    model, steps, epochs = network(), [], []
+
+    def weights() -> list[np.ndarray]:
+        return [np.array(v) for v in model.trainable_variables]
+
+    recipe = resolve(STEADY, {"epochs": 20, "optimizer": SCHEDULE_FREE, "patience": None})
+    result = fit(
+        *(model, IMAGES, LABELS, IMAGES, LABELS, recipe),
+        seed=0,
+        on_step_end=lambda *_: steps.append(weights()),
+        on_epoch_end=lambda _: epochs.append(weights()),
+    )
+    for after, trained in zip(epochs, steps[2::3], strict=True):  # training continues with its own weights
+        for one, other in zip(after, trained, strict=True):
+            np.testing.assert_array_equal(one, other)
+    best = steps[3 * result.best_epoch - 1]
+    assert any((one != other).any() for one, other in zip(weights(), best, strict=True))
+    assert result.history[-1].validation_loss < 0.8 * result.history[0].validation_loss
 
 
 @pytest.fixture
