@@ -103,7 +103,7 @@ def measure_speeds(executor: Executor, trials: Sequence[PlannedTrial]) -> list[f
     return speeds
 
 
-def shortened(planned: PlannedTrial) -> PlannedTrial:
+def shortened(planned: PlannedTrial, num_steps: int = NUM_STEPS) -> PlannedTrial:
     """Return the trial with a few training steps only, at its final input size."""
     batch = planned.trial.recipe["batch_size"]
     recipe = planned.trial.recipe | {"epochs": 1, "patience": None}
@@ -112,7 +112,7 @@ def shortened(planned: PlannedTrial) -> PlannedTrial:
         recipe["backbone"] = recipe["backbone"] | {"trainable_blocks": "all"}
     fold = replace(
         planned.fold,
-        training=planned.fold.training[: NUM_STEPS * batch],
+        training=planned.fold.training[: num_steps * batch],
         validation=planned.fold.validation[:batch],
         test=planned.fold.test[:batch],
         no_duplicate=None,

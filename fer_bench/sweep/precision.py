@@ -14,6 +14,7 @@ from fer_bench.training.machine import describe_hardware
 from fer_bench.training.planned_trial import PlannedTrial
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+NUM_STEPS = 10  # per precision; fewer than for an estimate, because a large network takes seconds per step
 MIN_SPEEDUP = 1.1  # so that noise does not decide
 FILE = "bfloat16_speedups.json"
 
@@ -63,7 +64,9 @@ def resolve_precisions(
 
 def _measure_speedups(trials: Mapping[str, PlannedTrial], measure: MeasureSpeeds) -> dict[str, float]:
     """Return the speed with bfloat16 over that with float32 by kind of trial, without kinds of which a trial fails."""
-    speeds = measure([_at(shortened(planned), precision) for planned in trials.values() for precision in PRECISIONS])
+    speeds = measure(
+        [_at(shortened(planned, NUM_STEPS), precision) for planned in trials.values() for precision in PRECISIONS]
+    )
     pairs = zip(trials, speeds[::2], speeds[1::2], strict=True)
     return {kind: bfloat16 / float32 for kind, float32, bfloat16 in pairs if float32 and bfloat16}
 
