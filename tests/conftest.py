@@ -91,7 +91,8 @@ def few_synthetic_samples(tmp_path_factory, monkeypatch) -> None:
 
 @pytest.fixture
 def empty_figures(monkeypatch) -> None:
-    """Write empty image files, because rendering takes most of a report's time. `tests/report` renders all figures."""
+    """Write empty image files: figures take most of a report's time. `tests/report` draws all of them."""
+    monkeypatch.setattr("fer_bench.report.figures.fit_layout", lambda *_: None)
     monkeypatch.setattr("fer_bench.report.figure_layout.to_image_files", lambda figure: {"png": b"", "svg": b""})
 
 
