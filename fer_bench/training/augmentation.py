@@ -49,9 +49,6 @@ def select_images(
 ) -> np.ndarray:
     """Return images, of which alternating flips have flipped some.
 
-    Each image is flipped in every second epoch. Seed and index determine if that is in the odd or the even ones;
-    Jordan, arXiv 2024.
-
     Args:
         images: All images (samples, [time,] height, width) uint8.
         indices: Indices of the images of a batch (batch,).
@@ -65,9 +62,17 @@ def select_images(
     selected = images[indices]
     if augmentation.flip != "alternating":
         return selected
-    parity = np.random.default_rng([seed, 0]).integers(0, 2, len(images), np.uint8)
-    flipped = (parity[indices] + epoch) % 2 == 1
+    flipped = alternating_flips(len(images), seed, epoch)[indices]
     return np.where(flipped.reshape(-1, *(1,) * (selected.ndim - 1)), selected[..., ::-1], selected)
+
+
+def alternating_flips(num_images: int, seed: int, epoch: int) -> np.ndarray:
+    """Return which images are flipped in an epoch (samples,) bool: each in every second epoch; Jordan, arXiv 2024.
+
+    The seed determines for which images these are the odd epochs.
+    """
+    parity = np.random.default_rng([seed, 0]).integers(0, 2, num_images, np.uint8)
+    return (parity + epoch) % 2 == 1
 
 
 def affine_matrices(

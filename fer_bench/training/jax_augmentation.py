@@ -26,10 +26,10 @@ def augment(images: jax.Array, augmentation: Augmentation, key: jax.Array, crop:
         The augmented images, or `images` itself if the augmentation changes nothing.
 
     Raises:
-        ValueError: The augmentation is a policy of imgaug or flips alternately, or the crop is larger than the images.
+        ValueError: The augmentation is a policy of imgaug, or the crop is larger than the images.
     """
-    if augmentation.imgaug or augmentation.flip == "alternating":
-        raise ValueError("policies of imgaug and alternating flips run on the host only, not in a compiled step")
+    if augmentation.imgaug:
+        raise ValueError("a policy of imgaug runs on the host only, not in a compiled step")
     sequences = images if images.ndim == 4 else images[:, None]
     affine_key, brightness_key, erasing_key = jax.random.split(key, 3)
     out = _affine_transform(sequences, augmentation, affine_key, crop)

@@ -21,6 +21,7 @@ import numpy as np
 from fer_bench.config.recipe import Recipe
 from fer_bench.config.stages import value_at
 from fer_bench.records.schema import Epoch
+from fer_bench.training.augmentation import alternating_flips
 from fer_bench.training.batches import PREDICTION_BATCH_SIZE, Images, batch_indices
 from fer_bench.training.checkpoint import Checkpoint, CheckpointState
 from fer_bench.training.freezing import model_variables
@@ -140,8 +141,9 @@ def fit_together(
         began = time.perf_counter()
         rates = np.array([run.learning_rates(recipe, epoch, steps) for run in runs], np.float32)
         order = np.stack([batch_indices(labels, recipe, run.seed, epoch) for run in runs]).astype(np.int32)
+        flipped = np.stack([alternating_flips(len(labels), run.seed, epoch) for run in runs])
         keys = jnp.stack([jax.random.fold_in(jax.random.key(run.seed), epoch) for run in runs])
-        state, metrics = program.train(state, order, rates, keys, data.images, data.targets)
+        state, metrics = program.train(state, order, flipped, rates, keys, data.images, data.targets)
         losses, accuracies = map(np.asarray, _wait_for(metrics))
         train_seconds = (time.perf_counter() - began) / len(runs)
 

@@ -44,9 +44,9 @@ class Program:
     """The compiled functions of one stage of training, for several seeds at once.
 
     Attributes:
-        train: train(state, order (seeds, steps, batch) int32, rates (seeds, steps) float32, keys (seeds,), images,
-            targets) trains for an epoch. It returns the new state, and losses and accuracies (seeds, steps). The
-            arrays of the old state are donated.
+        train: train(state, order (seeds, steps, batch) int32, flipped (seeds, samples) bool, rates (seeds, steps)
+            float32, keys (seeds,), images, targets) trains for an epoch. It returns the new state, and losses and
+            accuracies (seeds, steps). The arrays of the old state are donated.
         averaged: averaged(state) returns the weights for validation.
         logits: logits(weights, validation) returns (seeds, batches, batch, classes) float32.
     """
@@ -73,13 +73,15 @@ def compile_program(
     seeds = state.weights[0].shape[0]
     batch = min(recipe.batch_size, len(data.images))
     order = jax.ShapeDtypeStruct((seeds, steps, batch), jnp.int32)
+    flipped = jax.ShapeDtypeStruct((seeds, len(data.images)), jnp.bool_)
     rates = jax.ShapeDtypeStruct((seeds, steps), jnp.float32)
     keys = jax.eval_shape(lambda: jax.vmap(jax.random.key)(jnp.arange(seeds)))
-    train = _over_seeds(partial(_epoch, model, recipe, class_weights), seeds, 4)
+    train = _over_seeds(partial(_epoch, model, recipe, class_weights), seeds, 5)
     averaged = _over_seeds(partial(_averaged, model), seeds, 1)
     logits = _over_seeds(partial(_logits, model, recipe.crop), seeds, 1)
+    arguments = (state, order, flipped, rates, keys, data.images, data.targets)
     return Program(
-        jax.jit(train, donate_argnums=0).lower(state, order, rates, keys, data.images, data.targets).compile(),
+        jax.jit(train, donate_argnums=0).lower(*arguments).compile(),
         jax.jit(averaged).lower(state).compile(),
         jax.jit(logits).lower(state.weights, data.validation).compile(),
     )
@@ -108,6 +110,7 @@ def _epoch(
     class_weights: np.ndarray | None,
     state: State,
     order: jax.Array,
+    flipped: jax.Array,
     rates: jax.Array,
     key: jax.Array,
     images: jax.Array,
@@ -122,7 +125,10 @@ def _epoch(
     def step(state: State, inputs: tuple[jax.Array, jax.Array, jax.Array]):
         indices, rate, key = inputs
         augment_key, mix_key = jax.random.split(key)
-        x = augment(images[indices], recipe.augmentation, augment_key, recipe.crop)
+        x = images[indices]
+        if recipe.augmentation.flip == "alternating":
+            x = jnp.where(flipped[indices].reshape(-1, *(1,) * (x.ndim - 1)), x[..., ::-1], x)
+        x = augment(x, recipe.augmentation, augment_key, recipe.crop)
         x, y = mix(x, targets[indices], recipe.augmentation, mix_key)
         weight = None if class_weights is None else y @ class_weights
         trainable, non_trainable = partition.split(state.weights)

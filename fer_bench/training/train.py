@@ -233,12 +233,11 @@ def _checkpoint(planned: PlannedTrial, machine: dict[str, Any]) -> Checkpoint | 
 
 
 def _training_loop(recipe: Recipe, dataset: Dataset) -> Callable[..., loop.FitResult]:
-    """Return the loop on the device if JAX has an accelerator, the images fit and nothing has to run on the host.
+    """Return the loop on the device if JAX has an accelerator and the images fit and need no imgaug.
 
     On CPUs XLA runs convolutions inside a compiled loop far slower than outside: `cnn_small` more than forty times.
     """
-    on_host = recipe.augmentation.imgaug or recipe.augmentation.flip == "alternating"
-    fits = dataset.images.nbytes <= MAX_BYTES_ON_DEVICE and not on_host
+    fits = not recipe.augmentation.imgaug and dataset.images.nbytes <= MAX_BYTES_ON_DEVICE
     if keras.backend.backend() == "jax" and fits and devices.num_replicas() == 1:
         from fer_bench.training import jax_backend, jax_loop
 

@@ -280,7 +280,5 @@ def test_without_augmentation_nothing_changes(batch):
 def test_unsupported_augmentations_are_an_error():
     with pytest.raises(ValueError, match="imgaug"):
         augmented(noise(2, 8, 8), Augmentation.model_validate("imgaug:light"))
-    with pytest.raises(ValueError, match="alternating"):
-        augmented(noise(2, 8, 8), Augmentation(flip="alternating"))
     with pytest.raises(ValueError, match="crop"):
         augmented(noise(2, 8, 12), only(), crop=9)

@@ -45,7 +45,10 @@ def assert_results_agree(actual: FitResult, desired: FitResult, tolerance: float
     [
         {"optimizer.ema": 0.8, "class_weights": "balanced", "label_smoothing": 0.1},
         {"schedule": {"name": "plateau", "patience": 1}, "patience": 2, "epochs": 8, "l2": 0.01},
-        {"optimizer": {"name": "schedule_free_adamw", "learning_rate": 0.01}},
+        {
+            "optimizer": {"name": "schedule_free_adamw", "learning_rate": 0.01},
+            "augmentation": {"policy": "none", "flip": "alternating"},
+        },
         pytest.param({}, marks=pytest.mark.slow),
         pytest.param(
             {"optimizer.clip_norm": 0.1, "sampling": "balanced", "loss": "focal", "batch_size": 500},
