@@ -10,7 +10,7 @@ from pathlib import Path
 from fer_bench.sweep.calibrate import MeasurementCache, shortened
 from fer_bench.sweep.estimate import speed_key
 from fer_bench.sweep.resolved_pair import ResolvedPair
-from fer_bench.training.machine import describe_hardware
+from fer_bench.training.machine import describe_hardware, may_have_fast_bfloat16
 from fer_bench.training.planned_trial import PlannedTrial
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -44,11 +44,10 @@ def resolve_precisions(
     """
     if not samples:
         return list(pairs), []
-    # Not decided by the processor's flags, because containers and virtual machines hide some of them.
     cache = MeasurementCache(cache_dir / FILE, describe_hardware(), backend)
     speedups = cache.read()
     unknown = {_kind(planned): planned for planned in samples.values() if _kind(planned) not in speedups}
-    if unknown and measure:
+    if unknown and measure and may_have_fast_bfloat16():
         measured = _measure_speedups(unknown, measure)
         cache.update(measured)
         speedups |= measured
@@ -92,4 +91,6 @@ def _kind(planned: PlannedTrial) -> str:
 def _reason(speedup: float | None, measured_here: bool) -> str:
     if speedup is not None:
         return f"bfloat16 trains {speedup:.2f} times as fast as float32 here"
+    if not may_have_fast_bfloat16():
+        return "this processor has no instructions for bfloat16"
     return "a measured trial failed" if measured_here else "nothing was measured yet; the sweep measures it first"

@@ -14,9 +14,10 @@ TWO = (
 
 
 @pytest.fixture
-def plan(made, scanned, tmp_path):
-    """Plan trials of two architectures with the precision "auto"."""
+def plan(made, scanned, tmp_path, monkeypatch):
+    """Plan trials of two architectures with the precision "auto", on a machine that may have fast bfloat16."""
     scanned(TWO)
+    monkeypatch.setattr("fer_bench.sweep.precision.may_have_fast_bfloat16", lambda: True)
 
     def plan(measure=None, **fields):
         fields = {"name": "tests", "models": ["gains", "loses"], "datasets": ["made"], **fields}
@@ -73,6 +74,14 @@ def test_another_machine_measures_again(plan, monkeypatch):
     measure = Measure()
     plan(measure)
     assert len(measure.measured) == 4
+
+
+def test_a_processor_without_bfloat16_measures_nothing(plan, monkeypatch):
+    monkeypatch.setattr("fer_bench.sweep.precision.may_have_fast_bfloat16", lambda: False)
+    measure = Measure()
+    made_plan = plan(measure)
+    assert measure.measured == [] and set(precisions(made_plan).values()) == {"float32"}
+    assert any("no instructions" in note for note in made_plan.notes)
 
 
 def test_without_measuring_float32_is_planned_and_said(plan):
