@@ -167,6 +167,7 @@ class Sweeps:
             pytest.raises(SystemExit) as stopped,
         ):
             patch.chdir(self.folder)
+            patch.setattr("fer_bench.report.write._figures", lambda *_: iter(()))  # they take most of a report's time
             patch.setattr(sys, "argv", [*self._command[1:], "--executor", "in-process", *more])
             for name in ("FER_BENCH_CACHE", "FER_BENCH_CHECKPOINT_SECONDS", "TROUBLE"):
                 patch.setenv(name, self._environment[name])
