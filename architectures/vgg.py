@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from architectures.layers import (
+    BATCH_NORM_MOMENTUM,
     HistogramEqualization,
     classification_head,
     conv_block,
@@ -72,9 +73,9 @@ def vgg_fer(inputs, recipe):
     "vgg10",
     family="vgg",
     paper="Pramerdorfer & Kampel, Facial Expression Recognition using Convolutional Neural Networks, 2016",
-    input_sizes=(32, 40, 44, 48),
+    input_sizes=(24, 32, 40, 44, 48),
     weights_depend_on_size=True,
-    num_parameters=1_766_439,
+    num_parameters=1_767_207,
     reference_images_per_second=215,
     recipe={"dropout": 0.5},
 )
@@ -88,5 +89,6 @@ def vgg10(inputs, recipe):
     for filters in (32, 64, 128, 256):
         x = conv_block(x, filters, convolutions=2)
     x = layers.Dropout(recipe.dropout)(layers.Flatten()(x))
-    x = layers.Dense(256, activation="relu", kernel_initializer="he_normal")(x)
+    x = layers.Dense(256, use_bias=False, kernel_initializer="he_normal")(x)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
     return classification_head(x, recipe)
