@@ -99,6 +99,19 @@ def test_a_local_cluster_gives_the_record_of_one_process(plan_of, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_model_of_a_pretraining_trial_is_sent_to_the_nodes(plan_of, tmp_path):
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text("recipe: {epochs: 1}\n")
+    plan = plan_of(models=["tiny_dropout"], pretraining={"dataset": "made", "recipe": str(recipe)})
+    run(plan.trials, tmp_path / "serial")
+    executor = RayExecutor(None, 1, 1, TimeLimits())
+    executor.start()
+    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models=True), executor)
+    assert predictions(tmp_path / "ray") == predictions(tmp_path / "serial")
+    assert [stored.record.status for stored in records.load(tmp_path / "ray")] == ["finished"] * 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [False, True], ids=["both stay", "one is lost"])
 def test_two_nodes_give_the_records_of_one_process(cluster, plan_of, tmp_path, monkeypatch, lost):
     class RemoveNode(Callback):
