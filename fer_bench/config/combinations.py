@@ -182,11 +182,11 @@ def _incompatibility(architecture: Architecture, recipe: Recipe) -> str | None:
             return NO_IMAGENET_WEIGHTS
         if recipe.backbone.freezes or recipe.backbone.learning_rate_factor != 1:
             return NO_BACKBONE
+    if len(recipe.input_sizes) > 1 and architecture.weights_depend_on_size:
+        return SIZE_DEPENDENT
     smallest = architecture.input_sizes[0]
     if min(recipe.input_sizes) < smallest:
         return f"input_size {min(recipe.input_sizes)} is below its minimum, {smallest}"
-    if len(recipe.input_sizes) > 1 and architecture.weights_depend_on_size:
-        return SIZE_DEPENDENT
     return None
 
 

@@ -129,9 +129,8 @@ def fit_together(
             stage = value_at(stages, epoch)
             model = by_size[stage.input_size]
             begin_stage(model, recipe, stage.trainable_blocks)
-            if not keeps_optimizer(recipe, epoch):
-                optimizer = _optimizer_variables(model, len(models))
-            state = State(weights, optimizer)
+            initial = _optimizer_variables(model, len(models))
+            state = State(weights, optimizer if keeps_optimizer(recipe, epoch) else initial)
             program = compile_program(model, recipe, state, data, steps, class_weights(recipe, labels, classes))
             compile_seconds += time.perf_counter() - began
             if epoch in stages:

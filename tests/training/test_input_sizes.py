@@ -112,13 +112,11 @@ def test_the_best_epoch_and_patience_are_of_the_last_size(fit):
     assert (result.best_epoch, len(result.history)) == (4, 5)
 
 
-def test_unfreezing_restarts_the_optimizer_and_a_new_size_does_not(fit, monkeypatch):
+def test_unfreezing_restarts_the_optimizer_and_a_new_size_does_not():
     recipe = {"input_size": [[0, 8], [2, 12]], "backbone.trainable_blocks": [[0, 0], [3, "all"]], "epochs": 3}
     models, iterations = {8: sized(8), 12: sized(12)}, []
-    if fit is not loop.fit:
-        pytest.skip("the optimizer is not on the host")
     train(
-        fit,
+        loop.fit,
         recipe,
         models,
         on_epoch_end=lambda epoch: iterations.append(int(models[8 if epoch.epoch == 1 else 12].optimizer.iterations)),

@@ -21,10 +21,16 @@ QUICK = [
     "test_freezing.py::test_gradual_unfreezing_combines_with_other_options",
     f"{RESUME}[device-ema-plateau]",
     f"{RESUME}[device-patience]",
+    f"{RESUME}[device-sizes]",
     f"{RESUME}[host-cached]",
     *(f"{CONTRACT}[cnn_lstm-{check}]" for check in CHECKS),
 ]
-SLOW = ["test_jax_loop.py", RESUME, "test_features.py::test_without_augmentation_cached_features_change_no_prediction"]
+SLOW = [
+    "test_jax_loop.py",
+    "test_input_sizes.py",
+    RESUME,
+    "test_features.py::test_without_augmentation_cached_features_change_no_prediction",
+]
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
