@@ -16,15 +16,15 @@ affects all alike. A row has the medians over the rounds.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from fer_bench.core.backend import choose_backend
+
+choose_backend()
 IMAGE_SHAPE, NUM_FRAMES, NUM_CLASSES = (48, 48), 8, 7
 STEPS: dict[str, dict[str, Any]] = {
     "keras": {"fast_operations": False},

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_bench.core.backend import ONEDNN_VARIABLE
 from fer_bench.sweep.executors.worker import Event, run_in_worker
 from fer_bench.training import checkpoint
 from fer_bench.training.planned_trial import PlannedTrial
 
 CHECKPOINT_SECONDS = "120"  # of training between two checkpoints, which are sent over the network
 # Variables that a node takes over from the sweep, and those that set the number of threads.
-PASSED_ON = ("KERAS_BACKEND", checkpoint.INTERVAL_VARIABLE, "JAX_PLATFORMS", "XLA_FLAGS")
+PASSED_ON = ("KERAS_BACKEND", ONEDNN_VARIABLE, checkpoint.INTERVAL_VARIABLE, "JAX_PLATFORMS", "XLA_FLAGS")
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
