@@ -90,12 +90,12 @@ def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: s
     description = f"{model}{on}{under} in {results_dir}"
     if not finished:
         raise UserError(
-            f"There is no finished record of {description}. Run `train --model {model} --keep-models` first."
+            f"There is no finished record of {description}. Run `train --model {model}` first."
         )
     if saved := [stored for stored in finished if stored.model_file]:
         return saved
     raise UserError(
-        f"No model was saved for {description}. Train again with the same flags and --keep-models --overwrite."
+        f"No model was saved for {description}. Train again with the same flags and --overwrite."
     )
 
 
@@ -155,7 +155,7 @@ def measure(
     from fer_bench.inference.formats.keras_file import load_model
     from fer_bench.training.predict import predict
 
-    _register_layers(target.trial)
+    register_layers(target.trial)
     model = load_model(target.model_file)
     _check_shapes(target, model.input_shape, model.output_shape)
     data, test = target.dataset, target.test_indices
@@ -205,7 +205,7 @@ def corrupt_cached(images: np.ndarray, corruption: str, severity: int, folder: P
     return result
 
 
-def _register_layers(trial: Trial | None) -> None:
+def register_layers(trial: Trial | None) -> None:
     """Import the modules that define custom layers: a saved model refers to them by name."""
     import architectures.layers  # noqa: F401
 
