@@ -120,7 +120,7 @@ def run_benchmark(
         console: Where progress is shown; default: standard output.
         targets: Validation accuracies, each with a column `seconds_to_<percent>`: infinite if the median trial never
             reaches it.
-        **options: Fields of `fer_bench.sweep.options.SweepOptions`, such as `jobs=2` or `keep_models=True`.
+        **options: Fields of `fer_bench.sweep.options.SweepOptions`, such as `jobs=2` or `keep_models="all"`.
 
     Returns:
         The leaderboard, the records, and the failed records.

@@ -35,7 +35,7 @@ measure_option = partial(click.option, panel="How to measure")
 
 
 @click.command()
-@model_option("--model", metavar="NAME", help="An architecture that was trained with --keep-models.")
+@model_option("--model", metavar="NAME", help="An architecture that was trained.")
 @model_option("--model-file", type=PATH, metavar="FILE", help="A saved model.keras, or another .keras file.")
 @model_option(
     "--dataset",
@@ -87,7 +87,7 @@ def robustness(
     and a figure (PNG and SVG) are written beside each model and replace earlier ones.
     """
     if (model is None) == (model_file is None):
-        raise UserError("Pass either --model, an architecture that was trained with --keep-models, or --model-file.")
+        raise UserError("Pass either --model, an architecture that was trained, or --model-file.")
     from fer_bench.datasets import default_dataset
     from fer_bench.inference.robustness import RobustnessConfig, measure, saved_models, target_from_record
     from fer_bench.records.robustness import ROBUSTNESS_FILE, write

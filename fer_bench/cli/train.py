@@ -120,8 +120,10 @@ train_options = combine(
     ),
     results_option(
         "--keep-models",
-        is_flag=True,
-        help="Save each trained model as model.keras beside its record. For recorded trials add --overwrite.",
+        type=click.Choice(["best", "all", "none"]),
+        default="best",
+        help="Which trained models stay as model.keras beside their records: per row the one with the best validation "
+        "accuracy, all, or none. For recorded trials add --overwrite. Default: best.",
     ),
     results_option(
         "--tracker",

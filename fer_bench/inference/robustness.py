@@ -89,14 +89,10 @@ def saved_models(results_dir: Path, model: str, dataset: str | None, protocol: s
     on, under = f" on {dataset}" if dataset else "", f" under {protocol}" if protocol else ""
     description = f"{model}{on}{under} in {results_dir}"
     if not finished:
-        raise UserError(
-            f"There is no finished record of {description}. Run `train --model {model}` first."
-        )
+        raise UserError(f"There is no finished record of {description}. Run `train --model {model}` first.")
     if saved := [stored for stored in finished if stored.model_file]:
         return saved
-    raise UserError(
-        f"No model was saved for {description}. Train again with the same flags and --overwrite."
-    )
+    raise UserError(f"No model was saved for {description}. Train again with the same flags and --overwrite.")
 
 
 def find_record(model_file: Path) -> StoredRecord | None:

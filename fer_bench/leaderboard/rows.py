@@ -15,6 +15,7 @@ import numpy as np
 from fer_bench.evaluation.checks import validated_predictions
 from fer_bench.evaluation.metrics import MetricResults, PerClass, confusion_matrix
 from fer_bench.records import StoredRecord, robustness
+from fer_bench.records.kept_models import read_info
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Record, Trial
 from fer_bench.records.store import READ_ERRORS
@@ -86,6 +87,7 @@ class LeaderboardRow:
         seeds: The finished seeds.
         failed: The records of trials that did not finish.
         robustness: Accuracy under corruptions, of the finished trials that were tested for it.
+        model_file: The kept model with the best validation accuracy; None if no model was kept.
     """
 
     id: str
@@ -93,6 +95,7 @@ class LeaderboardRow:
     seeds: list[SeedResult]
     failed: list[Record]
     robustness: list[Robustness] = field(default_factory=list)
+    model_file: Path | None = None
 
     @cached_property
     def records(self) -> list[Record]:
@@ -180,15 +183,10 @@ def build_rows(stored: Iterable[StoredRecord]) -> tuple[list[LeaderboardRow], li
     """Group and score records; return the rows, and the records whose predictions cannot be read or scored."""
     groups: dict[str, list[StoredRecord]] = defaultdict(list)
     for record in stored:
-        groups[_row_id(record.record.trial)].append(record)
+        groups[record.record.trial.row_id].append(record)
     state = _ReadState()
     rows = [_build_row(row_id, members, state) for row_id, members in groups.items()]
     return [row for row in rows if row.seeds or row.failed], state.skipped
-
-
-def _row_id(trial: Trial) -> str:
-    text = json.dumps(trial.model_dump(exclude={"seed", "fold", "recipe_name"}), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _build_row(row_id: str, members: list[StoredRecord], state: _ReadState) -> LeaderboardRow:
@@ -204,7 +202,14 @@ def _build_row(row_id: str, members: list[StoredRecord], state: _ReadState) -> L
         seeds=[result for result in results if result],
         failed=[member.record for member in members if member.record.status != "finished"],
         robustness=[found for member in members if (found := _read_robustness(member, state))],
+        model_file=_best_model(members),
     )
+
+
+def _best_model(members: Iterable[StoredRecord]) -> Path | None:
+    """Return the kept model with the best validation accuracy."""
+    files = [file for member in members if (file := member.model_file)]
+    return max(files, key=lambda file: info.order if (info := read_info(file.parent)) else (-1.0, ""), default=None)
 
 
 def _read_robustness(stored: StoredRecord, state: _ReadState) -> Robustness | None:

@@ -70,6 +70,12 @@ class Trial(FrozenModel):
         return self._digest(NOT_IN_KEY)
 
     @property
+    def row_id(self) -> str:
+        """Hash of what the trials of a leaderboard row have in common, all but seed and fold: 12 digits."""
+        text = json.dumps(self.model_dump(exclude={"seed", "fold", "recipe_name"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
     def pretraining_label(self) -> str:
         """The `initial_weights` of trials that start from the model of this trial with the same seed.
 

@@ -1,7 +1,8 @@
 """RESULTS/records/<architecture>-<dataset>-s<seed>-<key>/{record.json, predictions.npz[, model.keras]}.
 
-Other files there, such as robustness.json, were measured from the model later.
-A reader never sees an incomplete record (see `writing`). Folders of several machines merge by copying.
+Beside a kept model is model_info.json (see `kept_models`). Other files there, such as robustness.json, were
+measured from the model later. A reader never sees an incomplete record (see `writing`). Folders of several machines
+merge by copying.
 """
 
 from __future__ import annotations

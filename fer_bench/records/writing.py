@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from fer_bench.core.files import atomic_write
+from fer_bench.records.kept_models import ModelInfo, write_info
 from fer_bench.records.schema import Predictions, Record
 from fer_bench.records.store import (
     MODEL_FILE,
@@ -27,7 +28,13 @@ from fer_bench.records.store import (
 REPLACED_DIR = "replaced"  # inside a temporary folder: the earlier record, while the new one takes its place
 
 
-def write(results: Path, record: Record, predictions: dict[str, Predictions], model_file: Path | None = None) -> Path:
+def write(
+    results: Path,
+    record: Record,
+    predictions: dict[str, Predictions],
+    model_file: Path | None = None,
+    model_info: ModelInfo | None = None,
+) -> Path:
     """Write a record and its predictions in one atomic step; they replace an earlier record of the same key.
 
     Args:
@@ -35,6 +42,7 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions], mo
         record: The record.
         predictions: Predictions by split.
         model_file: The trained model, which is moved into the record. Default: the record has no model.
+        model_info: What a user of the model must know, which is written beside it.
 
     Returns:
         The record's folder.
@@ -61,6 +69,8 @@ def write(results: Path, record: Record, predictions: dict[str, Predictions], mo
             shutil.move(model_file, temporary / MODEL_FILE)
             with open(temporary / MODEL_FILE, "rb+") as model:
                 os.fsync(model.fileno())
+            if model_info is not None:
+                write_info(temporary, model_info)
         if final.exists():  # a folder cannot be renamed to one that is not empty
             final.rename(temporary / REPLACED_DIR)
         temporary.rename(final)

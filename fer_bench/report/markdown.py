@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from fer_bench.report.tables import (
     NO_REASON,
     RANKS_LEGEND,
     half_width,
+    link_to,
     markdown_table,
     records_of,
     table_columns,
@@ -42,8 +44,14 @@ def to_csv(frame: pd.DataFrame) -> str:
     return frame.assign(**missed).to_csv(lineterminator="\n")
 
 
-def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
-    """Return leaderboard.md: a summary of each dataset and protocol, the full tables, and the legend at the end."""
+def to_markdown(leaderboard: Leaderboard, figures_note: str = "", folder: Path | None = None) -> str:
+    """Return leaderboard.md: a summary of each dataset and protocol, the full tables, and the legend at the end.
+
+    Args:
+        leaderboard: The leaderboard.
+        figures_note: A sentence on the figures.
+        folder: The folder of the file, to which links to kept models are relative; None for no links.
+    """
     options, rows = leaderboard.options, list(leaderboard.rows.values())
     parts = ["# Leaderboard", *map(one_line, options.notes)]
     for heading, _, section in sections(leaderboard.frame):
@@ -58,6 +66,7 @@ def to_markdown(leaderboard: Leaderboard, figures_note: str = "") -> str:
             name = f"{heading}, {options.group_by} {one_line(group)}" if group else heading
             parts += [f"### {name}", _table(View.SCORES, group_rows, options), _table(View.COSTS, group_rows, options)]
     parts += list(filter(None, [published_table(leaderboard.frame)]))
+    parts += _models(leaderboard, folder) if folder else []
     parts += _machines(rows)
     parts += _listed(
         "Failed trials", (f"{r.trial}: {r.status}: {r.reason or NO_REASON}" for x in rows for r in x.failed)
@@ -125,6 +134,17 @@ def _average_ranks(ranks: pd.DataFrame) -> list[str]:
         for model, row in zip(ranks.index, records_of(ranks), strict=True)
     ]
     return ["## Average ranks", RANKS_LEGEND, markdown_table(columns, lines)]
+
+
+def _models(leaderboard: Leaderboard, folder: Path) -> list[str]:
+    """Return links to the kept models, by section and row."""
+    lines = []
+    for heading, _, section in sections(leaderboard.frame):
+        for row_id, label in section["label"].items():
+            if file := leaderboard.rows[str(row_id)].model_file:
+                lines.append(f"[{one_line(label)}]({link_to(file, folder)}), {heading}")
+    note = "The model of the seed and fold with the best validation accuracy; `predict`, `explain` and `export` use it."
+    return ["## Models", note, _bullets(lines)] if lines else []
 
 
 def _machines(rows: Iterable[LeaderboardRow]) -> list[str]:

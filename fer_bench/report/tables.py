@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 import pandas as pd
 from tabulate import tabulate
@@ -63,3 +66,8 @@ def warning_lines(rows: pd.DataFrame) -> list[str]:
         for label, text in zip(known["label"], known["warnings"], strict=True)
         for sentence in text.split(WARNING_SEPARATOR)
     ]
+
+
+def link_to(file: Path, folder: Path) -> str:
+    """Return the address of a file in a document of a folder."""
+    return quote(Path(os.path.relpath(file, folder)).as_posix())

@@ -88,10 +88,10 @@ def write_leaderboard(
     folder, results = Path(output or results_dir), Path(results_dir)
     note = missing_figures_note(leaderboard, max_figure_rows) if figures else ""
     tables: dict[Path, str | bytes] = {
-        folder / "leaderboard.md": to_markdown(leaderboard, note),
+        folder / "leaderboard.md": to_markdown(leaderboard, note, folder),
         folder / "leaderboard.csv": to_csv(leaderboard.frame),
         folder / "leaderboard.tex": to_latex(leaderboard),
-        folder / "leaderboard.html": leaderboard_page(_with_option_notes(page or leaderboard), results),
+        folder / "leaderboard.html": leaderboard_page(_with_option_notes(page or leaderboard), results, folder),
     }
     written = []
     drawn = _figures(leaderboard, folder / FIGURES_DIR, max_figure_rows) if figures else iter(())

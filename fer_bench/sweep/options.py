@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from fer_bench.core.errors import UserError
+
+KeepModels = Literal["best", "all", "none"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,8 @@ class SweepOptions:
         backend: Keras backend: "tensorflow", "jax" or "torch".
         overwrite: Run trials again that are recorded already.
         retry_failed: Run trials again that are recorded as failed.
-        keep_models: Save each trained model beside its record.
+        keep_models: Which trained models are kept beside their records: per leaderboard row the one of the seed and
+            fold with the best validation accuracy, all, or none but those that other trials start from.
         fail_fast: Stop at the first trial that fails or diverges.
         executor: Run trials in worker processes, in this process (for debuggers), or on a Ray cluster.
         ray_address: Address of a Ray cluster; None starts one on this machine.
@@ -31,7 +36,7 @@ class SweepOptions:
     backend: str = "tensorflow"
     overwrite: bool = False
     retry_failed: bool = False
-    keep_models: bool = False
+    keep_models: KeepModels = "best"
     fail_fast: bool = False
     executor: Literal["processes", "in-process", "ray"] = "processes"
     ray_address: str | None = None
@@ -42,3 +47,7 @@ class SweepOptions:
     trial_timeout: float | None = None
     stall_timeout: float | None = 1800.0
     trackers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.keep_models not in get_args(KeepModels):
+            raise UserError(f"keep_models must be {', '.join(get_args(KeepModels))}, not {self.keep_models!r}.")

@@ -33,6 +33,7 @@ class PendingTrials:
         without_saved_model: Number of finished trials without a saved model.
         unreadable: Number of trials to run whose record cannot be read.
         without_needed_model: Pretraining trials to run again because others start from a model that was not saved.
+        model_bytes: Size of a recorded model by architecture.
         superseded: Start times of the records that trials replace, by key. A record with a later start time was
             written by another sweep in the meantime.
     """
@@ -44,6 +45,7 @@ class PendingTrials:
     unreadable: int = 0
     without_needed_model: tuple[PlannedTrial, ...] = ()
     superseded: dict[str, str] = field(default_factory=dict)
+    model_bytes: dict[str, int] = field(default_factory=dict)
 
 
 def open_results(results: Path) -> None:
@@ -107,6 +109,11 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
         unreadable=unreadable,
         without_needed_model=without_model,
         superseded=superseded,
+        model_bytes={
+            stored.record.trial.architecture: stored.record.costs.model_bytes
+            for stored in known
+            if stored.record.costs and stored.record.costs.model_bytes
+        },
     )
 
 

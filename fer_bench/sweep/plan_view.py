@@ -10,14 +10,16 @@ from rich.table import Table
 
 from fer_bench.core.text import UNKNOWN, duration, plural
 from fer_bench.sweep.budget import Budget
+from fer_bench.sweep.disk_use import disk_use_line
 from fer_bench.sweep.estimate import Estimator
+from fer_bench.sweep.options import KeepModels
 from fer_bench.sweep.pending import PendingTrials
 from fer_bench.sweep.plan import Plan
 from fer_bench.training.planned_trial import PlannedTrial
 
 
 def plan_lines(
-    plan: Plan, pending: PendingTrials, estimator: Estimator | None, results: Path, keep_models: bool
+    plan: Plan, pending: PendingTrials, estimator: Estimator | None, results: Path, keep_models: KeepModels
 ) -> list[str]:
     """Return the announcement of a sweep, in lines of rich markup.
 
@@ -26,7 +28,7 @@ def plan_lines(
         pending: The trials that have to run.
         estimator: Expected seconds per trial; None if nothing has to run.
         results: The results folder.
-        keep_models: Whether trained models are saved.
+        keep_models: Which trained models are kept.
     """
     lines = [f"[bold]{plan.experiment.name}[/]: {_size(plan)}"]
     if any(planned.trial.dataset == "synthetic" for planned in plan.trials):
@@ -45,10 +47,12 @@ def plan_lines(
     if estimator:
         expected = _expected(pending.trials, estimator)
         lines.append(f"{len(pending.trials)} to run: {expected}. Records go to {results}/records.")
-    if keep_models and pending.without_saved_model:
+        if disk_use := disk_use_line(pending.trials, keep_models, pending.model_bytes, results):
+            lines.append(disk_use)
+    if keep_models == "all" and pending.without_saved_model:
         lines.append(
             f"{plural(pending.without_saved_model, 'trial')} recorded already without a saved model. "
-            "--keep-models does not train them again; add --overwrite to do so."
+            "--keep-models all does not train them again; add --overwrite to do so."
         )
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import uuid
@@ -12,6 +13,7 @@ from typing import Literal
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
+from fer_bench.records import kept_models
 from fer_bench.records.schema import Epoch, Record, Trial
 from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX
 from fer_bench.sweep.budget import Budget, BudgetSpent
@@ -19,7 +21,7 @@ from fer_bench.sweep.claims import Claims
 from fer_bench.sweep.executors.executor import Executor, TrialResult
 from fer_bench.sweep.executors.in_process import run_in_process
 from fer_bench.sweep.interrupt import deferred_interrupts
-from fer_bench.sweep.options import SweepOptions
+from fer_bench.sweep.options import KeepModels, SweepOptions
 from fer_bench.sweep.queue import Admission, TrialQueue, number_trials, with_half_batches
 from fer_bench.training.callback import Callback, CallbackList
 from fer_bench.training.planned_trial import PlannedTrial
@@ -66,8 +68,11 @@ def run(
         following = [*callbacks, *([budget] if budget else []), _InterruptCheck(check_interrupts)]
         callback = CallbackList(following)
         admission = _Admission(trials, results, claims, callback, superseded or {}, budget)
-        queue = TrialQueue(number_trials(trials, results, models_dir, options.keep_models), admission)
+        queue = TrialQueue(number_trials(trials, results, models_dir, options.keep_models != "none"), admission)
         try:
+            for required in {planned.required_key: planned.requires for planned in trials}.values():
+                if required:
+                    kept_models.keep_for_pretraining(results, required)
             callback.on_sweep_begin(trials)
             with closing(executor(queue, callback)) as trial_results:
                 for result in trial_results:
@@ -79,7 +84,7 @@ def run(
                         queue.requeue(with_half_batches(planned))
                         continue
                     if claims.owns(planned.key):
-                        _write(results, result)
+                        _write(results, result, options.keep_models)
                         admission.on_recorded(planned)
                     else:  # another sweep took it over while this process was suspended, and may leave it again
                         admission.forget(planned)
@@ -194,13 +199,32 @@ def should_retry_with_half_batches(planned: PlannedTrial, record: Record) -> boo
     return allowed and record.status == "failed" and OUT_OF_MEMORY.search(record.reason) is not None
 
 
-def _write(results: Path, result: TrialResult) -> None:
+def _write(results: Path, result: TrialResult, keep: KeepModels) -> None:
+    """Write a record, with its model if that is to be kept. A full disk costs the model first."""
     planned, record, predictions = result
-    model_file = planned.model_file
-    if model_file is not None and not model_file.is_file():  # the trial failed, or the model cannot be saved
-        model_file = None
+    model, info = planned.model_file, None
+    if model is not None and not model.is_file():  # the trial failed, or the model cannot be saved
+        model = None
+    if model is not None:
+        reason: kept_models.Reason = "pretraining" if planned.keep_model else "all" if keep == "all" else "best"
+        info = kept_models.describe_model(record, predictions, planned.dataset.images.shape[1:], reason)
+        if reason == "best" and kept_models.is_surpassed(results, info):
+            model.unlink()
+            model = info = None
     try:
-        records.write(results, record, predictions, model_file)
+        try:
+            records.write(results, record, predictions, model, info)
+        except OSError as error:
+            if model is None:
+                raise
+            model.unlink(missing_ok=True)  # which also makes room for the record
+            info = None
+            logging.getLogger("fer_bench").warning(
+                "fer-bench: warning: the model of %s is not kept: %s", record.trial, error.strerror or error
+            )
+            records.write(results, record, predictions)
+        if info is not None:
+            kept_models.remove_surpassed(results, info)
     except OSError as error:
         advice = "Earlier records are unharmed. Free some space; the same command then resumes."
         raise write_error(f"The record of {record.trial} in {results}", error, advice) from None

@@ -11,12 +11,12 @@ def test_saved_models_are_measured_on_corrupted_images(run, working_dir, archite
     common = ["--extra-architectures", architectures_file, "--data-dir", data_dir]
     train = ["train", "--model", "cli_tiny", "--epochs", "1", "--executor", "in-process", *common]
     robustness = ["robustness", *common, "--corruptions", "contrast,noise", "--severities", "5,1"]
-    run(*train)
+    run(*train, "--keep-models", "none")
     with pytest.raises(UserError, match="No model was saved"):
         run(*robustness, "--model", "cli_tiny")
-    output = run(*train, "--keep-models")
+    output = run(*train, "--keep-models", "all")
     assert "without a saved model" in output and "--overwrite" in output
-    run(*train, "--keep-models", "--overwrite", "--seeds", "2")
+    run(*train, "--keep-models", "all", "--overwrite", "--seeds", "2")
 
     output = run(*robustness, "--model", "cli_tiny", "--samples", "7")
     assert "a stratified sample (seed 0) of 7 of 14 test images" in output

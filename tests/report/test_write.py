@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from made_up_records import exact
+from page_reader import Page
 
 from fer_bench.core.errors import UserError
 from fer_bench.leaderboard.rows import build_rows
 from fer_bench.records import StoredRecord, load
 from fer_bench.report.figure_layout import to_image_files
 from fer_bench.report.figures import curves_figure
-from fer_bench.report.write import missing_figures_note, read_leaderboard, write_report
+from fer_bench.report.write import missing_figures_note, read_leaderboard, write_leaderboard, write_report
 
 TABLES = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex", "leaderboard.html"]
 
@@ -118,3 +119,15 @@ def test_an_unwritable_report_raises_and_leaves_the_records(make):
         write_report(make.results)
     assert (record / "record.json").is_file()
     assert not list(make.results.glob(".leaderboard*"))
+
+
+def test_report_and_page_link_to_the_kept_model(make, tmp_path):
+    make("vgg19", accuracy=0.4)
+    folder = make("cnn", seed=0, accuracy=0.5)
+    (folder / "model.keras").write_bytes(b"weights")
+    write_leaderboard(read_leaderboard(make.results), make.results, figures=False, output=tmp_path / "my tables")
+    text = (tmp_path / "my tables" / "leaderboard.md").read_text().split("## Models")[1].split("##")[0]
+    link = f"../results/records/{folder.name}/model.keras"
+    assert f"[cnn]({link})" in text and "vgg19" not in text
+    page = Page((tmp_path / "my tables" / "leaderboard.html").read_text())
+    assert {row["model"]: page.details(row)["model"] for row in page.rows()} == {"cnn": link, "vgg19": None}

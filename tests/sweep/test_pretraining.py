@@ -141,7 +141,7 @@ def test_the_trial_is_shared_by_folds_and_protocols_and_comes_once_per_seed_and_
             assert (p.requires.architecture, p.requires.seed) == (p.trial.architecture, p.trial.seed)
     labels = {p.trial.initial_weights for p in planned.trials if p.requires and p.trial.architecture == "net"}
     assert len(labels) == 1 and labels.pop().startswith("pretrained on made:")  # one row for all seeds
-    assert "after 4 trials of pretraining" in plan_lines(planned, pending(planned, "nowhere"), None, "", False)[0]
+    assert "after 4 trials of pretraining" in plan_lines(planned, pending(planned, "nowhere"), None, "", "none")[0]
 
 
 def test_a_trial_that_is_requested_and_required_runs_once_and_keeps_its_model(plan):
@@ -194,7 +194,7 @@ def test_a_model_starts_from_the_pretrained_one_which_alone_is_kept(plan, tmp_pa
     frozen = {"optimizer.learning_rate": 1e-12, "schedule.warmup_epochs": 0}  # so that the weights stay
     planned = plan(protocols=["kfold"], **frozen)
     chosen = planned.trials[:3]
-    assert run(chosen, tmp_path, options=SweepOptions(keep_models=True)) == "completed"
+    assert run(chosen, tmp_path, options=SweepOptions(keep_models="all")) == "completed"
     stored = [records.load(tmp_path).stored[p.key] for p in chosen]
     source, *others = [keras.models.load_model(s.model_file, compile=False) for s in stored]
     for other in others:
@@ -206,14 +206,14 @@ def test_a_model_starts_from_the_pretrained_one_which_alone_is_kept(plan, tmp_pa
     assert "weights" not in values["badges"]
 
     (tmp_path / "again").mkdir()
-    assert run(planned.trials[:2], tmp_path / "again") == "completed"
+    assert run(planned.trials[:2], tmp_path / "again", options=SweepOptions(keep_models="none")) == "completed"
     assert [bool(s.model_file) for s in records.load(tmp_path / "again")] == [True, False]
 
     from_file = plan({"model_file": str(stored[0].model_file)}, **frozen)
     assert [p.trial.dataset for p in from_file.trials] == ["target"]
     assert any("unknown" in note for note in from_file.notes)
     assert str(tmp_path) not in from_file.trials[0].trial.model_dump_json()
-    run(from_file.trials, tmp_path, options=SweepOptions(keep_models=True))
+    run(from_file.trials, tmp_path, options=SweepOptions(keep_models="all"))
     last = records.load(tmp_path).stored[from_file.trials[0].key]
     kernel = keras.models.load_model(last.model_file, compile=False).get_weights()[0]
     np.testing.assert_allclose(kernel, source.get_weights()[0], atol=1e-6)
@@ -251,7 +251,7 @@ def test_a_model_that_was_not_kept_is_trained_again_while_others_need_it(plan, t
     left = pending(planned, tmp_path)
     assert [p.key for p in left.trials] == [planned.trials[0].key, *(p.key for p in planned.trials[3:])]
     assert left.num_finished == 2
-    assert any("Trained again" in line for line in plan_lines(planned, left, None, "", False))
+    assert any("Trained again" in line for line in plan_lines(planned, left, None, "", "none"))
 
     started = []
     run(left.trials, tmp_path, executor=recording(started), superseded=left.superseded)

@@ -74,7 +74,7 @@ def test_two_concurrent_trials_give_the_records_of_one_at_a_time(plan_of, tmp_pa
     plan = plan_of(models=["tiny", "tiny_raising", "tiny_nan"], seeds=[0, 1], epochs=2)
     serial, parallel = tmp_path / "serial", tmp_path / "parallel"
     run(plan.trials, serial)
-    run(plan.trials, parallel, [callback], SweepOptions(keep_models=True), executor_of(2))
+    run(plan.trials, parallel, [callback], SweepOptions(keep_models="all"), executor_of(2))
     assert not multiprocessing.active_children()
     expected, found = records.load(serial).stored, records.load(parallel).stored
     assert expected.keys() == found.keys()
@@ -129,7 +129,7 @@ def test_a_worker_that_died_between_trials_is_replaced_and_an_interrupt_ends_it(
 
     plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
     with pytest.raises(KeyboardInterrupt):
-        run(plan.trials, tmp_path, [KillThenInterrupt()], SweepOptions(keep_models=True), executor_of())
+        run(plan.trials, tmp_path, [KillThenInterrupt()], SweepOptions(keep_models="all"), executor_of())
     assert not multiprocessing.active_children()
     assert [stored.record.status for stored in records.load(tmp_path)] == ["finished", "finished"]
     assert not list((tmp_path / "records").glob(".part-*"))

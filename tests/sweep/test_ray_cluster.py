@@ -90,7 +90,7 @@ def test_a_local_cluster_gives_the_record_of_one_process(plan_of, tmp_path):
     run(plan.trials, tmp_path / "serial")
     executor = RayExecutor(None, 1, 1, TimeLimits())
     executor.start()
-    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models=True), executor)
+    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models="all"), executor)
     assert predictions(tmp_path / "ray") == predictions(tmp_path / "serial") != {}
     (stored,) = records.load(tmp_path / "ray")
     assert stored.model_file is not None
@@ -106,7 +106,7 @@ def test_the_model_of_a_pretraining_trial_is_sent_to_the_nodes(plan_of, tmp_path
     run(plan.trials, tmp_path / "serial")
     executor = RayExecutor(None, 1, 1, TimeLimits())
     executor.start()
-    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models=True), executor)
+    run(plan.trials, tmp_path / "ray", [], SweepOptions(keep_models="all"), executor)
     assert predictions(tmp_path / "ray") == predictions(tmp_path / "serial")
     assert [stored.record.status for stored in records.load(tmp_path / "ray")] == ["finished"] * 2
 
@@ -124,7 +124,7 @@ def test_two_nodes_give_the_records_of_one_process(cluster, plan_of, tmp_path, m
     run(plan.trials, serial)
     monkeypatch.setenv("FER_BENCH_CHECKPOINT_SECONDS", "0")
     (other,) = cluster.worker_nodes
-    run(plan.trials, parallel, [RemoveNode()], SweepOptions(keep_models=True), executor_on(cluster))
+    run(plan.trials, parallel, [RemoveNode()], SweepOptions(keep_models="all"), executor_on(cluster))
     assert (other in cluster.worker_nodes) != lost
     expected, found = records.load(serial).stored, records.load(parallel).stored
     assert expected.keys() == found.keys()

@@ -1,5 +1,6 @@
 """A sweep runs the pending trials only, records each as it ends, and continues after a failure."""
 
+import hashlib
 import os
 import time
 
@@ -7,6 +8,8 @@ import pytest
 
 from fer_bench import records
 from fer_bench.core.errors import UserError
+from fer_bench.records.kept_models import read_info
+from fer_bench.sweep.disk_use import disk_use_line
 from fer_bench.sweep.executors.executor import TrialResult
 from fer_bench.sweep.executors.in_process import run_in_process
 from fer_bench.sweep.options import SweepOptions
@@ -119,10 +122,10 @@ def test_a_record_is_replaced_only_on_request(plan_of, tmp_path, callback, insta
 
 def test_models_are_saved_on_request(plan_of, tmp_path, instant_executor):
     plan = plan_of(models=["tiny", "tiny_raising"])
-    run(plan.trials, tmp_path, executor=instant_executor)
-    known = pending(plan, tmp_path, keep_models=True)
+    run(plan.trials, tmp_path, options=SweepOptions(keep_models="none"), executor=instant_executor)
+    known = pending(plan, tmp_path, keep_models="all")
     assert (known.trials, known.without_saved_model) == ([], 1)  # reported, and not trained again without a request
-    options = {"keep_models": True, "overwrite": True}
+    options = {"keep_models": "all", "overwrite": True}
     again = pending(plan, tmp_path, **options)
     run(again.trials, tmp_path, options=SweepOptions(**options), superseded=again.superseded)
     stored = {s.record.trial.architecture: s for s in records.load(tmp_path)}
@@ -133,13 +136,78 @@ def test_models_are_saved_on_request(plan_of, tmp_path, instant_executor):
     assert not list((tmp_path / "records").glob(".part-*"))
 
 
+@pytest.fixture
+def model_writer(instant_executor):
+    """An executor that trains nothing and leaves a file in the place of each model."""
+
+    def run_trials(queue, callback):
+        for result in instant_executor(queue, callback):
+            if (file := result.planned.model_file) and result.record.status == "finished":
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(b"weights of seed %d" % result.planned.trial.seed)
+            yield result
+
+    return run_trials
+
+
+def test_the_best_model_of_each_row_is_kept(plan_of, tmp_path, model_writer):
+    plan = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1, 2])
+    for seed in range(3):  # three sweeps, one after the other
+        run([p for p in plan.trials if p.trial.seed == seed], tmp_path, executor=model_writer)
+    stored = list(records.load(tmp_path))
+    assert len(stored) == 6
+    accuracies = {
+        s.path: float((v.probabilities.argmax(1) == v.labels).mean())
+        for s in stored
+        for v in [s.predictions("validation")]
+    }
+    kept = [s for s in stored if s.model_file]
+    assert {s.record.trial.architecture for s in kept} == {"tiny", "tiny_dropout"} and len(kept) == 2
+    for best in kept:
+        row = [s for s in stored if s.record.trial.row_id == best.record.trial.row_id]
+        info = read_info(best.path)
+        assert info.accuracy["validation"] == accuracies[best.path] == max(accuracies[s.path] for s in row)
+        assert info.sha256 == hashlib.sha256(best.model_file.read_bytes()).hexdigest()
+        assert info.classes == best.record.classes and len(info.image_shape) == 2
+    others = {path.name for s in stored if not s.model_file for path in s.path.iterdir()}
+    assert others == {"record.json", "predictions.npz"}
+
+
+def test_models_that_are_kept_for_another_reason_stay(plan_of, tmp_path, model_writer):
+    plan = plan_of(models=["tiny"], seeds=[0, 1, 2])
+    run(plan.trials[:2], tmp_path, options=SweepOptions(keep_models="all"), executor=model_writer)
+    run(plan.trials[2:], tmp_path, executor=model_writer)
+    assert {s.record.trial.seed for s in records.load(tmp_path) if s.model_file} >= {0, 1}
+
+
+def test_a_full_disk_costs_the_model_and_not_the_record(plan_of, tmp_path, model_writer, monkeypatch, caplog):
+    def disk_full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fer_bench.records.writing.shutil.move", disk_full)
+    run(plan_of(models=["tiny"]).trials, tmp_path, executor=model_writer)
+    (stored,) = records.load(tmp_path)
+    assert stored.record.status == "finished" and stored.predictions("test") and stored.model_file is None
+    assert "not kept" in caplog.text and not list((tmp_path / "records").glob(".part-*"))
+
+
+def test_the_plan_states_the_disk_use_of_models(plan_of, tmp_path, monkeypatch):
+    trials = plan_of(models=["tiny", "tiny_dropout"], seeds=[0, 1, 2]).trials
+    sizes = {"tiny": 2**20, "tiny_dropout": 3 * 2**20}
+    assert "2 files, about 4 MiB" in disk_use_line(trials, "best", sizes, tmp_path / "new")
+    assert "6 files, about 12 MiB" in disk_use_line(trials, "all", sizes, tmp_path)
+    assert disk_use_line(trials, "none", sizes, tmp_path) is None
+    monkeypatch.setattr("fer_bench.sweep.disk_use._free_bytes", lambda folder: 2**20)
+    assert "Only 1 MiB" in disk_use_line(trials, "best", sizes, tmp_path)
+
+
 def test_an_interrupt_leaves_no_model_behind(plan_of, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fer_bench.records.write", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(plan_of(models=["tiny"]).trials, tmp_path, options=SweepOptions(keep_models=True))
+        run(plan_of(models=["tiny"]).trials, tmp_path, options=SweepOptions(keep_models="all"))
     assert list((tmp_path / "records").iterdir()) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,15 +21,21 @@ from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.report.page import columns, details, explain
 from fer_bench.report.page.details import PredictionReader, round_number
 from fer_bench.report.published_table import LEGEND, matching_rows
-from fer_bench.report.tables import RANKS_LEGEND, records_of
+from fer_bench.report.tables import RANKS_LEGEND, link_to, records_of
 
 PUBLISHED_KEYS = {"model", "metric", "value", "dataset", "protocol", "views", "badge", "source", "url", "note"}
 
 
 def page_data(
-    leaderboard: Leaderboard, read_predictions: PredictionReader
+    leaderboard: Leaderboard, read_predictions: PredictionReader, folder: Path
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return what the page shows at once, and by row id what the details of a row show."""
+    """Return what the page shows at once, and by row id what the details of a row show.
+
+    Args:
+        leaderboard: The leaderboard.
+        read_predictions: Reads the test predictions of a seed.
+        folder: The folder of the page.
+    """
     frame = leaderboard.frame
     shown = columns.present(frame)
     keys = _row_keys(frame, shown)
@@ -42,6 +49,7 @@ def page_data(
         recipe = json.dumps(details.flat_recipe(row))
         row_details[row_id] = details.row_details(row, read_predictions) | {
             "recipe": recipes.setdefault(recipe, len(recipes)),
+            "model": link_to(row.model_file, folder) if row.model_file else None,
             "machines": list(dict.fromkeys(machine_indices[machine_text(record.machine)] for record in row.records)),
         }
     data = {

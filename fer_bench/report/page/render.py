@@ -30,9 +30,15 @@ SCRIPT_FILES = (
 HTML_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def leaderboard_page(leaderboard: Leaderboard, results_dir: Path) -> str:
-    """Return an HTML page that works offline, with the details of rows from the predictions in the results folder."""
-    return render(TITLE, *page_data(leaderboard, partial(_read_test_predictions, results_dir)))
+def leaderboard_page(leaderboard: Leaderboard, results_dir: Path, folder: Path | None = None) -> str:
+    """Return an HTML page that works offline, with the details of rows from the predictions in the results folder.
+
+    Args:
+        leaderboard: The leaderboard.
+        results_dir: The folder of its records.
+        folder: The folder of the page, to which links to kept models are relative. Default: `results_dir`.
+    """
+    return render(TITLE, *page_data(leaderboard, partial(_read_test_predictions, results_dir), folder or results_dir))
 
 
 def render(title: str, data: dict[str, Any], details: dict[str, dict[str, Any]]) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.files import write_atomically
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.executors import ray_nodes
 from fer_bench.sweep.executors.executor import (
@@ -248,8 +249,10 @@ class RayExecutor:
     def _finish(self, task: _Task, record: Record, predictions: dict, model: bytes | None) -> TrialResult:
         planned = task.planned
         if model is not None and planned.model_file is not None:
-            planned.model_file.parent.mkdir(parents=True, exist_ok=True)
-            planned.model_file.write_bytes(model)
+            try:
+                write_atomically(planned.model_file, model)
+            except OSError as error:  # a full disk costs the model, not the record
+                _log(planned, f"the model is not kept: {error}")
         _log(planned, f"{record.status} {record.reason}".rstrip())
         nodes = {node["NodeID"]: node["Resources"] for node in self._ray.nodes()}
         resources = nodes.get(task.node, {})

@@ -1,0 +1,312 @@
+"""Export kept models to other formats, each checked against Keras and recorded as a row of its own."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fer_bench import records
+from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.files import write_atomically
+from fer_bench.core.text import did_you_mean, one_line, percent, plural
+from fer_bench.datasets import DataConfig
+from fer_bench.datasets.dataset import Dataset
+from fer_bench.datasets.subset import Subset
+from fer_bench.inference.classifier import Classifier
+from fer_bench.inference.export_record import (
+    accuracy,
+    describe_metadata,
+    describe_preprocessing,
+    make_record,
+    size_of,
+)
+from fer_bench.inference.formats import model_file, onnx_file
+from fer_bench.inference.robustness import register_layers, target_from_record
+from fer_bench.records import StoredRecord
+from fer_bench.records.schema import Predictions, Record
+
+if TYPE_CHECKING:
+    import keras
+
+    from fer_bench.training.predict import PredictionResult
+
+SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "", "keras": ".keras"}
+FORMATS = tuple(SUFFIXES)
+INT8_FORMATS = ("onnx", "litert")
+EXPORTS_DIR = "exports"
+PREPROCESSING_FILE = "preprocessing.yaml"
+MAX_COMPARED = 256  # test images that Keras predicts, too
+MAX_CALIBRATION = 300  # training images
+MAX_DIFFERENCE = 1e-3  # of a probability from Keras: float32 in another order of operations
+MIN_INT8_AGREEMENT = 0.8  # of the labels of an 8-bit model with those of Keras
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported model.
+
+    Attributes:
+        file: The file, or the folder of a SavedModel.
+        file_format: One of FORMATS, with "-int8" for an 8-bit model.
+        record: Its record, with the costs in its own runtime.
+        accuracy: Accuracy on the test images of the trial.
+        original_accuracy: The accuracy that the trial recorded.
+        num_compared: Number of test images that Keras predicted, too.
+        max_difference: The largest difference of a probability from Keras on these.
+        label_agreement: The share of these with the same label.
+    """
+
+    file: Path
+    file_format: str
+    record: Record
+    accuracy: float
+    original_accuracy: float
+    num_compared: int
+    max_difference: float
+    label_agreement: float
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A kept model in float32 with the images that its export needs; `indices` has those of each recorded split."""
+
+    stored: StoredRecord
+    model: keras.Model
+    data: Dataset
+    indices: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        return self.stored.record.trial.architecture
+
+    def predict(self, model: Any, indices: np.ndarray) -> PredictionResult:
+        """Return what a model predicts for some images, with the test-time views of the trial."""
+        from fer_bench.training.predict import predict
+
+        recipe = self.stored.record.trial.recipe
+        return predict(model, Subset(self.data.images, indices), recipe["tta"], recipe["crop"])
+
+
+@dataclass(frozen=True)
+class _RuntimeModel:
+    """A loaded file with the part of a Keras model's interface that predictions and latency need."""
+
+    classifier: Classifier
+    input_shape: tuple[int | None, ...]
+
+    def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the logits of a batch, in parts of the batch size that the file fixes if it does."""
+        size, batch = self.classifier.input_shape[0] or len(pixels), pixels.astype(np.float32)
+        parts = [np.asarray(self.classifier.predict(batch[i : i + size])) for i in range(0, len(batch), size)]
+        return np.concatenate(parts)
+
+
+def check_formats(formats: Sequence[str], int8: bool = False) -> list[str]:
+    """Return the formats without repetition. UserError if one is unknown, has no 8-bit version or needs a package."""
+    if not formats:
+        raise UserError(f"No format is named. Choose from: {', '.join(FORMATS)}.")
+    for name in formats:
+        if name not in FORMATS:
+            raise UserError(f"Unknown format '{name}'. {did_you_mean(name, FORMATS)}")
+        if int8 and name not in INT8_FORMATS:
+            raise UserError(f"There is no 8-bit version of {name}. Use --int8 with {' or '.join(INT8_FORMATS)}.")
+    if "onnx" in formats:
+        onnx_file.require_onnxruntime()
+        if missing := [name for name in ("tf2onnx", "onnx") if importlib.util.find_spec(name) is None]:
+            raise UserError(f"Export to ONNX requires {missing[0]}. Run: pip install 'fer-bench[export]'.")
+    return list(dict.fromkeys(formats))
+
+
+def export_record(
+    stored: StoredRecord, file_format: str, data_config: DataConfig, output: Path | None = None, int8: bool = False
+) -> Export:
+    """Export the kept model of a record, compare it with Keras on test images, and record it as a row.
+
+    The exported model maps raw gray pixels (batch, [time,] height, width, 1) in [0, 255] to logits, and computes in
+    float32 with the operations of plain Keras. Keras must run on TensorFlow.
+
+    Args:
+        stored: A finished record with a model.
+        file_format: One of FORMATS.
+        data_config: Where datasets and caches are.
+        output: Folder of the file. Default: RESULTS/exports/<name of the record's folder>.
+        int8: Whether to quantize weights and activations to 8 bits, calibrated on training images.
+
+    Raises:
+        UserError: The model cannot be converted, its file disagrees with Keras, or a file cannot be written. Nothing of
+            that export is left.
+    """
+    check_formats([file_format], int8)
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    source, results_dir = _load(stored, data_config), stored.path.parent.parent
+    calibration = _calibration_images(source) if int8 else None
+    name = f"{file_format}-int8" if int8 else file_format
+    folder = output or results_dir / EXPORTS_DIR / stored.path.name
+    preprocessing = describe_preprocessing(stored, source.model.input_shape, source.data.images.shape[1:])
+    with _temporary_folder(folder) as temporary:
+        part = temporary / _file_name(source.name, file_format, int8)
+        _convert(source, part, file_format, calibration)
+        if file_format == "onnx":
+            from fer_bench.inference.export_formats import add_onnx_metadata
+
+            add_onnx_metadata(part, describe_metadata(stored, preprocessing))
+        classifier = model_file.load(part)
+        runtime = _RuntimeModel(classifier, source.model.input_shape)
+        predicted = {split: source.predict(runtime, of_split) for split, of_split in source.indices.items()}
+        agreement = _compare(source, predicted["test"].probabilities)
+        _check_agreement(source, name, agreement, int8)
+        num_calibration = 0 if calibration is None else len(calibration)
+        costs = _measure_costs(runtime, part, predicted["test"])
+        record = make_record(stored, classifier, name, num_calibration, costs, started)
+        predictions = {
+            split: replace(stored.predictions(split), probabilities=result.probabilities)
+            for split, result in predicted.items()
+        }
+        _write(part, folder, preprocessing)
+        _write_record(results_dir, record, predictions)
+    original = stored.predictions("test")
+    return Export(
+        file=folder / part.name,
+        file_format=name,
+        record=record,
+        accuracy=accuracy(predictions["test"].probabilities, original),
+        original_accuracy=accuracy(original.probabilities, original),
+        **agreement,
+    )
+
+
+def _load(stored: StoredRecord, data_config: DataConfig) -> _Source:
+    """Load the kept model of a record and its dataset. UserError if one does not fit the record."""
+    data = target_from_record(stored, data_config).dataset
+    import keras
+
+    from fer_bench.inference.export_formats import plain_model
+    from fer_bench.inference.formats.keras_file import load_model
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError("Export requires Keras on TensorFlow, whatever the model was trained on. Set --backend.")
+    register_layers(stored.record.trial)
+    assert stored.model_file is not None
+    order = np.argsort(data.ids)
+    ids = {split: stored.arrays(f"{split}_ids").get(f"{split}_ids") for split in ("validation", "test")}
+    indices = {
+        split: order[np.searchsorted(data.ids, of_split, sorter=order)]
+        for split, of_split in ids.items()
+        if of_split is not None  # a protocol may have no validation split
+    }
+    return _Source(stored, plain_model(load_model(stored.model_file)), data, indices)
+
+
+def _calibration_images(source: _Source) -> np.ndarray:
+    """Return training images (images, [time,] height, width, 1), spread evenly over the dataset.
+
+    Images that are pixel-identical to one of validation or test are not used.
+    """
+    from fer_bench.training.batches import tta_views
+
+    data, held_out = source.data, np.concatenate([*source.indices.values()])
+    training = np.setdiff1d(np.arange(len(data)), held_out)
+    chosen = training[np.linspace(0, len(training) - 1, min(MAX_CALIBRATION, len(training))).round().astype(int)]
+    known = {np.asarray(data.images[index]).tobytes() for index in held_out}
+    images = [image for index in chosen if (image := np.asarray(data.images[index])).tobytes() not in known]
+    if not images:
+        raise UserError(f"'{data.name}' has no training images to calibrate an 8-bit model on. Export without --int8.")
+    return tta_views(np.stack(images)[..., None], "1", source.stored.record.trial.recipe["crop"])[0]
+
+
+def _file_name(architecture: str, file_format: str, int8: bool) -> str:
+    return f"{architecture}{'-int8' * int8}{SUFFIXES[file_format] or f'-{file_format}'}"
+
+
+def _convert(source: _Source, file: Path, file_format: str, calibration: np.ndarray | None) -> None:
+    from fer_bench.inference.export_formats import write_model
+
+    try:
+        write_model(source.model, file, file_format, calibration)
+    except OSError as error:
+        raise write_error(file, error) from None
+    except Exception as error:  # the converters raise any kind
+        reason = one_line(str(error))[:300].rstrip(".") or type(error).__name__
+        raise UserError(
+            f"{source.name} cannot be exported to {file_format}: {reason}. Choose another format."
+        ) from None
+
+
+def _compare(source: _Source, probabilities: np.ndarray) -> dict[str, Any]:
+    """Compare probabilities of the test images with those of Keras on some of them; return the fields of `Export`."""
+    number = len(probabilities)
+    compared = np.unique(np.linspace(0, number - 1, min(MAX_COMPARED, number)).round().astype(int))
+    expected = source.predict(source.model, source.indices["test"][compared]).probabilities
+    found = probabilities[compared]
+    return {
+        "num_compared": len(compared),
+        "max_difference": float(np.abs(found - expected).max()),
+        "label_agreement": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+    }
+
+
+def _check_agreement(source: _Source, file_format: str, agreement: dict[str, Any], int8: bool) -> None:
+    """Raise UserError if an exported model does not predict what Keras predicts."""
+    agrees = (
+        agreement["label_agreement"] >= MIN_INT8_AGREEMENT if int8 else agreement["max_difference"] <= MAX_DIFFERENCE
+    )
+    if not agrees:  # or not finite
+        raise UserError(
+            f"The {file_format} file of {source.name} is deleted because it disagrees with Keras: on "
+            f"{plural(agreement['num_compared'], 'test image')}, probabilities differ by up to "
+            f"{agreement['max_difference']:.2g} and {percent(agreement['label_agreement'])} % of the labels agree. "
+            f"Choose another format{' or export without --int8' * int8}."
+        )
+
+
+def _measure_costs(runtime: Any, file: Path, tested: PredictionResult) -> dict[str, Any]:
+    """Return the fields of `Costs` that depend on format and runtime."""
+    from fer_bench.training.cost import measure_latency
+
+    latency = measure_latency(runtime)
+    return {
+        "predict_images_per_second": tested.images_per_second,
+        "model_bytes": size_of(file),
+        "latency_p50_seconds": latency.p50_seconds,
+        "latency_p95_seconds": latency.p95_seconds,
+    }
+
+
+def _write(part: Path, folder: Path, preprocessing: str) -> None:
+    """Move a finished file or folder to its place, with its preprocessing beside it."""
+    final = folder / part.name
+    try:
+        write_atomically(folder / PREPROCESSING_FILE, preprocessing)
+        if final.is_dir():
+            shutil.rmtree(final)
+        part.replace(final)
+    except OSError as error:
+        raise write_error(final, error) from None
+
+
+def _write_record(results_dir: Path, record: Record, predictions: dict[str, Predictions]) -> None:
+    try:
+        records.write(results_dir, record, predictions)
+    except OSError as error:
+        raise write_error(f"The record of {record.trial} in {results_dir}", error) from None
+
+
+@contextmanager
+def _temporary_folder(folder: Path) -> Iterator[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=os.name == "nt")
+    except OSError as error:
+        raise write_error(folder, error) from None
+    with opened as name:
+        yield Path(name)

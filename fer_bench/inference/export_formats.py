@@ -1,0 +1,119 @@
+"""Write a Keras model as a file of another format, with plain operations in float32."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fer_bench.core.stderr import suppress_stderr
+from fer_bench.training.cost import save_model
+
+CALIBRATION_BATCH_SIZE = 16
+
+
+def plain_model(model: keras.Model, unroll: bool = False) -> keras.Model:
+    """Return a copy of a model that computes in float32, with layers as Keras defines them and the same weights.
+
+    Args:
+        model: The model, of any precision.
+        unroll: Whether recurrent layers are unrolled: loops over time need operations that LiteRT does not have.
+    """
+    text = json.dumps(keras.saving.serialize_keras_object(model))
+    for precision in ("mixed_bfloat16", "mixed_float16"):
+        text = text.replace(f'"{precision}"', '"float32"')
+    if unroll:
+        text = text.replace('"unroll": false', '"unroll": true')
+    copy = keras.saving.deserialize_keras_object(json.loads(text))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def write_model(model: keras.Model, file: Path, file_format: str, calibration: np.ndarray | None) -> None:
+    """Write a model in a format of `export.FORMATS`.
+
+    Args:
+        model: The model, from pixels (batch, [time,] height, width, 1) in [0, 255] to logits.
+        file: The new file; a folder for a SavedModel.
+        file_format: "onnx", "litert", "saved_model" or "keras".
+        calibration: Pixels (images, …) uint8 whose activations set the ranges of an 8-bit model; None for float32.
+    """
+    if file_format == "keras":
+        save_model(plain_model(model), file)
+        return
+    with _quiet():
+        if file_format == "saved_model":
+            plain_model(model).export(file, format="tf_saved_model", verbose=False)
+        elif file_format == "onnx":
+            plain_model(model).export(file, format="onnx", verbose=False)
+            if calibration is not None:
+                _quantize_onnx(file, calibration)
+        else:
+            from fer_bench.inference import export_tensorflow_lite
+
+            export_tensorflow_lite.write(plain_model(model, unroll=True), file, calibration)
+
+
+def add_onnx_metadata(file: Path, metadata: Mapping[str, str]) -> None:
+    """Add properties to an ONNX file, which every runtime can read."""
+    import onnx
+
+    proto = onnx.load(file)
+    onnx.helper.set_model_props(proto, dict(metadata))
+    onnx.save(proto, file)
+
+
+def _quantize_onnx(file: Path, calibration: np.ndarray) -> None:
+    """Replace an ONNX file by its 8-bit version.
+
+    Weights have 7 bits: on processors without VNNI instructions, products of 8-bit weights and 8-bit activations exceed
+    the 16 bits in which they are added, and the outputs are wrong.
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    starts = range(0, len(calibration), CALIBRATION_BATCH_SIZE)
+    batches = iter([calibration[i : i + CALIBRATION_BATCH_SIZE].astype(np.float32) for i in starts])
+
+    class Pixels(CalibrationDataReader):
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(batches, None)
+            return None if batch is None else {"pixels": batch}
+
+    prepared = file.with_name(f"prepared-{file.name}")
+    quant_pre_process(file, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        file,
+        Pixels(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        reduce_range=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the logs of converters, which are about their own internals."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            suppress_stderr(show_on_error=False),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
