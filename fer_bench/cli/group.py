@@ -10,7 +10,19 @@ import rich_click as click
 from click.exceptions import Exit
 
 from fer_bench import __version__
-from fer_bench.cli import architectures, audit, compare, data, ensemble, prepare, results, robustness, status, train
+from fer_bench.cli import (
+    architectures,
+    audit,
+    compare,
+    data,
+    ensemble,
+    export,
+    prepare,
+    results,
+    robustness,
+    status,
+    train,
+)
 from fer_bench.cli.flag_hints import hint
 from fer_bench.core.console import make_printable
 from fer_bench.core.errors import UserError
@@ -27,6 +39,7 @@ COMMANDS = {
         ensemble.ensemble,
         robustness.robustness,
     ),
+    "Use a model": (export.export,),
     "Data": (data.data, prepare.prepare, data.show_augmentation),
     "Architectures": (architectures.list_, architectures.check, architectures.new_architecture),
 }

@@ -1,0 +1,133 @@
+"""The export command: kept models as ONNX, LiteRT, SavedModel and Keras files."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from fer_bench.cli.options import (
+    PATH,
+    accept_classes_option,
+    add_extra_architectures,
+    console,
+    data_dir_option,
+    extra_architectures_option,
+    make_data_config,
+    model_option,
+    print_text,
+    results_dir_option,
+    skip_invalid_option,
+)
+from fer_bench.core.backend import import_keras
+from fer_bench.core.errors import UserError
+from fer_bench.core.text import megabytes, milliseconds, percent, plural, rate, split_names
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fer_bench.inference.export import Export
+
+export_option = partial(click.option, panel="What to write")
+
+
+@click.command()
+@model_option("--model", metavar="NAME", help="An architecture that was trained, with its model kept.")
+@model_option("--model-file", type=PATH, metavar="FILE", help="The model.keras in the folder of a record.")
+@model_option("--dataset", metavar="NAME", help="With --model: only this dataset.")
+@model_option("--protocol", metavar="NAME", help="With --model: only this protocol.")
+@export_option(
+    "--format",
+    "formats",
+    metavar="NAMES",
+    default="onnx",
+    help="onnx, litert, saved_model, keras, separated by commas. Default: onnx.",
+)
+@export_option("--int8", is_flag=True, help="Quantize ONNX and LiteRT to 8 bits, calibrated on training images.")
+@export_option(
+    "--output", type=PATH, metavar="DIR", help="Folder of the files. Default: exports/ in the results folder."
+)
+@data_dir_option
+@skip_invalid_option
+@accept_classes_option
+@extra_architectures_option()
+@results_dir_option
+def export(
+    model: str | None,
+    model_file: Path | None,
+    dataset: str | None,
+    protocol: str | None,
+    formats: str,
+    int8: bool,
+    output: Path | None,
+    data_dir: Path | None,
+    skip_invalid: bool,
+    accept_classes: bool,
+    extra_architectures: tuple[Path, ...],
+    results_dir: Path,
+) -> None:
+    """Export a kept model to ONNX, LiteRT, SavedModel or Keras.
+
+    Examples:
+
+        export --model cnn --format onnx,litert
+        export --model cnn --format litert --int8
+
+    Each file is loaded by its own runtime and compared with Keras on test images; a file that disagrees is deleted. Its
+    accuracy, size, latency and throughput are recorded as a row of the leaderboard. The model takes gray faces with
+    pixels from 0 to 255 and returns logits; preprocessing.yaml beside it names its size and classes, and
+    `evaluate --preprocessing` reads it. Of several seeds the one with the best validation accuracy is exported.
+    """
+    from fer_bench.inference.export import check_formats, export_record
+    from fer_bench.inference.select_model import select_kept_model
+
+    names = check_formats(split_names(formats), int8)
+    add_extra_architectures(extra_architectures)
+    stored = select_kept_model(results_dir, model, model_file, dataset, protocol)
+    data_config, terminal = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes), console()
+    import_keras("tensorflow")
+    print_text(terminal, f"Exporting {stored.record.trial}.")
+    exports, failures = [], []
+    for name in names:
+        try:
+            exports.append(export_record(stored, name, data_config, output, int8))
+        except UserError as error:
+            failures.append(str(error))
+    if exports:
+        terminal.print(_table(exports))
+        compared = plural(exports[0].num_compared, "test image")
+        print_text(terminal, f"Differences from Keras are those of probabilities, on {compared}.")
+        print_text(terminal, f"Written to {exports[0].file.parent}: {', '.join(e.file.name for e in exports)}.")
+        print_text(terminal, "Run `python benchmark.py report` to see them on the leaderboard.")
+    if failures:
+        raise UserError(" ".join(failures))
+
+
+def _table(exports: list[Export]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("format")
+    for name in ("accuracy", "of Keras", "max difference", "same labels", "size", "latency p50", "p95", "images/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for e in exports:
+        costs = e.record.costs
+        assert costs is not None
+        p50, p95, speed = (
+            float("nan") if value is None else value
+            for value in (costs.latency_p50_seconds, costs.latency_p95_seconds, costs.predict_images_per_second)
+        )
+        table.add_row(
+            e.file_format,
+            f"{percent(e.accuracy)} %",
+            f"{percent(e.original_accuracy)} %",
+            f"{e.max_difference:.1e}",
+            f"{percent(e.label_agreement)} %",
+            megabytes(costs.model_bytes or float("nan")),
+            milliseconds(p50),
+            milliseconds(p95),
+            rate(speed),
+        )
+    return table
