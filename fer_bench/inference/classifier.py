@@ -62,6 +62,7 @@ def predict_outputs(
     images: ImageSource,
     indices: np.ndarray,
     progress: Callable[[str, int, int], None] | None = None,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Return the raw outputs of a model for some images.
 
@@ -71,6 +72,7 @@ def predict_outputs(
         images: (samples, height, width) uint8, or `FileImages`; read batch by batch.
         indices: Which images to predict.
         progress: Called with a text, the number of images done and their total after each batch.
+        batch_size: Images per batch unless the model has a fixed batch size. Default: as many as fit into memory.
 
     Returns:
         Outputs of shape (len(indices), labels), float64.
@@ -80,7 +82,7 @@ def predict_outputs(
             finite.
     """
     channels_first = _is_channels_first(model, preprocessing)
-    size = model.input_shape[0] or _batch_size(preprocessing)
+    size = model.input_shape[0] or min(batch_size or MAX_BATCH_SIZE, _batch_size(preprocessing))
     result = np.empty((len(indices), len(preprocessing.labels)))
     if model.num_outputs is not None:
         _check_num_outputs(model, model.num_outputs, preprocessing)

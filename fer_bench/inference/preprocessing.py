@@ -16,6 +16,7 @@ from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.datasets.face_crop.apply import equalize
+from fer_bench.datasets.face_crop.spec import parse_spec
 from fer_bench.inference.labels import HOW_TO, parse_labels
 from fer_bench.inference.resizing import center_crop, resize
 from fer_bench.inference.scaling import Scaling, num_channels, parse_scaling, scale
@@ -29,7 +30,7 @@ SizePair = tuple[ImageSize, ImageSize]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos", "antialias"]
 
 # Later than the other keys: a trial whose file does not use them keeps its key.
-ADDED_KEYS = ("color_mode", "equalize", "interpolation", "resize_size")
+ADDED_KEYS = ("color_mode", "equalize", "interpolation", "resize_size", "face_crop")
 
 
 class Preprocessing(BaseModel):
@@ -52,6 +53,8 @@ class Preprocessing(BaseModel):
             ignore. Or the name of an order, such as fer2013.
         outputs: sigmoid means one probability per class, independent of the others, which are divided by their sum.
             Default: derived from the outputs.
+        face_crop: How faces are found and cropped in photographs, as in a dataset's name, such as haar+align+margin20;
+            `predict` uses it. Default: haar.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +69,7 @@ class Preprocessing(BaseModel):
     interpolation: Interpolation | None = None
     equalize: Literal["none", "histogram", "clahe"] = "none"
     color_mode: Literal["grayscale", "rgb", "bgr"] = "grayscale"
+    face_crop: str | None = None
 
     @field_validator("input_size", "resize_size", mode="before")
     @classmethod
@@ -90,6 +94,16 @@ class Preprocessing(BaseModel):
     @classmethod
     def _parse_labels(cls, value: Any) -> list[str | None]:
         return parse_labels(value)
+
+    @field_validator("face_crop")
+    @classmethod
+    def _check_face_crop(cls, value: str | None) -> str | None:
+        if value:
+            try:
+                parse_spec(value)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _check_combination(self) -> Preprocessing:

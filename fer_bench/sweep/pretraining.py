@@ -64,7 +64,7 @@ def with_pretraining(requested: Iterable[PlannedTrial], pairs: Iterable[Resolved
     for planned in requested:
         if before := remaining.pop(planned.required_key, None):
             yield before
-        yield replace(planned, keep_model=planned.key in required)
+        yield replace(planned, keep_model=True) if planned.key in required else planned
 
 
 class OverlapChecks:

@@ -1,0 +1,299 @@
+"""Trained models at work: a kept model, an ensemble of them, or a model file, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fer_bench.core.errors import UserError
+from fer_bench.core.text import percent
+from fer_bench.inference.classifier import Classifier, predict_outputs, to_probabilities
+from fer_bench.inference.formats import model_file as formats
+from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fer_bench.records import StoredRecord
+
+MAX_BATCH_SIZE = 256
+PREPROCESSING_FILE = "preprocessing.yaml"
+
+Tta = Literal["1", "flip", "ten-crop"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model that predicts, alone or with others.
+
+    Attributes:
+        classifier: The model.
+        preprocessing: How it takes its images.
+        outputs: The output of each class.
+        weight: Its weight in the vote.
+        tta: The test-time views that are averaged.
+        crop: Side of the crops in pixels; None for whole images.
+    """
+
+    classifier: Classifier
+    preprocessing: Preprocessing
+    outputs: tuple[int, ...]
+    weight: float = 1.0
+    tta: Tta = "1"
+    crop: int | None = None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model that predicts the expression of faces.
+
+    Attributes:
+        name: Its name, such as "cnn".
+        classes: Class names in the order of the probabilities.
+        members: The models that vote, usually one.
+        face_crop: How the faces of its training images were cropped, as in a dataset's name: "haar+align+margin20".
+            Empty if they were not cropped by this program.
+        dataset: Name of the dataset that it was trained on; empty if unknown.
+        image_size: Height and width of the faces in pixels that it takes; None if it takes any size.
+        description: What it is, in a few words.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    members: tuple[Member, ...] = field(repr=False)
+    face_crop: str = ""
+    dataset: str = ""
+    image_size: tuple[int, int] | None = None
+    description: str = ""
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model that predicts; of an ensemble, the first member."""
+        return self.members[0].classifier
+
+    @property
+    def color_mode(self) -> str:
+        """What the model takes: "grayscale", "rgb" or "bgr"."""
+        return self.members[0].preprocessing.color_mode
+
+    def predict_probabilities(self, faces: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """Return class probabilities (faces, classes) float32.
+
+        Args:
+            faces: Cropped faces (height, width) uint8 of any size, or (height, width, 3) in the order of `color_mode`
+                if the model takes color.
+        """
+        total = np.zeros((len(faces), len(self.classes)))
+        for member in self.members:
+            total += member.weight * _predict(member, faces)
+        return total.astype(np.float32)
+
+    def predict(self, images: Any, detector: Literal["haar", "none"] | None = None, **options: Any) -> pd.DataFrame:
+        """Predict the expressions in images.
+
+        Args:
+            images: Paths of images and folders, or arrays of pixels (height, width[, 1 or 3]) uint8, or one of these.
+            detector: How faces are found: "haar", or "none" for images that are cropped to a face. Default: "haar" for
+                paths, "none" for arrays.
+            **options: `align`, `margin` and `yunet_model`, as in the command `predict`.
+
+        Returns:
+            One row per face, an image without a face has one without values: `file` or `image` (its position), `face`
+            from 1, its box `x`, `y`, `width` and `height` in pixels, `label`, `probability`, and one column per class.
+
+        Raises:
+            UserError: A path does not exist, or an image cannot be read.
+
+        Example:
+            >>> model = fer_bench.load_model("results", "cnn")
+            >>> model.predict("photographs")[["file", "label", "probability"]]
+        """
+        from fer_bench.inference.predict_images import predict_frame
+
+        return predict_frame(self, images, detector, **options)
+
+
+def load_model(
+    source: str | Path,
+    name: str | None = None,
+    *,
+    dataset: str | None = None,
+    protocol: str | None = None,
+    preprocessing: str | Path | None = None,
+    trust: bool = False,
+) -> LoadedModel:
+    """Load a trained model.
+
+    Args:
+        source: A results folder, or a model file: Keras, TensorFlow.js, ONNX, LiteRT or SavedModel.
+        name: In a results folder, an architecture, "ensemble", or the id of a row in leaderboard.csv. Default: the
+            best model for photographs, see `select_model`.
+        dataset: In a results folder, only models that were trained on this dataset.
+        protocol: In a results folder, only models that were trained under this protocol.
+        preprocessing: For a file, the YAML file that says how it takes its images. Default: what lies beside it,
+            model_info.json, FILE.yaml or preprocessing.yaml.
+        trust: Whether a SavedModel, which can run any operation, may be loaded.
+
+    Returns:
+        The model. Its `predict` takes images or paths and returns a pandas frame.
+
+    Raises:
+        UserError: There is no such model, or it cannot be loaded.
+
+    Example:
+        >>> model = fer_bench.load_model("results", "cnn")
+        >>> model.classes
+        ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+    """
+    path = Path(source)
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Name a results folder or a model file.")
+    if path.is_file() or (path / "saved_model.pb").is_file():
+        return load_file(path, Path(preprocessing) if preprocessing else None, trust)
+    from fer_bench.inference.saved_models import select_model
+
+    return load_record(*select_model(path, name, dataset, protocol))
+
+
+def load_record(stored: StoredRecord, members: Sequence[tuple[StoredRecord, float]]) -> LoadedModel:
+    """Load the model of a record, or the models of an ensemble's members with their weights."""
+    from fer_bench.datasets.class_selection import split_classes
+    from fer_bench.inference.saved_models import test_accuracy
+    from fer_bench.protocols.registry import ARROW
+
+    trial, classes = stored.record.trial, stored.record.classes
+    loaded = [_member_from_record(member, weight) for member, weight in members]
+    dataset = trial.dataset.split(ARROW)[0]
+    return LoadedModel(
+        name=trial.architecture,
+        classes=tuple(classes),
+        members=tuple(member for member, _ in loaded),
+        face_crop=split_classes(dataset)[0].partition("~")[2],
+        dataset=dataset,
+        image_size=loaded[0][1],
+        description=f"{trial}, test accuracy {percent(test_accuracy(stored))} %",
+    )
+
+
+def _member_from_record(stored: StoredRecord, weight: float) -> tuple[Member, tuple[int, int]]:
+    """Return the kept model of a record, and the size of the images that it was trained on."""
+    from fer_bench.records.kept_models import read_info
+
+    trial, file, info = stored.record.trial, stored.model_file, read_info(stored.path)
+    assert file is not None
+    classifier = _load_kept(file, trial.architecture)
+    crop, tta = trial.recipe.get("crop"), trial.recipe.get("tta", "1")
+    height, width = info.image_shape if info else _image_size(classifier)
+    preprocessing = _raw_pixels(_image_size(classifier), stored.record.classes)
+    outputs = tuple(range(len(stored.record.classes)))
+    return Member(classifier, preprocessing, outputs, weight, tta, crop), (height, width)
+
+
+def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = False) -> LoadedModel:
+    """Load a model file. A file without a preprocessing is a kept model, or has one beside it."""
+    from fer_bench.records.kept_models import read_info
+
+    found = preprocessing_file or _beside(file)
+    if found is None and (info := read_info(file.parent)):
+        classifier = _load_kept(file, info.architecture)
+        member = Member(classifier, _raw_pixels(_image_size(classifier), info.classes), tuple(range(len(info.classes))))
+        crop = info.dataset.partition("~classes")[0].partition("~")[2]
+        size = (info.image_shape[0], info.image_shape[1])
+        return LoadedModel(info.architecture, tuple(info.classes), (member,), crop, info.dataset, size, str(file))
+    if found is None:
+        raise UserError(
+            f"How {file} takes its images is unknown. Name a YAML file with --preprocessing; `evaluate --help` "
+            "describes it."
+        )
+    formats.check_model_file(file, trust)
+    preprocessing = read_preprocessing(found)
+    if formats.needs_keras(file):
+        _import_keras()
+    classifier = formats.load(file)
+    outputs = tuple(i for i, label in enumerate(preprocessing.labels) if label is not None)
+    classes = tuple(label for label in preprocessing.labels if label is not None)
+    if len(classes) < 2:
+        raise UserError(f"{found}: labels has {len(classes)} classes. At least two are necessary.")
+    member = Member(classifier, preprocessing, outputs)
+    return LoadedModel(file.stem, classes, (member,), preprocessing.face_crop or "", description=str(file))
+
+
+def _beside(file: Path) -> Path | None:
+    """Return the preprocessing file that lies beside a model file."""
+    candidates = (file.with_suffix(".yaml"), file.with_name(f"{file.name}.yaml"), file.with_name(PREPROCESSING_FILE))
+    return next((candidate for candidate in candidates if candidate.is_file() and candidate != file), None)
+
+
+def _load_kept(file: Path, architecture: str) -> Classifier:
+    _import_keras()
+    import architectures.layers  # noqa: F401
+    from fer_bench.registry.architectures import ARCHITECTURES
+
+    if architecture in ARCHITECTURES:  # a saved model refers to custom layers by name
+        ARCHITECTURES.function(architecture)
+    classifier = formats.load(file)
+    if len(classifier.input_shape) != 4:
+        raise UserError(f"{file} takes sequences of images. Name a model for images.")
+    return classifier
+
+
+def _import_keras() -> None:
+    from fer_bench.core.backend import import_keras
+
+    import_keras(None)
+
+
+def _image_size(classifier: Classifier) -> tuple[int, int]:
+    _, height, width, _ = classifier.input_shape
+    assert height and width
+    return height, width
+
+
+def _raw_pixels(size: tuple[int, int], classes: Sequence[str]) -> Preprocessing:
+    """Return the preprocessing of our own models: gray pixels from 0 to 255, classes in their order, logits."""
+    placeholder = Preprocessing(input_size=size, scaling="none", labels=["angry", "happy"], outputs="logits")
+    return placeholder.model_copy(update={"labels": list(classes)})  # which may be any words
+
+
+def _predict(member: Member, faces: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Return the probabilities of one model, averaged over its test-time views."""
+    if member.tta == "1" and member.crop is None:
+        return _predict_views(member, [faces])
+    from fer_bench.training.batches import tta_views
+
+    pixels = np.stack([*faces])[..., None]
+    return _predict_views(member, [view[..., 0] for view in tta_views(pixels, member.tta, member.crop)])
+
+
+def _predict_views(member: Member, views: Sequence[np.ndarray | Sequence[np.ndarray]]) -> np.ndarray:
+    classifier, preprocessing = member.classifier, member.preprocessing
+    unlabeled = [i for i, label in enumerate(preprocessing.labels) if label is None]
+    probabilities = []
+    for view in views:
+        images = view if isinstance(view, np.ndarray) else _Images(view)
+        batch_size = _batch_size(classifier, len(view))
+        outputs = predict_outputs(classifier, preprocessing, images, np.arange(len(view)), batch_size=batch_size)
+        kind = preprocessing.outputs
+        probabilities.append(to_probabilities(outputs, kind, member.outputs, str(classifier.file), unlabeled))
+    return np.mean(probabilities, axis=0, dtype=np.float64)
+
+
+def _batch_size(classifier: Classifier, count: int) -> int:
+    """Return a batch size: Keras traces a model once per size, so it gets few different ones."""
+    if classifier.layout is None:  # ONNX: any size
+        return min(count, MAX_BATCH_SIZE)
+    return min(1 << max(count - 1, 0).bit_length(), MAX_BATCH_SIZE)
+
+
+class _Images:
+    """A list of images that is indexed by an array of positions."""
+
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._images = images
+
+    def __getitem__(self, indices: np.ndarray) -> Sequence[np.ndarray]:
+        return [self._images[index] for index in indices]
