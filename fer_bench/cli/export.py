@@ -34,7 +34,7 @@ export_option = partial(click.option, panel="What to write")
 
 
 @click.command()
-@model_option("--model", metavar="NAME", help="An architecture that was trained, with its model kept.")
+@model_option("--model", metavar="NAME", help="A trained architecture. Default: the best model.")
 @model_option("--model-file", type=PATH, metavar="FILE", help="The model.keras in the folder of a record.")
 @model_option("--dataset", metavar="NAME", help="With --model: only this dataset.")
 @model_option("--protocol", metavar="NAME", help="With --model: only this protocol.")
@@ -78,14 +78,14 @@ def export(
     Each file is loaded by its own runtime and compared with Keras on test images; a file that disagrees is deleted. Its
     accuracy, size, latency and throughput are recorded as a row of the leaderboard. The model takes gray faces with
     pixels from 0 to 255 and returns logits; preprocessing.yaml beside it names its size and classes, and
-    `evaluate --preprocessing` reads it. Of several seeds the one with the best validation accuracy is exported.
+    `predict --model-file` and `evaluate --preprocessing` read it. Of several models, the one that `predict` would use
+    is exported.
     """
-    from fer_bench.inference.export import check_formats, export_record
-    from fer_bench.inference.select_model import select_kept_model
+    from fer_bench.inference.export import check_formats, export_record, select_record
 
     names = check_formats(split_names(formats), int8)
     add_extra_architectures(extra_architectures)
-    stored = select_kept_model(results_dir, model, model_file, dataset, protocol)
+    stored = select_record(results_dir, model, model_file, dataset, protocol)
     data_config, terminal = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes), console()
     import_keras("tensorflow")
     print_text(terminal, f"Exporting {stored.record.trial}.")
@@ -98,7 +98,11 @@ def export(
     if exports:
         terminal.print(_table(exports))
         compared = plural(exports[0].num_compared, "test image")
-        print_text(terminal, f"Differences from Keras are those of probabilities, on {compared}.")
+        print_text(
+            terminal,
+            f"accuracy and agree in %; max diff (of a probability) and agree: with Keras on {compared}; p50 and p95: "
+            "latency of one image.",
+        )
         print_text(terminal, f"Written to {exports[0].file.parent}: {', '.join(e.file.name for e in exports)}.")
         print_text(terminal, "Run `python benchmark.py report` to see them on the leaderboard.")
     if failures:
@@ -109,8 +113,8 @@ def _table(exports: list[Export]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("format")
-    for name in ("accuracy", "of Keras", "max difference", "same labels", "size", "latency p50", "p95", "images/s"):
+    table.add_column("format", no_wrap=True)
+    for name in ("accuracy", "Keras", "max diff", "agree", "size", "p50 ms", "p95 ms", "images/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for e in exports:
         costs = e.record.costs
@@ -121,13 +125,13 @@ def _table(exports: list[Export]) -> Table:
         )
         table.add_row(
             e.file_format,
-            f"{percent(e.accuracy)} %",
-            f"{percent(e.original_accuracy)} %",
+            percent(e.accuracy),
+            percent(e.original_accuracy),
             f"{e.max_difference:.1e}",
-            f"{percent(e.label_agreement)} %",
+            percent(e.label_agreement),
             megabytes(costs.model_bytes or float("nan")),
-            milliseconds(p50),
-            milliseconds(p95),
+            milliseconds(p50).removesuffix(" ms"),
+            milliseconds(p95).removesuffix(" ms"),
             rate(speed),
         )
     return table

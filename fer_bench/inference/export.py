@@ -31,7 +31,8 @@ from fer_bench.inference.export_record import (
     size_of,
 )
 from fer_bench.inference.formats import model_file, onnx_file
-from fer_bench.inference.robustness import register_layers, target_from_record
+from fer_bench.inference.robustness import find_record, register_layers, target_from_record
+from fer_bench.inference.saved_models import select_model
 from fer_bench.records import StoredRecord
 from fer_bench.records.schema import Predictions, Record
 
@@ -125,6 +126,40 @@ def check_formats(formats: Sequence[str], int8: bool = False) -> list[str]:
         if missing := [name for name in ("tf2onnx", "onnx") if importlib.util.find_spec(name) is None]:
             raise UserError(f"Export to ONNX requires {missing[0]}. Run: pip install 'fer-bench[export]'.")
     return list(dict.fromkeys(formats))
+
+
+def select_record(
+    results_dir: Path,
+    model: str | None = None,
+    model_file: Path | None = None,
+    dataset: str | None = None,
+    protocol: str | None = None,
+) -> StoredRecord:
+    """Return the record of a kept model.
+
+    Args:
+        results_dir: The results folder.
+        model: See `saved_models.select_model`, which also selects the best model if there is no name.
+        model_file: A model.keras in the folder of its record, instead of a name.
+        dataset: Only models that were trained on this dataset.
+        protocol: Only models that were trained under this protocol.
+
+    Raises:
+        UserError: There is none, or it is an ensemble.
+    """
+    if model_file is None:
+        stored, members = select_model(results_dir, model, dataset, protocol, allow_sequences=True)
+        if stored.model_file is None:
+            names = ", ".join(dict.fromkeys(member.record.trial.architecture for member, _ in members))
+            raise UserError(f"An ensemble is not one model. Export its members one by one: {names}.")
+        return stored
+    if model is not None:
+        raise UserError("Choose either --model or --model-file.")
+    if not model_file.is_file():
+        raise UserError(f"The model file {model_file} does not exist.")
+    if found := find_record(model_file):
+        return found
+    raise UserError(f"{model_file} is not the model of a record. Name a model.keras in a folder of records/.")
 
 
 def export_record(

@@ -52,7 +52,9 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
         if file_format == "saved_model":
             plain_model(model).export(file, format="tf_saved_model", verbose=False)
         elif file_format == "onnx":
-            plain_model(model).export(file, format="onnx", verbose=False)
+            plain = plain_model(model)
+            plain(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called
+            plain.export(file, format="onnx", verbose=False)
             if calibration is not None:
                 _quantize_onnx(file, calibration)
         else:

@@ -10,13 +10,13 @@ import numpy as np
 import yaml
 
 from fer_bench.core.text import plural
+from fer_bench.datasets.class_selection import split_classes
 from fer_bench.inference.classifier import Classifier
 from fer_bench.inference.labels import parse_labels
+from fer_bench.protocols.registry import ARROW
 from fer_bench.records import StoredRecord
-from fer_bench.records.schema import Predictions, Record
+from fer_bench.records.schema import EXPORT, Predictions, Record
 from fer_bench.training.machine import describe_machine
-
-EXPORT = "export"  # key of the format in the recipe of an exported model
 
 
 def describe_preprocessing(stored: StoredRecord, input_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> str:
@@ -28,6 +28,7 @@ def describe_preprocessing(stored: StoredRecord, input_shape: tuple[int, ...], i
         image_shape: ([time,] height, width) of the dataset, from which a recipe may crop the middle.
     """
     trial, size, whole = stored.record.trial, list(input_shape[-3:-1]), list(image_shape[-2:])
+    face_crop = split_classes(trial.dataset.split(ARROW)[0])[0].partition("~")[2]
     content: dict[str, Any] = {
         "input_size": size,
         **({"resize_size": whole} if whole != size else {}),
@@ -35,6 +36,7 @@ def describe_preprocessing(stored: StoredRecord, input_shape: tuple[int, ...], i
         "scaling": "none",
         "labels": parse_labels(stored.record.classes),
         "outputs": "logits",
+        **({"face_crop": face_crop} if face_crop else {}),
     }
     frames = f"sequences of {image_shape[0]} " if len(image_shape) == 3 else ""
     head = (
@@ -83,7 +85,7 @@ def make_record(
     trial = source.trial.model_copy(
         update={
             "recipe": source.trial.recipe | {EXPORT: export},
-            "recipe_name": f"{source.trial.recipe_name}, {EXPORT}={file_format}",
+            "recipe_name": _name_recipe(source.trial.recipe_name, file_format),
             "backend": classifier.backend,
         }
     )
@@ -97,6 +99,12 @@ def make_record(
             "model_notes": [f"exported to {file_format}", *calibrated],
         }
     )
+
+
+def _name_recipe(recipe_name: str, file_format: str) -> str:
+    """Return `default as onnx, epochs=3` for `default, epochs=3`."""
+    base, comma, changes = recipe_name.partition(", ")
+    return f"{base} as {file_format}{comma}{changes}"
 
 
 def accuracy(probabilities: np.ndarray, known: Predictions) -> float:

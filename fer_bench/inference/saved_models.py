@@ -28,7 +28,11 @@ Members = list[tuple[StoredRecord, float]]  # records with a model, and their we
 
 
 def select_model(
-    results_dir: Path, name: str | None = None, dataset: str | None = None, protocol: str | None = None
+    results_dir: Path,
+    name: str | None = None,
+    dataset: str | None = None,
+    protocol: str | None = None,
+    allow_sequences: bool = False,
 ) -> tuple[StoredRecord, Members]:
     """Return a finished record whose model was kept, and its members: itself, or those of an ensemble.
 
@@ -40,6 +44,7 @@ def select_model(
         name: An architecture, `ensemble`, or the id of a row in leaderboard.csv; None for any architecture.
         dataset: Only models that were trained on this dataset.
         protocol: Only models that were trained under this protocol.
+        allow_sequences: Whether the model may take sequences of images.
 
     Raises:
         UserError: There is none.
@@ -56,7 +61,8 @@ def select_model(
         described, names = _describe(name, dataset, protocol), _known_names(finished, name)
         raise UserError(f"There is no trained model {described} in {results_dir}. {names}")
     usable = {stored.path: members for stored in matching if (members := _members(stored, known))}
-    candidates = [stored for stored in matching if stored.path in usable and _takes_images(stored)]
+    with_models = [stored for stored in matching if stored.path in usable]
+    candidates = [stored for stored in with_models if allow_sequences or _takes_images(stored)]
     if not usable:
         raise UserError(_not_kept(matching, known, results_dir))
     if not candidates:

@@ -121,7 +121,8 @@ def select_candidates(
     if members:
         chosen = {row.id: row for text in members for row in _resolve(text, finished, labels, results)}
     else:
-        chosen = {row.id: row for row in finished if not row.trial.ensemble and not suspicion(row)}
+        single = [row for row in finished if not (row.trial.ensemble or row.trial.exported)]
+        chosen = {row.id: row for row in single if not suspicion(row)}
     if not chosen:
         raise UserError(f"There are only ensembles in {results}. Name them with --members to let them vote again.")
     ordered = sorted(chosen.values(), key=lambda row: (row.trial.architecture, row.id))

@@ -157,7 +157,8 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if trial.external:  # its weights, seeds, selection and precision are unknown
         badges += [EXTERNAL, *filter(None, [suspicion(row)]), *row.model_notes, views, trial.backend]
     else:
-        badges += [_weights_badge(row), views, _seeds_badge(row), SELECTION, _precision(trial), trial.backend]
+        badges += [*row.model_notes, _weights_badge(row), views, _seeds_badge(row), SELECTION, _precision(trial)]
+        badges.append(trial.backend)
     concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)
     if concurrent > 1:
         badges.append(f"timed with {concurrent} concurrent trials")

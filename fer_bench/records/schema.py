@@ -24,6 +24,7 @@ FLOPS_METHOD = (
 
 EXTERNAL = "external"  # recipe name of an external model, and the key of its preprocessing in the recipe
 PRETRAINED = "pretrained on"  # how initial weights start that were trained on another dataset
+EXPORT = "export"  # key of the format in the recipe of an exported model
 ENSEMBLE = "ensemble"  # architecture name of an ensemble, and the key of its members in the recipe
 
 
@@ -92,6 +93,11 @@ class Trial(FrozenModel):
     def external(self) -> bool:
         """Whether somebody else trained the model; its initial weights, selection and precision are unknown."""
         return EXTERNAL in self.recipe
+
+    @property
+    def exported(self) -> bool:
+        """Whether this is a model of another trial in another format; its training is that of the other trial."""
+        return EXPORT in self.recipe
 
     @property
     def ensemble(self) -> bool:
@@ -201,7 +207,7 @@ class Record(FrozenModel):
         classes: Class names in the order of the probabilities.
         samples: Number of samples by split.
         split_notes: Short notes on the split, shown as badges.
-        model_notes: Short notes on an external model and its outputs, shown as badges.
+        model_notes: Short notes on an external or exported model and its outputs, shown as badges.
         warnings: Sentences on an external model's settings that do not fit the dataset.
         training_check: Accuracy of an external model on training images.
         num_parameters: Number of parameters of the model.

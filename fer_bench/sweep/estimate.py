@@ -49,7 +49,7 @@ class Estimator:
         speeds: dict[tuple[Any, ...], list[float]] = {}
         for record in records:
             # A trial with a share of the cores records that as the number of cores: it is another kind of machine.
-            if record.costs and _same_machine(record.machine, machine):
+            if record.costs and not record.trial.exported and _same_machine(record.machine, machine):
                 key = speed_key(record.trial.architecture, record.trial.recipe)
                 speeds.setdefault(key, []).append(record.costs.images_per_second)
         self._measured = {key: statistics.median(values) for key, values in speeds.items()}

@@ -1,0 +1,254 @@
+"""Predict the expressions in a video or of a camera, frame by frame in constant memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.stderr import suppress_stderr
+from fer_bench.datasets.face_crop.geometry import Box
+from fer_bench.datasets.images import import_opencv, silent
+from fer_bench.inference.face_finder import FaceFinder, FoundFace
+from fer_bench.inference.loaded_model import LoadedModel
+from fer_bench.inference.predict_images import FacePrediction
+
+DEFAULT_RATE = 25.0  # frames per second, of a camera or a file that does not say
+MIN_OVERLAP = 0.3  # intersection over union of a face in two frames
+FORGET_SECONDS = 1.0  # after which a face that is not found is another one
+END_KEYS = (ord("q"), 27)  # 27 is Esc
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame and its faces.
+
+    Attributes:
+        number: Its number, from 0.
+        seconds: Its time.
+        image: (height, width, 3) uint8, BGR.
+        faces: The faces; a face keeps its number from frame to frame.
+    """
+
+    number: int
+    seconds: float
+    image: np.ndarray
+    faces: tuple[FacePrediction, ...]
+
+
+@dataclass
+class _Track:
+    number: int
+    box: Box
+    probabilities: np.ndarray
+    seconds: float
+
+
+class FaceTracker:
+    """Numbers faces from frame to frame by the overlap of their boxes, and averages their probabilities over time.
+
+    Args:
+        smooth: Time constant in seconds of the exponential mean; 0 for none.
+    """
+
+    def __init__(self, smooth: float = 0.0) -> None:
+        self.smooth = smooth
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def __call__(self, seconds: float, boxes: Sequence[Box], probabilities: np.ndarray) -> list[FacePrediction]:
+        """Return the faces of the next frame.
+
+        Args:
+            seconds: Time of the frame.
+            boxes: The boxes of its faces.
+            probabilities: (faces, classes).
+        """
+        self._tracks = [track for track in self._tracks if seconds - track.seconds <= FORGET_SECONDS]
+        free, result = list(self._tracks), []
+        for box, of_face in zip(boxes, probabilities, strict=True):
+            track = max(free, key=lambda track: _overlap(track.box, box), default=None)
+            if track is None or _overlap(track.box, box) < MIN_OVERLAP:
+                self._count += 1
+                track = _Track(self._count, box, of_face, seconds)
+                self._tracks.append(track)
+            else:
+                free.remove(track)
+                old = math.exp(-(seconds - track.seconds) / self.smooth) if self.smooth else 0.0
+                track.probabilities = old * track.probabilities + (1 - old) * of_face
+                track.box, track.seconds = box, seconds
+            result.append(FacePrediction(track.number, box, track.probabilities))
+        return result
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[Any]:
+    """Open a video file. Raises UserError if it cannot be read."""
+    if not path.is_file():
+        raise UserError(f"The video {path} does not exist.")
+    with _capture(str(path)) as capture:
+        if not capture.isOpened():
+            raise UserError(f"{path} cannot be read as a video: it is damaged, or its codec is unknown to OpenCV.")
+        yield capture
+
+
+@contextmanager
+def open_camera(number: int) -> Iterator[Any]:
+    """Open a camera. Raises UserError if there is none of that number."""
+    with _capture(number) as capture:
+        if not capture.isOpened() or not capture.read()[0]:
+            raise UserError(
+                f"Camera {number} cannot be opened. Check that it is connected and that no other program uses it; "
+                "--camera 0 is the first one."
+            )
+        yield capture
+
+
+def frame_rate(capture: Any) -> float:
+    """Return the frames per second of a video or a camera."""
+    rate = capture.get(import_opencv().CAP_PROP_FPS)
+    return rate if math.isfinite(rate) and 1 <= rate <= 1000 else DEFAULT_RATE
+
+
+def num_frames(capture: Any) -> int:
+    """Return the number of frames that a video says it has; 0 if unknown."""
+    count = capture.get(import_opencv().CAP_PROP_FRAME_COUNT)
+    return int(count) if math.isfinite(count) and count > 0 else 0
+
+
+def predict_video(model: LoadedModel, finder: FaceFinder, capture: Any, smooth: float = 0.0) -> Iterator[Frame]:
+    """Yield each frame of an open video with its faces.
+
+    Args:
+        model: The model.
+        finder: Finds and crops the faces.
+        capture: The video.
+        smooth: See `FaceTracker`.
+    """
+    cv2 = import_opencv()
+    rate, tracker, number = frame_rate(capture), FaceTracker(smooth), 0
+    while True:
+        known, image = capture.read()
+        if not known:
+            return
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        color = {"rgb": image[..., ::-1], "bgr": image}.get(model.color_mode)
+        found = finder(gray, None if color is None else np.ascontiguousarray(color))
+        seconds = number / rate
+        yield Frame(number, seconds, image, tuple(_predict(model, found, tracker, seconds)))
+        number += 1
+
+
+def _predict(
+    model: LoadedModel, found: Sequence[FoundFace], tracker: FaceTracker, seconds: float
+) -> list[FacePrediction]:
+    if not found:
+        return []
+    pixels = [face.pixels for face in found]
+    probabilities = model.predict_probabilities(np.stack(pixels) if model.image_size else pixels)
+    return tracker(seconds, [face.box for face in found], probabilities)
+
+
+class VideoFile:
+    """An mp4 file that appears when it is complete, also if the program is interrupted. A context manager.
+
+    Args:
+        path: The file.
+        rate: Frames per second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path, self._rate = path, rate
+        self._temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mp4")
+        self._writer: Any = None
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame (height, width, 3) uint8, BGR."""
+        if self._writer is None:
+            self._writer = self._open(image.shape[1], image.shape[0])
+        self._writer.write(image)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is None:
+            return
+        self._writer.release()
+        try:
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                os.replace(self._temporary, self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from None
+        finally:
+            with suppress(OSError):
+                self._temporary.unlink()
+
+    def _open(self, width: int, height: int) -> Any:
+        cv2 = import_opencv()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(self.path, error) from None
+        code = cv2.VideoWriter_fourcc(*"mp4v")
+        with silent(), suppress_stderr():
+            writer = cv2.VideoWriter(str(self._temporary), code, self._rate, (width, height))
+        if not writer.isOpened():
+            raise UserError(f"{self.path} cannot be written. Name another folder with --annotate.")
+        return writer
+
+
+class Window:
+    """A window that shows frames. A context manager. Raises UserError if there is no display."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise UserError("There is no display for a window. Pass --headless.")  # Qt would abort the program
+
+    def __enter__(self) -> Window:
+        return self
+
+    def show(self, image: np.ndarray) -> bool:
+        """Show a frame (height, width, 3) uint8, BGR; return whether the user wants to see more."""
+        cv2 = import_opencv()
+        try:
+            cv2.imshow(self._title, image)
+            is_ended = cv2.waitKey(1) & 0xFF in END_KEYS
+            return not is_ended and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:
+            raise UserError("This build of OpenCV has no windows. Pass --headless.") from None
+
+    def __exit__(self, *_: object) -> None:
+        cv2 = import_opencv()
+        with suppress(cv2.error):
+            cv2.destroyWindow(self._title)
+
+
+@contextmanager
+def _capture(source: str | int) -> Iterator[Any]:
+    cv2 = import_opencv()
+    with silent(), suppress_stderr():
+        capture = cv2.VideoCapture(source)
+    try:
+        yield capture
+    finally:
+        capture.release()
+
+
+def _overlap(first: Box, second: Box) -> float:
+    """Return the intersection over union of two boxes."""
+    (x, y, width, height), (a, b, wide, high) = first, second
+    across = max(0.0, min(x + width, a + wide) - max(x, a))
+    down = max(0.0, min(y + height, b + high) - max(y, b))
+    shared = across * down
+    return shared / (width * height + wide * high - shared)
