@@ -17,6 +17,7 @@ from fer_bench.core.stderr import suppress_stderr
 from fer_bench.training.cost import save_model
 
 CALIBRATION_BATCH_SIZE = 16
+INPUT_NAME = "pixels"
 
 
 def plain_model(model: keras.Model, unroll: bool = False) -> keras.Model:
@@ -50,17 +51,27 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
         return
     with _quiet():
         if file_format == "saved_model":
-            plain_model(model).export(file, format="tf_saved_model", verbose=False)
+            _inference_model(model).export(file, format="tf_saved_model", verbose=False)
         elif file_format == "onnx":
-            plain = plain_model(model)
-            plain(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called
-            plain.export(file, format="onnx", verbose=False)
+            _inference_model(model).export(file, format="onnx", verbose=False)
             if calibration is not None:
                 _quantize_onnx(file, calibration)
         else:
             from fer_bench.inference import export_tensorflow_lite
 
-            export_tensorflow_lite.write(plain_model(model, unroll=True), file, calibration)
+            export_tensorflow_lite.write(_inference_model(model, unroll=True), file, calibration)
+
+
+def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
+    """Return a plain copy of a model that is in inference mode however it is called.
+
+    Keras exports calls without `training`, and its Resizing layer then switches all layers behind it to training mode.
+    """
+    plain = plain_model(model, unroll)
+    pixels = keras.Input(plain.input_shape[1:], name=INPUT_NAME)
+    result = keras.Model(pixels, plain(pixels, training=False))
+    result(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called
+    return result
 
 
 def add_onnx_metadata(file: Path, metadata: Mapping[str, str]) -> None:
@@ -87,7 +98,7 @@ def _quantize_onnx(file: Path, calibration: np.ndarray) -> None:
     class Pixels(CalibrationDataReader):
         def get_next(self) -> dict[str, np.ndarray] | None:
             batch = next(batches, None)
-            return None if batch is None else {"pixels": batch}
+            return None if batch is None else {INPUT_NAME: batch}
 
     prepared = file.with_name(f"prepared-{file.name}")
     quant_pre_process(file, prepared, skip_symbolic_shape=True)
