@@ -65,6 +65,10 @@ SENTENCES = {
         ("gpu", "gpus", "device", "cuda", "use-gpu", "gpu-id", "cpu", "no-cuda"),
         "The backend uses a GPU if it has one. Choose GPUs, or none, with the variable CUDA_VISIBLE_DEVICES",
     ),
+    **dict.fromkeys(
+        ("image", "img", "image-path", "img-path", "source", "video", "video-path", "webcam"),
+        "Images and videos are arguments: predict PATH; a camera is predict --camera 0",
+    ),
     "resume": "The same command resumes by itself",
     **dict.fromkeys(("num-classes", "n-classes"), "The number of classes is that of the dataset, so it is no option"),
     **dict.fromkeys(

@@ -17,6 +17,7 @@ from fer_bench.cli import (
     data,
     ensemble,
     export,
+    predict,
     prepare,
     results,
     robustness,
@@ -39,7 +40,10 @@ COMMANDS = {
         ensemble.ensemble,
         robustness.robustness,
     ),
-    "Use a model": (export.export,),
+    "Use a model": (
+        predict.predict,
+        export.export,
+    ),
     "Data": (data.data, prepare.prepare, data.show_augmentation),
     "Architectures": (architectures.list_, architectures.check, architectures.new_architecture),
 }

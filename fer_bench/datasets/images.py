@@ -162,7 +162,7 @@ def _read_all(
 ) -> list[_Result]:
     chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
     results: list[_Result] = []
-    with _silent(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with silent(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for chunk_results in threads.map(lambda chunk: [read(path) for path in chunk], chunks):
             results += chunk_results
             if progress:
@@ -234,7 +234,7 @@ def _check_sizes(sizes: list[tuple[Path, tuple[int, int]]]) -> None:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Suppress OpenCV's own warnings: our messages name the files."""
     cv2 = import_opencv()
     level = cv2.getLogLevel()

@@ -74,7 +74,8 @@ def _draw_face(image: np.ndarray, face: FacePrediction, classes: Sequence[str]) 
     cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), BOX_COLOR, line)
     best = int(face.probabilities.argmax())
     label = classes[best].encode("ascii", "replace").decode()  # OpenCV's font is ASCII
-    text, scale, thickness = f"{label} {face.probabilities[best]:.0%}", text_height / CAP_HEIGHT / 1.4, max(1, line // 2)
+    text = f"{label} {face.probabilities[best]:.0%}"
+    scale, thickness = text_height / CAP_HEIGHT / 1.4, max(1, line // 2)
     (text_width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     pad = text_height // 4
     bar = text_height + pad

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec, make_spec
 from fer_bench.datasets.images import center_square, resize
 from fer_bench.inference.loaded_model import LoadedModel
 
-MAX_SIDE, MAX_VIDEO_SIDE = 1280, 640  # pixels of the image in which faces are searched; a larger one is reduced for it
+MAX_SIDE, MAX_VIDEO_SIDE = 1280, 480  # pixels of the image in which faces are searched; a larger one is reduced for it
 # Margins around the box of OpenCV's cascade that give the framing of datasets without a face crop. The faces of FER2013
 # and the drawn ones fill such a box; JAFFE's whole photographs are 1.6 times as wide.
 MARGINS = {"jaffe": 0.3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fer_bench.records import StoredRecord
 
 MAX_BATCH_SIZE = 256
+NUM_EXAMPLES = 8
 PREPROCESSING_FILE = "preprocessing.yaml"
 
 Tta = Literal["1", "flip", "ten-crop"]
@@ -45,6 +47,16 @@ class Member:
     weight: float = 1.0
     tta: Tta = "1"
     crop: int | None = None
+
+    @cached_property
+    def example_outputs(self) -> np.ndarray:
+        """Outputs for noise of several brightnesses: what they mean cannot be seen in those of a single image."""
+        noise = np.random.default_rng(0).random((NUM_EXAMPLES, *self.preprocessing.read_size))
+        brightness = np.linspace(0.1, 1, NUM_EXAMPLES)[:, None, None]
+        images = (255 * noise * brightness).astype(np.uint8)
+        if self.preprocessing.color_mode != "grayscale":
+            images = np.repeat(images[..., None], 3, axis=-1)
+        return predict_outputs(self.classifier, self.preprocessing, images, np.arange(NUM_EXAMPLES))
 
 
 @dataclass(frozen=True)
@@ -277,8 +289,9 @@ def _predict_views(member: Member, views: Sequence[np.ndarray | Sequence[np.ndar
         images = view if isinstance(view, np.ndarray) else _Images(view)
         batch_size = _batch_size(classifier, len(view))
         outputs = predict_outputs(classifier, preprocessing, images, np.arange(len(view)), batch_size=batch_size)
-        kind = preprocessing.outputs
-        probabilities.append(to_probabilities(outputs, kind, member.outputs, str(classifier.file), unlabeled))
+        outputs = np.concatenate([outputs, member.example_outputs])
+        of_all = to_probabilities(outputs, preprocessing.outputs, member.outputs, str(classifier.file), unlabeled)
+        probabilities.append(of_all[: len(view)])
     return np.mean(probabilities, axis=0, dtype=np.float64)
 
 

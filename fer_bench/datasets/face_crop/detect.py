@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,10 @@ EYE_DISTANCE_RANGE = (0.25, 0.55)  # as fractions of the face's width
 MAX_EYE_TILT = 30.0  # degrees
 
 FACE_WIDTH = 160  # pixels to which faces are scaled to find eyes: the cascades find eyes from 20 pixels on
+
+SMALLEST_FACE = 24  # pixels: the size of the cascade
+SMALL_FACE_NEIGHBORS = 8  # detections that a small face needs around it, against 5 of a large one
+SMALL_FACE_STEP = 1.2  # between the sizes that are searched, against 1.1 of large ones: twice as fast
 
 MIN_SCORE = 0.7  # of a face that YuNet finds
 
@@ -57,6 +62,19 @@ class HaarDetector:
             return None
         box = _largest(boxes)
         return Face(box, self._find_eyes(image, box) if eyes else None)
+
+    def find_all(self, image: np.ndarray, eyes: bool) -> list[Face]:
+        """Return all faces in an image (height, width) uint8, the largest first. The first is that of a call.
+
+        Faces of less than a fifth of the image are searched separately and more strictly.
+        """
+        size = min(image.shape) // 5
+        smallest = max(SMALLEST_FACE, size // 3)
+        boxes = [*self.faces.detectMultiScale(image, 1.1, 5, minSize=(size, size))]
+        if smallest < size:
+            limits = {"minSize": (smallest, smallest), "maxSize": (size * 6 // 5, size * 6 // 5)}
+            boxes += [*self.faces.detectMultiScale(image, SMALL_FACE_STEP, SMALL_FACE_NEIGHBORS, **limits)]
+        return [Face(box, self._find_eyes(image, box) if eyes else None) for box in _distinct(boxes)]
 
     def _find_eyes(self, image: np.ndarray, box: Box) -> tuple[Point, Point] | None:
         """Find each eye on its own side of the face, which is scaled to FACE_WIDTH."""
@@ -114,8 +132,16 @@ class YuNetDetector:
             return None
         box = _largest(rows[:, :4])
         row = next(row for row in rows if tuple(row[:4]) == box)
-        left, right = sorted((float(x), float(y)) for x, y in (row[4:6], row[6:8]))
-        return Face(box, plausible_eyes(left, right, box[2]) if eyes else None)
+        return _face_from_row(row, eyes)
+
+    def find_all(self, image: np.ndarray, eyes: bool) -> list[Face]:
+        """Return all faces in an image (height, width) uint8, the largest first."""
+        cv2 = import_opencv()
+        height, width = image.shape
+        self.network.setInputSize((width, height))
+        _, rows = self.network.detect(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        found = [] if rows is None else [_face_from_row(row, eyes) for row in rows]
+        return sorted(found, key=lambda face: _order(face.box))
 
 
 def plausible_eyes(left: Point | None, right: Point | None, width: float) -> tuple[Point, Point] | None:
@@ -129,10 +155,34 @@ def plausible_eyes(left: Point | None, right: Point | None, width: float) -> tup
     return (left, right) if is_plausible else None
 
 
+def _face_from_row(row: np.ndarray, eyes: bool) -> Face:
+    """Return a face from YuNet's numbers: a box, then five points, the eyes first."""
+    x, y, width, height = (float(value) for value in row[:4])
+    left, right = sorted((float(x), float(y)) for x, y in (row[4:6], row[6:8]))
+    return Face((x, y, width, height), plausible_eyes(left, right, width) if eyes else None)
+
+
 def _largest(boxes: np.ndarray) -> Box:
     """Return the largest of (n, 4) boxes; of equal boxes the upper left one, whatever their order."""
-    candidates = ((float(x), float(y), float(width), float(height)) for x, y, width, height in boxes)
-    return min(candidates, key=lambda box: (-box[2] * box[3], box[1], box[0]))
+    return min(_to_boxes(boxes), key=_order)
+
+
+def _distinct(boxes: Iterable[np.ndarray]) -> list[Box]:
+    """Return boxes, the largest first, without those whose center is in a larger one: patterns within a face."""
+    kept: list[Box] = []
+    for box in sorted(_to_boxes(boxes), key=_order):
+        x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+        if not any(a <= x <= a + width and b <= y <= b + height for a, b, width, height in kept):
+            kept.append(box)
+    return kept
+
+
+def _to_boxes(boxes: Iterable[np.ndarray]) -> list[Box]:
+    return [(float(x), float(y), float(width), float(height)) for x, y, width, height in boxes]
+
+
+def _order(box: Box) -> tuple[float, float, float]:
+    return -box[2] * box[3], box[1], box[0]
 
 
 def _scale_to_face_width(image: np.ndarray, factor: float) -> np.ndarray:
