@@ -16,6 +16,7 @@ from fer_bench.cli import (
     compare,
     data,
     ensemble,
+    explain,
     export,
     predict,
     prepare,
@@ -42,6 +43,7 @@ COMMANDS = {
     ),
     "Use a model": (
         predict.predict,
+        explain.explain,
         export.export,
     ),
     "Data": (data.data, prepare.prepare, data.show_augmentation),
