@@ -23,7 +23,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fer_bench.api import list_architectures, list_datasets, load_dataset
     from fer_bench.core.errors import UserError
-    from fer_bench.inference.loaded_model import load_model
+    from fer_bench.inference.trained_model import load_model
     from fer_bench.records.store import load as load_records
     from fer_bench.registry.architectures import register_architecture
     from fer_bench.runner import BenchmarkResult, run_benchmark
@@ -34,7 +34,7 @@ _MODULES = {
     "list_architectures": "fer_bench.api",
     "list_datasets": "fer_bench.api",
     "load_dataset": "fer_bench.api",
-    "load_model": "fer_bench.inference.loaded_model",
+    "load_model": "fer_bench.inference.trained_model",
     "load_records": "fer_bench.records.store",
     "register_architecture": "fer_bench.registry.architectures",
     "run_benchmark": "fer_bench.runner",

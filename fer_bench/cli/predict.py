@@ -59,7 +59,7 @@ NO_FACE = "no face found"
 @face_option(
     "--detector",
     type=click.Choice(["haar", "yunet", "none"]),
-    help="none takes images as cropped faces. Default: that of the model's dataset, else haar.",
+    help="Detector of faces; none takes images as cropped faces. Default: that of the model's dataset, else haar.",
 )
 @face_option("--yunet-model", type=PATH, metavar="FILE", help="YuNet's model file, for --detector yunet.")
 @face_option("--align/--no-align", default=None, help="Align faces by the eyes. Default: as in the model's dataset.")

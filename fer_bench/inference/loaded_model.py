@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,9 +17,8 @@ from fer_bench.inference.formats import model_file as formats
 from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fer_bench.records import StoredRecord
+    from fer_bench.records.kept_models import ModelInfo
 
 MAX_BATCH_SIZE = 256
 NUM_EXAMPLES = 8
@@ -56,7 +55,9 @@ class Member:
         images = (255 * noise * brightness).astype(np.uint8)
         if self.preprocessing.color_mode != "grayscale":
             images = np.repeat(images[..., None], 3, axis=-1)
-        return predict_outputs(self.classifier, self.preprocessing, images, np.arange(NUM_EXAMPLES))
+        return predict_outputs(
+            self.classifier, self.preprocessing, images, np.arange(NUM_EXAMPLES), batch_size=NUM_EXAMPLES
+        )
 
 
 @dataclass(frozen=True)
@@ -104,30 +105,6 @@ class LoadedModel:
             total += member.weight * _predict(member, faces)
         return total.astype(np.float32)
 
-    def predict(self, images: Any, detector: Literal["haar", "none"] | None = None, **options: Any) -> pd.DataFrame:
-        """Predict the expressions in images.
-
-        Args:
-            images: Paths of images and folders, or arrays of pixels (height, width[, 1 or 3]) uint8, or one of these.
-            detector: How faces are found: "haar", or "none" for images that are cropped to a face. Default: "haar" for
-                paths, "none" for arrays.
-            **options: `align`, `margin` and `yunet_model`, as in the command `predict`.
-
-        Returns:
-            One row per face, an image without a face has one without values: `file` or `image` (its position), `face`
-            from 1, its box `x`, `y`, `width` and `height` in pixels, `label`, `probability`, and one column per class.
-
-        Raises:
-            UserError: A path does not exist, or an image cannot be read.
-
-        Example:
-            >>> model = fer_bench.load_model("results", "cnn")
-            >>> model.predict("photographs")[["file", "label", "probability"]]
-        """
-        from fer_bench.inference.predict_images import predict_frame
-
-        return predict_frame(self, images, detector, **options)
-
 
 def load_model(
     source: str | Path,
@@ -150,16 +127,8 @@ def load_model(
             model_info.json, FILE.yaml or preprocessing.yaml.
         trust: Whether a SavedModel, which can run any operation, may be loaded.
 
-    Returns:
-        The model. Its `predict` takes images or paths and returns a pandas frame.
-
     Raises:
         UserError: There is no such model, or it cannot be loaded.
-
-    Example:
-        >>> model = fer_bench.load_model("results", "cnn")
-        >>> model.classes
-        ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
     """
     path = Path(source)
     if not path.exists():
@@ -207,10 +176,8 @@ def _member_from_record(stored: StoredRecord, weight: float) -> tuple[Member, tu
 
 def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = False) -> LoadedModel:
     """Load a model file. A file without a preprocessing is a kept model, or has one beside it."""
-    from fer_bench.records.kept_models import read_info
-
     found = preprocessing_file or _beside(file)
-    if found is None and (info := read_info(file.parent)):
+    if found is None and (info := _read_info(file)):
         classifier = _load_kept(file, info.architecture)
         member = Member(classifier, _raw_pixels(_image_size(classifier), info.classes), tuple(range(len(info.classes))))
         crop = info.dataset.partition("~classes")[0].partition("~")[2]
@@ -223,6 +190,8 @@ def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = 
         )
     formats.check_model_file(file, trust)
     preprocessing = read_preprocessing(found)
+    if preprocessing.interpolation is None:  # as files of datasets are reduced
+        preprocessing = preprocessing.model_copy(update={"interpolation": "area"})
     if formats.needs_keras(file):
         _import_keras()
     classifier = formats.load(file)
@@ -232,6 +201,12 @@ def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = 
         raise UserError(f"{found}: labels has {len(classes)} classes. At least two are necessary.")
     member = Member(classifier, preprocessing, outputs)
     return LoadedModel(file.stem, classes, (member,), preprocessing.face_crop or "", description=str(file))
+
+
+def _read_info(file: Path) -> ModelInfo | None:
+    from fer_bench.records.kept_models import read_info
+
+    return read_info(file.parent)
 
 
 def _beside(file: Path) -> Path | None:
@@ -292,7 +267,7 @@ def _predict_views(member: Member, views: Sequence[np.ndarray | Sequence[np.ndar
         outputs = np.concatenate([outputs, member.example_outputs])
         of_all = to_probabilities(outputs, preprocessing.outputs, member.outputs, str(classifier.file), unlabeled)
         probabilities.append(of_all[: len(view)])
-    return np.mean(probabilities, axis=0, dtype=np.float64)
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))
 
 
 def _batch_size(classifier: Classifier, count: int) -> int:

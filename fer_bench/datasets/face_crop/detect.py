@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,8 +53,11 @@ class HaarDetector:
 
     def __init__(self) -> None:
         self.faces = _load_cascade("haarcascade_frontalface_default.xml")
-        # The second is used if the first finds nothing: it finds narrow eyes that the first does not.
-        self.eyes = [_load_cascade("haarcascade_eye_tree_eyeglasses.xml"), _load_cascade("haarcascade_eye.xml")]
+
+    @cached_property
+    def eyes(self) -> list[Any]:
+        """The second is used if the first finds nothing: it finds narrow eyes that the first does not."""
+        return [_load_cascade("haarcascade_eye_tree_eyeglasses.xml"), _load_cascade("haarcascade_eye.xml")]
 
     def __call__(self, image: np.ndarray, eyes: bool) -> Face | None:
         min_size = min(image.shape) // 5  # smaller detections are patterns, not portraits
