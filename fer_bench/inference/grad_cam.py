@@ -36,10 +36,17 @@ def find_feature_map(model: keras.Model) -> layers.Layer | None:
     return max(reversed(found), key=lambda pair: pair[0])[1] if found else None
 
 
-def single_tensors(model: keras.Model) -> keras.Model:
-    """Return a model that takes and returns a tensor, not a list or a dictionary of one."""
-    plain = all(isinstance(x, keras.KerasTensor) for x in (model.input, model.output))
-    return model if plain else keras.Model(model.inputs[0], model.outputs[0])
+def to_logits_model(model: keras.Model) -> keras.Model:
+    """Return a model from one tensor to one tensor without a last softmax: its gradients vanish where it is certain.
+
+    The activation of the given model's last layer may change.
+    """
+    last, output = model.layers[-1], model.outputs[0]
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        last.activation = keras.activations.linear
+    elif isinstance(last, layers.Softmax):
+        output = last.input
+    return keras.Model(model.inputs[0], output)
 
 
 def grad_cam(model: keras.Model, batch: np.ndarray, outputs: np.ndarray) -> np.ndarray:

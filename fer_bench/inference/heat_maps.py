@@ -179,9 +179,9 @@ def _find_network(member: Member) -> Any:
     if sees_part or not formats.needs_keras(member.classifier.file):
         return None
     from fer_bench.inference.formats.keras_file import load_model
-    from fer_bench.inference.grad_cam import find_feature_map, single_tensors
+    from fer_bench.inference.grad_cam import find_feature_map, to_logits_model
 
-    network = single_tensors(load_model(member.classifier.file))
+    network = to_logits_model(load_model(member.classifier.file))
     return network if find_feature_map(network) else None
 
 

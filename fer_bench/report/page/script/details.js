@@ -127,5 +127,6 @@ function recipeFigure(details) {
   return figure("Recipe and provenance", null,
     h("dl", { class: "recipe" }, entries.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "code" }, value)))),
     details.model ? h("p", { class: "machine" }, h("strong", {}, "Trained model: "), h("a", { href: details.model }, details.model)) : null,
+    details.heat_maps ? h("p", { class: "machine" }, h("strong", {}, "Where it looks: "), h("a", { href: details.heat_maps }, details.heat_maps)) : null,
     details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine: "), leaderboard.machines[index].text)));
 }
