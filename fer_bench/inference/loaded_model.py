@@ -179,9 +179,10 @@ def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = 
     found = preprocessing_file or _beside(file)
     if found is None and (info := _read_info(file)):
         classifier = _load_kept(file, info.architecture)
-        member = Member(classifier, _raw_pixels(_image_size(classifier), info.classes), tuple(range(len(info.classes))))
-        crop = info.dataset.partition("~classes")[0].partition("~")[2]
         size = (info.image_shape[0], info.image_shape[1])
+        preprocessing = _raw_pixels(_image_size(classifier), info.classes, size)
+        member = Member(classifier, preprocessing, tuple(range(len(info.classes))))
+        crop = info.dataset.partition("~classes")[0].partition("~")[2]
         return LoadedModel(info.architecture, tuple(info.classes), (member,), crop, info.dataset, size, str(file))
     if found is None:
         raise UserError(
@@ -199,8 +200,20 @@ def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = 
     classes = tuple(label for label in preprocessing.labels if label is not None)
     if len(classes) < 2:
         raise UserError(f"{found}: labels has {len(classes)} classes. At least two are necessary.")
-    member = Member(classifier, preprocessing, outputs)
-    return LoadedModel(file.stem, classes, (member,), preprocessing.face_crop or "", description=str(file))
+    return LoadedModel(
+        name=file.stem,
+        classes=classes,
+        members=(Member(classifier, preprocessing, outputs),),
+        face_crop=preprocessing.face_crop or "",
+        image_size=_face_size(preprocessing),
+        description=str(file),
+    )
+
+
+def _face_size(preprocessing: Preprocessing) -> tuple[int, int] | None:
+    """Return the size to which faces may be reduced before the preprocessing; None if that would change them."""
+    is_plain = preprocessing.equalize == "none" and preprocessing.interpolation == "area"
+    return preprocessing.read_size if is_plain else None
 
 
 def _read_info(file: Path) -> ModelInfo | None:
@@ -240,9 +253,17 @@ def _image_size(classifier: Classifier) -> tuple[int, int]:
     return height, width
 
 
-def _raw_pixels(size: tuple[int, int], classes: Sequence[str]) -> Preprocessing:
-    """Return the preprocessing of our own models: gray pixels from 0 to 255, classes in their order, logits."""
-    placeholder = Preprocessing(input_size=size, scaling="none", labels=["angry", "happy"], outputs="logits")
+def _raw_pixels(size: tuple[int, int], classes: Sequence[str], whole: tuple[int, int] | None = None) -> Preprocessing:
+    """Return the preprocessing of our own models: gray pixels from 0 to 255, classes in their order, logits.
+
+    Args:
+        size: Height and width of the model's input.
+        classes: The class names.
+        whole: Height and width of the images whose middle the model takes.
+    """
+    placeholder = Preprocessing(
+        input_size=size, resize_size=whole, scaling="none", labels=["angry", "happy"], outputs="logits"
+    )
     return placeholder.model_copy(update={"labels": list(classes)})  # which may be any words
 
 
