@@ -54,7 +54,7 @@ face_option = partial(click.option, panel="Images")
 @face_option(
     "--detector",
     type=click.Choice(["haar", "none"]),
-    help="none takes images as cropped faces. Default: that of the model's dataset, else haar.",
+    help="With none, images are cropped faces. Default: that of the model's dataset, else haar.",
 )
 @face_option("--output", type=PATH, metavar="DIR", default="explanations", help="Default: explanations.")
 @data_dir_option

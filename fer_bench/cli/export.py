@@ -43,7 +43,7 @@ export_option = partial(click.option, panel="What to write")
     "formats",
     metavar="NAMES",
     default="onnx",
-    help="onnx, litert, saved_model, keras, separated by commas. Default: onnx.",
+    help="Of onnx, litert, saved_model and keras, separated by commas. Default: onnx.",
 )
 @export_option("--int8", is_flag=True, help="Quantize ONNX and LiteRT to 8 bits, calibrated on training images.")
 @export_option(
@@ -97,7 +97,7 @@ def export(
             failures.append(str(error))
     if exports:
         terminal.print(_table(exports))
-        compared = plural(exports[0].num_compared, "test image")
+        compared = plural(exports[0].agreement.num_images, "test image")
         print_text(
             terminal,
             f"accuracy and agree in %; max diff (of a probability) and agree: with Keras on {compared}; p50 and p95: "
@@ -127,8 +127,8 @@ def _table(exports: list[Export]) -> Table:
             e.file_format,
             percent(e.accuracy),
             percent(e.original_accuracy),
-            f"{e.max_difference:.1e}",
-            percent(e.label_agreement),
+            f"{e.agreement.max_difference:.1e}",
+            percent(e.agreement.same_labels),
             megabytes(costs.model_bytes or float("nan")),
             milliseconds(p50).removesuffix(" ms"),
             milliseconds(p95).removesuffix(" ms"),

@@ -16,20 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_bench import records
+from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.files import write_atomically
-from fer_bench.core.text import did_you_mean, one_line, percent, plural
+from fer_bench.core.text import did_you_mean, one_line
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import Subset
-from fer_bench.inference.classifier import Classifier
-from fer_bench.inference.export_record import (
-    accuracy,
-    describe_metadata,
-    describe_preprocessing,
-    make_record,
-    size_of,
-)
+from fer_bench.inference.export_record import accuracy, describe_metadata, describe_preprocessing, make_record
+from fer_bench.inference.export_runtime import Agreement, RuntimeModel, check_agreement, compare, measure_costs
 from fer_bench.inference.formats import model_file, onnx_file
 from fer_bench.inference.robustness import find_record, register_layers, target_from_record
 from fer_bench.inference.saved_models import select_model
@@ -48,8 +43,6 @@ EXPORTS_DIR = "exports"
 PREPROCESSING_FILE = "preprocessing.yaml"
 MAX_COMPARED = 256  # test images that Keras predicts, too
 MAX_CALIBRATION = 300  # training images
-MAX_DIFFERENCE = 1e-3  # of a probability from Keras: float32 in another order of operations
-MIN_INT8_AGREEMENT = 0.8  # of the labels of an 8-bit model with those of Keras
 
 
 @dataclass(frozen=True)
@@ -62,9 +55,7 @@ class Export:
         record: Its record, with the costs in its own runtime.
         accuracy: Accuracy on the test images of the trial.
         original_accuracy: The accuracy that the trial recorded.
-        num_compared: Number of test images that Keras predicted, too.
-        max_difference: The largest difference of a probability from Keras on these.
-        label_agreement: The share of these with the same label.
+        agreement: How far it agrees with Keras.
     """
 
     file: Path
@@ -72,9 +63,7 @@ class Export:
     record: Record
     accuracy: float
     original_accuracy: float
-    num_compared: int
-    max_difference: float
-    label_agreement: float
+    agreement: Agreement
 
 
 @dataclass(frozen=True)
@@ -96,20 +85,6 @@ class _Source:
 
         recipe = self.stored.record.trial.recipe
         return predict(model, Subset(self.data.images, indices), recipe["tta"], recipe["crop"])
-
-
-@dataclass(frozen=True)
-class _RuntimeModel:
-    """A loaded file with the part of a Keras model's interface that predictions and latency need."""
-
-    classifier: Classifier
-    input_shape: tuple[int | None, ...]
-
-    def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the logits of a batch, in parts of the batch size that the file fixes if it does."""
-        size, batch = self.classifier.input_shape[0] or len(pixels), pixels.astype(np.float32)
-        parts = [np.asarray(self.classifier.predict(batch[i : i + size])) for i in range(0, len(batch), size)]
-        return np.concatenate(parts)
 
 
 def check_formats(formats: Sequence[str], int8: bool = False) -> list[str]:
@@ -162,6 +137,45 @@ def select_record(
     raise UserError(f"{model_file} is not the model of a record. Name a model.keras in a folder of records/.")
 
 
+def export_model(
+    results_dir: str | Path,
+    model: str | None = None,
+    file_format: str = "onnx",
+    *,
+    int8: bool = False,
+    output: str | Path | None = None,
+    data_dir: str | Path = "data",
+    dataset: str | None = None,
+    protocol: str | None = None,
+) -> Export:
+    """Export a kept model of a results folder, as the command `export` does.
+
+    Args:
+        results_dir: The results folder, which gets a record of the exported model.
+        model: An architecture, or the id of a row in leaderboard.csv. Default: the best model for photographs.
+        file_format: "onnx", "litert", "saved_model" or "keras".
+        int8: Whether to quantize ONNX or LiteRT to 8 bits, calibrated on training images.
+        output: Folder of the file. Default: a folder in RESULTS/exports.
+        data_dir: Folder of the datasets.
+        dataset: Only models that were trained on this dataset.
+        protocol: Only models that were trained under this protocol.
+
+    Returns:
+        The file, its agreement with Keras, its accuracy and its record.
+
+    Raises:
+        UserError: There is no such model, it cannot be exported, or the file disagrees with Keras.
+
+    Example:
+        >>> fer_bench.export_model("results", "cnn", "litert").file
+        PosixPath('results/exports/cnn-fer2013-s0-5a1c…/cnn.tflite')
+    """
+    check_formats([file_format], int8)
+    stored = select_record(Path(results_dir), model, dataset=dataset, protocol=protocol)
+    import_keras("tensorflow")
+    return export_record(stored, file_format, DataConfig(Path(data_dir)), Path(output) if output else None, int8)
+
+
 def export_record(
     stored: StoredRecord, file_format: str, data_config: DataConfig, output: Path | None = None, int8: bool = False
 ) -> Export:
@@ -196,12 +210,12 @@ def export_record(
 
             add_onnx_metadata(part, describe_metadata(stored, preprocessing))
         classifier = model_file.load(part)
-        runtime = _RuntimeModel(classifier, source.model.input_shape)
+        runtime = RuntimeModel(classifier, source.model.input_shape)
         predicted = {split: source.predict(runtime, of_split) for split, of_split in source.indices.items()}
-        agreement = _compare(source, predicted["test"].probabilities)
-        _check_agreement(source, name, agreement, int8)
+        agreement = _compare_with_keras(source, predicted["test"].probabilities)
+        check_agreement(agreement, source.name, name, int8)
         num_calibration = 0 if calibration is None else len(calibration)
-        costs = _measure_costs(runtime, part, predicted["test"])
+        costs = measure_costs(runtime, part, predicted["test"].images_per_second)
         record = make_record(stored, classifier, name, num_calibration, costs, started)
         predictions = {
             split: replace(stored.predictions(split), probabilities=result.probabilities)
@@ -216,7 +230,7 @@ def export_record(
         record=record,
         accuracy=accuracy(predictions["test"].probabilities, original),
         original_accuracy=accuracy(original.probabilities, original),
-        **agreement,
+        agreement=agreement,
     )
 
 
@@ -229,7 +243,9 @@ def _load(stored: StoredRecord, data_config: DataConfig) -> _Source:
     from fer_bench.inference.formats.keras_file import load_model
 
     if keras.backend.backend() != "tensorflow":
-        raise UserError("Export requires Keras on TensorFlow, whatever the model was trained on. Set --backend.")
+        raise UserError(
+            "Export requires Keras on TensorFlow, whatever the model was trained on. Set KERAS_BACKEND=tensorflow."
+        )
     register_layers(stored.record.trial)
     assert stored.model_file is not None
     order = np.argsort(data.ids)
@@ -277,44 +293,12 @@ def _convert(source: _Source, file: Path, file_format: str, calibration: np.ndar
         ) from None
 
 
-def _compare(source: _Source, probabilities: np.ndarray) -> dict[str, Any]:
-    """Compare probabilities of the test images with those of Keras on some of them; return the fields of `Export`."""
+def _compare_with_keras(source: _Source, probabilities: np.ndarray) -> Agreement:
+    """Compare probabilities of the test images with those of Keras, on some of the images."""
     number = len(probabilities)
     compared = np.unique(np.linspace(0, number - 1, min(MAX_COMPARED, number)).round().astype(int))
     expected = source.predict(source.model, source.indices["test"][compared]).probabilities
-    found = probabilities[compared]
-    return {
-        "num_compared": len(compared),
-        "max_difference": float(np.abs(found - expected).max()),
-        "label_agreement": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-    }
-
-
-def _check_agreement(source: _Source, file_format: str, agreement: dict[str, Any], int8: bool) -> None:
-    """Raise UserError if an exported model does not predict what Keras predicts."""
-    agrees = (
-        agreement["label_agreement"] >= MIN_INT8_AGREEMENT if int8 else agreement["max_difference"] <= MAX_DIFFERENCE
-    )
-    if not agrees:  # or not finite
-        raise UserError(
-            f"The {file_format} file of {source.name} is deleted because it disagrees with Keras: on "
-            f"{plural(agreement['num_compared'], 'test image')}, probabilities differ by up to "
-            f"{agreement['max_difference']:.2g} and {percent(agreement['label_agreement'])} % of the labels agree. "
-            f"Choose another format{' or export without --int8' * int8}."
-        )
-
-
-def _measure_costs(runtime: Any, file: Path, tested: PredictionResult) -> dict[str, Any]:
-    """Return the fields of `Costs` that depend on format and runtime."""
-    from fer_bench.training.cost import measure_latency
-
-    latency = measure_latency(runtime)
-    return {
-        "predict_images_per_second": tested.images_per_second,
-        "model_bytes": size_of(file),
-        "latency_p50_seconds": latency.p50_seconds,
-        "latency_p95_seconds": latency.p95_seconds,
-    }
+    return compare(probabilities[compared], expected)
 
 
 def _write(part: Path, folder: Path, preprocessing: str) -> None:

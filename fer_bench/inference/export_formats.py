@@ -66,8 +66,12 @@ def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
     """Return a plain copy of a model that is in inference mode however it is called.
 
     Keras exports calls without `training`, and its Resizing layer then switches all layers behind it to training mode.
+    It also compiles depthwise convolutions of Conv2D with XLA, which other runtimes do not have.
     """
+    from fer_bench.training.tensorflow_backend import use_fast_operations
+
     plain = plain_model(model, unroll)
+    use_fast_operations(plain)
     pixels = keras.Input(plain.input_shape[1:], name=INPUT_NAME)
     result = keras.Model(pixels, plain(pixels, training=False))
     result(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called

@@ -6,7 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from fer_bench.inference import loaded_model
+from fer_bench.inference.heat_maps import Explanation, explain
 from fer_bench.inference.loaded_model import LoadedModel
 from fer_bench.inference.predict_images import predict_frame
 
@@ -42,6 +45,24 @@ class TrainedModel(LoadedModel):
             >>> model.predict("photographs")[["file", "label", "probability"]]
         """
         return predict_frame(self, images, detector, **options)
+
+    def explain(
+        self, face: np.ndarray, label: str | None = None, method: Literal["auto", "grad-cam", "occlusion"] = "auto"
+    ) -> Explanation:
+        """Return where the model looks in a cropped face, as the command `explain` shows it.
+
+        Args:
+            face: (height, width) uint8, or (height, width, 3) in the order of `color_mode` if the model takes color.
+            label: The class to explain. Default: the class that the model predicts.
+            method: "grad-cam", "occlusion", or "auto": the first if the model is a Keras network with convolutions.
+
+        Returns:
+            `label`, `probability`, and `heat`, (height, width) in 0 to 1: 1 is the place that supports the class most.
+
+        Raises:
+            UserError: The model has no such class, or the method does not apply to it.
+        """
+        return explain(self, face, label, method)
 
 
 def load_model(

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from keras import layers
 
+import fer_bench
 from fer_bench import records
 from fer_bench.config.recipe import resolve
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
 from fer_bench.inference import export, export_formats, robustness
 from fer_bench.inference.export import export_record, select_record
+from fer_bench.inference.export_record import size_of
+from fer_bench.inference.export_runtime import MAX_DIFFERENCE, RuntimeModel
 from fer_bench.inference.external import build_request
 from fer_bench.inference.formats import model_file
 from fer_bench.inference.preprocessing import read_preprocessing
@@ -112,8 +115,8 @@ def exported(kept, tmp_path):
 def test_an_exported_model_is_a_row_of_its_own(exported, tmp_path, file_format, int8, name, backend):
     result = exported(file_format, int8=int8)
     assert result.file == next((tmp_path / "results" / "exports").glob("bright_third-made-s0-*")) / name
-    assert (result.accuracy, result.original_accuracy, result.label_agreement) == (1, 1, 1)
-    assert result.num_compared == 18 and result.max_difference < (0.1 if int8 else 1e-4)
+    assert (result.accuracy, result.original_accuracy, result.agreement.same_labels) == (1, 1, 1)
+    assert result.agreement.num_images == 18 and result.agreement.max_difference < (0.1 if int8 else 1e-4)
     stored = records.load(tmp_path / "results")
     (row,) = (s for s in stored if s.record.trial.exported)
     (trained,) = (s for s in stored if not s.record.trial.exported)
@@ -123,7 +126,7 @@ def test_an_exported_model_is_a_row_of_its_own(exported, tmp_path, file_format, 
         assert predictions.ids.tolist() == known.ids.tolist()
         assert (predictions.probabilities.argmax(axis=1) == known.labels).all()
     costs = row.record.costs
-    assert costs.model_bytes == export.size_of(result.file) > 1 and costs.latency_p50_seconds > 0
+    assert costs.model_bytes == size_of(result.file) > 1 and costs.latency_p50_seconds > 0
     assert costs.train_seconds == COSTS.train_seconds
     (of_row, of_trained) = compute_leaderboard(stored).frame.sort_values("recipe", ascending=False).itertuples()
     assert of_row.recipe == f"default as {result.file_format}" and of_trained.recipe == "default"
@@ -235,7 +238,7 @@ def exported_differences(name: str, folder) -> dict[str, float]:
     for file_format, suffix in (("onnx", ".onnx"), ("litert", ".tflite")):
         file = folder / f"{name}{suffix}"
         export_formats.write_model(model, file, file_format, None)
-        runtime = export._RuntimeModel(model_file.load(file), model.input_shape)
+        runtime = RuntimeModel(model_file.load(file), model.input_shape)
         differences[file_format] = float(np.abs(softmax(runtime.predict_on_batch(pixels)) - expected).max())
     return differences
 
@@ -245,5 +248,13 @@ def exported_differences(name: str, folder) -> dict[str, float]:
 )
 def test_every_architecture_exports(name, tmp_path):
     differences = exported_differences(name, tmp_path)
-    assert max(differences.values()) < export.MAX_DIFFERENCE, differences
+    assert max(differences.values()) < MAX_DIFFERENCE, differences
     keras.backend.clear_session()
+
+
+def test_the_python_function_exports_by_name(kept, tmp_path):
+    kept()
+    result = fer_bench.export_model(tmp_path / "results", "bright_third", "keras", output=tmp_path / "here")
+    assert result.file == tmp_path / "here" / "bright_third.keras" and result.file.is_file()
+    with pytest.raises(UserError, match="Unknown format"):
+        fer_bench.export_model(tmp_path / "results", "bright_third", "kears")
