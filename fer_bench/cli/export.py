@@ -77,9 +77,8 @@ def export(
 
     Each file is loaded by its own runtime and compared with Keras on test images; a file that disagrees is deleted. Its
     accuracy, size, latency and throughput are recorded as a row of the leaderboard. The model takes gray faces with
-    pixels from 0 to 255 and returns logits; preprocessing.yaml beside it names its size and classes, and
-    `predict --model-file` and `evaluate --preprocessing` read it. Of several models, the one that `predict` would use
-    is exported.
+    pixels from 0 to 255 and returns logits; FILE.yaml beside it names its size and classes, and `predict --model-file`
+    and `evaluate --preprocessing` read it. Of several models, the one that `predict` would use is exported.
     """
     from fer_bench.inference.export import check_formats, export_record, select_record
 

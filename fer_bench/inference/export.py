@@ -40,7 +40,6 @@ SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "", "keras": ".
 FORMATS = tuple(SUFFIXES)
 INT8_FORMATS = ("onnx", "litert")
 EXPORTS_DIR = "exports"
-PREPROCESSING_FILE = "preprocessing.yaml"
 MAX_COMPARED = 256  # test images that Keras predicts, too
 MAX_CALIBRATION = 300  # training images
 
@@ -305,7 +304,7 @@ def _write(part: Path, folder: Path, preprocessing: str) -> None:
     """Move a finished file or folder to its place, with its preprocessing beside it."""
     final = folder / part.name
     try:
-        write_atomically(folder / PREPROCESSING_FILE, preprocessing)
+        write_atomically(folder / f"{part.name}.yaml", preprocessing)
         if final.is_dir():
             shutil.rmtree(final)
         part.replace(final)

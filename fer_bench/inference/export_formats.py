@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,7 +55,9 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
         if file_format == "saved_model":
             _inference_model(model).export(file, format="tf_saved_model", verbose=False)
         elif file_format == "onnx":
-            _inference_model(model).export(file, format="onnx", verbose=False)
+            network = _inference_model(model)
+            _replace_gelu(network)
+            network.export(file, format="onnx", verbose=False)
             if calibration is not None:
                 _quantize_onnx(file, calibration)
         else:
@@ -76,6 +80,17 @@ def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
     result = keras.Model(pixels, plain(pixels, training=False))
     result(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called
     return result
+
+
+def _replace_gelu(model: keras.Model) -> None:
+    """Compute GELU with erf; TensorFlow computes it with erfc, which ONNX does not have."""
+
+    def gelu(x: Any) -> Any:
+        return 0.5 * x * (1 + keras.ops.erf(x * math.sqrt(0.5)))
+
+    for layer in model._flatten_layers(include_self=False):
+        if getattr(layer, "activation", None) is keras.activations.gelu:
+            layer.activation = gelu
 
 
 def add_onnx_metadata(file: Path, metadata: Mapping[str, str]) -> None:

@@ -14,13 +14,13 @@ def test_a_trained_model_is_exported_and_reported(run, working_dir, architecture
     output = run("export", "--model", "cli_tiny", "--format", "litert,keras,litert", *common)
     assert "Exporting cli_tiny on fer2013" in output and "100.00" in output
     files = sorted(path.name for path in (working_dir / "results" / "exports").rglob("*.*") if path.is_file())
-    assert files == ["cli_tiny.keras", "cli_tiny.tflite", "preprocessing.yaml"]
+    assert files == [f"cli_tiny.{suffix}" for suffix in ("keras", "keras.yaml", "tflite", "tflite.yaml")]
     assert len(load("results")) == 3
     run("report")
     table = (working_dir / "results" / "leaderboard.md").read_text()
     assert "default as litert" in table and "exported to keras" in table
     (folder,) = (working_dir / "results" / "exports").iterdir()
-    scored = ["--model-file", folder / "cli_tiny.tflite", "--preprocessing", folder / "preprocessing.yaml"]
+    scored = ["--model-file", folder / "cli_tiny.tflite", "--preprocessing", folder / "cli_tiny.tflite.yaml"]
     output = run("evaluate", *scored, "--name", "again", "--dataset", "fer2013", "--data-dir", data_dir)
     by_model = {stored.record.trial.architecture: stored for stored in load("results")}
     again, exported = (by_model[name].predictions("test").probabilities for name in ("again", "cli_tiny"))

@@ -139,7 +139,7 @@ def test_classes_and_preprocessing_travel_with_the_file(exported, tmp_path, monk
     import onnx
 
     result = exported("onnx")
-    preprocessing = read_preprocessing(result.file.with_name("preprocessing.yaml"))
+    preprocessing = read_preprocessing(result.file.with_name("bright_third.onnx.yaml"))
     assert (preprocessing.input_size, preprocessing.scaling, preprocessing.outputs) == ((12, 12), "none", "logits")
     assert preprocessing.labels == list(dataset.classes)
     metadata = {entry.key: entry.value for entry in onnx.load(result.file).metadata_props}
@@ -147,7 +147,7 @@ def test_classes_and_preprocessing_travel_with_the_file(exported, tmp_path, monk
     monkeypatch.setattr(cross_dataset, "load_folds", lambda *_: (dataset, [SimpleNamespace()], "official"))
     monkeypatch.setattr("fer_bench.inference.external._scored", lambda folds: np.arange(3))
     request = build_request(
-        result.file, result.file.with_name("preprocessing.yaml"), "made", "official", DataConfig(tmp_path)
+        result.file, result.file.with_name("bright_third.onnx.yaml"), "made", "official", DataConfig(tmp_path)
     )
     assert request.output_indices == [0, 1, 2]
 
