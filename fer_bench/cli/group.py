@@ -13,6 +13,7 @@ from fer_bench import __version__
 from fer_bench.cli import (
     architectures,
     audit,
+    card,
     compare,
     data,
     ensemble,
@@ -45,6 +46,7 @@ COMMANDS = {
         predict.predict,
         explain.explain,
         export.export,
+        card.card,
     ),
     "Data": (data.data, prepare.prepare, data.show_augmentation),
     "Architectures": (architectures.list_, architectures.check, architectures.new_architecture),

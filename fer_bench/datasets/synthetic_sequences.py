@@ -25,6 +25,7 @@ FRAMES = 8
     input_kind="sequences",
     title="synthetic face sequences",
     source="drawn by the program",
+    terms="The faces are drawn by fer-bench (MIT License); no photograph is among them.",
     samples=840,
     classes=7,
     split="official",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     "ckplus",
     title="CK+",
     source="https://www.jeffcohn.net/Resources/",
+    terms="Distributed by its authors under an agreement with each user.",
     agreement=True,
     locate="locate",
     layouts=(
@@ -44,6 +45,7 @@ def ckplus(data_config: DataConfig) -> Dataset:
     "ckplus+neutral",
     title="CK+ with neutral",
     source="https://www.jeffcohn.net/Resources/",
+    terms="Distributed by its authors under an agreement with each user.",
     agreement=True,
     locate="locate_with_neutral",
     layouts=(
@@ -70,6 +72,7 @@ def ckplus_neutral(data_config: DataConfig) -> Dataset:
     input_kind="sequences",
     title="CK+ sequences",
     source="https://www.jeffcohn.net/Resources/",
+    terms="Distributed by its authors under an agreement with each user.",
     agreement=True,
     locate="locate_sequences",
     layouts=(

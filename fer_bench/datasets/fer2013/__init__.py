@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     "fer2013",
     title="FER2013",
     source="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    terms="The rules of the challenge on Kaggle apply; the photographs were found on the web and belong to others.",
     locate="locate",
     layouts=("fer2013.csv", "icml_face_data.csv", "the image folders train/<class>/ and test/<class>/", "train.csv"),
     kaggle=("challenges-in-representation-learning-facial-expression-recognition-challenge", "icml_face_data.csv"),

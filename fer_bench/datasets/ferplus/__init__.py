@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     "ferplus",
     title="FER+",
     source="https://github.com/microsoft/FERPlus",
+    terms="The labels have the MIT License; the images are those of FER2013 and have its terms.",
     locate="locate",
     layouts=("fer2013new.csv together with FER2013",),
     classes=8,

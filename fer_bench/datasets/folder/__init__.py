@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     "folder",
     title="A folder of images",
     source="your own images",
+    terms="The license of the images is not recorded: whoever publishes the model must know it.",
     locate="locate",
     layouts=(
         "folder/<class>/<images>",

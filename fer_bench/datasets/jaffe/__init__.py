@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     "jaffe",
     title="JAFFE",
     source="https://zenodo.org/records/3451524",
+    terms="For non-commercial scientific research only; publications must cite the authors.",
     agreement=True,
     locate="locate",
     layouts=("a folder with KA.AN1.39.tiff and the other 212 images, or folders of classes or subjects with them",),

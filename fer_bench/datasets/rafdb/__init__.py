@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     "rafdb",
     title="RAF-DB",
     source="http://www.whdeng.cn/RAF/model1.html",
+    terms="For non-commercial research only, under an agreement with each user.",
     agreement=True,
     locate="locate",
     layouts=(
