@@ -98,7 +98,6 @@ def _description(model: CardModel) -> list[str]:
     summary = describe(trial.architecture).summary if trial.architecture in ARCHITECTURES else ""
     facts = [summary, f"Paper: {_paper(model)}." if _paper(model) else ""]
     parameters = f"{record.num_parameters:,} parameters" if record.num_parameters else ""
-    facts = [architecture.summary if architecture else "", f"Paper: {architecture.paper}." if _paper(model) else ""]
     lines = [
         f"**Architecture**: `{trial.architecture}`. {one_line(' '.join(facts))}".rstrip(),
         f"**Size**: {parameters}." if parameters else "",
