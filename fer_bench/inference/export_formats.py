@@ -56,7 +56,7 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
             _inference_model(model).export(file, format="tf_saved_model", verbose=False)
         elif file_format == "onnx":
             network = _inference_model(model)
-            _replace_gelu(network)
+            _adapt_to_onnx(network)
             network.export(file, format="onnx", verbose=False)
             if calibration is not None:
                 _quantize_onnx(file, calibration)
@@ -82,8 +82,11 @@ def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
     return result
 
 
-def _replace_gelu(model: keras.Model) -> None:
-    """Compute GELU with erf; TensorFlow computes it with erfc, which ONNX does not have."""
+def _adapt_to_onnx(model: keras.Model) -> None:
+    """Compute GELU with erf, because ONNX has no erfc, and make the statistics of Normalization constants.
+
+    The converter takes their tensors, which are no variables, as inputs of the model.
+    """
 
     def gelu(x: Any) -> Any:
         return 0.5 * x * (1 + keras.ops.erf(x * math.sqrt(0.5)))
@@ -91,6 +94,8 @@ def _replace_gelu(model: keras.Model) -> None:
     for layer in model._flatten_layers(include_self=False):
         if getattr(layer, "activation", None) is keras.activations.gelu:
             layer.activation = gelu
+        if isinstance(layer, keras.layers.Normalization):
+            layer.mean, layer.variance = (keras.ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
 
 
 def add_onnx_metadata(file: Path, metadata: Mapping[str, str]) -> None:

@@ -176,6 +176,17 @@ def test_a_file_that_disagrees_is_deleted(exported, tmp_path, monkeypatch, int8)
     assert not any(stored.record.trial.exported for stored in records.load(tmp_path / "results"))
 
 
+def test_operations_that_onnx_lacks_are_replaced(tmp_path):
+    pixels = keras.Input((6, 6, 2), name="pixels")
+    x = layers.Normalization(mean=[10.0, 20.0], variance=[4.0, 9.0])(pixels)
+    x = layers.Activation("gelu")(layers.Conv2D(2, 3, groups=2)(x))
+    model = keras.Model(pixels, layers.Dense(3)(layers.Flatten()(x)))
+    export_formats.write_model(model, tmp_path / "m.onnx", "onnx", None)
+    images = np.random.default_rng(0).uniform(0, 30, (3, 6, 6, 2)).astype(np.float32)
+    found = model_file.load(tmp_path / "m.onnx").predict(images)
+    np.testing.assert_allclose(found, model.predict_on_batch(images), atol=1e-4)
+
+
 def test_a_failed_conversion_is_a_sentence(exported, monkeypatch):
     def fail(*_):
         raise NotImplementedError("no such\noperation.")
