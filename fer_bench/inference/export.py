@@ -202,7 +202,7 @@ def export_record(
     folder = output or results_dir / EXPORTS_DIR / stored.path.name
     preprocessing = describe_preprocessing(stored, source.model.input_shape, source.data.images.shape[1:])
     with _temporary_folder(folder) as temporary:
-        part = temporary / _file_name(source.name, file_format, int8)
+        part = temporary / export_file_name(source.name, file_format, int8)
         _convert(source, part, file_format, calibration)
         if file_format == "onnx":
             from fer_bench.inference.export_formats import add_onnx_metadata
@@ -274,7 +274,8 @@ def _calibration_images(source: _Source) -> np.ndarray:
     return tta_views(np.stack(images)[..., None], "1", source.stored.record.trial.recipe["crop"])[0]
 
 
-def _file_name(architecture: str, file_format: str, int8: bool) -> str:
+def export_file_name(architecture: str, file_format: str, int8: bool) -> str:
+    """Return the name of an exported file, or of the folder of a SavedModel."""
     return f"{architecture}{'-int8' * int8}{SUFFIXES[file_format] or f'-{file_format}'}"
 
 

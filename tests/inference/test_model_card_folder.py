@@ -113,3 +113,47 @@ def test_damaged_models(make, keep, damage, message):
 def _replace_model(folder, content):
     (folder / MODEL_FILE).write_bytes(content)
     write_info(folder, read_info(folder))
+
+
+@pytest.fixture
+def exported(make, keep):
+    """Keep a model and write an 8-bit ONNX file of it with the record of its export, as `export` does."""
+    trained = keep("cnn", accuracy=0.9)
+    folder = make.results / "exports" / trained.name
+    folder.mkdir(parents=True)
+    (folder / "cnn-int8.onnx").write_bytes(b"weights")
+    (folder / "preprocessing.yaml").write_text("input_size: 48\n")
+    record = make("cnn", accuracy=0.6, recipe={"export": {"format": "onnx-int8"}}, recipe_name="default as onnx-int8")
+    content = Record.model_validate_json((record / RECORD_FILE).read_bytes())
+    costs = content.costs.model_copy(update={"model_bytes": len(b"weights")})
+    (record / RECORD_FILE).write_text(content.model_copy(update={"costs": costs}).model_dump_json())
+    return folder / "cnn-int8.onnx"
+
+
+def test_exported_file_has_its_own_scores(make, exported, tmp_path):
+    folder = write_model_card(make.results, model_file=exported, output=tmp_path / "card")
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md",
+        "SHA256SUMS",
+        "cnn-int8.onnx",
+        "preprocessing.yaml",
+    }
+    (stored,) = (one for one in load(make.results) if "export" in one.record.trial.recipe)
+    test = stored.predictions("test")
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{100 * (test.probabilities.argmax(axis=1) == test.labels).mean():.2f}" in card
+    assert "library_name: onnx" in card and "onnxruntime" in card
+
+
+def test_other_files_are_refused(make, exported, tmp_path):
+    with pytest.raises(UserError, match="either"):
+        write_model_card(make.results, "cnn", exported)
+    with pytest.raises(UserError, match="does not exist"):
+        write_model_card(make.results, model_file=tmp_path / "missing.onnx")
+    for other in (exported.with_name("cnn.onnx"), tmp_path / exported.name):
+        other.write_bytes(b"weights")
+        with pytest.raises(UserError, match="not a file that"):
+            write_model_card(make.results, model_file=other)
+    exported.write_bytes(b"other weights")
+    with pytest.raises(UserError, match="size differs"):
+        write_model_card(make.results, model_file=exported)
