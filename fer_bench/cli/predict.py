@@ -111,9 +111,12 @@ def predict(
     add_extra_architectures(extra_architectures)
     sources = find_sources(paths) if paths else Sources([], [])
     from fer_bench.cli.predict_view import open_run, stderr_console
-    from fer_bench.inference.face_finder import MAX_VIDEO_SIDE, describe_crop, make_face_finder
+    from fer_bench.inference.face_finder import describe_crop, make_face_finder
     from fer_bench.inference.loaded_model import load_model
+    from fer_bench.inference.predict_video import require_display
 
+    if options["window"] or (camera is not None and options["window"] is None):
+        require_display()
     where = {"dataset": dataset, "protocol": protocol}
     loaded = load_model(model_file or results_dir, model, preprocessing=preprocessing, trust=trust_model, **where)
     margin = options.pop("margin")
@@ -127,7 +130,7 @@ def predict(
     has_frames = bool(sources.videos) or camera is not None
     with deferred_interrupts(), open_run(loaded, finder, terminal, has_frames, **options) as run:
         run.predict_images(sources.images)
-        run.finder = make_face_finder(loaded, **crop, max_side=MAX_VIDEO_SIDE)
+        run.finder = make_face_finder(loaded, **crop, for_video=True)
         for video in sources.videos:
             run.predict_video(video)
         if camera is not None:

@@ -11,13 +11,14 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.class_selection import split_classes
 from fer_bench.datasets.face_crop.apply import equalize
-from fer_bench.datasets.face_crop.detect import HaarDetector, YuNetDetector, make_detector
+from fer_bench.datasets.face_crop.detect import SMALLEST_PART, HaarDetector, YuNetDetector, make_detector
 from fer_bench.datasets.face_crop.geometry import Box, Face, crop_square, extract
 from fer_bench.datasets.face_crop.spec import SEPARATOR, FaceCropSpec, make_spec, parse_spec
 from fer_bench.datasets.images import center_square, resize
 from fer_bench.inference.loaded_model import LoadedModel
 
 MAX_SIDE, MAX_VIDEO_SIDE = 1280, 480  # pixels of the image in which faces are searched; a larger one is reduced for it
+SMALLEST_VIDEO_PART = 10
 # Margins around the box of OpenCV's cascade that give the framing of datasets without a face crop. The faces of FER2013
 # and the drawn ones fill such a box; JAFFE's whole photographs are 1.6 times as wide.
 MARGINS = {"jaffe": 0.3}
@@ -44,12 +45,14 @@ class FaceFinder:
         spec: The face crop; None if images are cropped to a face already.
         image_size: Height and width of the result in pixels; None keeps the size of the face.
         max_side: Side in pixels to which larger images are reduced to find faces.
+        smallest_part: OpenCV's cascade finds faces down to this part of the image's shorter side.
         equalization: How the histogram is flattened: "none", "histogram" or "clahe".
     """
 
     spec: FaceCropSpec | None
     image_size: tuple[int, int] | None = None
     max_side: int = MAX_SIDE
+    smallest_part: int = SMALLEST_PART
     equalization: str = "none"
 
     @cached_property
@@ -83,9 +86,10 @@ class FaceFinder:
         assert self.detector is not None
         scale = max(gray.shape) / self.max_side
         if scale <= 1:
-            return self.detector.find_all(gray, eyes)
+            return self.detector.find_all(gray, eyes, self.smallest_part)
         height, width = (max(1, round(size / scale)) for size in gray.shape)
-        return [_scaled(face, scale) for face in self.detector.find_all(resize(gray, height, width), eyes)]
+        faces = self.detector.find_all(resize(gray, height, width), eyes, self.smallest_part)
+        return [_scaled(face, scale) for face in faces]
 
     def _finish(self, pixels: np.ndarray) -> np.ndarray:
         pixels = np.ascontiguousarray(pixels)
@@ -100,7 +104,7 @@ def make_face_finder(
     align: bool | None = None,
     margin: float | None = None,
     yunet_model: Path | None = None,
-    max_side: int = MAX_SIDE,
+    for_video: bool = False,
 ) -> FaceFinder:
     """Return the face finder that crops faces as the images of a model's dataset were cropped.
 
@@ -110,7 +114,7 @@ def make_face_finder(
         align: Whether faces are aligned by the eyes. Default: as in the dataset.
         margin: Added on each side, as a fraction of the face's width. Default: as in the dataset.
         yunet_model: YuNet's model file.
-        max_side: Side in pixels to which larger images are reduced to find faces.
+        for_video: Whether faces are found fast enough for videos, without very small ones.
 
     Raises:
         UserError: YuNet's model file is missing, or the options contradict each other.
@@ -121,7 +125,7 @@ def make_face_finder(
     if chosen == "none":
         if align or margin or yunet_model:
             raise UserError("--detector none takes the images as faces: omit --align, --margin and --yunet-model.")
-        return FaceFinder(None, model.image_size, max_side, equalization)
+        return FaceFinder(None, model.image_size, equalization=equalization)
     if chosen == "yunet" and yunet_model is None:
         raise UserError(
             "YuNet needs its model file: name face_detection_yunet_2023mar.onnx with --yunet-model, or choose "
@@ -136,7 +140,8 @@ def make_face_finder(
         margin=usual if margin is None else margin,
         yunet_model=yunet_model,
     )
-    return FaceFinder(spec, model.image_size, max_side, equalization)
+    limits = {"max_side": MAX_VIDEO_SIDE, "smallest_part": SMALLEST_VIDEO_PART} if for_video else {}
+    return FaceFinder(spec, model.image_size, equalization=equalization, **limits)
 
 
 def describe_crop(finder: FaceFinder) -> str:

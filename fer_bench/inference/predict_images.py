@@ -206,6 +206,7 @@ def _check_size(path: Path) -> str | None:
             with Image.open(path) as image:
                 width, height = image.size
     except Exception as error:
-        return f"more than {MAX_MEGAPIXELS} megapixels" if "DecompressionBomb" in type(error).__name__ else None
+        is_bomb = "DecompressionBomb" in type(error).__name__
+        return f"more than {MAX_MEGAPIXELS} megapixels; reduce it" if is_bomb else None
     too_large = width * height > MAX_MEGAPIXELS * 1_000_000
     return f"{width:,}×{height:,} pixels, more than {MAX_MEGAPIXELS} megapixels; reduce it" if too_large else None

@@ -207,13 +207,17 @@ class VideoFile:
         return writer
 
 
+def require_display() -> None:
+    """Raise UserError if there is no display for a window: Qt would abort the program."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UserError("There is no display for a window. Pass --headless.")
+
+
 class Window:
-    """A window that shows frames. A context manager. Raises UserError if there is no display."""
+    """A window that shows frames. A context manager."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise UserError("There is no display for a window. Pass --headless.")  # Qt would abort the program
 
     def __enter__(self) -> Window:
         return self

@@ -11,7 +11,14 @@ from portraits import portrait
 
 from fer_bench.core.errors import UserError
 from fer_bench.inference import predict_video
-from fer_bench.inference.predict_video import FaceTracker, VideoFile, Window, num_frames, open_camera, open_video
+from fer_bench.inference.predict_video import (
+    FaceTracker,
+    VideoFile,
+    num_frames,
+    open_camera,
+    open_video,
+    require_display,
+)
 
 LEFT, RIGHT = (10.0, 10.0, 50.0, 50.0), (200.0, 10.0, 50.0, 50.0)
 
@@ -69,4 +76,4 @@ def test_what_is_no_video_or_camera_is_refused(tmp_path, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="--headless"):
-        Window("film")
+        require_display()

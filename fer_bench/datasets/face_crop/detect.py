@@ -20,6 +20,7 @@ MAX_EYE_TILT = 30.0  # degrees
 FACE_WIDTH = 160  # pixels to which faces are scaled to find eyes: the cascades find eyes from 20 pixels on
 
 SMALLEST_FACE = 24  # pixels: the size of the cascade
+SMALLEST_PART = 15  # of the shorter side of a photograph: smaller faces are not searched
 SMALL_FACE_NEIGHBORS = 8  # detections that a small face needs around it, against 5 of a large one
 SMALL_FACE_STEP = 1.2  # between the sizes that are searched, against 1.1 of large ones: twice as fast
 
@@ -67,13 +68,14 @@ class HaarDetector:
         box = _largest(boxes)
         return Face(box, self._find_eyes(image, box) if eyes else None)
 
-    def find_all(self, image: np.ndarray, eyes: bool) -> list[Face]:
+    def find_all(self, image: np.ndarray, eyes: bool, smallest_part: int = SMALLEST_PART) -> list[Face]:
         """Return all faces in an image (height, width) uint8, the largest first. The first is that of a call.
 
-        Faces of less than a fifth of the image are searched separately and more strictly.
+        Faces of less than a fifth of the image are searched separately and more strictly, down to one `smallest_part`th
+        of its shorter side.
         """
         size = min(image.shape) // 5
-        smallest = max(SMALLEST_FACE, size // 3)
+        smallest = max(SMALLEST_FACE, min(image.shape) // smallest_part)
         boxes = [*self.faces.detectMultiScale(image, 1.1, 5, minSize=(size, size))]
         if smallest < size:
             limits = {"minSize": (smallest, smallest), "maxSize": (size * 6 // 5, size * 6 // 5)}
@@ -138,8 +140,8 @@ class YuNetDetector:
         row = next(row for row in rows if tuple(row[:4]) == box)
         return _face_from_row(row, eyes)
 
-    def find_all(self, image: np.ndarray, eyes: bool) -> list[Face]:
-        """Return all faces in an image (height, width) uint8, the largest first."""
+    def find_all(self, image: np.ndarray, eyes: bool, smallest_part: int = SMALLEST_PART) -> list[Face]:
+        """Return all faces in an image (height, width) uint8, the largest first, of any size."""
         cv2 = import_opencv()
         height, width = image.shape
         self.network.setInputSize((width, height))
