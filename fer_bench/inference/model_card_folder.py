@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
@@ -27,7 +28,7 @@ CARD_FILE = "README.md"
 CHECKSUMS_FILE = "SHA256SUMS"
 KERAS_SUFFIX = ".keras"
 KERAS_CONFIG = "config.json"  # in a .keras file
-REGISTERED_NAME = re.compile(r'"registered_name": "[^">]+>([^"]+)"')  # of a class that is not Keras' own
+CUSTOM_CLASS = re.compile(r'"module": "(?!keras\b|builtins\b)([\w.]+)", "class_name": "(\w+)"')
 
 
 def write_model_card(
@@ -62,7 +63,7 @@ def write_model_card(
     if folder.exists():
         raise UserError(f"{folder} exists already. Remove it, or name another folder with --output.")
     file, row = source.files[0], source.stored.record.trial.row_id
-    layers = _custom_layers(file) if file.suffix == KERAS_SUFFIX else []
+    layers = _custom_layers(file) if file.suffix == KERAS_SUFFIX else {}
     same_row = [other for other in known if other.record.trial.row_id == row]
     digest = _sha256(file) if file.is_file() else ""
     card = render_card(CardModel(source.stored, source.info, file.name, digest, layers, same_row))
@@ -148,13 +149,17 @@ def _checked_info(stored: StoredRecord, file: Path) -> ModelInfo:
     return info
 
 
-def _custom_layers(file: Path) -> list[str]:
-    """Return the names of the classes in a .keras file that Keras alone does not have."""
+def _custom_layers(file: Path) -> dict[str, list[str]]:
+    """Return the classes in a .keras file that Keras alone does not have, by module."""
+    layers: dict[str, list[str]] = {}
     try:
         with zipfile.ZipFile(file) as archive:
-            return sorted(set(REGISTERED_NAME.findall(archive.read(KERAS_CONFIG).decode())))
+            config = json.dumps(json.loads(archive.read(KERAS_CONFIG))["config"])  # without loss and optimizer
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise UserError(f"{file} is not a Keras model. {AGAIN}") from None
+    for module, name in sorted(set(CUSTOM_CLASS.findall(config))):
+        layers.setdefault(module, []).append(name)
+    return layers
 
 
 def _write(folder: Path, card: str, files: list[Path]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,7 +44,7 @@ class CardModel:
         info: What a user of the kept model must know.
         file_name: Name of the model file.
         sha256: SHA-256 of that file; empty for a folder.
-        custom_layers: Names of its layers that Keras alone does not have.
+        custom_layers: Names of its layers that Keras alone does not have, by module.
         same_row: The records that differ from it in seed and fold only, itself included.
     """
 
@@ -52,13 +52,13 @@ class CardModel:
     info: ModelInfo
     file_name: str
     sha256: str
-    custom_layers: Sequence[str]
+    custom_layers: Mapping[str, Sequence[str]]
     same_row: Sequence[StoredRecord]
 
 
 def render_card(model: CardModel) -> str:
     """Return README.md of a model. Raise UserError if its test predictions cannot be scored."""
-    row, values = _scored([model.stored])
+    row, values, notes = _scored([model.stored])
     trial = model.stored.record.trial
     parts = [
         f"---\n{metadata(trial, values, model.file_name, model.info.image_shape)}---",
@@ -67,7 +67,7 @@ def render_card(model: CardModel) -> str:
         "## Training",
         *_training(model),
         "## Scores",
-        *_scores(model, row, values),
+        *_scores(model, row, values, notes),
         "## Limits",
         _limits(model, values),
         "## License of the training data",
@@ -80,8 +80,8 @@ def render_card(model: CardModel) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _scored(stored: Sequence[StoredRecord]) -> tuple[LeaderboardRow, Values]:
-    """Return the leaderboard's row of some records of one row, and its values with intervals."""
+def _scored(stored: Sequence[StoredRecord]) -> tuple[LeaderboardRow, Values, list[str]]:
+    """Return the leaderboard's row of some records of one row, its values with intervals, and notes on these."""
     leaderboard = compute_leaderboard(stored)
     if not any(row.seeds for row in leaderboard.rows.values()):
         reason = f" ({leaderboard.skipped[0][1]})" if leaderboard.skipped else ""
@@ -89,7 +89,8 @@ def _scored(stored: Sequence[StoredRecord]) -> tuple[LeaderboardRow, Values]:
     known = Records({one.record.trial.key: one for one in stored})
     frame = rank_by(leaderboard, "macro_f1", known).frame
     (row,) = leaderboard.rows.values()
-    return row, records_of(frame)[0]
+    notes = [note for note in leaderboard.section_notes(frame) if not note.startswith("One seed")]
+    return row, records_of(frame)[0], notes
 
 
 def _description(model: CardModel) -> list[str]:
@@ -141,7 +142,7 @@ def _training(model: CardModel) -> list[str]:
     return [_bullets(lines), f"<details><summary>All settings</summary>\n\n```yaml\n{settings}```\n\n</details>"]
 
 
-def _scores(model: CardModel, row: LeaderboardRow, values: Values) -> list[str]:
+def _scores(model: CardModel, row: LeaderboardRow, values: Values, notes: Sequence[str]) -> list[str]:
     test = source_datasets(model.info.dataset)[-1]
     images = plural(row.seeds[0].test_images, "test image")
     lines = [
@@ -150,9 +151,8 @@ def _scores(model: CardModel, row: LeaderboardRow, values: Values) -> list[str]:
     ]
     if not np.isnan(deduplicated := values.get("dedup_accuracy", float("nan"))):
         lines.append(("accuracy without images that have a duplicate in another split", percent(deduplicated), ""))
-    units = "subjects" if values.get("test_groups", 0) > 1 else "images"
     parts = [
-        f"In percent on {images} of {test}, predicted once, after every choice was made; bootstrap over {units}.",
+        f"In percent on {images} of {test}, predicted once, after every choice was made. {' '.join(notes)}",
         markdown_table([("score", "left"), ("value", "right"), ("95 % interval", "right")], lines),
         *_row_text(model),
     ]
@@ -171,7 +171,7 @@ def _row_text(model: CardModel) -> list[str]:
     """Return a sentence on all trials of the row; nothing if there is only one."""
     if len(model.same_row) == 1:
         return []
-    row, values = _scored(model.same_row)
+    row, values, _ = _scored(model.same_row)
     folds = f" and {len(row.folds)} folds" if len(row.folds) > 1 else ""
     return [
         f"The model is one of {plural(len(row.seeds), 'seed')}{folds}, chosen by validation accuracy. All of them "

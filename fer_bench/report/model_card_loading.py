@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from fer_bench.core.text import list_first
@@ -13,14 +13,16 @@ from fer_bench.report.model_card_metadata import SEQUENCE_DIMENSIONS
 MAX_LAYERS = 4  # custom layers that the card names
 
 
-def how_to_load(file_name: str, info: ModelInfo, record: Record, custom_layers: Sequence[str]) -> list[str]:
+def how_to_load(
+    file_name: str, info: ModelInfo, record: Record, custom_layers: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Return paragraphs with code: fer-bench from Python and the command line, and the file's own library.
 
     Args:
         file_name: Name of the model file.
         info: What a user of the kept model must know.
         record: Its record.
-        custom_layers: Names of its layers that Keras alone does not have.
+        custom_layers: Names of its layers that Keras alone does not have, by module.
     """
     is_sequence = len(info.image_shape) == SEQUENCE_DIMENSIONS
     parts = [] if is_sequence else [_with_fer_bench(file_name)]
@@ -31,14 +33,20 @@ def how_to_load(file_name: str, info: ModelInfo, record: Record, custom_layers: 
         return [*parts, "A SavedModel is loaded with `tf.saved_model.load` or `tensorflow.keras.layers.TFSMLayer`."]
     crop, shape = record.trial.recipe.get("crop"), info.image_shape
     size = (*shape[:-2], *((crop, crop) if crop else shape[-2:]))
-    layers = f"import architectures.layers  # defines {list_first(custom_layers, MAX_LAYERS)}\n"
+    layers = [
+        f"import {module}  # defines {list_first(names, MAX_LAYERS)}\n" for module, names in custom_layers.items()
+    ]
     python = code.format(
         file=file_name,
         shape=", ".join(map(str, (1, *size, 1))),
         classes=record.classes,
-        layers=layers if custom_layers else "",
+        layers="".join(layers),
     )
-    return [*parts, f"Without fer-bench{', except for its layers' if custom_layers else ''}:", _block(python)]
+    return [
+        *parts,
+        f"Without fer-bench{', except for the layers that it defines' if custom_layers else ''}:",
+        _block(python),
+    ]
 
 
 def _with_fer_bench(file_name: str) -> str:

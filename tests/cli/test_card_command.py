@@ -17,7 +17,7 @@ def results(tmp_path):
 
     folder = RecordMaker(tmp_path / "results")("cnn")
     with zipfile.ZipFile(folder / MODEL_FILE, "w") as file:
-        file.writestr("config.json", "{}")
+        file.writestr("config.json", '{"config": {}}')
     (stored,) = load(tmp_path / "results")
     write_info(folder, describe_model(stored.record, {}, (48, 48), "best"))
     return tmp_path / "results"

@@ -21,7 +21,11 @@ def card_model(make: RecordMaker, folder: Path, **changes) -> CardModel:
     predictions = {"test": stored.predictions("test")}
     info = describe_model(stored.record, predictions, changes.pop("image_shape", (48, 48)), "best")
     same_row = [one for one in found if one.record.trial.row_id == info.row]
-    known = {"file_name": "model.keras", "sha256": "ab" * 32, "custom_layers": ["CenterCrop"]} | changes
+    known = {
+        "file_name": "model.keras",
+        "sha256": "ab" * 32,
+        "custom_layers": {"architectures.layers": ["CBAM"]},
+    } | changes
     return CardModel(stored=stored, info=info, same_row=same_row, **known)
 
 
