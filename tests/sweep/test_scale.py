@@ -9,7 +9,7 @@ import pytest
 
 from fer_bench import records
 from fer_bench.records.schema import Epoch, Record, Trial
-from fer_bench.sweep import plan as planning
+from fer_bench.sweep import resolved_pair
 from fer_bench.sweep.pending import find_pending
 
 MODELS = ["tiny", "tiny_dropout"]
@@ -78,7 +78,7 @@ def test_ten_times_the_records_take_ten_times_the_calls(resume):
 
 def test_a_source_file_is_digested_once_for_all_its_trials(plan_of, monkeypatch):
     digested = []
-    digest = planning.source_digest
-    monkeypatch.setattr(planning, "source_digest", lambda name: digested.append(name) or digest(name))
+    digest = resolved_pair.source_digest
+    monkeypatch.setattr(resolved_pair, "source_digest", lambda name: digested.append(name) or digest(name))
     plan = plan_of(models=MODELS, seeds=list(range(50)))
     assert len(plan.trials) == 100 and sorted(digested) == MODELS
