@@ -17,7 +17,7 @@ from fer_bench import register_architecture
 @register_architecture(
     "cnn_small",
     family="cnn",
-    input_sizes=(32, 48, 64),
+    input_sizes=(24, 32, 48, 64),
     num_parameters=316_647,
     reference_images_per_second=590,
     recipe={"dropout": 0.2},
@@ -33,7 +33,7 @@ def cnn_small(inputs, recipe):
 @register_architecture(
     "cnn",
     family="cnn",
-    input_sizes=(32, 48, 64),
+    input_sizes=(24, 32, 48, 64),
     num_parameters=1_167_015,
     reference_images_per_second=295,
     recipe={"dropout": 0.4, "label_smoothing": 0.05},
@@ -53,7 +53,7 @@ def cnn(inputs, recipe):
     "cnn_deep",
     family="cnn",
     paper="Hu et al., Squeeze-and-Excitation Networks, CVPR 2018",
-    input_sizes=(32, 48, 64),
+    input_sizes=(24, 32, 48, 64),
     num_parameters=4_986_201,
     reference_images_per_second=168,
     recipe={"epochs": 40, "dropout": 0.4, "label_smoothing": 0.05},

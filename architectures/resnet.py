@@ -23,7 +23,7 @@ from fer_bench import register_architecture
     "resnet18",
     family="resnet",
     paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
-    input_sizes=(32, 40, 44, 48),
+    input_sizes=(24, 32, 40, 44, 48),
     num_parameters=11_180_871,
     reference_images_per_second=24,
     recipe={"dropout": 0.5},

@@ -11,7 +11,7 @@ from fer_bench import register_architecture
     family="xception",
     paper="Arriaga, Valdenegro-Toro & Plöger, Real-time Convolutional Neural Networks for Emotion and Gender "
     "Classification, 2017",
-    input_sizes=(32, 48, 64),
+    input_sizes=(24, 32, 48, 64),
     num_parameters=58_423,
     reference_images_per_second=950,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},
@@ -34,7 +34,7 @@ def mini_xception(inputs, recipe):
     family="xception",
     paper="Arriaga, Valdenegro-Toro & Plöger, Real-time Convolutional Neural Networks for Emotion and Gender "
     "Classification, 2017",
-    input_sizes=(32, 48, 64),
+    input_sizes=(24, 32, 48, 64),
     num_parameters=208_871,
     reference_images_per_second=460,
     recipe={"input_size": 64, "dropout": 0.0, "optimizer": {"learning_rate": 0.005}},

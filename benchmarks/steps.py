@@ -7,7 +7,9 @@ Three steps are compared at the batch size of the default recipe, 48×48 pixels,
 
 - `keras`: the operations of Keras, float32.
 - `fast`: with `fast_operations`, float32.
-- `bfloat16`: with `fast_operations`, mixed_bfloat16.
+- `bfloat16`: with `fast_operations`, mixed_bfloat16, if the processor has instructions for it.
+
+All of them use oneDNN, which TensorFlow alone uses on some processors only: TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
 A round measures each of them for some seconds; ratios are computed within one round, so that other load on the machine
 affects all alike. A row has the medians over the rounds.
@@ -81,12 +83,18 @@ def compare(architecture: str, batch_size: int, rounds: int, seconds: float) -> 
     import keras
     import numpy as np
 
-    steps = {name: make_step(architecture, batch_size, options) for name, options in STEPS.items()}
-    speeds: dict[str, list[float]] = {name: [] for name in STEPS}
+    from fer_bench.training.machine import may_have_fast_bfloat16
+
+    steps = {
+        name: make_step(architecture, batch_size, options)
+        for name, options in STEPS.items()
+        if name != "bfloat16" or may_have_fast_bfloat16()
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
             speeds[name].append(images_per_second(step, batch_size, seconds))
-    ratios = {name: float(np.median(np.array(speeds[name]) / speeds["keras"])) for name in STEPS}
+    ratios = {name: float(np.median(np.array(speeds[name]) / speeds["keras"])) for name in steps}
     steps.clear()
     keras.backend.clear_session()
     return {

@@ -18,7 +18,7 @@ from fer_bench.leaderboard.confidence import AccuracyInterval
 from fer_bench.leaderboard.corruption_notes import mean_corruption_accuracy
 from fer_bench.leaderboard.row_warnings import row_warnings, suspicion, training_accuracy
 from fer_bench.leaderboard.rows import SYNTHETIC, LeaderboardRow, SeedResult, absent_classes
-from fer_bench.records.schema import EXTERNAL, PRETRAINED, Costs, Record, Trial
+from fer_bench.records.schema import EXTERNAL, Costs, Record, Trial
 from fer_bench.records.time_to_target import seconds_to_target, target_name
 
 SELECTION = "selected on validation"  # the only selection that training offers
@@ -157,7 +157,7 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if trial.external:  # its weights, seeds, selection and precision are unknown
         badges += [EXTERNAL, *filter(None, [suspicion(row)]), *row.model_notes, views, trial.backend]
     else:
-        badges += [*row.model_notes, _weights_badge(row), views, _seeds_badge(row), SELECTION, _precision(trial)]
+        badges += [*row.model_notes, trial.start, views, _seeds_badge(row), SELECTION, _precision(trial)]
         badges.append(trial.backend)
     concurrent = max((record.costs.concurrent_trials for record in row.records if record.costs), default=1)
     if concurrent > 1:
@@ -165,10 +165,6 @@ def _badges(row: LeaderboardRow) -> list[str]:
     if len(row.folds) > 1:
         badges.append(f"{len(row.folds)} folds pooled" if row.complete else "folds missing")
     return badges
-
-
-def _weights_badge(row: LeaderboardRow) -> str:
-    return row.weights if row.weights.startswith(PRETRAINED) else f"{row.weights} weights"
 
 
 def _seeds_badge(row: LeaderboardRow) -> str:

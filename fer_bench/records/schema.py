@@ -77,6 +77,12 @@ class Trial(FrozenModel):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
+    def start(self) -> str:
+        """What training starts from, without the digest: "random weights", or "pretrained on fer2013"."""
+        kind = self.initial_weights.partition(":")[0]
+        return kind if kind.startswith(PRETRAINED) else f"{kind} weights"
+
+    @property
     def pretraining_label(self) -> str:
         """The `initial_weights` of trials that start from the model of this trial with the same seed.
 

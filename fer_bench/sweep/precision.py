@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ def resolve_precisions(
         measure: Measures trials of a few steps; None takes float32 where nothing is remembered.
 
     Returns:
-        The pairs, and a note on each choice.
+        The pairs, and a note on each choice with its architectures.
     """
     if not samples:
         return list(pairs), []
@@ -51,14 +52,18 @@ def resolve_precisions(
         measured = _measure_speedups(unknown, measure)
         cache.update(measured)
         speedups |= measured
-    resolved, notes = list(pairs), dict[str, None]()
+    resolved, names_by_choice = list(pairs), defaultdict[tuple[str, str], dict[str, None]](dict)
     for position, planned in samples.items():
         speedup = speedups.get(_kind(planned))
         precision = PRECISIONS[speedup is not None and speedup >= MIN_SPEEDUP]
         resolved[position] = _with_precision(pairs[position], precision)
         reason = _reason(speedup, measured_here=measure is not None)
-        notes[f"{planned.trial.architecture}: precision {precision}, because {reason}."] = None
-    return resolved, list(notes)
+        names_by_choice[precision, reason][planned.trial.architecture] = None
+    notes = [
+        f"Precision {precision}, because {reason}: {', '.join(names)}."
+        for (precision, reason), names in names_by_choice.items()
+    ]
+    return resolved, notes
 
 
 def _measure_speedups(trials: Mapping[str, PlannedTrial], measure: MeasureSpeeds) -> dict[str, float]:

@@ -67,10 +67,9 @@ class ProgressDisplay(Callback):
 
     def on_trial_begin(self, planned: PlannedTrial) -> None:
         trial = planned.trial
-        weights = trial.initial_weights.partition(":")[0]
         self._print(
             f"[bold]trial {planned.number} of {planned.total}[/] · {trial} · {escape(trial.recipe_name)} · "
-            f"{weights} weights · {len(planned.fold.training):,} images"
+            f"{escape(trial.start)} · {len(planned.fold.training):,} images"
         )
         self._delegated.discard(planned.key)
         task = self._progress.add_task("", total=None, state="preparing")

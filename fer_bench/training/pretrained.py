@@ -14,7 +14,7 @@ from fer_bench.core.errors import UserError
 def load_pretrained(model: keras.Model, file: Path) -> None:
     """Copy the weights of a trained model, layer by layer in their order, except those of the classifier.
 
-    The classifier is the last dense layer. It keeps its new weights, also if the number of classes is the same.
+    The classifier is the last layer with weights. It keeps its new weights, also if the number of classes is the same.
 
     Args:
         model: The model to initialize.
@@ -31,12 +31,9 @@ def load_pretrained(model: keras.Model, file: Path) -> None:
     ours, theirs = _layers(model), _layers(source)
     if [type(layer) for layer in ours] != [type(layer) for layer in theirs]:
         raise UserError(f"The pretrained model {file} has other layers than '{model.name}': train it anew.")
-    head = next((layer for layer in reversed(ours) if isinstance(layer, layers.Dense)), None)
-    if head is None:
-        raise UserError(f"'{model.name}' has no dense layer as classifier, so it cannot start from a trained model.")
-    for own, trained in zip(ours, theirs, strict=True):
-        if own is not head:
-            _copy(own, trained, model.name)
+    last = max((number for number, layer in enumerate(ours) if layer.weights), default=0)
+    for own, trained in zip(ours[:last], theirs[:last], strict=True):
+        _copy(own, trained, model.name)
 
 
 def _layers(model: keras.Model) -> list[layers.Layer]:

@@ -8,6 +8,7 @@ import pytest
 
 from fer_bench import records
 from fer_bench.config.experiment import Experiment
+from fer_bench.config.recipe import resolve
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DATASETS, DataConfig
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
@@ -302,3 +303,10 @@ def test_a_concurrent_trial_does_not_wait_for_a_later_serial_one(plan):
     assert order_by_speedup(planned.trials, gains) == (planned.trials, 0)
     gains = {_kind(p): 2.0 for p in planned.trials}
     assert order_by_speedup(planned.trials, gains)[1] == 4
+
+
+def test_only_pretrained_weights_may_be_frozen():
+    frozen = {"backbone.trainable_blocks": 0, "initial_weights": "random"}
+    assert resolve(frozen, {"pretraining.dataset": "fer2013"}).backbone.freezes
+    with pytest.raises(UserError, match="random weights"):
+        resolve(frozen)

@@ -44,6 +44,18 @@ def test_all_weights_but_the_classifier_s_are_copied(trained, classes):
     np.testing.assert_array_equal(model.layers[-1].get_weights()[1], bias)
 
 
+def test_a_convolution_may_be_the_classifier(tmp_path):
+    def fully_convolutional(classes):
+        inputs = keras.Input((8, 8, 1))
+        x = layers.Conv2D(classes, 3)(layers.Conv2D(4, 3)(inputs))
+        return keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="net")
+
+    source, model = fully_convolutional(3), fully_convolutional(2)
+    source.save(tmp_path / "model.keras")
+    load_pretrained(model, tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.get_weights()[0], source.get_weights()[0])
+
+
 def test_another_input_size_fits_if_no_weight_depends_on_it(trained):
     source, file = trained
     model = network(2, side=12)
