@@ -37,8 +37,8 @@ def test_check_marks_every_check_and_explains_failures(run, nets, monkeypatch):
     assert "tensorflow 2/2 zoo_good: passes" in output
     (bad,) = [line for line in lines if line.startswith("zoo_bad  ")]
     (good,) = [line for line in lines if line.startswith("zoo_good ")]
-    assert (bad.count("✓"), bad.count("✗")) == (7, 2)
-    assert (good.count("✓"), good.count("✗")) == (9, 0)
+    assert (bad.count("✓"), bad.count("✗")) == (8, 2)
+    assert (good.count("✓"), good.count("✗")) == (10, 0)
     assert "params: it declares num_parameters=94_248 but has 94_247" in output
 
 
