@@ -91,16 +91,17 @@ class Pretraining(_Section):
 
 
 class Optimizer(_Section):
-    """AdamW, Adam, SGD or schedule-free AdamW. Biases and normalization layers have no weight decay.
+    """AdamW, Adam, SGD, schedule-free AdamW or Muon. Biases and normalization layers have no weight decay.
 
     schedule_free_adamw averages the weights instead of lowering the learning rate, so that the constant schedule fits.
+    muon makes orthogonal steps for the kernels of convolutions and dense layers, and those of AdamW for other weights.
     """
 
-    name: Literal["adamw", "adam", "sgd", "schedule_free_adamw"] = "adamw"
+    name: Literal["adamw", "adam", "sgd", "schedule_free_adamw", "muon"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)  # SGD only
-    nesterov: bool = True  # SGD only
+    momentum: float = Field(0.9, ge=0, lt=1)  # SGD and Muon only
+    nesterov: bool = True  # SGD and Muon only
     clip_norm: float | None = Field(None, gt=0)  # of the whole gradient
     clip_value: float | None = Field(None, gt=0)  # of each element of the gradient
     # The learning rate of the biases of normalization layers (beta), divided by that of the other weights.

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_bench.config.recipe import Optimizer, Recipe
 from fer_bench.training.freezing import pretrained_variables
+from fer_bench.training.muon import Muon
 from fer_bench.training.schedule_free import ScheduleFreeAdamW
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def make_optimizer(
         use_ema=config.ema is not None,
         ema_momentum=(config.ema or 0.0) ** (1 / accumulate),  # Keras updates the average in each call
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
-        **_momentum(config),
+        **_own_arguments(config),
     )
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -109,10 +110,12 @@ def assign_values(variables: Sequence[keras.Variable], values: Sequence[np.ndarr
         variable.assign(value)
 
 
-def _momentum(config: Optimizer) -> dict[str, float | bool]:
-    if config.name != "sgd":
-        return {}
-    return {"momentum": config.momentum, "nesterov": config.nesterov and config.momentum > 0}
+def _own_arguments(config: Optimizer) -> dict[str, Any]:
+    if config.name == "sgd":
+        return {"momentum": config.momentum, "nesterov": config.nesterov and config.momentum > 0}
+    if config.name == "muon":
+        return {"momentum": config.momentum, "nesterov": config.nesterov, "ns_steps": 3, "exclude_layers": ["logits"]}
+    return {}
 
 
 class _ScaledLearningRate(_Base):
@@ -153,6 +156,7 @@ OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "schedule_free_adamw": ScheduleFreeAdamW,
+    "muon": Muon,
 }
 SCALED_OPTIMIZERS = {
     name: type(f"Scaled{base.__name__}", (_ScaledLearningRate, base), {}) for name, base in OPTIMIZERS.items()

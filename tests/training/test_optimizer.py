@@ -36,7 +36,7 @@ def step_change(gradient: float, recipe: dict) -> dict[str, np.ndarray]:
     return {name: np.array(v) - 1 for name, v in zip(names, variables, strict=True)}
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw", "muon"])
 def test_weight_decay_excludes_biases_and_normalization(name):
     config = {"name": name, "learning_rate": 0.1, "weight_decay": 0.5, "momentum": 0.0}
     by = step_change(0.0, {"optimizer": config})
@@ -44,13 +44,13 @@ def test_weight_decay_excludes_biases_and_normalization(name):
         np.testing.assert_allclose(change, -0.05 if part.endswith("kernel") else 0, rtol=1e-4, err_msg=part)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw", "muon"])
 def test_without_weight_decay_and_gradient_weights_do_not_change(name):
     by = step_change(0.0, {"optimizer": {"name": name, "weight_decay": 0}})
     assert all((change == 0).all() for change in by.values())
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "schedule_free_adamw", "muon"])
 @pytest.mark.parametrize(("gradient", "decay"), [(0.3, 0.0), (0.0, 0.5)], ids=["learns", "decays"])
 def test_the_factor_scales_steps_and_decay_of_the_backbone(name, gradient, decay):
     config = {"name": name, "learning_rate": 0.1, "weight_decay": decay}
@@ -223,3 +223,34 @@ def test_loss_scaling_keeps_the_optimizer_settings(half_precision):
     with averaged_weights(model):
         assert any((np.array(v) != b).any() for v, b in zip(model.trainable_variables, before, strict=True))
     assert all((np.array(v) == b).all() for v, b in zip(model.trainable_variables, before, strict=True))
+
+
+def convolutional_network() -> keras.Model:
+    """Return a first convolution on gray pixels, another one, a depthwise one, a dense layer and the classifier."""
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((6, 6, 1))
+    x = layers.Conv2D(8, 3, name="first")(pixels)
+    x = layers.DepthwiseConv2D(2, name="depthwise")(layers.Conv2D(4, 3, name="second")(x))
+    x = layers.Dense(5, name="dense")(layers.Flatten()(x))
+    return keras.Model(pixels, layers.Dense(3, name="logits")(x))
+
+
+def test_muon_makes_orthogonal_steps_of_dense_and_convolution_kernels():
+    model, rng = convolutional_network(), np.random.default_rng(0)
+    compile_model(model, resolve(STEADY, {"optimizer": {"name": "muon", "learning_rate": 0.1, "weight_decay": 0}}))
+    variables = model.trainable_variables
+    gradients = [rng.normal(size=variable.shape).astype(np.float32) for variable in variables]
+    before = [np.array(variable) for variable in variables]
+    model.optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], variables)
+    orthogonal = []
+    for variable, old, gradient in zip(variables, before, gradients, strict=True):
+        step = (old - np.array(variable)) / 0.1
+        if variable.path in ("second/kernel", "dense/kernel"):
+            step, gradient = (array.reshape(-1, array.shape[-1]) for array in (step, gradient))
+            left, _, right = np.linalg.svd(gradient, full_matrices=False)
+            singular_values = np.diag(left.T @ step @ right.T) / (0.2 * np.sqrt(max(step.shape)))
+            np.testing.assert_allclose(singular_values, 1, atol=0.35)  # Newton-Schulz iterations come near 1
+            orthogonal.append(variable.path)
+        else:
+            np.testing.assert_allclose(step, np.sign(gradient), rtol=1e-3, err_msg=variable.path)  # AdamW's first step
+    assert orthogonal == ["second/kernel", "dense/kernel"]
