@@ -18,6 +18,7 @@ affects all alike. A row has the medians over the rounds.
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def compare(architecture: str, batch_size: int, rounds: int, seconds: float) -> 
     keras.backend.clear_session()
     return {
         "architecture": architecture,
+        "load": os.getloadavg(),
         "images_per_second": {name: round(float(np.median(values)), 1) for name, values in speeds.items()},
         "ratio": {name: round(ratio, 3) for name, ratio in ratios.items()},
     }
@@ -116,7 +118,7 @@ def main(models: str, batch_size: int, rounds: int, seconds: float, output: Path
     from fer_bench.training.machine import describe_machine
 
     names = list(dict.fromkeys(name for pattern in models.split(",") for name in ARCHITECTURES.match(pattern)))
-    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "rows": []}
+    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "data": "random images", "rows": []}
     if output.is_file():
         found = json.loads(output.read_text())
     rows: list[dict[str, Any]] = found["rows"]

@@ -2,9 +2,9 @@
 
     python benchmarks/write_tables.py
 
-It reads results/loops.json and results/*/*.json (one folder per accelerator) and replaces the text between the markers
-of README.md, and results/loops.png and .svg. A cell is the median over the rounds with the minimum and the maximum in
-parentheses. A ratio is computed within one round.
+It reads results/loops.json, results/steps.json and results/*/*.json (one folder per accelerator) and replaces the text
+between the markers of README.md, and results/loops.png and .svg. A cell is the median over the rounds with the minimum
+and the maximum in parentheses. A ratio is computed within one round.
 """
 
 from __future__ import annotations
@@ -130,6 +130,24 @@ def sweep_table(rows: Rows) -> str:
     return _table(table)
 
 
+def steps_table(rows: Rows) -> str:
+    """Return the speed of one training step per architecture, relative to plain Keras, and the geometric means."""
+    variants = [name for name in ("fast", "bfloat16") if any(name in row["ratio"] for row in rows)]
+    table = [
+        {
+            "architecture": row["architecture"],
+            "plain Keras, images/s": f"{row['images_per_second']['keras']:,.0f}",
+            **{f"{name}, images/s": f"{row['images_per_second'].get(name, np.nan):,.0f}" for name in variants},
+            **{f"{name} / plain": f"{row['ratio'].get(name, np.nan):.2f}" for name in variants},
+        }
+        for row in rows
+    ]
+    means = {name: np.exp(np.mean([np.log(row["ratio"][name]) for row in rows])) for name in variants}
+    return _table(
+        [*table, {"architecture": "geometric mean", **{f"{n} / plain": f"{m:.2f}" for n, m in means.items()}}]
+    )
+
+
 def accelerator_table(files: Sequence[Row]) -> str:
     """Return all rows of files of `accelerator.py`."""
     rows = [row | {"variant": file.get("variant", "")} for file in files for row in file["rows"]]
@@ -180,7 +198,7 @@ def replace_between_markers(text: str, name: str, content: str) -> str:
 
 
 def machine_line(part: Row) -> str:
-    """Return the processor, the versions, the data and the load average of a part of loops.json."""
+    """Return the processor, the versions, the data and the load average of a file of results."""
     machine, versions = part["machine"], part["machine"]["versions"]
     loads = [row["load"][0] for row in part["rows"]]
     source = "FER2013" if part["data"] == "fer2013" else "random images"
@@ -235,6 +253,8 @@ def main(results: Path, readme: Path) -> None:
     for part, tables in {"loops": (loops_table, profile_table), "csv": (csv_table,), "sweep": (sweep_table,)}.items():
         blocks = [machine_line(parts[part]), *(table(parts[part]["rows"]) for table in tables)]
         text = replace_between_markers(text, part, "\n\n".join(blocks))
+    steps = json.loads((results / "steps.json").read_text())
+    text = replace_between_markers(text, "steps", f"{machine_line(steps)}\n\n{steps_table(steps['rows'])}")
     for folder in sorted({file.parent for file in results.glob("*/*.json")}):
         files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
         text = replace_between_markers(text, folder.name, accelerator_table(files))

@@ -24,7 +24,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fer_bench.api import list_architectures, list_datasets, load_dataset
     from fer_bench.core.errors import UserError
-    from fer_bench.inference.export import export_model
+    from fer_bench.inference.export.export import export_model
     from fer_bench.inference.trained_model import load_model
     from fer_bench.records.store import load as load_records
     from fer_bench.registry.architectures import register_architecture
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "BenchmarkResult": "fer_bench.runner",
     "UserError": "fer_bench.core.errors",
-    "export_model": "fer_bench.inference.export",
+    "export_model": "fer_bench.inference.export.export",
     "list_architectures": "fer_bench.api",
     "list_datasets": "fer_bench.api",
     "load_dataset": "fer_bench.api",

@@ -28,7 +28,7 @@ from fer_bench.core.text import plural, slug, split_names
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fer_bench.inference.explain import ExplainTarget
+    from fer_bench.inference.explain.dataset import ExplainTarget
     from fer_bench.inference.loaded_model import LoadedModel
 
 how_option = partial(click.option, panel="How to explain")
@@ -95,8 +95,8 @@ def explain(
     without as many elsewhere. Grad-CAM: Selvaraju et al., ICCV 2017; occlusion: Zeiler & Fergus, ECCV 2014.
     """
     from fer_bench.datasets import default_dataset
-    from fer_bench.inference.image_sources import find_sources
     from fer_bench.inference.loaded_model import load_model
+    from fer_bench.inference.predict.image_sources import find_sources
 
     names = split_names(models or "")
     if model_file is not None and names:
@@ -120,7 +120,7 @@ def explain(
     if loaded and images:
         _explain_images(loaded, images, label, method, detector, output, terminal)
         return
-    from fer_bench.inference.explain import select_targets, target_of_file
+    from fer_bench.inference.explain.dataset import select_targets, target_of_file
 
     if loaded and model_file:
         dataset = dataset or default_dataset(data_dir)
@@ -139,8 +139,8 @@ def _explain_images(
     output: Path,
     terminal: Console,
 ) -> None:
-    from fer_bench.inference.explain import explain_file
-    from fer_bench.inference.face_finder import make_face_finder
+    from fer_bench.inference.explain.dataset import explain_file
+    from fer_bench.inference.predict.face_finder import make_face_finder
     from fer_bench.report.heat_maps import METHOD_NAMES, face_figure
     from fer_bench.report.robustness import write_figure
 
@@ -169,7 +169,7 @@ def _explain_images(
 def _explain_dataset(
     targets: list[ExplainTarget], samples: int, method: str, results_dir: Path, terminal: Console
 ) -> None:
-    from fer_bench.inference.explain import mean_heat_maps
+    from fer_bench.inference.explain.dataset import mean_heat_maps
     from fer_bench.records.heat_maps import HEAT_MAPS_FILE, write
     from fer_bench.report.heat_maps import describe, mean_figure
     from fer_bench.report.robustness import write_figure

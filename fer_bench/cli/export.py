@@ -28,7 +28,7 @@ from fer_bench.core.text import megabytes, milliseconds, percent, plural, rate, 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fer_bench.inference.export import Export
+    from fer_bench.inference.export.export import Export
 
 export_option = partial(click.option, panel="What to write")
 
@@ -80,7 +80,7 @@ def export(
     pixels from 0 to 255 and returns logits; FILE.yaml beside it names its size and classes, and `predict --model-file`
     and `evaluate --preprocessing` read it. Of several models, the one that `predict` would use is exported.
     """
-    from fer_bench.inference.export import check_formats, export_record, select_record
+    from fer_bench.inference.export.export import check_formats, export_record, select_record
 
     names = check_formats(split_names(formats), int8)
     add_extra_architectures(extra_architectures)

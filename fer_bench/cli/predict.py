@@ -99,7 +99,7 @@ def predict(
 
     The exit status is 1 if a file cannot be read; the others are predicted.
     """
-    from fer_bench.inference.image_sources import Sources, find_sources
+    from fer_bench.inference.predict.image_sources import Sources, find_sources
     from fer_bench.sweep.interrupt import deferred_interrupts
 
     if not paths and camera is None:
@@ -111,9 +111,9 @@ def predict(
     add_extra_architectures(extra_architectures)
     sources = find_sources(paths) if paths else Sources([], [])
     from fer_bench.cli.predict_view import open_run, stderr_console
-    from fer_bench.inference.face_finder import describe_crop, make_face_finder
     from fer_bench.inference.loaded_model import load_model
-    from fer_bench.inference.predict_video import require_display
+    from fer_bench.inference.predict.face_finder import describe_crop, make_face_finder
+    from fer_bench.inference.predict.video import require_display
 
     if options["window"] or (camera is not None and options["window"] is None):
         require_display()

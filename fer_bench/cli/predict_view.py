@@ -20,10 +20,10 @@ from fer_bench.core.text import percent, plural
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fer_bench.inference.annotate import AnnotatedImages
-    from fer_bench.inference.face_finder import FaceFinder
     from fer_bench.inference.loaded_model import LoadedModel
-    from fer_bench.inference.prediction_files import CsvFile, JsonList
+    from fer_bench.inference.predict.annotate import AnnotatedImages
+    from fer_bench.inference.predict.face_finder import FaceFinder
+    from fer_bench.inference.predict.files import CsvFile, JsonList
 
 NO_FACE = "no face found"
 
@@ -47,8 +47,8 @@ class PredictionRun:
     def predict_images(self, files: Sequence[Path]) -> None:
         """Predict image files, and print a table."""
         from fer_bench.core.progress import ProgressBar
-        from fer_bench.inference.predict_images import predict_images
-        from fer_bench.inference.prediction_files import image_rows, to_json
+        from fer_bench.inference.predict.files import image_rows, to_json
+        from fer_bench.inference.predict.images import predict_images
 
         progress = ProgressBar()
         try:
@@ -76,7 +76,7 @@ class PredictionRun:
 
     def predict_video(self, file: Path) -> None:
         """Predict a video file; one that cannot be read is reported."""
-        from fer_bench.inference.predict_video import open_video
+        from fer_bench.inference.predict.video import open_video
 
         try:
             with open_video(file) as capture:
@@ -88,16 +88,16 @@ class PredictionRun:
 
     def predict_camera(self, number: int) -> None:
         """Predict what a camera sees, until the window is closed or Ctrl-C."""
-        from fer_bench.inference.predict_video import open_camera
+        from fer_bench.inference.predict.video import open_camera
 
         with open_camera(number) as capture:
             self._predict_frames(f"camera-{number}", capture, self.window is not False)
 
     def _predict_frames(self, name: str, capture: Any, show: bool) -> int:
         """Predict all frames and return their number. On Ctrl-C, what was written is complete."""
-        from fer_bench.inference.annotate import draw_faces
-        from fer_bench.inference.predict_video import VideoFile, Window, frame_rate, predict_video
-        from fer_bench.inference.prediction_files import frame_rows, to_json
+        from fer_bench.inference.predict.annotate import draw_faces
+        from fer_bench.inference.predict.files import frame_rows, to_json
+        from fer_bench.inference.predict.video import VideoFile, Window, frame_rate, predict_video
 
         classes, labels, num_frames, num_with_face = self.model.classes, Counter[str](), 0, 0
         began = time.perf_counter()
@@ -152,8 +152,8 @@ def open_run(
     strict: bool,
 ) -> Iterator[PredictionRun]:
     """Open the files that the options ask for; Ctrl-C and SIGTERM leave them complete and end the program."""
-    from fer_bench.inference.annotate import AnnotatedImages
-    from fer_bench.inference.prediction_files import CsvFile, JsonList
+    from fer_bench.inference.predict.annotate import AnnotatedImages
+    from fer_bench.inference.predict.files import CsvFile, JsonList
 
     try:
         with ExitStack() as stack:

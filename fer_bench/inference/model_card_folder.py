@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fer_bench import records
 from fer_bench.core.errors import UserError, write_error
-from fer_bench.inference.export import EXPORTS_DIR, export_file_name
-from fer_bench.inference.export_record import size_of
+from fer_bench.inference.export.export import EXPORTS_DIR, export_file_name
+from fer_bench.inference.export.record import size_of
 from fer_bench.inference.loaded_model import PREPROCESSING_FILE
 from fer_bench.inference.saved_models import select_model
 from fer_bench.records import StoredRecord

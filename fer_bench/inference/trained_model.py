@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fer_bench.inference import loaded_model
-from fer_bench.inference.heat_maps import Explanation, explain
+from fer_bench.inference.explain.heat_maps import Explanation, explain
 from fer_bench.inference.loaded_model import LoadedModel
-from fer_bench.inference.predict_images import predict_frame
+from fer_bench.inference.predict.images import predict_frame
 
 if TYPE_CHECKING:
     import pandas as pd

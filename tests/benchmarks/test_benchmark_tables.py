@@ -69,6 +69,12 @@ ACCELERATOR = {
 }
 
 
+STEPS = [
+    {"architecture": "cnn", "images_per_second": {"keras": 1000.0, "fast": 1250.0}, "ratio": {"fast": 1.28}},
+    {"architecture": "vgg16", "images_per_second": {"keras": 50.0, "fast": 50.0}, "ratio": {"fast": 0.98}},
+]
+
+
 def cells(table: str) -> list[dict[str, str]]:
     header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -103,6 +109,12 @@ def test_the_parts_of_a_sweep_add_up_to_its_wall_clock(tables):
     assert (row["train"], row["the rest"], row["wall-clock / training"]) == ("80 s (80%)", "6 s (6%)", "1.25")
 
 
+def test_steps_end_with_their_geometric_mean(tables):
+    cnn, vgg16, mean = cells(tables.steps_table(STEPS))
+    assert (cnn["fast, images/s"], cnn["fast / plain"], vgg16["fast / plain"]) == ("1,250", "1.28", "0.98")
+    assert (mean["architecture"], mean["fast / plain"]) == ("geometric mean", "1.12")
+
+
 def test_a_failed_measurement_has_no_speed(tables):
     rows = cells(tables.accelerator_table([ACCELERATOR]))
     assert [(row["method"], row["images/s, all seeds"]) for row in rows] == [
@@ -119,14 +131,18 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     parts = {"loops": [LOOP], "csv": RUNS, "sweep": [SWEEP | {"load": [1, 1, 1]}]}
     loops = {name: {"machine": MACHINE, "data": "fer2013", "rows": rows} for name, rows in parts.items()}
     (results / "loops.json").write_text(json.dumps(loops))
+    steps = {"machine": MACHINE, "data": "random images", "rows": [row | {"load": [1, 1, 1]} for row in STEPS]}
+    (results / "steps.json").write_text(json.dumps(steps))
     readme = tmp_path / "README.md"
-    readme.write_text("Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "gpu")))
+    readme.write_text(
+        "Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "steps", "gpu"))
+    )
     for _ in range(2):
         result = CliRunner().invoke(tables.main, ["--results", str(results), "--readme", str(readme)])
         assert result.exit_code == 0, result.output
     text = readme.read_text()
     assert text.startswith("Prose.\n")
     assert "old" not in text
-    assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 3
+    assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 4
     assert text.count("90,000 (89,000–91,000)") == 1
     assert (results / "loops.svg").read_text().startswith("<?xml")

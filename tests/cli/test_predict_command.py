@@ -13,7 +13,7 @@ from portraits import blank, portrait
 
 from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
-from fer_bench.inference.predict_video import FaceTracker
+from fer_bench.inference.predict.video import FaceTracker
 
 LABELS = ["happy", "sad"]
 SIZE = 8

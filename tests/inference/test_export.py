@@ -15,10 +15,11 @@ from fer_bench import records
 from fer_bench.config.recipe import resolve
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
-from fer_bench.inference import export, export_formats, robustness
-from fer_bench.inference.export import export_record, select_record
-from fer_bench.inference.export_record import size_of
-from fer_bench.inference.export_runtime import MAX_DIFFERENCE, RuntimeModel
+from fer_bench.inference import robustness
+from fer_bench.inference.export import export, writers
+from fer_bench.inference.export.export import export_record, select_record
+from fer_bench.inference.export.record import size_of
+from fer_bench.inference.export.runtime import MAX_DIFFERENCE, RuntimeModel
 from fer_bench.inference.external import build_request
 from fer_bench.inference.formats import model_file
 from fer_bench.inference.preprocessing import read_preprocessing
@@ -167,8 +168,8 @@ def test_a_file_that_disagrees_is_deleted(exported, tmp_path, monkeypatch, int8)
         original(model, file, "litert", None)
         model.layers[-1].set_weights([-weight for weight in model.layers[-1].get_weights()])
 
-    original = export_formats.write_model
-    monkeypatch.setattr(export_formats, "write_model", write_wrong)
+    original = writers.write_model
+    monkeypatch.setattr(writers, "write_model", write_wrong)
     with pytest.raises(UserError, match="disagrees with Keras"):
         exported("litert", int8=int8)
     assert not [path for path in (tmp_path / "results" / "exports").rglob("*") if path.is_file()]
@@ -180,7 +181,7 @@ def test_operations_that_onnx_lacks_are_replaced(tmp_path):
     x = layers.Normalization(mean=[10.0, 20.0], variance=[4.0, 9.0])(pixels)
     x = layers.Activation("gelu")(layers.Conv2D(2, 3, groups=2)(x))
     model = keras.Model(pixels, layers.Dense(3)(layers.Flatten()(x)))
-    export_formats.write_model(model, tmp_path / "m.onnx", "onnx", None)
+    writers.write_model(model, tmp_path / "m.onnx", "onnx", None)
     images = np.random.default_rng(0).uniform(0, 30, (3, 6, 6, 2)).astype(np.float32)
     found = model_file.load(tmp_path / "m.onnx").predict(images)
     np.testing.assert_allclose(found, model.predict_on_batch(images), atol=1e-4)
@@ -190,7 +191,7 @@ def test_a_failed_conversion_is_a_sentence(exported, monkeypatch):
     def fail(*_):
         raise NotImplementedError("no such\noperation.")
 
-    monkeypatch.setattr(export_formats, "write_model", fail)
+    monkeypatch.setattr(writers, "write_model", fail)
     with pytest.raises(UserError, match=r"bright_third cannot be exported to onnx: no such operation\. Choose"):
         exported("onnx")
 
@@ -246,11 +247,11 @@ def exported_differences(name: str, folder) -> dict[str, float]:
     finally:
         keras.config.set_dtype_policy("float32")
     pixels = np.random.default_rng(0).integers(0, 256, (3, *shape, 1)).astype(np.float32)
-    expected = export_formats.plain_model(model).predict_on_batch(pixels)
+    expected = writers.plain_model(model).predict_on_batch(pixels)
     differences = {}
     for file_format, suffix in (("onnx", ".onnx"), ("litert", ".tflite")):
         file = folder / f"{name}{suffix}"
-        export_formats.write_model(model, file, file_format, None)
+        writers.write_model(model, file, file_format, None)
         runtime = RuntimeModel(model_file.load(file), model.input_shape)
         difference = np.abs(runtime.predict_on_batch(pixels) - expected).max()
         differences[file_format] = float(difference / np.abs(expected).max())

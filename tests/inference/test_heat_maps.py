@@ -12,11 +12,12 @@ from keras import layers
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
-from fer_bench.inference import explain, robustness
-from fer_bench.inference.face_finder import make_face_finder
-from fer_bench.inference.heat_maps import deletion_test, heat_maps, normalize, occlusion
-from fer_bench.inference.heat_maps import explain as explain_face
+from fer_bench.inference import robustness
+from fer_bench.inference.explain import dataset as explain
+from fer_bench.inference.explain.heat_maps import deletion_test, heat_maps, normalize, occlusion
+from fer_bench.inference.explain.heat_maps import explain as explain_face
 from fer_bench.inference.loaded_model import load_file
+from fer_bench.inference.predict.face_finder import make_face_finder
 from fer_bench.inference.robustness import RobustnessTarget
 
 SIDE, PATCH = 16, 6
@@ -127,8 +128,8 @@ def test_grad_cam_needs_convolutions(trained, stripes):
 
 
 def test_the_layer_is_as_before_after_grad_cam(trained, stripes):
+    from fer_bench.inference.explain.grad_cam import find_feature_map, grad_cam
     from fer_bench.inference.formats.keras_file import load_model
-    from fer_bench.inference.grad_cam import find_feature_map, grad_cam
 
     network = load_model(trained["conv"].classifier.file)
     batch = trained["conv"].members[0].preprocessing(stripes[0])
@@ -139,7 +140,7 @@ def test_the_layer_is_as_before_after_grad_cam(trained, stripes):
 
 
 def test_the_feature_map_of_a_network_in_the_network_is_found():
-    from fer_bench.inference.grad_cam import find_feature_map
+    from fer_bench.inference.explain.grad_cam import find_feature_map
 
     inner = keras.Sequential(
         [

@@ -14,11 +14,11 @@ from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop.apply import crop_image
 from fer_bench.datasets.face_crop.detect import HaarDetector
 from fer_bench.datasets.face_crop.spec import parse_spec
-from fer_bench.inference import predict_images
-from fer_bench.inference.annotate import AnnotatedImages, draw_faces
-from fer_bench.inference.face_finder import FaceFinder, make_face_finder
-from fer_bench.inference.image_sources import find_sources
-from fer_bench.inference.predict_images import FacePrediction, ImageResult
+from fer_bench.inference.predict import images as predict_images
+from fer_bench.inference.predict.annotate import AnnotatedImages, draw_faces
+from fer_bench.inference.predict.face_finder import FaceFinder, make_face_finder
+from fer_bench.inference.predict.image_sources import find_sources
+from fer_bench.inference.predict.images import FacePrediction, ImageResult
 
 
 def scene() -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 from portraits import portrait
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference import predict_video
-from fer_bench.inference.predict_video import (
+from fer_bench.inference.predict import video as predict_video
+from fer_bench.inference.predict.video import (
     FaceTracker,
     VideoFile,
     num_frames,

@@ -23,8 +23,8 @@ from fer_bench.core.text import did_you_mean, one_line
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.subset import Subset
-from fer_bench.inference.export_record import accuracy, describe_metadata, describe_preprocessing, make_record
-from fer_bench.inference.export_runtime import Agreement, RuntimeModel, check_agreement, compare, measure_costs
+from fer_bench.inference.export.record import accuracy, describe_metadata, describe_preprocessing, make_record
+from fer_bench.inference.export.runtime import Agreement, RuntimeModel, check_agreement, compare, measure_costs
 from fer_bench.inference.formats import model_file, onnx_file
 from fer_bench.inference.robustness import find_record, register_layers, target_from_record
 from fer_bench.inference.saved_models import select_model
@@ -205,7 +205,7 @@ def export_record(
         part = temporary / export_file_name(source.name, file_format, int8)
         _convert(source, part, file_format, calibration)
         if file_format == "onnx":
-            from fer_bench.inference.export_formats import add_onnx_metadata
+            from fer_bench.inference.export.writers import add_onnx_metadata
 
             add_onnx_metadata(part, describe_metadata(stored, preprocessing))
         classifier = model_file.load(part)
@@ -238,7 +238,7 @@ def _load(stored: StoredRecord, data_config: DataConfig) -> _Source:
     data = target_from_record(stored, data_config).dataset
     import keras
 
-    from fer_bench.inference.export_formats import plain_model
+    from fer_bench.inference.export.writers import plain_model
     from fer_bench.inference.formats.keras_file import load_model
 
     if keras.backend.backend() != "tensorflow":
@@ -280,7 +280,7 @@ def export_file_name(architecture: str, file_format: str, int8: bool) -> str:
 
 
 def _convert(source: _Source, file: Path, file_format: str, calibration: np.ndarray | None) -> None:
-    from fer_bench.inference.export_formats import write_model
+    from fer_bench.inference.export.writers import write_model
 
     try:
         write_model(source.model, file, file_format, calibration)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fer_bench.core.errors import write_error
-from fer_bench.inference.predict_images import ImageResult, face_rows
-from fer_bench.inference.predict_video import Frame
+from fer_bench.inference.predict.images import ImageResult, face_rows
+from fer_bench.inference.predict.video import Frame
 
 BOX = ("x", "y", "width", "height")
 FRAME_COLUMNS = ("frame", "seconds")

@@ -178,15 +178,15 @@ def _find_network(member: Member) -> Any:
     sees_part = member.crop is not None or member.preprocessing.resize_size is not None
     if sees_part or not formats.needs_keras(member.classifier.file):
         return None
+    from fer_bench.inference.explain.grad_cam import find_feature_map, to_logits_model
     from fer_bench.inference.formats.keras_file import load_model
-    from fer_bench.inference.grad_cam import find_feature_map, to_logits_model
 
     network = to_logits_model(load_model(member.classifier.file))
     return network if find_feature_map(network) else None
 
 
 def _member_maps(network: Any, member: Member, faces: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    from fer_bench.inference.grad_cam import grad_cam
+    from fer_bench.inference.explain.grad_cam import grad_cam
 
     outputs = np.array(member.outputs)[classes]
     small = normalize(grad_cam(network, member.preprocessing(faces), outputs))

@@ -90,10 +90,10 @@ def _cam(model: keras.Model, layer: layers.Layer, batch: np.ndarray, outputs: np
 
 def _value_and_gradient() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     if keras.backend.backend() == "jax":
-        from fer_bench.inference import gradients_jax
+        from fer_bench.inference.explain import gradients_jax
 
         return gradients_jax.value_and_gradient
-    from fer_bench.inference import gradients_tensorflow
+    from fer_bench.inference.explain import gradients_tensorflow
 
     return gradients_tensorflow.value_and_gradient
 

@@ -18,9 +18,9 @@ from fer_bench.core.errors import UserError, write_error
 from fer_bench.core.stderr import suppress_stderr
 from fer_bench.datasets.face_crop.geometry import Box
 from fer_bench.datasets.images import import_opencv, silent
-from fer_bench.inference.face_finder import FaceFinder, FoundFace
 from fer_bench.inference.loaded_model import LoadedModel
-from fer_bench.inference.predict_images import FacePrediction
+from fer_bench.inference.predict.face_finder import FaceFinder, FoundFace
+from fer_bench.inference.predict.images import FacePrediction
 
 DEFAULT_RATE = 25.0  # frames per second, of a camera or a file that does not say
 MIN_OVERLAP = 0.3  # intersection over union of a face in two frames

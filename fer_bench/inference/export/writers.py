@@ -61,9 +61,9 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
             if calibration is not None:
                 _quantize_onnx(file, calibration)
         else:
-            from fer_bench.inference import export_tensorflow_lite
+            from fer_bench.inference.export import tensorflow_lite
 
-            export_tensorflow_lite.write(_inference_model(model, unroll=True), file, calibration)
+            tensorflow_lite.write(_inference_model(model, unroll=True), file, calibration)
 
 
 def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:

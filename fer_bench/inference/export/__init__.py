@@ -1,0 +1,1 @@
+"""Kept models as files of other formats, each checked against Keras."""

@@ -1,0 +1,1 @@
+"""Expressions in images, folders, videos and before a camera."""
