@@ -1,4 +1,4 @@
-"""Three sizes of our own convolutional network, and one of student projects; all start from random weights."""
+"""Our own convolutional networks, and one of student projects; all start from random weights."""
 
 from keras import layers
 
@@ -6,6 +6,7 @@ from architectures.layers import (
     SqueezeExcitation,
     classification_head,
     conv_block,
+    conv_bn_relu,
     pooled_head,
     rescale_input,
     residual_block,
@@ -46,6 +47,29 @@ def cnn(inputs, recipe):
     x = conv_block(rescale_input(inputs, recipe), 32)
     for filters in (64, 128, 256):
         x = conv_block(x, filters, convolutions=2)
+    return pooled_head(x, recipe)
+
+
+@register_architecture(
+    "cnn_fast",
+    family="cnn",
+    input_sizes=(32, 48, 64),
+    num_parameters=397_639,
+    reference_images_per_second=1710,
+    recipe={"dropout": 0.2},
+)
+def cnn_fast(inputs, recipe):
+    """Seven convolutions of 24 to 160 filters, the first one 4×4 with a stride of 2, for short runs. Ours.
+
+    After the stride and the first pooling, a sixteenth of the positions is left. In the same training time, 48 pixels
+    here give better models than 24 pixels without the stride, narrow layers for more epochs better ones than wide
+    layers for fewer, and the mean over the last 3×3 positions a better one than their maximum.
+    """
+    x = layers.MaxPooling2D()(conv_bn_relu(rescale_input(inputs, recipe), 24, kernel_size=4, stride=2))
+    for filters in (32, 64):
+        x = conv_block(x, filters, convolutions=2)
+    for _ in range(2):
+        x = conv_bn_relu(x, 160)
     return pooled_head(x, recipe)
 
 

@@ -85,8 +85,13 @@ def insert_layers(network, layer_after):
 def conv_block(x, filters, convolutions=1):
     """Apply 3×3 convolutions with batch normalization and ReLU, then 2×2 max pooling."""
     for _ in range(convolutions):
-        x = layers.ReLU()(_conv_bn(x, filters, 3))
+        x = conv_bn_relu(x, filters)
     return layers.MaxPooling2D()(x)
+
+
+def conv_bn_relu(x, filters, kernel_size=3, stride=1):
+    """Apply a convolution with batch normalization and ReLU."""
+    return layers.ReLU()(_conv_bn(x, filters, kernel_size, stride))
 
 
 def residual_block(x, filters, stride=1, gate=None):
@@ -104,7 +109,7 @@ def residual_block(x, filters, stride=1, gate=None):
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
         shortcut = _conv_bn(x, filters, 1, stride)
-    branch = layers.ReLU()(_conv_bn(x, filters, 3, stride))
+    branch = conv_bn_relu(x, filters, stride=stride)
     branch = _conv_bn(branch, filters, 3)
     if gate is not None:
         branch = gate(branch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,34 +9,23 @@ import numpy as np
 
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.geometry import Face
-from fer_bench.datasets.faces import draw_face
-from fer_bench.datasets.synthetic import random_appearance, random_expression
+from fer_bench.datasets.portraits import BACKGROUND, FACE_SIDE, SIDE, draw_portrait
 
-WIDTH, HEIGHT, BACKGROUND = 256, 256, 120
-FACE_SIZE = 160
 NAMES = ("KA.AN1.39", "KA.HA1.29", "KL.AN1.167", "KL.HA1.158", "TM.AN1.190", "TM.HA1.180")  # like those of JAFFE
 
 
 def portrait(seed: int = 0, rotation: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Return an image (256, 256) uint8 of a face, rotated by degrees from x to y, and its eyes (2, 2), left first."""
-    rng = np.random.default_rng(seed)
-    neutral = {"shift": (0.0, 0.0), "roll": 0.0, "yaw": 0.0, "glasses": False, "noise": 2.0, "light": (0.0, 0.0)}
-    shades = {"hair": 30.0, "skin": 200.0, "background": BACKGROUND, "contrast": 1.0}
-    appearance = replace(random_appearance(rng), **neutral, **shades, size=1.0)
-    face = draw_face(random_expression("neutral", rng), appearance, rng)
-    image = np.full((HEIGHT, WIDTH), BACKGROUND, np.uint8)
-    top, left = (HEIGHT - FACE_SIZE) // 2, (WIDTH - FACE_SIZE) // 2
-    large = cv2.resize(face, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_CUBIC)
-    image[top : top + FACE_SIZE, left : left + FACE_SIZE] = large
-    center = np.array([WIDTH / 2, HEIGHT / 2])
-    eyes = center + FACE_SIZE / 2 * np.array([[-0.36, -0.2], [0.36, -0.2]])  # as in `draw_face`
+    image = draw_portrait("neutral", np.random.default_rng(seed))
+    center = np.array([SIDE / 2, SIDE / 2])
+    eyes = center + FACE_SIDE / 2 * np.array([[-0.36, -0.2], [0.36, -0.2]])  # as in `draw_face`
     matrix = cv2.getRotationMatrix2D(tuple(center), -rotation, 1)
-    image = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderValue=BACKGROUND)
+    image = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderValue=BACKGROUND)
     return image, eyes @ matrix[:, :2].T + matrix[:, 2]
 
 
 def blank() -> np.ndarray:
-    return np.full((HEIGHT, WIDTH), BACKGROUND, np.uint8)
+    return np.full((SIDE, SIDE), BACKGROUND, np.uint8)
 
 
 def portraits(*seeds: int | None) -> Dataset:

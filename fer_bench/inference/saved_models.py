@@ -71,6 +71,22 @@ def select_model(
     return best, usable[best.path]
 
 
+def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
+    """Return all kept models for images and ensembles of such, the best one for photographs first.
+
+    Raises:
+        UserError: There is none.
+    """
+    best = select_model(results_dir)
+    known = records.load(results_dir)
+    finished = [stored for stored in known if stored.record.status == "finished"]
+    usable = [(stored, members) for stored in finished if (members := _members(stored, known))]
+    usable = [(stored, members) for stored, members in usable if all(_takes_images(member) for member, _ in members)]
+    preference = _preference(finished)
+    usable.sort(key=lambda found: preference(found[0]), reverse=True)
+    return [best, *(found for found in usable if found[0].path != best[0].path)]
+
+
 def test_accuracy(stored: StoredRecord) -> float:
     """Return the accuracy on the test split."""
     return _accuracy(stored.predictions("test"))

@@ -83,7 +83,7 @@ def predict_images(model: LoadedModel, finder: FaceFinder, files: Sequence[Path]
 
 def predict_arrays(model: LoadedModel, finder: FaceFinder, images: Iterable[np.ndarray]) -> Iterator[ImageResult]:
     """Yield the predictions of images (height, width[, 1 or 3]) uint8 in their order; color is RGB."""
-    return _predict(model, (_find_in_array(model, finder, position, image) for position, image in enumerate(images)))
+    return _predict(model, ((str(n), find_faces(model, finder, image), "") for n, image in enumerate(images)))
 
 
 def predict_frame(model: LoadedModel, images: Any, detector: str | None, **options: Any) -> pd.DataFrame:
@@ -170,7 +170,12 @@ def _find_in_threads(
                 future.cancel()
 
 
-def _find_in_array(model: LoadedModel, finder: FaceFinder, position: int, image: np.ndarray) -> _Found:
+def find_faces(model: LoadedModel, finder: FaceFinder, image: np.ndarray) -> list[FoundFace]:
+    """Return the faces in an image (height, width[, 1 or 3]) uint8, the largest first; color is RGB.
+
+    Raises:
+        UserError: The array is no such image.
+    """
     from fer_bench.datasets.images import import_opencv
 
     pixels = np.asarray(image)
@@ -178,7 +183,7 @@ def _find_in_array(model: LoadedModel, finder: FaceFinder, position: int, image:
         pixels = pixels[..., 0]
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise UserError(
-            f"Image {position} is {pixels.dtype} of shape {pixels.shape}. Pass uint8 pixels (height, width), or "
+            f"The image is {pixels.dtype} of shape {pixels.shape}. Pass uint8 pixels (height, width), or "
             "(height, width, 3) in RGB."
         )
     pixels = np.ascontiguousarray(pixels)
@@ -187,7 +192,7 @@ def _find_in_array(model: LoadedModel, finder: FaceFinder, position: int, image:
     if model.color_mode != "grayscale":
         color = np.repeat(gray[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
         color = color if model.color_mode == "rgb" else np.ascontiguousarray(color[..., ::-1])
-    return str(position), finder(gray, color), ""
+    return finder(gray, color)
 
 
 def _is_single(images: np.ndarray) -> bool:

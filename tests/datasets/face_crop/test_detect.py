@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from portraits import FACE_SIZE, HEIGHT, WIDTH, blank, portrait
+from portraits import blank, portrait
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop import detect
 from fer_bench.datasets.face_crop.detect import HaarDetector, YuNetDetector, plausible_eyes
 from fer_bench.datasets.face_crop.spec import parse_spec
+from fer_bench.datasets.portraits import FACE_SIDE, SIDE
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,8 @@ def test_cascades_find_a_face_and_its_eyes(haar, rotation):
         face = haar(image, True)
         x, y, width, height = face.box
         center = (x + width / 2, y + height / 2)
-        assert np.abs(np.array(center) - (WIDTH / 2, HEIGHT / 2)).max() < 0.15 * FACE_SIZE
-        assert np.abs(np.array(face.eyes) - eyes).max() < 0.06 * FACE_SIZE
+        assert np.abs(np.array(center) - (SIDE / 2, SIDE / 2)).max() < 0.15 * FACE_SIDE
+        assert np.abs(np.array(face.eyes) - eyes).max() < 0.06 * FACE_SIDE
 
 
 def test_eyes_are_optional(haar):
@@ -121,4 +122,4 @@ def test_missing_cascades(monkeypatch, tmp_path):
 def test_eyes_in_small_and_large_faces(haar, scale):
     image, eyes = portrait()
     face = haar(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), True)
-    assert np.abs(np.array(face.eyes) / scale - eyes).max() < 0.08 * FACE_SIZE
+    assert np.abs(np.array(face.eyes) / scale - eyes).max() < 0.08 * FACE_SIDE
