@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 LABELS = ["top", "middle", "bottom"]
+CLASSES = ["angry", "happy", "none"]  # of kept models; the last is also a word for an output without a class
 SIZE = 12
 
 
