@@ -18,11 +18,11 @@ FLAGS = (
 TIMEOUT_SECONDS = 30  # for a busy machine
 
 
-def start(profile: Path) -> webdriver.Chrome:
+def start(profile: Path, *flags: str) -> webdriver.Chrome:
     """Start a browser with its own profile that logs requests and console messages."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
