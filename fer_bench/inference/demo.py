@@ -35,7 +35,7 @@ the model says which expression it shows. The picture stays on this computer.
 
 *A model names the look of a face, not what a person feels, and it is often wrong: not for decisions about people.*
 """
-HEAT_LABEL = "Where the model looks in the largest face"
+HEAT_LABEL = "Where the model looks"
 
 
 class Answer(NamedTuple):
