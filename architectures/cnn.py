@@ -20,7 +20,7 @@ from fer_bench import register_architecture
     family="cnn",
     input_sizes=(24, 32, 48, 64),
     num_parameters=316_647,
-    reference_images_per_second=590,
+    reference_images_per_second=550,
     recipe={"dropout": 0.2},
 )
 def cnn_small(inputs, recipe):
@@ -36,7 +36,7 @@ def cnn_small(inputs, recipe):
     family="cnn",
     input_sizes=(24, 32, 48, 64),
     num_parameters=1_167_015,
-    reference_images_per_second=295,
+    reference_images_per_second=170,
     recipe={"dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn(inputs, recipe):
@@ -55,7 +55,7 @@ def cnn(inputs, recipe):
     family="cnn",
     input_sizes=(32, 48, 64),
     num_parameters=397_639,
-    reference_images_per_second=1710,
+    reference_images_per_second=2000,
     recipe={"dropout": 0.2},
 )
 def cnn_fast(inputs, recipe):
@@ -79,7 +79,7 @@ def cnn_fast(inputs, recipe):
     paper="Hu et al., Squeeze-and-Excitation Networks, CVPR 2018",
     input_sizes=(24, 32, 48, 64),
     num_parameters=4_986_201,
-    reference_images_per_second=168,
+    reference_images_per_second=130,
     recipe={"epochs": 40, "dropout": 0.4, "label_smoothing": 0.05},
 )
 def cnn_deep(inputs, recipe):
@@ -101,7 +101,7 @@ def cnn_deep(inputs, recipe):
     input_sizes=(32, 48, 64),
     weights_depend_on_size=True,
     num_parameters=610_567,
-    reference_images_per_second=1140,
+    reference_images_per_second=850,
 )
 def cnn_rnn(inputs, recipe):
     """Two convolutions of 32 and 64 filters with max pooling, two LSTM layers of 128 units, as in student projects.

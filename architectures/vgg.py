@@ -22,7 +22,7 @@ from fer_bench import register_architecture
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
     num_parameters=14_720_327,
-    reference_images_per_second=52,
+    reference_images_per_second=36,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg16(inputs, recipe):
@@ -37,7 +37,7 @@ def vgg16(inputs, recipe):
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
     num_parameters=20_030_023,
-    reference_images_per_second=41,
+    reference_images_per_second=28,
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg19(inputs, recipe):
@@ -52,7 +52,7 @@ def vgg19(inputs, recipe):
     input_sizes=(32, 40, 44, 48),
     weights_depend_on_size=True,
     num_parameters=40_378_439,
-    reference_images_per_second=56,
+    reference_images_per_second=45,
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
 )
 def vgg_fer(inputs, recipe):
@@ -76,7 +76,7 @@ def vgg_fer(inputs, recipe):
     input_sizes=(24, 32, 40, 44, 48),
     weights_depend_on_size=True,
     num_parameters=1_767_207,
-    reference_images_per_second=240,
+    reference_images_per_second=180,
     recipe={"dropout": 0.5},
 )
 def vgg10(inputs, recipe):

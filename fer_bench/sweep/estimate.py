@@ -16,9 +16,9 @@ from fer_bench.records.schema import Record
 from fer_bench.registry.architectures import describe
 from fer_bench.training.planned_trial import PlannedTrial
 
-# The machine on which the registry's `reference_images_per_second` were measured: two cores of an AMD EPYC
-# (family 25, model 17), TensorFlow 2.21, float32, batch 64. This is the rate of its float32 matrix product.
-REFERENCE_GFLOPS = 205.0
+# Where benchmarks/steps.py measured the registry's `reference_images_per_second`: two cores of an AMD EPYC (family 25,
+# model 1), TensorFlow 2.21, float32, batch 64. This is the rate of its float32 matrix product.
+REFERENCE_GFLOPS = 186.0
 SAME_MACHINE_FIELDS = ("processor", "cores", "accelerator")  # what decides how fast a machine is
 OVERHEAD_SECONDS = 12.0  # building and tracing a model
 PREDICTION_SPEEDUP = 3.5  # images/s in prediction over images/s in training
