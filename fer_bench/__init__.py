@@ -11,6 +11,8 @@ __all__ = [
     "BenchmarkResult",
     "UserError",
     "__version__",
+    "audit_dataset",
+    "check_architecture",
     "export_model",
     "list_architectures",
     "list_datasets",
@@ -22,7 +24,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fer_bench.api import list_architectures, list_datasets, load_dataset
+    from fer_bench.api import (
+        audit_dataset,
+        check_architecture,
+        list_architectures,
+        list_datasets,
+        load_dataset,
+    )
     from fer_bench.core.errors import UserError
     from fer_bench.inference.export.export import export_model
     from fer_bench.inference.trained_model import load_model
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "BenchmarkResult": "fer_bench.runner",
     "UserError": "fer_bench.core.errors",
+    "audit_dataset": "fer_bench.api",
+    "check_architecture": "fer_bench.api",
     "export_model": "fer_bench.inference.export.export",
     "list_architectures": "fer_bench.api",
     "list_datasets": "fer_bench.api",

@@ -1,7 +1,8 @@
-"""The small functions of the public API: what is registered, and one dataset."""
+"""The small functions of the public API: what is registered, one dataset and its audit, checks of an architecture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,10 @@ from fer_bench.datasets.registry import DATASETS, DataConfig
 from fer_bench.registry.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fer_bench.datasets.dataset import Dataset
+    from fer_bench.protocols.audit.findings import Findings
 
 
 def list_architectures(pattern: str = "all") -> list[str]:
@@ -58,3 +62,71 @@ def load_dataset(
     from fer_bench.protocols.cross_dataset import load
 
     return load(name, DataConfig(Path(data_dir), skip_invalid=skip_invalid, accept_classes=accept_classes))
+
+
+def audit_dataset(
+    name: str,
+    protocol: str = "official",
+    data_dir: str | Path = "data",
+    skip_invalid: bool = False,
+    accept_classes: bool = False,
+) -> Findings:
+    """Search for duplicates, changed copies and conflicting labels, as the command `data audit` does. Writes nothing.
+
+    Args:
+        name: Name of a dataset, as in `load_dataset`.
+        protocol: The protocol whose splits are compared.
+        data_dir: Folder of the datasets, or the folder of this dataset.
+        skip_invalid: Skip rows and images that cannot be read, instead of raising an error.
+        accept_classes: Read folders as classes even if they look like persons or splits.
+
+    Returns:
+        `duplicates`, `near_duplicates`, `num_conflicting`, `num_tested` and more; indices are into the dataset.
+
+    Raises:
+        UserError: The name or the protocol is unknown, they do not fit, or the files are missing or malformed.
+
+    Example:
+        >>> found = fer_bench.audit_dataset("fer2013", data_dir="/datasets")
+        >>> found.total("test_duplicates"), found.num_tested
+        (314, 3589)
+    """
+    from fer_bench.protocols.audit.findings import audit
+    from fer_bench.protocols.cross_dataset import load_folds
+
+    config = DataConfig(Path(data_dir), skip_invalid=skip_invalid, accept_classes=accept_classes)
+    dataset, folds, title = load_folds(name, protocol, config)
+    return audit(dataset, title, folds)
+
+
+def check_architecture(
+    name: str, extra_architectures: Sequence[str | Path] = (), backend: str | None = None
+) -> pd.DataFrame:
+    """Check an architecture against the contract of the registry in a new process, as the command `check` does.
+
+    Args:
+        name: Name of the architecture.
+        extra_architectures: Files or folders with more architectures.
+        backend: Keras backend; default: KERAS_BACKEND, or else TensorFlow.
+
+    Returns:
+        One row per check: `check`, `passed`, and `problem`, which says what is wrong and what to do.
+
+    Raises:
+        UserError: The name is unknown, or a file of architectures is invalid.
+
+    Example:
+        >>> fer_bench.check_architecture("my_net", ["my_net.py"])
+    """
+    import pandas as pd
+
+    from fer_bench.contract.run import run_checks_on_backend
+    from fer_bench.core.backend import choose_backend
+
+    paths = [Path(path).resolve() for path in extra_architectures]
+    for path in paths:
+        ARCHITECTURES.scan(path)
+    name = ARCHITECTURES.get(name).name
+    results = run_checks_on_backend(choose_backend(backend), [name], paths)
+    rows = [(result.check, not (result.problem or result.skipped), result.problem or "") for result in results]
+    return pd.DataFrame(rows, columns=["check", "passed", "problem"])

@@ -16,9 +16,11 @@ from fer_bench.evaluation.resampling import (
 )
 from fer_bench.leaderboard.leaderboard import Leaderboard, compute_leaderboard
 from fer_bench.leaderboard.published_results import PublishedResult
-from fer_bench.records import load, robustness, write
+from fer_bench.records import heat_maps, load, robustness, write
+from fer_bench.records.heat_maps import HeatMaps
 from fer_bench.records.robustness import Robustness
 from fer_bench.records.schema import Costs, Epoch, Predictions, Record, TrainingCheck, Trial
+from fer_bench.records.store import MODEL_FILE
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 SHARES = np.array([0.137, 0.015, 0.147, 0.245, 0.165, 0.116, 0.175])  # unequal, as in FER2013
@@ -68,6 +70,15 @@ def write_robustness(record: Path, **changes: Any) -> None:
     known |= {"accuracy": {"fog": {1: 0.5, 5: 0.25}, "snow": {1: 0.75, 5: 0.5}}, "versions": {}}
     known |= {"num_samples": 100, "num_test_images": 300}
     robustness.write(record / robustness.ROBUSTNESS_FILE, Robustness.model_validate(known | changes))
+
+
+def write_heat_maps(record: Path, side: int = 48) -> None:
+    """Add a kept model and its heat maps to a record: bright at the right for the first class, none for the last."""
+    (record / MODEL_FILE).write_bytes(b"weights")
+    heat = np.tile(np.linspace(0, 0.5, side), (side, 1)).tolist()
+    known = {"model": "cnn", "dataset": "fer2013", "protocol": "official", "method": "grad-cam", "classes": CLASSES}
+    known |= {"num_images": [3] * 6 + [0], "maps": [heat] * 6 + [[]], "deletion_marked": 0.12, "deletion_random": 0.03}
+    heat_maps.write(record / heat_maps.HEAT_MAPS_FILE, HeatMaps.model_validate(known))
 
 
 def made_up(samples: int, accuracy: float, seed: int) -> Predictions:

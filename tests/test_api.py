@@ -37,3 +37,12 @@ def test_a_dataset_is_loaded(tmp_path):
     assert dataset.images.dtype == "uint8" and len(dataset.images) == len(dataset.labels)
     with pytest.raises(fer_bench.UserError, match="fer2013"):
         fer_bench.load_dataset("fer2013", data_dir=tmp_path)
+
+
+def test_audits_and_checks_name_what_is_unknown(tmp_path):
+    with pytest.raises(fer_bench.UserError, match="fer2013"):
+        fer_bench.audit_dataset("fer2013", data_dir=tmp_path)
+    with pytest.raises(fer_bench.UserError, match="cnn_smal"):
+        fer_bench.check_architecture("cnn_smal")
+    with pytest.raises(fer_bench.UserError, match=r"absent\.py"):
+        fer_bench.check_architecture("absent", [tmp_path / "absent.py"])

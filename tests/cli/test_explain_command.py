@@ -23,7 +23,7 @@ def test_a_trained_model_is_explained(run, working_dir, architectures_file, data
     assert {path.suffix for path in stored.path.glob("heat_maps.*")} == {".json", ".png", ".svg"}
     run("report")
     page = (working_dir / "results" / "leaderboard.html").read_text()
-    assert re.search(r'"heat_maps":"records/[^"]+/heat_maps.png"', page)
+    assert re.search(r'"heat_maps":\{"figure":"records/[^"]+/heat_maps.png","text":"[^"]+","maps":\[\["angry",1', page)
 
     image = np.full((48, 48), 200, np.uint8)
     cv2.imwrite("bright.png", image)

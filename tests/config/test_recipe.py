@@ -50,7 +50,7 @@ def test_resolving_does_not_change_the_layers():
         ({"epochs": 0}, "epochs should be greater than or equal to 1 (given: 0)"),
         ({"epochs": "many"}, "epochs should be a valid integer"),
         ({"epochs.first": 1}, "epochs should be a valid integer"),
-        ({"optimizer.name": "lion"}, "optimizer.name should be 'adamw', 'adam', 'sgd' or"),
+        ({"optimizer.name": "lion"}, "optimizer.name should be 'adamw', 'adam', 'sgd', 'schedule_free_adamw' or"),
         ({"optimizer": "adam"}, "optimizer should be a valid dictionary"),
         ({"augmentation.shift": 0.9}, "augmentation.shift should be less than or equal to 0.5"),
         ({"input_size": 4}, "input_size should be greater than or equal to 8"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from chromium import find, texts, wait
-from made_up_records import RecordMaker, exact, made_up
+from made_up_records import RecordMaker, exact, made_up, write_heat_maps
 from selenium.webdriver.common.by import By
 
 from fer_bench.records.schema import Predictions
@@ -23,7 +23,7 @@ def write_page(results: Path) -> str:
     make("cnn", seed=0, accuracy=0.5, seconds=40)
     make("cnn", seed=1, accuracy=0.52, seconds=44)
     vgg19 = {"parameters": 20_000_000, "weights": "imagenet:0123", "recipe_name": f"default, {RECIPE_CHANGES}"}
-    make("vgg19", accuracy=0.7, seconds=900, **vgg19)
+    write_heat_maps(make("vgg19", accuracy=0.7, seconds=900, **vgg19))
     predictions = made_up(300, 0.4, 5)
     ids = np.array([f"{HOSTILE} {i}" for i in range(300)])
     hostile = Predictions(ids, predictions.labels, predictions.probabilities)

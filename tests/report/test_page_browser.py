@@ -201,6 +201,19 @@ def test_details_contain_all_charts_and_no_image(opened):
     assert not dialog.find_elements(By.CSS_SELECTOR, "img, image, canvas, picture")
 
 
+def test_details_show_where_the_model_looks(opened):
+    dialog = open_details(opened, "vgg19")
+    assert "Where it looks" in texts(dialog, "h3") and "Grad-CAM" in dialog.text
+    maps = dialog.find_elements(By.CSS_SELECTOR, "svg.heat-map")
+    assert len(maps) == 6  # the last class has no image
+    assert maps[0].get_attribute("aria-label") == "Where the model looks for angry, mean of 3 images"
+    assert maps[0].size["width"] > 60 and maps[0].size["width"] == pytest.approx(maps[0].size["height"], abs=1)
+    cells = maps[0].find_elements(By.CSS_SELECTOR, "rect")
+    left, right = (float(cells[i].value_of_css_property("fill-opacity")) for i in (0, 15))
+    assert len(cells) == 256 and left < 0.05 and right == 1
+    assert not dialog.find_elements(By.CSS_SELECTOR, "img, image, canvas, picture")
+
+
 def test_details_have_a_url(opened, page):
     open_details(opened, "cnn")
     url = opened.current_url

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from made_up_records import exact, made_up
+from made_up_records import CLASSES, exact, made_up, write_heat_maps
 from page_reader import Page, render_page
 
 from fer_bench.evaluation.metrics import evaluate
-from fer_bench.records import load
+from fer_bench.records import heat_maps, load
 from fer_bench.records.schema import Predictions, TrainingCheck
 from fer_bench.report.page.render import leaderboard_page
 from fer_bench.report.write import read_leaderboard
@@ -128,3 +128,28 @@ def test_warnings_are_in_the_row_and_a_suspected_row_says_why(make):
     assert rows["constant"]["warnings"] == ["All 60 test images got one class, fear. Did the training collapse?"]
     assert rows["fine"]["warnings"] == [] and rows["fine"]["suspicion"] is None and rows["fine"]["rank"] == 1
     assert rows["theirs"]["rank"] is None and rows["theirs"]["suspicion"] in rows["theirs"]["badges"]
+
+
+def test_heat_maps_of_the_kept_model_are_small_numbers(make):
+    folder = make()
+    assert first_details(make)["heat_maps"] is None
+    write_heat_maps(folder)
+    (folder / heat_maps.HEAT_MAPS_FIGURE).write_bytes(b"a figure")
+    found = first_details(make)["heat_maps"]
+    assert found["figure"].endswith(f"{folder.name}/{heat_maps.HEAT_MAPS_FIGURE}")
+    assert "−12.0 points" in found["text"]
+    assert [(name, images) for name, images, _ in found["maps"]] == [(name, 3) for name in CLASSES[:6]]
+    first = np.array(found["maps"][0][2])
+    assert first.shape == (16, 16) and first[0, 0] < 5 and (first[:, -1] == 100).all()
+    assert len(json.dumps(found)) < 12_000
+
+
+def test_small_heat_maps_keep_their_size_and_damaged_ones_leave_the_figure(make):
+    folder = make()
+    write_heat_maps(folder, side=5)
+    assert np.array(first_details(make)["heat_maps"]["maps"][0][2]).shape == (5, 5)
+    (folder / heat_maps.HEAT_MAPS_FILE).write_text("{")
+    assert first_details(make)["heat_maps"] is None
+    (folder / heat_maps.HEAT_MAPS_FIGURE).write_bytes(b"a figure")
+    found = first_details(make)["heat_maps"]
+    assert found["maps"] == [] and found["figure"]

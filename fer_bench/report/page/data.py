@@ -16,11 +16,11 @@ from fer_bench.leaderboard.leaderboard import Leaderboard, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
 from fer_bench.leaderboard.row_labels import split_recipe_name
 from fer_bench.leaderboard.row_values import machine_text
-from fer_bench.leaderboard.rows import SECTION, LeaderboardRow
-from fer_bench.records.heat_maps import HEAT_MAPS_FIGURE
+from fer_bench.leaderboard.rows import SECTION
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.report.page import columns, details, explain
 from fer_bench.report.page.details import PredictionReader, round_number
+from fer_bench.report.page.heat_maps import row_heat_maps
 from fer_bench.report.published_table import LEGEND, matching_rows
 from fer_bench.report.tables import RANKS_LEGEND, link_to, records_of
 
@@ -51,7 +51,7 @@ def page_data(
         row_details[row_id] = details.row_details(row, read_predictions) | {
             "recipe": recipes.setdefault(recipe, len(recipes)),
             "model": link_to(row.model_file, folder) if row.model_file else None,
-            "heat_maps": _heat_maps_link(row, folder),
+            "heat_maps": row_heat_maps(row, folder),
             "machines": list(dict.fromkeys(machine_indices[machine_text(record.machine)] for record in row.records)),
         }
     data = {
@@ -72,12 +72,6 @@ def page_data(
         "published": _published(frame),
     }
     return data, row_details
-
-
-def _heat_maps_link(row: LeaderboardRow, folder: Path) -> str | None:
-    """Return the address of the figure that `explain` drew of the kept model; None if there is none."""
-    figure = row.model_file and row.model_file.with_name(HEAT_MAPS_FIGURE)
-    return link_to(figure, folder) if figure and figure.is_file() else None
 
 
 def _row_keys(frame: pd.DataFrame, shown: list[columns.Column]) -> list[str]:

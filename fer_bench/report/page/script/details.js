@@ -26,6 +26,7 @@ function renderDetails(row, details) {
     details.confusion ? confusionFigure(details) : null,
     details.per_class ? perClassFigure(details) : null,
     h("div", { class: "pair" }, rocFigure(details), reliabilityFigure(details)),
+    details.heat_maps ? heatMapsFigure(details.heat_maps) : null,
     details.mistakes ? mistakesFigure(details) : null,
     trialsFigure(details),
     recipeFigure(details),
@@ -96,6 +97,22 @@ function plainTable(names, lines) {
   return h("table", { class: "static" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
 }
 
+/** The mean heat map of each class. No face can be seen in a mean of heat maps. */
+function heatMapsFigure({ maps, text, figure: file }) {
+  const hint = maps.length ? `${text} The more color a place has, the more it supports the class.` : null;
+  return figure("Where it looks", hint,
+    h("ul", { class: "heat-maps" }, maps.map(([name, images, rows]) =>
+      h("li", {}, heatMap(name, images, rows), name, h("span", { class: "subtext" }, plural(images, "image"))))),
+    file ? h("p", { class: "machine" }, h("strong", {}, "Figure: "), h("a", { href: file }, file)) : null);
+}
+
+function heatMap(name, images, rows) {
+  const cells = rows.flatMap((row, y) => row.map((percent, x) =>
+    s("rect", { x, y, width: 1, height: 1, "fill-opacity": percent / 100 })));
+  const label = `Where the model looks for ${name}, mean of ${plural(images, "image")}`;
+  return s("svg", { class: "heat-map", viewBox: `0 0 ${rows[0].length} ${rows.length}`, role: "img", "aria-label": label }, cells);
+}
+
 /** Samples by id. The page never contains images. */
 function mistakesFigure(details) {
   const { mistakes, classes } = details;
@@ -127,6 +144,5 @@ function recipeFigure(details) {
   return figure("Recipe and provenance", null,
     h("dl", { class: "recipe" }, entries.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "code" }, value)))),
     details.model ? h("p", { class: "machine" }, h("strong", {}, "Trained model: "), h("a", { href: details.model }, details.model)) : null,
-    details.heat_maps ? h("p", { class: "machine" }, h("strong", {}, "Where it looks: "), h("a", { href: details.heat_maps }, details.heat_maps)) : null,
     details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine: "), leaderboard.machines[index].text)));
 }
