@@ -72,19 +72,19 @@ def select_model(
 
 
 def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
-    """Return all kept models for images and ensembles of such, the best one for photographs first.
+    """Return all kept models for images, the best one for photographs first, and then the ensembles of such.
 
     Raises:
         UserError: There is none.
     """
-    best = select_model(results_dir)
     known = records.load(results_dir)
     finished = [stored for stored in known if stored.record.status == "finished"]
-    usable = [(stored, members) for stored in finished if (members := _members(stored, known))]
-    usable = [(stored, members) for stored, members in usable if all(_takes_images(member) for member, _ in members)]
+    with_models = [(stored, members) for stored in finished if (members := _members(stored, known))]
+    usable = [(stored, members) for stored, members in with_models if all(_takes_images(one) for one, _ in members)]
+    if not usable:
+        return [select_model(results_dir)]  # says what is missing
     preference = _preference(finished)
-    usable.sort(key=lambda found: preference(found[0]), reverse=True)
-    return [best, *(found for found in usable if found[0].path != best[0].path)]
+    return sorted(usable, key=lambda found: (not found[0].record.trial.ensemble, preference(found[0])), reverse=True)
 
 
 def test_accuracy(stored: StoredRecord) -> float:
