@@ -53,7 +53,7 @@ def cnn(inputs, recipe):
 @register_architecture(
     "cnn_fast",
     family="cnn",
-    input_sizes=(32, 48, 64),
+    input_sizes=(32, 46, 48, 64),
     num_parameters=397_639,
     reference_images_per_second=2000,
     recipe={"dropout": 0.2},
@@ -65,11 +65,11 @@ def cnn_fast(inputs, recipe):
     here give better models than 24 pixels without the stride, narrow layers for more epochs better ones than wide
     layers for fewer, and the mean over the last 3×3 positions a better one than their maximum.
     """
-    x = layers.MaxPooling2D()(conv_bn_relu(rescale_input(inputs, recipe), 24, kernel_size=4, stride=2))
-    for filters in (32, 64):
-        x = conv_block(x, filters, convolutions=2)
-    for _ in range(2):
-        x = conv_bn_relu(x, 160)
+    x = conv_bn_relu(rescale_input(inputs, recipe), 24, kernel_size=4, stride=2)
+    for filters in (32, 64, 160):
+        x = layers.MaxPooling2D(padding="same")(x)  # rounds up: 46 pixels become 23, 12, 6 and 3
+        for _ in range(2):
+            x = conv_bn_relu(x, filters)
     return pooled_head(x, recipe)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from fer_bench.config.bundled import experiments
 from fer_bench.config.named_recipes import DEFAULT, normalize_path
-from fer_bench.config.recipe import validate
+from fer_bench.config.validation import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_output

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_bench.config import bundled
-from fer_bench.config.recipe import validate
+from fer_bench.config.validation import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean, same_spelling

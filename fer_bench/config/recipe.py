@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_bench.config.stages import Start, check_stages, first_epochs, is_list_of_pairs, last_value, value_at
-from fer_bench.core.errors import UserError
+from fer_bench.config.validation import validate
 from fer_bench.core.text import did_you_mean, flatten
 
 Blocks = Literal["all"] | Annotated[int, Field(ge=0)]
 InputSize = Annotated[int, Field(ge=8, le=512)]
-Model = TypeVar("Model", bound=BaseModel)
-UNION_ALTERNATIVE = re.compile(r"constrained-|(?:tuple|literal)\[")  # pydantic's names in the location of an error
 
 
 class Stage(NamedTuple):
@@ -310,34 +307,10 @@ def resolve(*layers: Mapping[str, Any], source: str = "the recipe") -> Recipe:
     return validate(Recipe, merged, source)
 
 
-def validate(model: type[Model], content: Mapping[str, Any], source: object) -> Model:
-    """Return a model from keys and values. Raise UserError, which names the source, if one is invalid."""
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        raise UserError(f"{source}: {_first_problem(error, model)}") from None
-
-
 def diff(recipe: Recipe, default: Recipe) -> dict[str, Any]:
     """Return the values that differ from a default, with dotted keys."""
     ours, theirs = flatten(recipe.model_dump()), flatten(default.model_dump())
     return {key: value for key, value in ours.items() if key not in theirs or value != theirs[key]}
-
-
-def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first problem as one sentence; for an unknown key with the nearest keys of the model."""
-    errors = error.errors()
-    # The deepest error is that of the alternative of a union that was meant.
-    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
-    key = ".".join(str(part) for part in first["loc"] if not UNION_ALTERNATIVE.match(str(part)))
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{key}'. {did_you_mean(key, _key_names(model))}"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if first["type"] != "value_error":
-        return f"{key} {message} (given: {first['input']!r})."
-    names = [part for part in first["loc"] if isinstance(part, str)]
-    text = message if not names or names[-1] in message else f"{key}: {message}"
-    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def merge_into(base: dict[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -356,15 +329,6 @@ def merge_into(base: dict[str, Any], overrides: Mapping[str, Any]) -> None:
                 merge_into(inner, value)
                 continue
         base[head] = value
-
-
-def _key_names(model: type[BaseModel]) -> list[str]:
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys.extend(f"{name}.{key}" for key in _key_names(field.annotation))
-    return keys
 
 
 def _num_blocks(blocks: Blocks) -> float:

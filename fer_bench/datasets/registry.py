@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,4 +185,4 @@ def _is_empty(folder: Path) -> bool:
         return False
 
 
-DATASETS.scan(Path(__file__).parent, package="fer_bench.datasets")
+DATASETS.add_lazy_loader(partial(DATASETS.scan, Path(__file__).parent, package="fer_bench.datasets"))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from fer_bench.config.recipe import validate
+from fer_bench.config.validation import validate
 from fer_bench.config.yaml_file import load_yaml_mapping
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ FILE_PREFIX = "file:"
 
 PROTOCOLS = Registry("protocol")
 register_protocol = PROTOCOLS.register
-PROTOCOLS.scan(Path(__file__).parent, package="fer_bench.protocols")
+PROTOCOLS.add_lazy_loader(partial(PROTOCOLS.scan, Path(__file__).parent, package="fer_bench.protocols"))
 
 
 @dataclass(frozen=True)

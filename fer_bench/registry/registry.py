@@ -67,12 +67,12 @@ class Registry:
         self._pending_loaders: list[Callable[[], None]] = []
 
     def add_lazy_loader(self, load: Callable[[], None]) -> None:
-        """Call `load`, which adds entries, when entries are first requested. For loaders that take time."""
+        """Call `load`, which adds entries, when entries are first requested, in the order of the calls."""
         self._pending_loaders.append(load)
 
     def _load_pending(self) -> None:
         while self._pending_loaders:
-            self._pending_loaders.pop()()
+            self._pending_loaders.pop(0)()
 
     @contextmanager
     def temporary(self) -> Iterator[Registry]:

@@ -10,7 +10,7 @@ from portraits import portrait, write_jaffe
 from fer_bench import datasets
 from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
-from fer_bench.config.recipe import validate
+from fer_bench.config.validation import validate
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig, default_cache_dir
 from fer_bench.datasets.face_crop import detect
