@@ -10,7 +10,7 @@ seconds compare with each other and not with those of a trial that has the machi
 from __future__ import annotations
 
 import json
-import statistics
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -31,35 +31,21 @@ CHANGES: dict[str, list[str]] = {
 }
 
 
-def measure(folder: Path, targets: list[float]) -> list[dict[str, Any]]:
-    """Return one row per change from the records of its trials."""
+def measure(change: str, folder: Path, targets: tuple[float, ...]) -> dict[str, Any]:
+    """Return the validation accuracies and the times to target of the trials in a results folder."""
     from fer_bench.records import store
     from fer_bench.records.time_to_target import seconds_to_target, target_name
 
-    rows = []
-    for number, change in enumerate(CHANGES):
-        loaded = store.load(folder / str(number)) if (folder / str(number)).is_dir() else []
-        records = [stored.record for stored in loaded if stored.record.status == "finished"]
-        if not records:
-            continue
-        accuracies = [100 * max(epoch.validation_accuracy for epoch in record.history) for record in records]
-        rows.append(
-            {
-                "change": change,
-                "seeds": len(records),
-                "accuracy": round(statistics.median(accuracies), 2),
-                "accuracies": [round(accuracy, 2) for accuracy in accuracies],
-                "seconds": round(statistics.median(record.costs.train_seconds for record in records if record.costs)),
-                **{
-                    f"seconds to {target_name(target)} %": [
-                        round(seconds) if (seconds := seconds_to_target(record, target)) < float("inf") else None
-                        for record in records
-                    ]
-                    for target in targets
-                },
-            }
-        )
-    return rows
+    records = [stored.record for stored in store.load(folder)]
+    times = {target_name(target): [seconds_to_target(record, target) for record in records] for target in targets}
+    return {
+        "change": change,
+        "accuracies": [max(epoch.validation_accuracy for epoch in record.history) for record in records],
+        "seconds": [record.wall_clock_seconds for record in records],
+        "seconds_to_target": {
+            name: [seconds if math.isfinite(seconds) else None for seconds in values] for name, values in times.items()
+        },
+    }
 
 
 @click.command()
@@ -75,15 +61,15 @@ def main(data_dir: Path, model: str, seeds: int, jobs: int, targets: str, result
     from fer_bench.records.time_to_target import parse_targets
     from fer_bench.training.machine import describe_machine
 
-    for number, settings in enumerate(CHANGES.values()):
+    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "model": model, "jobs": jobs, "rows": []}
+    for number, (change, settings) in enumerate(CHANGES.items()):
         command = [sys.executable, str(ROOT / "benchmark.py"), f"--models={model}", "--recipe=fast", f"--seeds={seeds}"]
         command += ["--datasets=fer2013", f"--data-dir={data_dir}", f"--jobs={jobs}", "--keep-models=none"]
         command += [f"--results-dir={results_dir / str(number)}", *(f"--set={setting}" for setting in settings)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        rows = measure(results_dir, list(parse_targets(targets)))
-        found = {"machine": describe_machine("tensorflow"), "model": model, "concurrent": jobs, "rows": rows}
+        found["rows"].append(measure(change, results_dir / str(number), parse_targets(targets)))
         output.write_text(json.dumps(found, indent=1) + "\n")
-        click.echo(json.dumps(rows[-1]))
+        click.echo(json.dumps(found["rows"][-1]))
 
 
 if __name__ == "__main__":

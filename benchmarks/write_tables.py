@@ -1,10 +1,10 @@
-"""Write the tables and the figure of README.md from the results of `loops.py` and `accelerator.py`.
+"""Write the tables and the figure of README.md, and the ablation of docs/fast.md, from the results of the benchmarks.
 
     python benchmarks/write_tables.py
 
 It reads results/loops.json, results/steps.json and results/*/*.json (one folder per accelerator) and replaces the text
-between the markers of README.md, and results/loops.png and .svg. A cell is the median over the rounds with the minimum
-and the maximum in parentheses. A ratio is computed within one round.
+between the markers of README.md, and results/loops.png and .svg. results/ablation.json is for docs/fast.md. A cell is
+the median over the rounds with the minimum and the maximum in parentheses. A ratio is computed within one round.
 """
 
 from __future__ import annotations
@@ -148,6 +148,27 @@ def steps_table(rows: Rows) -> str:
     )
 
 
+def ablation_table(rows: Rows) -> str:
+    """Return the time to each validation accuracy and the best accuracy without each part of a recipe, as medians."""
+    return _table(
+        {
+            "recipe": row["change"],
+            **{f"seconds to {name} %": _time_to_target(times) for name, times in row["seconds_to_target"].items()},
+            "PublicTest, %": summarize(row["accuracies"], factor=100),
+            "seconds of the run": summarize(row["seconds"], ".0f"),
+        }
+        for row in rows
+    )
+
+
+def _time_to_target(seconds: Sequence[float | None]) -> str:
+    """Return the median and the number of runs that missed the target, whose time is infinite."""
+    median = np.median([np.inf if value is None else value for value in seconds])
+    missed = seconds.count(None)
+    text = f"{median:.0f}" if np.isfinite(median) else "missed"
+    return f"{text} ({missed} of {len(seconds)} missed)" if missed else text
+
+
 def accelerator_table(files: Sequence[Row]) -> str:
     """Return all rows of files of `accelerator.py`."""
     rows = [row | {"variant": file.get("variant", "")} for file in files for row in file["rows"]]
@@ -246,8 +267,9 @@ def _table(rows: Iterable[Row]) -> str:
 @click.command()
 @click.option("--results", type=click.Path(path_type=Path, exists=True), default=HERE / "results")
 @click.option("--readme", type=click.Path(path_type=Path, exists=True), default=HERE / "README.md")
-def main(results: Path, readme: Path) -> None:
-    """Write the tables and the figure of README.md from the results."""
+@click.option("--fast", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "fast.md")
+def main(results: Path, readme: Path, fast: Path) -> None:
+    """Write the tables and the figure of README.md, and the ablation of docs/fast.md, from the results."""
     parts = json.loads((results / "loops.json").read_text())
     text = readme.read_text(encoding="utf-8")
     for part, tables in {"loops": (loops_table, profile_table), "csv": (csv_table,), "sweep": (sweep_table,)}.items():
@@ -259,6 +281,9 @@ def main(results: Path, readme: Path) -> None:
         files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
         text = replace_between_markers(text, folder.name, accelerator_table(files))
     readme.write_text(text, encoding="utf-8")
+    ablation = json.loads((results / "ablation.json").read_text())
+    content = replace_between_markers(fast.read_text(encoding="utf-8"), "ablation", ablation_table(ablation["rows"]))
+    fast.write_text(content, encoding="utf-8")
     figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
     for suffix, image in to_image_files(figure).items():
         (results / f"loops.{suffix}").write_bytes(image)

@@ -75,6 +75,14 @@ STEPS = [
 ]
 
 
+ABLATION = [
+    {"change": "fast", "accuracies": [0.62, 0.64, 0.63], "seconds": [100.0, 101.0, 102.0]}
+    | {"seconds_to_target": {"60": [80.0, 70.0, 90.0], "62": [95.0, None, 99.0]}},
+    {"change": "no shifts", "accuracies": [0.61, 0.60, 0.62], "seconds": [100.0, 101.0, 102.0]}
+    | {"seconds_to_target": {"60": [80.0, 70.0, 90.0], "62": [None, None, 99.0]}},
+]
+
+
 def cells(table: str) -> list[dict[str, str]]:
     header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -115,6 +123,13 @@ def test_steps_end_with_their_geometric_mean(tables):
     assert (mean["architecture"], mean["fast / plain"]) == ("geometric mean", "1.12")
 
 
+def test_a_run_that_misses_the_target_counts_as_infinite(tables):
+    fast, no_shifts = cells(tables.ablation_table(ABLATION))
+    assert (fast["seconds to 60 %"], fast["seconds to 62 %"]) == ("80", "99 (1 of 3 missed)")
+    assert no_shifts["seconds to 62 %"] == "missed (2 of 3 missed)"
+    assert fast["PublicTest, %"] == "63.00 (62.00–64.00)"
+
+
 def test_a_failed_measurement_has_no_speed(tables):
     rows = cells(tables.accelerator_table([ACCELERATOR]))
     assert [(row["method"], row["images/s, all seeds"]) for row in rows] == [
@@ -133,16 +148,20 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     (results / "loops.json").write_text(json.dumps(loops))
     steps = {"machine": MACHINE, "data": "random images", "rows": [row | {"load": [1, 1, 1]} for row in STEPS]}
     (results / "steps.json").write_text(json.dumps(steps))
-    readme = tmp_path / "README.md"
+    (results / "ablation.json").write_text(json.dumps({"rows": ABLATION}))
+    readme, fast = tmp_path / "README.md", tmp_path / "fast.md"
+    fast.write_text("<!-- ablation -->\nold\n<!-- /ablation -->\n")
     readme.write_text(
         "Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "steps", "gpu"))
     )
     for _ in range(2):
-        result = CliRunner().invoke(tables.main, ["--results", str(results), "--readme", str(readme)])
+        flags = {"--results": results, "--readme": readme, "--fast": fast}
+        result = CliRunner().invoke(tables.main, [str(part) for flag in flags.items() for part in flag])
         assert result.exit_code == 0, result.output
     text = readme.read_text()
     assert text.startswith("Prose.\n")
-    assert "old" not in text
+    assert "old" not in text + fast.read_text()
+    assert "no shifts" in fast.read_text()
     assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 4
     assert text.count("90,000 (89,000–91,000)") == 1
     assert (results / "loops.svg").read_text().startswith("<?xml")
