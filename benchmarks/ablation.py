@@ -3,8 +3,8 @@
     python benchmarks/ablation.py --data-dir DIR --output ablation.json
 
 The measure is the time of training and validation until PublicTest (validation) first reaches each of --targets: the
-median over the seeds, in which a run that misses the target counts as infinite. Trials run two at a time, so that their
-seconds compare with each other and not with those of a trial that has the machine to itself. The same command resumes.
+median over the seeds, in which a run that misses the target counts as infinite. Trials run one at a time on all cores.
+The same command resumes.
 """
 
 from __future__ import annotations
@@ -52,19 +52,18 @@ def measure(change: str, folder: Path, targets: tuple[float, ...]) -> dict[str, 
 @click.option("--data-dir", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--model", default="cnn_fast")
 @click.option("--seeds", default=3)
-@click.option("--jobs", default=2, help="Concurrent trials.")
 @click.option("--targets", default="0.6,0.62", help="Validation accuracies, separated by commas.")
 @click.option("--results-dir", type=click.Path(path_type=Path), default=Path("build/ablation"))
 @click.option("--output", type=click.Path(path_type=Path), default=Path("ablation.json"))
-def main(data_dir: Path, model: str, seeds: int, jobs: int, targets: str, results_dir: Path, output: Path) -> None:
+def main(data_dir: Path, model: str, seeds: int, targets: str, results_dir: Path, output: Path) -> None:
     """Measure what each part of the recipe `fast` contributes."""
     from fer_bench.records.time_to_target import parse_targets
     from fer_bench.training.machine import describe_machine
 
-    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "model": model, "jobs": jobs, "rows": []}
+    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "model": model, "rows": []}
     for number, (change, settings) in enumerate(CHANGES.items()):
         command = [sys.executable, str(ROOT / "benchmark.py"), f"--models={model}", "--recipe=fast", f"--seeds={seeds}"]
-        command += ["--datasets=fer2013", f"--data-dir={data_dir}", f"--jobs={jobs}", "--keep-models=none"]
+        command += ["--datasets=fer2013", f"--data-dir={data_dir}", "--exclusive", "--keep-models=none"]
         command += [f"--results-dir={results_dir / str(number)}", *(f"--set={setting}" for setting in settings)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found["rows"].append(measure(change, results_dir / str(number), parse_targets(targets)))
