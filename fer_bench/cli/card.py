@@ -36,7 +36,7 @@ def card(
     description and checksums. Nothing is uploaded: that is what the hub's own client does, in the second line. Read
     the card first, above all the terms of the training data.
     """
-    from fer_bench.inference.model_card_folder import write_model_card
+    from fer_bench.inference.export.model_card_folder import write_model_card
 
     folder = write_model_card(results_dir, model, model_file, dataset, protocol, output)
     terminal = console()

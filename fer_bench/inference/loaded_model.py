@@ -12,9 +12,9 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent
-from fer_bench.inference.classifier import Classifier, predict_outputs, to_probabilities
 from fer_bench.inference.formats import model_file as formats
-from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
+from fer_bench.inference.formats.classifier import Classifier, predict_outputs, to_probabilities
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing, read_preprocessing
 
 if TYPE_CHECKING:
     from fer_bench.records import StoredRecord

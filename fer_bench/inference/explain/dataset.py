@@ -10,10 +10,9 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.emotions import canonical_label
-from fer_bench.datasets.images import read_gray, silent
+from fer_bench.datasets.images import read_color, read_gray, silent
 from fer_bench.inference.explain.heat_maps import Explanation, Method, deletion_test, explain, heat_maps
 from fer_bench.inference.loaded_model import LoadedModel, load_record
-from fer_bench.inference.original_images import read_color
 from fer_bench.inference.predict.face_finder import FaceFinder
 from fer_bench.inference.robustness import RobustnessTarget, target_from_file, target_from_record
 from fer_bench.inference.saved_models import select_model

@@ -9,8 +9,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_output
-from fer_bench.datasets.images import import_opencv
-from fer_bench.inference.original_images import read_color
+from fer_bench.datasets.images import import_opencv, read_color
 from fer_bench.inference.predict.images import FacePrediction, ImageResult
 
 BOX_COLOR, TEXT_COLOR = (80, 200, 80), (0, 0, 0)  # blue, green, red

@@ -16,9 +16,8 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop.geometry import Box
-from fer_bench.datasets.images import read_gray, silent
+from fer_bench.datasets.images import read_color, read_gray, silent
 from fer_bench.inference.loaded_model import LoadedModel
-from fer_bench.inference.original_images import read_color
 from fer_bench.inference.predict.face_finder import FaceFinder, FoundFace, make_face_finder
 from fer_bench.inference.predict.image_sources import find_sources
 
