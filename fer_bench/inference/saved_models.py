@@ -72,7 +72,9 @@ def select_model(
 
 
 def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
-    """Return all kept models for images, the best one for photographs first, and then the ensembles of such.
+    """Return one kept model for images per leaderboard row, the best one for photographs first, ensembles last.
+
+    Of the models of a row, the one with the best validation accuracy is taken, as by `select_model`.
 
     Raises:
         UserError: There is none.
@@ -84,7 +86,11 @@ def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
     if not usable:
         return [select_model(results_dir)]  # says what is missing
     preference = _preference(finished)
-    return sorted(usable, key=lambda found: (not found[0].record.trial.ensemble, preference(found[0])), reverse=True)
+    usable.sort(key=lambda found: (not found[0].record.trial.ensemble, preference(found[0])), reverse=True)
+    of_row: dict[str, tuple[StoredRecord, Members]] = {}
+    for stored, members in usable:
+        of_row.setdefault(stored.record.trial.row_id, (stored, members))
+    return [*of_row.values()]
 
 
 def test_accuracy(stored: StoredRecord) -> float:
