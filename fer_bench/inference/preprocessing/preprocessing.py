@@ -154,7 +154,7 @@ class Preprocessing(BaseModel):
 def read_preprocessing(path: Path) -> Preprocessing:
     """Read a YAML file. UserError with one sentence if it is missing or invalid."""
     if not path.is_file():
-        raise UserError(f"The preprocessing file {path} does not exist.")
+        raise UserError(f"The preprocessing file {path} {'is a folder' if path.is_dir() else 'does not exist'}.")
     content = load_yaml_mapping(path, EXAMPLE)
     fields = Preprocessing.model_fields
     for key in content:
