@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ def atomic_path(path: Path, keep_on_interrupt: bool = False, suffix: str = ".tmp
     Raises:
         OSError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # "File exists" would say the opposite of what is wrong
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{suffix}")
     is_complete = False
     try:

@@ -43,7 +43,7 @@ def test_the_earlier_file_is_visible_until_the_end(tmp_path):
 
 def test_a_folder_that_cannot_be_created_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
+    with pytest.raises(NotADirectoryError):
         write_atomically(tmp_path / "file" / "inner", b"")
 
 
