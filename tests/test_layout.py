@@ -98,6 +98,18 @@ def test_imports_go_down_the_list_of_rooms():
     assert not found, "Violations of the list in CONTRIBUTING.md:\n" + "\n".join(found)
 
 
+def test_folders_of_inference_import_in_no_circle():
+    def folder(module: str) -> str:
+        return ".".join(module.split(".")[:3])
+
+    graph: dict[str, set[str]] = {}
+    for module in FILES:
+        if module.startswith("fer_bench.inference."):
+            others = {folder(other) for other in imported_modules(module)}
+            graph.setdefault(folder(module), set()).update(others - {folder(module)})
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
 def test_training_does_not_know_the_leaderboard():
     """Data flow one way, through the records."""
     trains = [module for module in FILES if module.startswith(("fer_bench.sweep", "fer_bench.training"))]
@@ -164,7 +176,7 @@ def test_light_commands_import_nothing_heavy(arguments, tmp_path):
 LIGHT_MODULES = (
     "fer_bench.config.experiment",
     "fer_bench.config.recipe",
-    "fer_bench.inference.external",
+    "fer_bench.inference.external.scoring",
     "fer_bench.leaderboard.published_results",
     "fer_bench.records",
     "fer_bench.records.schema",

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from fer_bench.cli.options import PATH, console, model_option, print_text, results_dir_option, results_option
+from fer_bench.core.files import check_output_folder
 
 
 @click.command()
@@ -36,8 +37,10 @@ def card(
     description and checksums. Nothing is uploaded: that is what the hub's own client does, in the second line. Read
     the card first, above all the terms of the training data.
     """
-    from fer_bench.inference.model_card_folder import write_model_card
+    from fer_bench.inference.export.model_card_folder import write_model_card
 
+    if output:
+        check_output_folder(output, "--output")
     folder = write_model_card(results_dir, model, model_file, dataset, protocol, output)
     terminal = console()
     print_text(terminal, f"Written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}.")

@@ -30,9 +30,9 @@ def demo(port: int, extra_architectures: tuple[Path, ...], results_dir: Path) ->
         demo
         demo --results-dir results --port 8000
 
-    The page takes a picture file or one of the camera, offers every model that was kept in the results folder, and
-    shows the faces, the probabilities, where the model looks, and the times. Only this computer has access to it, and
-    it works without a network. Needs `pip install 'fer-bench[demo]'`.
+    The page takes a picture file or one of the camera, offers the best model of each leaderboard row that was
+    kept in the results folder, and shows the faces, the probabilities, where the model looks, and the times. Only this
+    computer has access to it, and it works without a network. Needs `pip install 'fer-bench[demo]'`.
     """
     from fer_bench.inference.demo import Demo, build_page, import_gradio, model_titles, serve
     from fer_bench.inference.saved_models import list_models

@@ -23,6 +23,7 @@ from fer_bench.cli.options import (
     skip_invalid_option,
 )
 from fer_bench.core.errors import UserError
+from fer_bench.core.files import check_output_folder, unique_name
 from fer_bench.core.text import plural, slug, split_names
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fer_bench.inference.loaded_model import LoadedModel
 
 how_option = partial(click.option, panel="How to explain")
+OUTPUT_DIR = "explanations"
 face_option = partial(click.option, panel="Images")
 
 
@@ -56,7 +58,7 @@ face_option = partial(click.option, panel="Images")
     type=click.Choice(["haar", "none"]),
     help="With none, images are cropped faces. Default: that of the model's dataset, else haar.",
 )
-@face_option("--output", type=PATH, metavar="DIR", default="explanations", help="Default: explanations.")
+@face_option("--output", type=PATH, metavar="DIR", help=f"Folder of the figures. Default: {OUTPUT_DIR}.")
 @data_dir_option
 @skip_invalid_option
 @accept_classes_option
@@ -74,7 +76,7 @@ def explain(
     label: str | None,
     samples: int,
     detector: str | None,
-    output: Path,
+    output: Path | None,
     data_dir: Path | None,
     skip_invalid: bool,
     accept_classes: bool,
@@ -95,7 +97,7 @@ def explain(
     without as many elsewhere. Grad-CAM: Selvaraju et al., ICCV 2017; occlusion: Zeiler & Fergus, ECCV 2014.
     """
     from fer_bench.datasets import default_dataset
-    from fer_bench.inference.loaded_model import load_model
+    from fer_bench.inference.loaded_model import load_file, load_from_results
     from fer_bench.inference.predict.image_sources import find_sources
 
     names = split_names(models or "")
@@ -107,18 +109,24 @@ def explain(
         raise UserError("Name one --model to explain images; several are for a dataset.")
     if label is not None and not paths:
         raise UserError("--class is for images. In a dataset each class is explained.")
+    if paths and model_file is not None and (dataset or protocol):
+        raise UserError("--dataset and --protocol name the test images of a --model-file. Omit them, or the paths.")
+    if not paths and (output or detector):
+        raise UserError("--output and --detector are for images; the heat maps of a dataset lie beside the model.")
+    if output:
+        check_output_folder(output, "--output")
     add_extra_architectures(extra_architectures)
     images = find_sources(paths).images if paths else []
     if paths and not images:
         raise UserError("Name images; videos are not explained.")
     terminal, data_config = console(), make_data_config(data_dir, skip_invalid, accept_classes=accept_classes)
     loaded = None
-    if images or model_file:
-        where = {} if model_file else {"dataset": dataset, "protocol": protocol}
-        name = names[0] if names else None
-        loaded = load_model(model_file or results_dir, name, preprocessing=preprocessing, trust=trust_model, **where)
+    if model_file:
+        loaded = load_file(model_file, preprocessing, trust_model)
+    elif images:
+        loaded = load_from_results(results_dir, names[0] if names else None, dataset, protocol)
     if loaded and images:
-        _explain_images(loaded, images, label, method, detector, output, terminal)
+        _explain_images(loaded, images, label, method, detector, output or Path(OUTPUT_DIR), terminal)
         return
     from fer_bench.inference.explain.dataset import select_targets, target_of_file
 
@@ -146,7 +154,8 @@ def _explain_images(
 
     finder = make_face_finder(model, detector)
     print_text(terminal, f"Model: {model.description}.")
-    problems = []
+    problems: list[str] = []
+    names: set[str] = set()
     for path in images:
         try:
             explanations = explain_file(model, finder, path, label, method)  # type: ignore[arg-type]
@@ -156,14 +165,15 @@ def _explain_images(
         if not explanations:
             print_text(terminal, f"{path}: no face found. --detector none takes it as a face.")
         for number, found in enumerate(explanations, start=1):
-            stem = output / (slug(path.stem) + (f"-{number}" if len(explanations) > 1 else ""))
+            numbered = f"{path.stem}-{number}" if len(explanations) > 1 else path.stem
+            stem = output / unique_name(slug(numbered), "", names)
             said = f"{found.label}, {100 * found.probability:.1f} %"
             how = f"{said}; {METHOD_NAMES[found.method]}, {model.name}"
             face = found.face if model.color_mode != "bgr" else found.face[..., ::-1]
             files = write_figure(face_figure(face, found.heat, path.name, how), stem)
             print_text(terminal, f"{path}: {said}. Written: {files[0]}")
     if problems:
-        raise UserError(" ".join(problems))
+        raise UserError(" ".join(dict.fromkeys(problems)))
 
 
 def _explain_dataset(

@@ -23,6 +23,7 @@ from fer_bench.cli.options import (
 )
 from fer_bench.core.backend import import_keras
 from fer_bench.core.errors import UserError
+from fer_bench.core.files import check_output_folder
 from fer_bench.core.text import megabytes, milliseconds, percent, plural, rate, split_names
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def export(
     from fer_bench.inference.export.export import check_formats, export_record, select_record
 
     names = check_formats(split_names(formats), int8)
+    if output:
+        check_output_folder(output, "--output")
     add_extra_architectures(extra_architectures)
     stored = select_record(results_dir, model, model_file, dataset, protocol)
     data_config, terminal = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes), console()

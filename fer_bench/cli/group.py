@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import Any
@@ -147,7 +148,17 @@ def main() -> None:
     except UserError as error:
         click.echo(f"fer-bench: {error}", err=True)
         sys.exit(2)
+    except BrokenPipeError:  # such as `… | head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:  # such as a path that is too long
+        if error.filename is None:
+            raise
+        click.echo(f"fer-bench: {error.strerror}: {error.filename}", err=True)
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as stop:
-        click.echo("\nInterrupted. Recorded trials are kept; run the same command to resume.", err=True)
+        is_other = len(sys.argv) > 1 and sys.argv[1] in cli.commands and sys.argv[1] not in (DEFAULT_COMMAND, "train")
+        resume = "" if is_other else " Recorded trials are kept; run the same command to resume."
+        click.echo(f"\nInterrupted.{resume}", err=True)
         # click turns KeyboardInterrupt, and thus Terminated, into Abort, and rich-click hides its cause.
         sys.exit(getattr(stop, "exit_status", getattr(stop.__context__, "exit_status", 130)))

@@ -111,14 +111,16 @@ def predict(
     add_extra_architectures(extra_architectures)
     sources = find_sources(paths) if paths else Sources([], [])
     from fer_bench.cli.predict_view import open_run, stderr_console
-    from fer_bench.inference.loaded_model import load_model
+    from fer_bench.inference.loaded_model import load_file, load_from_results
     from fer_bench.inference.predict.face_finder import describe_crop, make_face_finder
     from fer_bench.inference.predict.video import require_display
 
     if options["window"] or (camera is not None and options["window"] is None):
         require_display()
-    where = {"dataset": dataset, "protocol": protocol}
-    loaded = load_model(model_file or results_dir, model, preprocessing=preprocessing, trust=trust_model, **where)
+    if model_file:
+        loaded = load_file(model_file, preprocessing, trust_model)
+    else:
+        loaded = load_from_results(results_dir, model, dataset, protocol)
     margin = options.pop("margin")
     crop = {name: options.pop(name) for name in ("detector", "align", "yunet_model")}
     crop["margin"] = None if margin is None else margin / 100

@@ -75,16 +75,21 @@ class PredictionRun:
             print_text(self.terminal, f"{count}{hint}")
 
     def predict_video(self, file: Path) -> None:
-        """Predict a video file; one that cannot be read is reported."""
-        from fer_bench.inference.predict.video import open_video
+        """Predict a video file; one that cannot be read, or not to its end, is reported."""
+        from fer_bench.inference.predict.video import missing_frames, open_video
 
-        try:
-            with open_video(file) as capture:
-                if not self._predict_frames(str(file), capture, self.window or False):
-                    raise UserError(f"{file} has no frames.")
-        except UserError as error:
-            self.num_unreadable += 1
-            click.echo(f"fer-bench: {error}", err=True)
+        with ExitStack() as stack:
+            try:
+                capture = stack.enter_context(open_video(file))
+            except UserError as error:
+                self._report(str(error))
+                return
+            num_read, is_closed = self._predict_frames(str(file), capture, self.window or False)
+            missing = 0 if is_closed else missing_frames(file, capture, num_read)
+        if not num_read:
+            self._report(f"{file} has no frames.")
+        elif missing:
+            self._report(f"{file} is damaged or incomplete: it ends after {num_read} of {num_read + missing} frames.")
 
     def predict_camera(self, number: int) -> None:
         """Predict what a camera sees, until the window is closed or Ctrl-C."""
@@ -93,14 +98,17 @@ class PredictionRun:
         with open_camera(number) as capture:
             self._predict_frames(f"camera-{number}", capture, self.window is not False)
 
-    def _predict_frames(self, name: str, capture: Any, show: bool) -> int:
-        """Predict all frames and return their number. On Ctrl-C, what was written is complete."""
+    def _predict_frames(self, name: str, capture: Any, show: bool) -> tuple[int, bool]:
+        """Predict all frames. Return their number, and whether the window was closed.
+
+        On Ctrl-C, what was written is complete.
+        """
         from fer_bench.inference.predict.annotate import draw_faces
         from fer_bench.inference.predict.files import frame_rows, to_json
         from fer_bench.inference.predict.video import VideoFile, Window, frame_rate, predict_video
 
         classes, labels, num_frames, num_with_face = self.model.classes, Counter[str](), 0, 0
-        began = time.perf_counter()
+        began, is_closed = time.perf_counter(), False
         with ExitStack() as stack:
             window = stack.enter_context(Window(f"{name}: q ends")) if show else None
             target = self.annotated.path(Path(name), ".mp4") if self.annotated else None
@@ -121,21 +129,25 @@ class PredictionRun:
                     if num_frames == 1:
                         began = time.perf_counter()  # the first frame compiles the model
                     if window and drawn is not None and not window.show(drawn):
+                        is_closed = True
                         break
             finally:
                 seconds = time.perf_counter() - began
                 if num_frames:
                     print_text(self.terminal, _summary(name, num_frames, num_with_face, labels, seconds))
-        return num_frames
+        return num_frames, is_closed
 
     def _count(self, file: str, problem: str, has_face: bool) -> None:
         if problem:
-            self.num_unreadable += 1
-            click.echo(f"fer-bench: {file} cannot be read as an image: {problem}.", err=True)
+            self._report(f"{file} cannot be read as an image: {problem}.")
         elif not has_face:
             self.num_without_face += 1
             if self.json_list:
                 click.echo(f"fer-bench: {file}: {NO_FACE}.", err=True)
+
+    def _report(self, problem: str) -> None:
+        self.num_unreadable += 1
+        click.echo(f"fer-bench: {problem}", err=True)
 
 
 @contextmanager
@@ -165,7 +177,8 @@ def open_run(
         click.echo("\nInterrupted. What was written is complete up to here.", err=True)
         sys.exit(getattr(stop, "exit_status", 130))
     for path in filter(None, (csv_file, annotate)):
-        print_text(terminal, f"Written: {path}.")
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            print_text(terminal, f"Written: {path}.")
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Any:

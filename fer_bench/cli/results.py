@@ -113,20 +113,20 @@ def _score_external(
 ) -> tuple[str, str]:
     """Record an external model; return the name of its row, and the dataset's."""
     from fer_bench.datasets import default_dataset
-    from fer_bench.inference import external
+    from fer_bench.inference.external import scoring
 
     if preprocessing is None:
         raise UserError("--model-file requires --preprocessing; `evaluate --help` describes that file.")
     data_config = make_data_config(data_dir, skip_invalid, accept_classes=accept_classes)
     dataset = dataset or default_dataset(data_dir)
-    request = external.build_request(
+    request = scoring.build_request(
         model_file, preprocessing, dataset, protocol or "official", data_config, name, trust_model
     )
     if request.needs_keras:
         import_keras(None)
     for note in request.dataset.notes:
         click.echo(note)
-    written = external.score(request, results_dir, data_config)
+    written = scoring.score(request, results_dir, data_config)
     more = f" and {len(written) - 1} more folds" if len(written) > 1 else ""
     click.echo(f"Recorded in {results_dir}: {written[0].name}{more}.")
     return request.name, request.dataset.name

@@ -1,4 +1,4 @@
-"""Read many image files at once, as gray pixels."""
+"""Read image files: many at once, as gray pixels, or one in color."""
 
 from __future__ import annotations
 
@@ -193,6 +193,19 @@ def read_gray(path: Path) -> np.ndarray | str:
         return pixels
     kind = identify(data[:HEAD_SIZE])
     return kind.name if kind and not kind.name.endswith("image") else read_with_pillow(data, path.suffix)
+
+
+def read_color(path: Path, color_mode: str) -> np.ndarray | str:
+    """Return the pixels (height, width, 3) uint8 of an image file in the order rgb or bgr, or why it cannot be read."""
+    cv2 = import_opencv()
+    try:
+        pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        pixels = None
+    if pixels is None:  # what only Pillow reads, in gray
+        gray = read_gray(path)
+        return gray if isinstance(gray, str) else np.repeat(gray[..., None], 3, axis=-1)
+    return pixels if color_mode == "bgr" else np.ascontiguousarray(pixels[..., ::-1])
 
 
 def _read(image_size: int | None, crop: bool, path: Path) -> _Result:

@@ -12,9 +12,9 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent
-from fer_bench.inference.classifier import Classifier, predict_outputs, to_probabilities
 from fer_bench.inference.formats import model_file as formats
-from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
+from fer_bench.inference.formats.classifier import Classifier, predict_outputs, to_probabilities
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing, read_preprocessing
 
 if TYPE_CHECKING:
     from fer_bench.records import StoredRecord
@@ -135,9 +135,16 @@ def load_model(
         raise UserError(f"{path} does not exist. Name a results folder or a model file.")
     if path.is_file() or (path / "saved_model.pb").is_file():
         return load_file(path, Path(preprocessing) if preprocessing else None, trust)
+    return load_from_results(path, name, dataset, protocol)
+
+
+def load_from_results(
+    results_dir: Path, name: str | None = None, dataset: str | None = None, protocol: str | None = None
+) -> LoadedModel:
+    """Load a kept model of a results folder, or an ensemble of such, see `select_model`."""
     from fer_bench.inference.saved_models import select_model
 
-    return load_record(*select_model(path, name, dataset, protocol))
+    return load_record(*select_model(results_dir, name, dataset, protocol))
 
 
 def load_record(stored: StoredRecord, members: Sequence[tuple[StoredRecord, float]]) -> LoadedModel:
@@ -175,7 +182,12 @@ def _member_from_record(stored: StoredRecord, weight: float) -> tuple[Member, tu
 
 
 def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = False) -> LoadedModel:
-    """Load a model file. A file without a preprocessing is a kept model, or has one beside it."""
+    """Load a model file. A file without a preprocessing is a kept model, or has one beside it.
+
+    Raises:
+        UserError: The file is no model, how it takes its images is unknown, or it cannot be loaded.
+    """
+    formats.check_model_file(file, trust)
     found = preprocessing_file or _beside(file)
     if found is None and (info := _read_info(file)):
         classifier = _load_kept(file, info.architecture)
@@ -189,7 +201,6 @@ def load_file(file: Path, preprocessing_file: Path | None = None, trust: bool = 
             f"How {file} takes its images is unknown. Name a YAML file with --preprocessing; `evaluate --help` "
             "describes it."
         )
-    formats.check_model_file(file, trust)
     preprocessing = read_preprocessing(found)
     if preprocessing.interpolation is None:  # as files of datasets are reduced
         preprocessing = preprocessing.model_copy(update={"interpolation": "area"})

@@ -58,21 +58,24 @@ def select_model(
         )
     matching = [stored for stored in finished if _matches(stored, name, dataset, protocol)]
     if not matching:
-        described, names = _describe(name, dataset, protocol), _known_names(finished, name)
-        raise UserError(f"There is no trained model {described} in {results_dir}. {names}")
+        described = _describe(name, dataset, protocol)
+        raise UserError(f"There is no trained model{described} in {results_dir}. {_known_models(finished, name)}")
     usable = {stored.path: members for stored in matching if (members := _members(stored, known))}
     with_models = [stored for stored in matching if stored.path in usable]
     candidates = [stored for stored in with_models if allow_sequences or _takes_images(stored)]
     if not usable:
         raise UserError(_not_kept(matching, known, results_dir))
     if not candidates:
-        raise UserError(f"{matching[0].record.trial.architecture} takes sequences of images. Name a model for images.")
+        architecture = with_models[0].record.trial.architecture
+        raise UserError(f"{architecture} takes sequences of images. Name a model for images.")
     best = max(candidates, key=_preference(finished))
     return best, usable[best.path]
 
 
 def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
-    """Return all kept models for images, the best one for photographs first, and then the ensembles of such.
+    """Return one kept model for images per leaderboard row, the best one for photographs first, ensembles last.
+
+    Of the models of a row, the one with the best validation accuracy is taken, as by `select_model`.
 
     Raises:
         UserError: There is none.
@@ -84,7 +87,11 @@ def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
     if not usable:
         return [select_model(results_dir)]  # says what is missing
     preference = _preference(finished)
-    return sorted(usable, key=lambda found: (not found[0].record.trial.ensemble, preference(found[0])), reverse=True)
+    usable.sort(key=lambda found: (not found[0].record.trial.ensemble, preference(found[0])), reverse=True)
+    of_row: dict[str, tuple[StoredRecord, Members]] = {}
+    for stored, members in usable:
+        of_row.setdefault(stored.record.trial.row_id, (stored, members))
+    return [*of_row.values()]
 
 
 def test_accuracy(stored: StoredRecord) -> float:
@@ -99,7 +106,7 @@ def _matches(stored: StoredRecord, name: str | None, dataset: str | None, protoc
     if protocol and trial.protocol != spell_protocol(protocol):
         return False
     if name is None:
-        return not trial.ensemble and stored.model_file is not None
+        return not (trial.ensemble or trial.external or trial.exported)
     is_id = len(name) >= MIN_ID_LENGTH and trial.row_id.startswith(name)
     return is_id or trial.architecture in (name, ARCHITECTURES.spelling(name))
 
@@ -147,19 +154,22 @@ def _accuracy(predictions: Predictions) -> float:
 
 def _describe(name: str | None, dataset: str | None, protocol: str | None) -> str:
     on, under = f" on {dataset}" if dataset else "", f" under {protocol}" if protocol else ""
-    return f"'{name}'{on}{under}" if name else f"{on}{under}".strip()
+    return (f" '{name}'" if name else "") + on + under
 
 
-def _known_names(finished: Sequence[StoredRecord], name: str | None) -> str:
-    names = sorted({stored.record.trial.architecture for stored in finished})
-    hint = did_you_mean(name, names) if name else ""
-    return hint or f"It has {list_first(names, MAX_LISTED)}."
+def _known_models(finished: Sequence[StoredRecord], name: str | None) -> str:
+    """Return a sentence on the models that there are: those of the name, or those whose name is near."""
+    trials = [stored.record.trial for stored in finished if name is None or _matches(stored, name, None, None)]
+    if not trials:
+        return did_you_mean(str(name), sorted({stored.record.trial.architecture for stored in finished}))
+    known = sorted({f"{trial.architecture} on {trial.dataset} under {trial.protocol}" for trial in trials})
+    return f"There is {list_first(known, MAX_LISTED)}."
 
 
 def _not_kept(matching: Sequence[StoredRecord], known: records.Records, results_dir: Path) -> str:
-    trial = matching[0].record.trial
-    if trial.external:
-        return f"The file of '{trial.architecture}' is not in {results_dir}. Name it with --model-file."
+    trial = min((stored.record.trial for stored in matching), key=lambda trial: trial.exported)
+    if trial.external or trial.exported:
+        return f"'{trial.architecture}' is the row of a model file. Name the file with --model-file."
     if trial.architecture == ENSEMBLE:
         missing = list_first([*dict.fromkeys(_missing_members(matching, known))], MAX_LISTED)
         return (

@@ -30,6 +30,15 @@ def test_card(run, results, tmp_path):
         run("card", "--results-dir", results, "--output", tmp_path / "card")
 
 
+def test_contradicting_options_fail(run, results, tmp_path):
+    for options, message in (
+        (["--model-file", "m.onnx", "--protocol", "official"], "either"),
+        (["--output", tmp_path / "card.md"], "looks like a file"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run("card", "--results-dir", results, *options)
+
+
 def test_no_model(run, tmp_path):
     with pytest.raises(UserError, match="no trained model"):
         run("card", "--results-dir", tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fer_bench.cli import cli
+from fer_bench.cli import cli, main
 from fer_bench.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +43,40 @@ def test_a_real_console(tmp_path, command):
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True)
     assert b"Traceback" not in done.stderr and done.returncode == (2 if "nothing" in command else 0)
     assert done.stdout.isascii() and len(done.stdout + done.stderr) > 100
+
+
+def test_a_pipe_that_closes_early_is_no_traceback(tmp_path):
+    arguments = [sys.executable, ROOT / "benchmark.py", "list"]
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # as `| head -0`
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("option", ["--results-dir", "--model-file"])
+def test_a_path_that_is_too_long_is_a_sentence(option, tmp_path, monkeypatch, capsys):
+    (tmp_path / "face.png").touch()
+    monkeypatch.setattr(sys, "argv", ["fer-bench", "predict", str(tmp_path / "face.png"), option, "x" * 5000])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("fer-bench: File name too long: xxx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "cnn"], "Interrupted. Recorded trials are kept; run the same command to resume."),
+        (["predict", "face.png"], "Interrupted."),
+    ],
+)
+def test_only_a_sweep_can_be_resumed(arguments, message, monkeypatch, capsys):
+    def interrupt(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupt)
+    monkeypatch.setattr(sys, "argv", ["fer-bench", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err.strip() == message

@@ -31,6 +31,10 @@ def test_a_trained_model_is_explained(run, working_dir, architectures_file, data
     options = ["--model", "cli_tiny", "--detector", "none", "--class", "happy", *common]
     assert "happy" in run("explain", "bright.png", *options)
     assert (working_dir / "explanations" / "bright.png").is_file()
+    (working_dir / "other").mkdir()
+    cv2.imwrite("other/bright.png", image)
+    run("explain", "bright.png", "other/bright.png", "--output", "new", *options)
+    assert sorted(path.name for path in (working_dir / "new").glob("*.png")) == ["bright-2.png", "bright.png"]
     with pytest.raises(UserError, match=r"text\.png cannot be read"):
         run("explain", "bright.png", "text.png", *options)
 
@@ -43,6 +47,9 @@ def test_a_trained_model_is_explained(run, working_dir, architectures_file, data
         (["none.png"], "does not exist"),
         (["--class", "happy"], "--class is for images"),
         (["image.png", "--model", "cnn,vgg16"], "one --model"),
+        (["image.png", "--model-file", "m.onnx", "--dataset", "jaffe"], "Omit them"),
+        (["--model", "cnn", "--output", "figures"], "are for images"),
+        (["image.png", "--output", "heat.png"], "looks like a file"),
         (["--model", "cnn"], "no trained model"),
         ([], "no trained model"),
     ],

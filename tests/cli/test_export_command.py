@@ -34,6 +34,8 @@ def test_a_trained_model_is_exported_and_reported(run, working_dir, architecture
         (["--format", "keras", "--int8"], "no 8-bit version"),
         (["--format", ","], "No format"),
         (["--model", "cnn", "--model-file", "m.keras"], "either"),
+        (["--dataset", "jaffe", "--model-file", "m.keras"], "either"),
+        (["--output", "m.onnx"], "looks like a file"),
         (["--model-file", "m.keras"], "does not exist"),
         (["--model", "cnn", "--format", "litert"], "no trained model"),
     ],

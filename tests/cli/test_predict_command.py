@@ -101,6 +101,48 @@ def test_an_unreadable_file_is_named_and_the_others_are_predicted(run, photos, m
     (tmp_path / "bad.mp4").write_bytes(b"not a film")
     output = run("predict", tmp_path / "bad.mp4", photos / "face.png", "--model-file", model_file, status=1)
     assert "bad.mp4 cannot be read" in output and "happy" in output
+    output = run("predict", bad, "--model-file", model_file, "--annotate", tmp_path / "copies", status=1)
+    assert "Written" not in output and not (tmp_path / "copies").exists()
+
+
+def test_outputs_that_cannot_be_written_are_named_before_any_work(run, photos, model_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    for option, path, message in (
+        ("--csv", tmp_path, "is a folder. Name a file"),
+        ("--csv", tmp_path / "file" / "f.csv", "cannot be written"),
+        ("--annotate", tmp_path / "file", "is a file. Name a folder"),
+        ("--annotate", tmp_path / "copy.png", "looks like a file"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run("predict", photos, "--model-file", model_file, option, path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_ends_the_command(run, film, model_file, tmp_path, monkeypatch):
+    """It is no problem of the video, after which the next file would be predicted."""
+
+    def write(self, rows):
+        raise UserError("f.csv cannot be written: No space left on device.")
+
+    monkeypatch.setattr("fer_bench.inference.predict.files.CsvFile.write", write)
+    with pytest.raises(UserError, match="No space left"):
+        run("predict", film, film, "--model-file", model_file, "--csv", tmp_path / "f.csv")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_video_that_ends_too_early_is_reported(run, film, model_file, tmp_path):
+    """An AVI file says at its start how many frames it has."""
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (256, 256))
+    for _ in range(30):
+        writer.write(cv2.cvtColor(portrait(3)[0], cv2.COLOR_GRAY2BGR))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    output = run("predict", path, film, "--model-file", model_file, "--csv", tmp_path / "f.csv", status=1)
+    assert "damaged or incomplete: it ends after" in output and "of 30 frames" in output
+    rows = read_csv(tmp_path / "f.csv")
+    assert 8 + 10 <= len(rows) <= 8 + 20  # what it has is predicted, and the other video
+    assert "incomplete" not in run("predict", film, "--model-file", model_file)
 
 
 def test_a_video_has_a_row_per_frame_and_face(run, film, model_file, tmp_path):
@@ -150,6 +192,10 @@ def test_what_contradicts_is_refused(run, photos, model_file):
         ([photos, "--model", "cnn", "--model-file", model_file], "either --model"),
         ([photos, "--preprocessing", model_file], "--model-file"),
         (["--camera", "99", "--headless", "--model-file", model_file], "Camera 99"),
+        ([photos, "--model-file", photos], "a folder without a model"),
+        ([photos, "--model-file", photos / "face.png"], "is a PNG image, not a model"),
+        ([photos, "--model-file", photos / "none.onnx"], "does not exist"),
+        ([photos, "--results-dir", photos / "none"], "no trained model"),
     ):
         with pytest.raises(UserError, match=message):
             run("predict", *arguments)

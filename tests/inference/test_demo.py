@@ -15,7 +15,7 @@ from fer_bench.cli import cli
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop.detect import HaarDetector
 from fer_bench.inference import demo
-from fer_bench.inference.saved_models import list_models
+from fer_bench.inference.saved_models import list_models, select_model
 
 
 def color(gray: np.ndarray) -> np.ndarray:
@@ -34,6 +34,17 @@ def test_kept_models_are_offered_the_best_one_first(models):
     strong, weak = models
     assert strong.startswith("strong on made") and "90.00 % of the test images" in strong
     assert weak.startswith("weak")
+
+
+def test_each_row_is_offered_once_with_its_best_model_by_validation(keep, tmp_path):
+    """--keep-models all keeps one model per seed and fold."""
+    keep(seed=0, accuracy=0.6)
+    keep(seed=1, accuracy=0.8)
+    keep(seed=2, accuracy=0.7)
+    keep(seed=0, accuracy=0.5, recipe_name="longer", recipe={"tta": "1", "crop": None, "epochs": 60})
+    models = list_models(tmp_path / "results")
+    assert [stored.record.trial.seed for stored, _ in models] == [1, 0]
+    assert models[0] == select_model(tmp_path / "results", "tiny")  # as `predict` chooses
 
 
 def test_the_largest_face_is_classified_and_explained(models):

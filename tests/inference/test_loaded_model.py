@@ -97,13 +97,18 @@ def test_what_is_not_there_is_said_with_what_to_do(keep, tmp_path):
         fer_bench.load_model(results, "tiny")
     with pytest.raises(UserError, match="tiny"):
         fer_bench.load_model(results, "tinny")
-    with pytest.raises(UserError, match="on jaffe"):
+    with pytest.raises(UserError, match=r"on jaffe in .*There is tiny on made under official"):
         fer_bench.load_model(results, "tiny", dataset="jaffe")
+    with pytest.raises(UserError, match=r"The model of tiny .* was not kept"):
+        fer_bench.load_model(results)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no trained model"):
         fer_bench.load_model(tmp_path / "empty")
     with pytest.raises(UserError, match="--preprocessing"):
         fer_bench.load_model(write_onnx(tmp_path / "alone.onnx"))
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(UserError, match=r"text\.keras is"):
+        fer_bench.load_model(tmp_path / "text.keras")
 
 
 def test_a_file_takes_the_preprocessing_beside_it(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop.geometry import Box, Face, Point
 from fer_bench.datasets.face_crop.spec import FaceCropSpec
-from fer_bench.datasets.images import import_opencv
+from fer_bench.datasets.images import import_opencv, silent
 
 EYE_DISTANCE_RANGE = (0.25, 0.55)  # as fractions of the face's width
 MAX_EYE_TILT = 30.0  # degrees
@@ -121,8 +121,9 @@ class YuNetDetector:
     def __init__(self, model: Path) -> None:
         cv2 = import_opencv()
         try:
-            self.network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)
-            self(np.zeros((320, 320), np.uint8), eyes=True)  # other networks fail here
+            with silent():
+                self.network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)
+                self(np.zeros((320, 320), np.uint8), eyes=True)  # other networks fail here
         except cv2.error:
             raise UserError(
                 f"{model} is no YuNet model that OpenCV {cv2.__version__} reads. Use "

@@ -10,11 +10,11 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.emotions import canonical_label
-from fer_bench.datasets.images import read_gray, silent
+from fer_bench.datasets.images import silent
 from fer_bench.inference.explain.heat_maps import Explanation, Method, deletion_test, explain, heat_maps
 from fer_bench.inference.loaded_model import LoadedModel, load_record
-from fer_bench.inference.original_images import read_color
 from fer_bench.inference.predict.face_finder import FaceFinder
+from fer_bench.inference.predict.images import read_photo
 from fer_bench.inference.robustness import RobustnessTarget, target_from_file, target_from_record
 from fer_bench.inference.saved_models import select_model
 from fer_bench.records import StoredRecord
@@ -118,8 +118,7 @@ def explain_file(
         UserError: The file cannot be read, or see `heat_maps.explain`.
     """
     with silent():
-        pixels = read_gray(path)
-        color = None if model.color_mode == "grayscale" else read_color(path, model.color_mode)
-    if isinstance(pixels, str) or isinstance(color, str):
-        raise UserError(f"{path} cannot be read as an image: {pixels if isinstance(pixels, str) else color}.")
-    return [explain(model, face.pixels, label, method) for face in finder(pixels, color)]
+        photo = read_photo(path, model.color_mode)
+    if isinstance(photo, str):
+        raise UserError(f"{path} cannot be read as an image: {photo}.")
+    return [explain(model, face.pixels, label, method) for face in finder(*photo)]

@@ -69,8 +69,11 @@ def explain(model: LoadedModel, face: np.ndarray, label: str | None = None, meth
         method: See `heat_maps`.
 
     Raises:
-        UserError: The model has no such class, or the method does not apply to it.
+        UserError: The face is no such array, the model has no such class, or the method does not apply to it.
     """
+    face, expected = np.asarray(face), "height, width" if model.color_mode == "grayscale" else "height, width, 3"
+    if face.dtype != np.uint8 or face.ndim != len(expected.split(",")) or face.shape[2:] not in ((), (3,)):
+        raise UserError(f"The face is {face.dtype} of shape {face.shape}. Pass uint8 pixels ({expected}).")
     if label is not None and label not in model.classes:
         raise UserError(f"{model.name} has no class '{label}'. {did_you_mean(label, model.classes)}")
     probabilities = model.predict_probabilities(face[None])[0]

@@ -127,8 +127,8 @@ def select_record(
             names = ", ".join(dict.fromkeys(member.record.trial.architecture for member, _ in members))
             raise UserError(f"An ensemble is not one model. Export its members one by one: {names}.")
         return stored
-    if model is not None:
-        raise UserError("Choose either --model or --model-file.")
+    if model or dataset or protocol:
+        raise UserError("Choose either --model, with --dataset and --protocol, or --model-file.")
     if not model_file.is_file():
         raise UserError(f"The model file {model_file} does not exist.")
     if found := find_record(model_file):

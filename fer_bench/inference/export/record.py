@@ -11,8 +11,8 @@ import yaml
 
 from fer_bench.core.text import plural
 from fer_bench.datasets.class_selection import split_classes
-from fer_bench.inference.classifier import Classifier
-from fer_bench.inference.labels import parse_labels
+from fer_bench.inference.formats.classifier import Classifier
+from fer_bench.inference.preprocessing.labels import parse_labels
 from fer_bench.protocols.registry import ARROW
 from fer_bench.records import StoredRecord
 from fer_bench.records.schema import EXPORT, Predictions, Record

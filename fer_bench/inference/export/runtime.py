@@ -10,8 +10,8 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent, plural
-from fer_bench.inference.classifier import Classifier
 from fer_bench.inference.export.record import size_of
+from fer_bench.inference.formats.classifier import Classifier
 
 MAX_DIFFERENCE = 1e-3  # of a probability from Keras: float32 in another order of operations
 MIN_INT8_AGREEMENT = 0.8  # of the labels of an 8-bit model with those of Keras

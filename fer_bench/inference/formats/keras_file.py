@@ -13,8 +13,8 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import one_line
-from fer_bench.inference.classifier import Classifier, cast_pixels
 from fer_bench.inference.formats import keras_legacy
+from fer_bench.inference.formats.classifier import Classifier, cast_pixels
 from fer_bench.inference.formats.keras_pair import find_files
 from fer_bench.inference.formats.model_kind import ModelKind, detect
 from fer_bench.inference.formats.unsupported import SAVE_AGAIN, Unsupported

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.classifier import Classifier
 from fer_bench.inference.formats import onnx_file
+from fer_bench.inference.formats.classifier import Classifier
 from fer_bench.inference.formats.model_kind import KERAS_KINDS, ModelKind, detect
 
 

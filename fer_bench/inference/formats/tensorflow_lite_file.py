@@ -13,7 +13,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.core.stderr import suppress_stderr
 from fer_bench.core.text import list_first, one_line
-from fer_bench.inference.classifier import Classifier
+from fer_bench.inference.formats.classifier import Classifier
 
 EDGE_TPU, SELECT_TF = "edgetpu-custom-op", "Flex"  # custom operations, and the prefix of TensorFlow's own
 FLOATS = (np.float16, np.float32, np.float64)

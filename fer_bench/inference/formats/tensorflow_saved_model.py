@@ -11,7 +11,7 @@ import numpy as np
 from fer_bench.core.errors import UserError
 from fer_bench.core.stderr import suppress_stderr
 from fer_bench.core.text import one_line
-from fer_bench.inference.classifier import Classifier, cast_pixels
+from fer_bench.inference.formats.classifier import Classifier, cast_pixels
 
 SIGNATURE, TAG = "serving_default", "serve"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from fer_bench.core.errors import UserError
-from fer_bench.core.files import write_output
-from fer_bench.datasets.images import import_opencv
-from fer_bench.inference.original_images import read_color
+from fer_bench.core.files import check_output_folder, unique_name, write_output
+from fer_bench.datasets.images import import_opencv, read_color
 from fer_bench.inference.predict.images import FacePrediction, ImageResult
 
 BOX_COLOR, TEXT_COLOR = (80, 200, 80), (0, 0, 0)  # blue, green, red
 TEXT_HEIGHT = 1 / 28  # of the image's shorter side
 MIN_TEXT_HEIGHT, CAP_HEIGHT = 11, 22  # pixels; that of OpenCV's font at scale 1
 WRITABLE = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")  # other formats become PNG
+MAX_SIDE = 16_383  # pixels of a WebP image; larger ones become PNG
 
 
 class AnnotatedImages:
@@ -30,8 +30,7 @@ class AnnotatedImages:
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self.folder, self.classes = folder, classes
         self._names: set[str] = set()
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--annotate {folder} is a file. Name a folder.")
+        check_output_folder(folder, "--annotate")
 
     def write(self, result: ImageResult) -> Path:
         """Write the copy of an image, and return its path. Raises UserError if it cannot be written."""
@@ -39,7 +38,8 @@ class AnnotatedImages:
         image = read_color(source, "bgr")
         if isinstance(image, str):
             raise UserError(f"{source} cannot be read as an image: {image}.")
-        suffix = source.suffix.lower() if source.suffix.lower() in WRITABLE else ".png"
+        is_writable = source.suffix.lower() in WRITABLE and max(image.shape) <= MAX_SIDE
+        suffix = source.suffix.lower() if is_writable else ".png"
         target = self.path(source, suffix)
         _, encoded = import_opencv().imencode(suffix, draw_faces(image, result.faces, self.classes))
         write_output(target, encoded.tobytes())
@@ -47,12 +47,7 @@ class AnnotatedImages:
 
     def path(self, source: Path, suffix: str) -> Path:
         """Return the path of a copy, which is no other copy and not the source. Raises UserError if it would be."""
-        name, number = f"{source.stem}{suffix}", 1
-        while name.lower() in self._names:
-            number += 1
-            name = f"{source.stem}-{number}{suffix}"
-        self._names.add(name.lower())
-        target = self.folder / name
+        target = self.folder / unique_name(source.stem, suffix, self._names)
         if target.resolve() == source.resolve():
             raise UserError(f"--annotate {self.folder} would replace {source}. Name another folder.")
         return target

@@ -29,7 +29,8 @@ class FoundFace:
     """A face in an image.
 
     Attributes:
-        box: The detector's box: x, y, width and height in pixels; the whole image if faces are not searched.
+        box: The detector's box, clipped to the image: x, y, width and height in pixels. Without a detector, the whole
+            image.
         pixels: The cropped face (height, width) uint8, or (height, width, 3) if the model takes color.
     """
 
@@ -75,12 +76,12 @@ class FaceFinder:
         if self.detector is None or self.spec is None:
             height, width = gray.shape
             return [FoundFace((0.0, 0.0, width, height), self._finish(center_square(image)))]
-        faces = self._detect(gray, self.spec.align)
-        squares = [crop_square(face, self.spec.align, self.spec.margin) for face in faces]
-        return [
-            FoundFace(face.box, self._finish(extract(image, square)))
-            for face, square in zip(faces, squares, strict=True)
-        ]
+        found = []
+        for face in self._detect(gray, self.spec.align):
+            if box := _clip(face.box, gray.shape):
+                square = crop_square(face, self.spec.align, self.spec.margin)
+                found.append(FoundFace(box, self._finish(extract(image, square))))
+        return found
 
     def _detect(self, gray: np.ndarray, eyes: bool) -> list[Face]:
         assert self.detector is not None
@@ -117,7 +118,7 @@ def make_face_finder(
         for_video: Whether faces are found fast enough for videos, without very small ones.
 
     Raises:
-        UserError: YuNet's model file is missing, or the options contradict each other.
+        UserError: YuNet's model file is missing or damaged, or the options contradict each other.
     """
     base = parse_spec(model.face_crop) if model.face_crop else None
     equalization = base.equalize if base else "none"
@@ -141,13 +142,23 @@ def make_face_finder(
         yunet_model=yunet_model,
     )
     limits = {"max_side": MAX_VIDEO_SIDE, "smallest_part": SMALLEST_VIDEO_PART} if for_video else {}
-    return FaceFinder(spec, model.image_size, equalization=equalization, **limits)
+    finder = FaceFinder(spec, model.image_size, equalization=equalization, **limits)
+    if chosen == "yunet":
+        assert finder.detector  # read now, before anything is written, since the file may be damaged
+    return finder
 
 
 def describe_crop(finder: FaceFinder) -> str:
     """Return how faces are found and cropped, as in the name of a dataset."""
     extra = [finder.equalization] if finder.equalization != "none" else []
     return "+".join([str(finder.spec) if finder.spec else "whole images", *extra])
+
+
+def _clip(box: Box, shape: tuple[int, ...]) -> Box | None:
+    """Return the part of a box in an image of a shape (height, width), or None: YuNet's boxes may be beyond it."""
+    x, y, width, height = box
+    left, top, right, bottom = max(0.0, x), max(0.0, y), min(shape[1], x + width), min(shape[0], y + height)
+    return (left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
 def _scaled(face: Face, factor: float) -> Face:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from fer_bench.core.errors import write_error
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import atomic_path, writing
 from fer_bench.inference.predict.images import ImageResult, face_rows
 from fer_bench.inference.predict.video import Frame
 
@@ -32,37 +31,28 @@ class CsvFile:
 
     def __init__(self, path: Path, classes: Sequence[str], has_frames: bool) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
         frames = FRAME_COLUMNS if has_frames else ()
         self._columns = ["file", *frames, "face", *BOX, "label", "probability", *classes]
 
     def __enter__(self) -> CsvFile:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("w", newline="", encoding="utf-8")
-            self._writer = csv.writer(self._file)
+        if self.path.is_dir():
+            raise UserError(f"--csv {self.path} is a folder. Name a file, such as {self.path / 'faces.csv'}.")
+        with writing(self.path), ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path, keep_on_interrupt=True))
+            file = stack.enter_context(temporary.open("w", newline="", encoding="utf-8"))
+            self._writer = csv.writer(file)
             self._writer.writerow(self._columns)
-        except OSError as error:
-            raise write_error(self.path, error) from None
+            self._opened = stack.pop_all()
         return self
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows of `image_rows` or `frame_rows`."""
-        try:
+        with writing(self.path):
             self._writer.writerows([[row.get(column, "") for column in self._columns] for row in rows])
-        except OSError as error:
-            raise write_error(self.path, error) from None
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._file.close()
-            if kind is None or issubclass(kind, KeyboardInterrupt):
-                os.replace(self._temporary, self.path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
-        finally:
-            with suppress(OSError):
-                self._temporary.unlink()
+    def __exit__(self, *error: Any) -> None:
+        with writing(self.path):
+            self._opened.__exit__(*error)
 
 
 class JsonList:

@@ -16,9 +16,8 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.face_crop.geometry import Box
-from fer_bench.datasets.images import read_gray, silent
+from fer_bench.datasets.images import read_color, read_gray, silent
 from fer_bench.inference.loaded_model import LoadedModel
-from fer_bench.inference.original_images import read_color
 from fer_bench.inference.predict.face_finder import FaceFinder, FoundFace, make_face_finder
 from fer_bench.inference.predict.image_sources import find_sources
 
@@ -62,23 +61,27 @@ _Found = tuple[str, list[FoundFace], str]  # name, faces, problem
 
 def predict_images(model: LoadedModel, finder: FaceFinder, files: Sequence[Path]) -> Iterator[ImageResult]:
     """Yield the predictions of image files in their order. A file that cannot be read has a `problem`."""
-    if (mode := model.color_mode) == "grayscale":
 
-        def find(path: Path, finder: FaceFinder) -> _Found:
-            pixels = _check_size(path) or read_gray(path)
-            return (str(path), [], pixels) if isinstance(pixels, str) else (str(path), finder(pixels), "")
-
-    else:
-
-        def find(path: Path, finder: FaceFinder) -> _Found:
-            pixels = _check_size(path) or read_gray(path)
-            color = pixels if isinstance(pixels, str) else read_color(path, mode)
-            if isinstance(pixels, str) or isinstance(color, str):
-                return str(path), [], str(color)
-            return str(path), finder(pixels, color), ""
+    def find(path: Path, finder: FaceFinder) -> _Found:
+        photo = read_photo(path, model.color_mode)
+        return (str(path), [], photo) if isinstance(photo, str) else (str(path), finder(*photo), "")
 
     with silent():
         yield from _predict(model, _find_in_threads(find, files, finder))
+
+
+def read_photo(path: Path, color_mode: str) -> tuple[np.ndarray, np.ndarray | None] | str:
+    """Return the pixels of an image file, (height, width) gray and (height, width, 3) in color, or why it has none.
+
+    Args:
+        path: The file.
+        color_mode: "rgb" or "bgr"; with "grayscale", there is no color.
+    """
+    gray = _check_size(path) or read_gray(path)
+    color = None if color_mode == "grayscale" or isinstance(gray, str) else read_color(path, color_mode)
+    if isinstance(gray, str) or isinstance(color, str):
+        return str(color or gray)
+    return gray, color
 
 
 def predict_arrays(model: LoadedModel, finder: FaceFinder, images: Iterable[np.ndarray]) -> Iterator[ImageResult]:
@@ -95,7 +98,10 @@ def predict_frame(model: LoadedModel, images: Any, detector: str | None, **optio
     are_paths = bool(items) and isinstance(items[0], str | Path)
     finder = make_face_finder(model, detector or (None if are_paths else "none"), **options)
     if are_paths:
-        results = predict_images(model, finder, find_sources(map(str, items)).images)
+        sources = find_sources(map(str, items))
+        if sources.videos and not sources.images:
+            raise UserError(f"{sources.videos[0]} is a video. Predict it with the command `predict`.")
+        results = predict_images(model, finder, sources.images)
     else:
         results = predict_arrays(model, finder, items)
     rows = []

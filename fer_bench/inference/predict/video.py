@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_bench.core.errors import UserError, write_error
+from fer_bench.core.errors import UserError
+from fer_bench.core.files import atomic_path, writing
 from fer_bench.core.stderr import suppress_stderr
 from fer_bench.datasets.face_crop.geometry import Box
 from fer_bench.datasets.images import import_opencv, silent
@@ -25,6 +25,8 @@ from fer_bench.inference.predict.images import FacePrediction
 DEFAULT_RATE = 25.0  # frames per second, of a camera or a file that does not say
 MIN_OVERLAP = 0.3  # intersection over union of a face in two frames
 FORGET_SECONDS = 1.0  # after which a face that is not found is another one
+COUNTED_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi")  # of formats that store the number of frames
+COMPLETE_SHARE = 0.9  # of the stated frames; some files state a few too many
 END_KEYS = (ord("q"), 27)  # 27 is Esc
 
 
@@ -125,6 +127,12 @@ def num_frames(capture: Any) -> int:
     return int(count) if math.isfinite(count) and count > 0 else 0
 
 
+def missing_frames(path: Path, capture: Any, num_read: int) -> int:
+    """Return how many frames a video lacks of those that it says it has; 0 for formats that only estimate them."""
+    expected = num_frames(capture) if path.suffix.lower() in COUNTED_SUFFIXES else 0
+    return expected - num_read if num_read < COMPLETE_SHARE * expected else 0
+
+
 def predict_video(model: LoadedModel, finder: FaceFinder, capture: Any, smooth: float = 0.0) -> Iterator[Frame]:
     """Yield each frame of an open video with its faces.
 
@@ -168,10 +176,12 @@ class VideoFile:
 
     def __init__(self, path: Path, rate: float) -> None:
         self.path, self._rate = path, rate
-        self._temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mp4")
         self._writer: Any = None
 
     def __enter__(self) -> VideoFile:
+        self._atomic = atomic_path(self.path, keep_on_interrupt=True, suffix=".mp4")  # OpenCV's format
+        with writing(self.path):
+            self._temporary = self._atomic.__enter__()
         return self
 
     def write(self, image: np.ndarray) -> None:
@@ -180,25 +190,14 @@ class VideoFile:
             self._writer = self._open(image.shape[1], image.shape[0])
         self._writer.write(image)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is None:
-            return
-        self._writer.release()
-        try:
-            if kind is None or issubclass(kind, KeyboardInterrupt):
-                os.replace(self._temporary, self.path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
-        finally:
-            with suppress(OSError):
-                self._temporary.unlink()
+    def __exit__(self, *error: Any) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        with writing(self.path):
+            self._atomic.__exit__(*error)
 
     def _open(self, width: int, height: int) -> Any:
         cv2 = import_opencv()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(self.path, error) from None
         code = cv2.VideoWriter_fourcc(*"mp4v")
         with silent(), suppress_stderr():
             writer = cv2.VideoWriter(str(self._temporary), code, self._rate, (width, height))
@@ -241,6 +240,7 @@ class Window:
 @contextmanager
 def _capture(source: str | int) -> Iterator[Any]:
     cv2 = import_opencv()
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: our messages name the files
     with silent(), suppress_stderr():
         capture = cv2.VideoCapture(source)
     try:

@@ -8,9 +8,9 @@ import pytest
 from made_up_models import LABELS, SIZE, thirds, write_litert
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.classifier import predict_outputs, to_probabilities
+from fer_bench.inference.formats.classifier import predict_outputs, to_probabilities
 from fer_bench.inference.formats.tensorflow_lite_file import load
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 
 
 def predict(path, dataset, scaling: str = "0..1") -> np.ndarray:

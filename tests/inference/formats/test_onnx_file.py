@@ -9,10 +9,10 @@ import pytest
 from made_up_models import LABELS, SIZE, write_onnx
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.classifier import predict_outputs
+from fer_bench.inference.formats.classifier import predict_outputs
 from fer_bench.inference.formats.model_file import load
 from fer_bench.inference.formats.onnx_file import external_files
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 
 PREPROCESSING = {"input_size": SIZE, "scaling": "0..1", "labels": LABELS}
 

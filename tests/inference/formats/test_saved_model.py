@@ -10,10 +10,10 @@ import tensorflow as tf
 from made_up_models import LABELS, SIZE, thirds
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.classifier import predict_outputs
 from fer_bench.inference.formats import model_file
+from fer_bench.inference.formats.classifier import predict_outputs
 from fer_bench.inference.formats.tensorflow_saved_model import load
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 
 KERNEL = np.repeat(30 * np.eye(3, dtype=np.float32), SIZE // 3, axis=0)  # (rows, thirds)
 

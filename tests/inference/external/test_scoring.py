@@ -13,7 +13,7 @@ from made_up_models import LABELS, SIZE, thirds, write_onnx
 from fer_bench import records
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig
-from fer_bench.inference import external
+from fer_bench.inference.external import scoring
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.protocols.cross_dataset import concatenate
 
@@ -32,12 +32,12 @@ def score(tmp_path, monkeypatch, dataset):
     """Score a file on the synthetic dataset or another one and return the stored records by fold."""
 
     def run(file: Path, preprocessing: str = PREPROCESSING, protocol: str = "official", on=dataset, **kwargs):
-        monkeypatch.setattr(external.cross_dataset, "load", lambda data, data_config: on)
+        monkeypatch.setattr(scoring.cross_dataset, "load", lambda data, data_config: on)
         preprocessing_file = tmp_path / "preprocessing.yaml"
         preprocessing_file.write_text(preprocessing)
-        request = external.build_request(file, preprocessing_file, "made", protocol, DataConfig(tmp_path), **kwargs)
+        request = scoring.build_request(file, preprocessing_file, "made", protocol, DataConfig(tmp_path), **kwargs)
         results = tmp_path / "results"
-        folders = external.score(request, results, DataConfig(tmp_path))
+        folders = scoring.score(request, results, DataConfig(tmp_path))
         written = [stored for stored in records.load(results) if stored.path in folders]
         return sorted(written, key=lambda stored: stored.record.trial.fold)
 
@@ -128,8 +128,8 @@ def test_key_depends_on_model_preprocessing_data_and_protocol(score, model_file,
 
 def test_every_fold_is_recorded_from_one_prediction_of_each_image(score, model_file, dataset, monkeypatch):
     predicted = []
-    original = external.predict_outputs
-    monkeypatch.setattr(external, "predict_outputs", lambda *args: predicted.append(args[3]) or original(*args))
+    original = scoring.predict_outputs
+    monkeypatch.setattr(scoring, "predict_outputs", lambda *args: predicted.append(args[3]) or original(*args))
     stored = score(model_file, protocol="kfold")
     assert [record.record.trial.fold for record in stored] == list(range(10))
     tested = np.concatenate([record.predictions("test").ids for record in stored])

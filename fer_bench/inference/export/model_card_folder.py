@@ -55,8 +55,8 @@ def write_model_card(
     known = records.load(results_dir)
     if model_file is None:
         source = _kept_model(results_dir, name, dataset, protocol)
-    elif name is not None:
-        raise UserError("Choose either --model or --model-file.")
+    elif name or dataset or protocol:
+        raise UserError("Choose either --model, with --dataset and --protocol, or --model-file.")
     else:
         source = _exported_model(known, model_file, results_dir)
     folder = output or results_dir / CARDS_DIR / source.folder_name

@@ -20,9 +20,9 @@ from fer_bench.inference.export import export, writers
 from fer_bench.inference.export.export import export_record, select_record
 from fer_bench.inference.export.record import size_of
 from fer_bench.inference.export.runtime import MAX_DIFFERENCE, RuntimeModel
-from fer_bench.inference.external import build_request
+from fer_bench.inference.external.scoring import build_request
 from fer_bench.inference.formats import model_file
-from fer_bench.inference.preprocessing import read_preprocessing
+from fer_bench.inference.preprocessing.preprocessing import read_preprocessing
 from fer_bench.leaderboard.ensemble_members import select_candidates
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.protocols import cross_dataset
@@ -145,7 +145,7 @@ def test_classes_and_preprocessing_travel_with_the_file(exported, tmp_path, monk
     metadata = {entry.key: entry.value for entry in onnx.load(result.file).metadata_props}
     assert json.loads(metadata["classes"]) == list(dataset.classes) and metadata["test_accuracy"] == "1.0000"
     monkeypatch.setattr(cross_dataset, "load_folds", lambda *_: (dataset, [SimpleNamespace()], "official"))
-    monkeypatch.setattr("fer_bench.inference.external._scored", lambda folds: np.arange(3))
+    monkeypatch.setattr("fer_bench.inference.external.scoring._scored", lambda folds: np.arange(3))
     request = build_request(
         result.file, result.file.with_name("bright_third.onnx.yaml"), "made", "official", DataConfig(tmp_path)
     )

@@ -17,8 +17,8 @@ from fer_bench.datasets.emotions import EMOTIONS, LABEL_ORDERS, canonical_label
 from fer_bench.datasets.images import import_opencv
 from fer_bench.evaluation.metrics import confusion_matrix
 from fer_bench.evaluation.plausibility import LabelOrder, describe_order, find_better_order, fits_far_better
-from fer_bench.inference.preprocessing import Preprocessing
-from fer_bench.inference.scaling import PER_IMAGE
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
+from fer_bench.inference.preprocessing.scaling import PER_IMAGE
 from fer_bench.protocols.fold import Fold
 from fer_bench.records.schema import TrainingCheck
 

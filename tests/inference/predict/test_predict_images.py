@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -97,6 +99,22 @@ def test_a_folder_becomes_a_frame(model, photos):
     assert (whole["width"][0], whole["height"][0]) == (256, 256)
 
 
+def test_what_is_no_image_is_refused_from_python(model, tmp_path):
+    (tmp_path / "film.mp4").touch()
+    with pytest.raises(UserError, match="is a video"):
+        model.predict(tmp_path / "film.mp4")
+    for face in (tmp_path / "face.png", np.zeros((8, 8)), np.zeros((8, 8, 3), np.uint8)):
+        with pytest.raises(UserError, match=r"Pass uint8 pixels \(height, width\)"):
+            model.explain(face)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (10, 10)])
+def test_a_tiny_image_has_no_face(model, shape):
+    image = np.full(shape, 90, np.uint8)
+    assert model.predict(image, detector="haar")["label"].isna().all()
+    assert model.predict(image, detector="none")["label"].notna().all()
+
+
 def test_sources_that_name_nothing_are_refused(photos, tmp_path):
     assert [path.name for path in find_sources([f"{photos}/*.png", str(photos / "blank.png")]).images] == [
         "a scene.png",
@@ -140,6 +158,54 @@ def test_a_model_that_takes_color_gets_it(tmp_path):
     model.predict(red[..., ::-1])
     for batch in seen[::2]:
         np.testing.assert_allclose(batch[0].mean(axis=(0, 1)), [1, 0, 0], atol=0.02)
+
+
+def test_pixels_of_every_kind_of_file_are_those_of_the_picture(tmp_path):
+    gray = portrait(3)[0]
+    image = Image.fromarray(gray)
+    alpha = Image.fromarray(np.dstack([gray, gray, gray, np.full_like(gray, 128)]))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    cv2.imwrite(str(tmp_path / "16 bits.png"), gray.astype(np.uint16) * 257)
+    image.convert("P").save(tmp_path / "palette.png", transparency=0)
+    alpha.save(tmp_path / "alpha.png")
+    Image.merge("RGB", [image] * 3).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    Image.fromarray(np.rot90(gray)).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    for path in tmp_path.iterdir():
+        for mode in ("grayscale", "rgb"):
+            photo = predict_images.read_photo(path, mode)
+            assert not isinstance(photo, str), path
+            for pixels in photo if mode == "rgb" else photo[:1]:
+                difference = np.abs(pixels.reshape(256, 256, -1).mean(axis=-1) - gray)
+                assert difference.mean() < 2, (path.name, mode)
+
+
+def test_boxes_of_yunet_are_clipped_to_the_image(model, tmp_path, monkeypatch):
+    class Network:
+        """Finds a face that extends beyond the upper left corner, and one beyond the image."""
+
+        def setInputSize(self, size):
+            self.size = size
+
+        def detect(self, image):
+            assert image.shape == (self.size[1], self.size[0], 3)
+            boxes = [[-10, -20, 60, 80], [3000, 10, 40, 40]]
+            return 1, np.array([[*box, *[0] * 10, 0.9] for box in boxes], np.float32)
+
+    (tmp_path / "yunet.onnx").write_bytes(b"model")
+    monkeypatch.setattr(cv2, "FaceDetectorYN", SimpleNamespace(create=lambda *_: Network()))
+    finder = make_face_finder(model, "yunet", yunet_model=tmp_path / "yunet.onnx")
+    for shape in ((100, 120), (300, 200)):
+        (face,) = finder(np.zeros(shape, np.uint8))
+        assert face.box == (0, 0, 50, 60)
+    (face,) = finder(np.zeros((2560, 2560), np.uint8))  # searched at half the size
+    assert face.box == (0, 0, 100, 120)
+
+
+def test_a_damaged_yunet_model_is_named_before_anything_is_written(model, tmp_path):
+    (tmp_path / "yunet.onnx").write_text("no network")
+    with pytest.raises(UserError, match="is no YuNet model"):
+        make_face_finder(model, "yunet", yunet_model=tmp_path / "yunet.onnx")
 
 
 def test_detectors_that_contradict_the_other_options_are_refused(model, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from made_up_records import RecordMaker
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.model_card_folder import write_model_card
+from fer_bench.inference.export.model_card_folder import write_model_card
 from fer_bench.records import load
 from fer_bench.records.kept_models import MODEL_INFO_FILE, describe_model, read_info, write_info
 from fer_bench.records.schema import ENSEMBLE, Member, Record

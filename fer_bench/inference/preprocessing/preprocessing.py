@@ -17,9 +17,9 @@ from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean
 from fer_bench.datasets.face_crop.apply import equalize
 from fer_bench.datasets.face_crop.spec import parse_spec
-from fer_bench.inference.labels import HOW_TO, parse_labels
-from fer_bench.inference.resizing import center_crop, resize
-from fer_bench.inference.scaling import Scaling, num_channels, parse_scaling, scale
+from fer_bench.inference.preprocessing.labels import HOW_TO, parse_labels
+from fer_bench.inference.preprocessing.resizing import center_crop, resize
+from fer_bench.inference.preprocessing.scaling import Scaling, num_channels, parse_scaling, scale
 
 EXAMPLE = "input_size: 48"
 HINTS = {"scaling": " Write none if pixels stay in 0 to 255.", "labels": f" {HOW_TO}"}
@@ -154,7 +154,7 @@ class Preprocessing(BaseModel):
 def read_preprocessing(path: Path) -> Preprocessing:
     """Read a YAML file. UserError with one sentence if it is missing or invalid."""
     if not path.is_file():
-        raise UserError(f"The preprocessing file {path} does not exist.")
+        raise UserError(f"The preprocessing file {path} {'is a folder' if path.is_dir() else 'does not exist'}.")
     content = load_yaml_mapping(path, EXAMPLE)
     fields = Preprocessing.model_fields
     for key in content:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing, read_preprocessing
 
 PREPROCESSING = {"input_size": 4, "scaling": "none", "labels": ["happy", "sad"]}
 IMAGES = np.array([[[0, 255], [51, 102]]], np.uint8)

@@ -14,12 +14,12 @@ from fer_bench.core.splits import SPLITS
 from fer_bench.core.text import plural
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
-from fer_bench.inference.classifier import ImageSource, predict_outputs, to_probabilities
+from fer_bench.inference.external.model_checks import check_training, compare_settings
+from fer_bench.inference.external.original_images import select_images
+from fer_bench.inference.formats.classifier import ImageSource, predict_outputs, to_probabilities
 from fer_bench.inference.formats.model_file import check_model_file, digest, load, needs_keras
-from fer_bench.inference.labels import match_labels
-from fer_bench.inference.model_checks import check_training, compare_settings
-from fer_bench.inference.original_images import select_images
-from fer_bench.inference.preprocessing import Preprocessing, read_preprocessing
+from fer_bench.inference.preprocessing.labels import match_labels
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing, read_preprocessing
 from fer_bench.protocols import class_subset, cross_dataset
 from fer_bench.protocols.fold import Fold
 from fer_bench.protocols.stratified import get_groups

@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import one_line
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 
 MAX_BATCH_SIZE = 256
 MAX_BATCH_BYTES = 2**24  # of preprocessed pixels; the activations of a network need many times as much

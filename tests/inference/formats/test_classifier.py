@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fer_bench.core.errors import UserError
-from fer_bench.inference.classifier import MAX_BATCH_BYTES, Classifier, predict_outputs, to_probabilities
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.formats.classifier import MAX_BATCH_BYTES, Classifier, predict_outputs, to_probabilities
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 
 IMAGES = np.arange(10, dtype=np.uint8)[:, None, None] * np.ones((10, 4, 5), np.uint8)
 ALL = np.arange(len(IMAGES))

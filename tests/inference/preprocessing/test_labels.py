@@ -9,7 +9,7 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import FER2013_CLASSES
 from fer_bench.datasets.emotions import LABEL_ORDERS
-from fer_bench.inference.labels import match_labels, parse_labels
+from fer_bench.inference.preprocessing.labels import match_labels, parse_labels
 
 FERPLUS = ["neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"]
 

@@ -16,10 +16,10 @@ from fer_bench.datasets.class_selection import split_classes
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.datasets.face_crop.load import ImageFiles, load_cropped, load_originals
 from fer_bench.datasets.face_crop.spec import DEFAULT_IMAGE_SIZE, SEPARATOR, split_name
-from fer_bench.datasets.images import center_square, import_opencv, read_gray
+from fer_bench.datasets.images import center_square, read_color, read_gray
 from fer_bench.datasets.subset import Subset
-from fer_bench.inference.classifier import ImageSource
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.formats.classifier import ImageSource
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 from fer_bench.protocols.registry import ARROW, source_datasets
 
 ImageArray = np.ndarray | Subset
@@ -73,19 +73,6 @@ class FileImages(Sequence[np.ndarray]):
         if isinstance(pixels, str):
             raise UserError(f"{file.path} cannot be read as an image: {pixels}. Read the dataset again with --refresh.")
         return center_square(pixels) if file.center_crop else pixels
-
-
-def read_color(path: Path, color_mode: str) -> np.ndarray | str:
-    """Return the pixels (height, width, 3) uint8 of an image file in the order rgb or bgr, or why it cannot be read."""
-    cv2 = import_opencv()
-    try:
-        pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        pixels = None
-    if pixels is None:  # what only Pillow reads, in gray
-        gray = read_gray(path)
-        return gray if isinstance(gray, str) else np.repeat(gray[..., None], 3, axis=-1)
-    return pixels if color_mode == "bgr" else np.ascontiguousarray(pixels[..., ::-1])
 
 
 def select_images(

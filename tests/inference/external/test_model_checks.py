@@ -8,8 +8,8 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.datasets.dataset import FER2013_CLASSES, Dataset
 from fer_bench.datasets.emotions import LABEL_ORDERS
-from fer_bench.inference.model_checks import check_training, compare_settings
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.external.model_checks import check_training, compare_settings
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 from fer_bench.protocols.fold import Fold
 
 NUM_IMAGES = 600

@@ -11,8 +11,8 @@ import pytest
 from fer_bench.core.errors import UserError
 from fer_bench.datasets import DataConfig, load
 from fer_bench.datasets.face_crop import load as face_crop
-from fer_bench.inference.original_images import GRAY_NOTE, FileImages, select_images
-from fer_bench.inference.preprocessing import Preprocessing
+from fer_bench.inference.external.original_images import GRAY_NOTE, FileImages, select_images
+from fer_bench.inference.preprocessing.preprocessing import Preprocessing
 from fer_bench.protocols.class_subset import restrict
 from fer_bench.protocols.cross_dataset import concatenate
 from fer_bench.protocols.fold import Fold

@@ -1,0 +1,1 @@
+"""Score models that somebody else trained."""

@@ -1,0 +1,1 @@
+"""How models take their images, read from a small YAML file: size, scaling, labels."""
