@@ -1,10 +1,11 @@
-"""Write the tables and the figure of README.md, and the ablation of docs/fast.md, from the results of the benchmarks.
+"""Write the tables and the figure of README.md, and those of two pages of docs/, from the results of the benchmarks.
 
     python benchmarks/write_tables.py
 
 It reads results/loops.json, results/steps.json and results/*/*.json (one folder per accelerator) and replaces the text
-between the markers of README.md, and results/loops.png and .svg. results/ablation.json is for docs/fast.md. A cell is
-the median over the rounds with the minimum and the maximum in parentheses. A ratio is computed within one round.
+between the markers of README.md, and results/loops.png and .svg. results/ablation.json is for docs/fast.md, and
+results/exports.json for docs/export.md. A cell is the median over the rounds with the minimum and the maximum in
+parentheses. A ratio is computed within one round.
 """
 
 from __future__ import annotations
@@ -169,6 +170,31 @@ def _time_to_target(seconds: Sequence[float | None]) -> str:
     return f"{text} ({missed} of {len(seconds)} missed)" if missed else text
 
 
+def exports_table(rows: Rows) -> str:
+    """Return the agreement of exported models with Keras on all test images, and their costs; or why there is none."""
+    return _table(
+        {
+            "architecture": row["architecture"],
+            "format": row["format"],
+            **({"same labels, %": row["error"]} if "error" in row else _export_cells(row)),
+        }
+        for row in rows
+    )
+
+
+def _export_cells(row: Row) -> dict[str, str]:
+    milliseconds = [1000 * row[f"latency_{p}_seconds"] for p in ("p50", "p95")]
+    return {
+        "same labels, %": f"{100 * row['same_labels']:.2f}",
+        "largest difference": f"{row['max_difference']:.0e}",
+        "accuracy, %": f"{100 * row['accuracy']:.2f}",
+        "Keras, %": f"{100 * row['original_accuracy']:.2f}",
+        "MiB": f"{row['mebibytes']:.1f}",
+        "latency p50 (p95), ms": f"{milliseconds[0]:.2f} ({milliseconds[1]:.2f})",
+        "images/s": f"{row['images_per_second']:,.0f}",
+    }
+
+
 def accelerator_table(files: Sequence[Row]) -> str:
     """Return all rows of files of `accelerator.py`."""
     rows = [row | {"variant": file.get("variant", "")} for file in files for row in file["rows"]]
@@ -268,8 +294,9 @@ def _table(rows: Iterable[Row]) -> str:
 @click.option("--results", type=click.Path(path_type=Path, exists=True), default=HERE / "results")
 @click.option("--readme", type=click.Path(path_type=Path, exists=True), default=HERE / "README.md")
 @click.option("--fast", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "fast.md")
-def main(results: Path, readme: Path, fast: Path) -> None:
-    """Write the tables and the figure of README.md, and the ablation of docs/fast.md, from the results."""
+@click.option("--export", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "export.md")
+def main(results: Path, readme: Path, fast: Path, export: Path) -> None:
+    """Write the tables and the figure of README.md, and the tables of docs/fast.md and docs/export.md."""
     parts = json.loads((results / "loops.json").read_text())
     text = readme.read_text(encoding="utf-8")
     for part, tables in {"loops": (loops_table, profile_table), "csv": (csv_table,), "sweep": (sweep_table,)}.items():
@@ -281,9 +308,9 @@ def main(results: Path, readme: Path, fast: Path) -> None:
         files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
         text = replace_between_markers(text, folder.name, accelerator_table(files))
     readme.write_text(text, encoding="utf-8")
-    ablation = json.loads((results / "ablation.json").read_text())
-    content = replace_between_markers(fast.read_text(encoding="utf-8"), "ablation", ablation_table(ablation["rows"]))
-    fast.write_text(content, encoding="utf-8")
+    for name, (file, table) in {"ablation": (fast, ablation_table), "exports": (export, exports_table)}.items():
+        rows = json.loads((results / f"{name}.json").read_text())["rows"]
+        file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, table(rows)), encoding="utf-8")
     figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
     for suffix, image in to_image_files(figure).items():
         (results / f"loops.{suffix}").write_bytes(image)

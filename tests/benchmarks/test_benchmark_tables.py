@@ -83,6 +83,14 @@ ABLATION = [
 ]
 
 
+EXPORTS = [
+    {"architecture": "cnn", "format": "onnx", "images": 300, "max_difference": 4e-7, "same_labels": 1.0}
+    | {"accuracy": 0.65, "original_accuracy": 0.65, "mebibytes": 4.4, "images_per_second": 1200.0}
+    | {"latency_p50_seconds": 0.001, "latency_p95_seconds": 0.002},
+    {"architecture": "cnn", "format": "litert-int8", "error": "The file disagrees with Keras."},
+]
+
+
 def cells(table: str) -> list[dict[str, str]]:
     header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -130,6 +138,12 @@ def test_a_run_that_misses_the_target_counts_as_infinite(tables):
     assert fast["PublicTest, %"] == "63.00 (62.00–64.00)"
 
 
+def test_an_export_that_failed_says_why(tables):
+    onnx, failed = cells(tables.exports_table(EXPORTS))
+    assert (onnx["same labels, %"], onnx["latency p50 (p95), ms"]) == ("100.00", "1.00 (2.00)")
+    assert failed["same labels, %"] == "The file disagrees with Keras."
+
+
 def test_a_failed_measurement_has_no_speed(tables):
     rows = cells(tables.accelerator_table([ACCELERATOR]))
     assert [(row["method"], row["images/s, all seeds"]) for row in rows] == [
@@ -149,18 +163,20 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     steps = {"machine": MACHINE, "data": "random images", "rows": [row | {"load": [1, 1, 1]} for row in STEPS]}
     (results / "steps.json").write_text(json.dumps(steps))
     (results / "ablation.json").write_text(json.dumps({"rows": ABLATION}))
-    readme, fast = tmp_path / "README.md", tmp_path / "fast.md"
+    (results / "exports.json").write_text(json.dumps({"rows": EXPORTS}))
+    readme, fast, export = (tmp_path / name for name in ("README.md", "fast.md", "export.md"))
     fast.write_text("<!-- ablation -->\nold\n<!-- /ablation -->\n")
+    export.write_text("<!-- exports -->\nold\n<!-- /exports -->\n")
     readme.write_text(
         "Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "steps", "gpu"))
     )
     for _ in range(2):
-        flags = {"--results": results, "--readme": readme, "--fast": fast}
+        flags = {"--results": results, "--readme": readme, "--fast": fast, "--export": export}
         result = CliRunner().invoke(tables.main, [str(part) for flag in flags.items() for part in flag])
         assert result.exit_code == 0, result.output
     text = readme.read_text()
     assert text.startswith("Prose.\n")
-    assert "old" not in text + fast.read_text()
+    assert "old" not in text + fast.read_text() + export.read_text()
     assert "no shifts" in fast.read_text()
     assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 4
     assert text.count("90,000 (89,000–91,000)") == 1
