@@ -169,10 +169,12 @@ def load_record(stored: StoredRecord, members: Sequence[tuple[StoredRecord, floa
 
 def _member_from_record(stored: StoredRecord, weight: float) -> tuple[Member, tuple[int, int]]:
     """Return the kept model of a record, and the size of the images that it was trained on."""
+    from fer_bench.inference.saved_models import check_kept_file
     from fer_bench.records.kept_models import read_info
 
     trial, file, info = stored.record.trial, stored.model_file, read_info(stored.path)
     assert file is not None
+    check_kept_file(file)
     classifier = _load_kept(file, trial.architecture)
     crop, tta = trial.recipe.get("crop"), trial.recipe.get("tta", "1")
     height, width = info.image_shape if info else _image_size(classifier)

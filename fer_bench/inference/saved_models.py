@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -92,6 +93,12 @@ def list_models(results_dir: Path) -> list[tuple[StoredRecord, Members]]:
     for stored, members in usable:
         of_row.setdefault(stored.record.trial.row_id, (stored, members))
     return [*of_row.values()]
+
+
+def check_kept_file(file: Path) -> None:
+    """Raise UserError if a kept model is truncated or no .keras file."""
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{file} is damaged. Train it again with the same flags and --overwrite.")
 
 
 def test_accuracy(stored: StoredRecord) -> float:

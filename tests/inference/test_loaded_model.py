@@ -111,6 +111,13 @@ def test_what_is_not_there_is_said_with_what_to_do(keep, tmp_path):
         fer_bench.load_model(tmp_path / "text.keras")
 
 
+def test_a_damaged_kept_model_has_to_be_trained_again(keep, tmp_path):
+    file = keep() / "model.keras"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"model\.keras is damaged\. Train it again"):
+        fer_bench.load_model(tmp_path / "results")
+
+
 def test_a_file_takes_the_preprocessing_beside_it(tmp_path):
     file = write_onnx(tmp_path / "thirds.onnx")
     text = f"input_size: {SIZE}\nscaling: 0..1\nlabels: [{', '.join(LABELS)}]\n"

@@ -27,7 +27,7 @@ from fer_bench.inference.export.record import accuracy, describe_metadata, descr
 from fer_bench.inference.export.runtime import Agreement, RuntimeModel, check_agreement, compare, measure_costs
 from fer_bench.inference.formats import model_file, onnx_file
 from fer_bench.inference.robustness import find_record, register_layers, target_from_record
-from fer_bench.inference.saved_models import select_model
+from fer_bench.inference.saved_models import check_kept_file, select_model
 from fer_bench.records import StoredRecord
 from fer_bench.records.schema import Predictions, Record
 
@@ -235,6 +235,8 @@ def export_record(
 
 def _load(stored: StoredRecord, data_config: DataConfig) -> _Source:
     """Load the kept model of a record and its dataset. UserError if one does not fit the record."""
+    assert stored.model_file is not None
+    check_kept_file(stored.model_file)
     data = target_from_record(stored, data_config).dataset
     import keras
 
@@ -246,7 +248,6 @@ def _load(stored: StoredRecord, data_config: DataConfig) -> _Source:
             "Export requires Keras on TensorFlow, whatever the model was trained on. Set KERAS_BACKEND=tensorflow."
         )
     register_layers(stored.record.trial)
-    assert stored.model_file is not None
     order = np.argsort(data.ids)
     ids = {split: stored.arrays(f"{split}_ids").get(f"{split}_ids") for split in ("validation", "test")}
     indices = {
