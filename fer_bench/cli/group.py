@@ -25,6 +25,7 @@ from fer_bench.cli import (
     prepare,
     results,
     robustness,
+    share,
     status,
     train,
 )
@@ -43,6 +44,8 @@ COMMANDS = {
         compare.compare,
         ensemble.ensemble,
         robustness.robustness,
+        share.share,
+        share.verify,
     ),
     "Use a model": (
         predict.predict,

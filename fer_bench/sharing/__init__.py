@@ -1,0 +1,1 @@
+"""Sharing results: records in one file, and checks of such a file."""
