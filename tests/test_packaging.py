@@ -69,12 +69,18 @@ def test_architectures_and_experiments_are_next_to_the_package():
     assert list((parent / "experiments" / "recipes").glob("*.yaml"))
 
 
-def test_a_wheel_contains_every_experiment_and_recipe():
-    """Every YAML file matches a package-data pattern of pyproject.toml."""
+@pytest.mark.parametrize("top", ["experiments", "fer_bench"])
+def test_a_wheel_contains_every_file_that_is_no_module(top):
+    """Every such file matches a package-data pattern of pyproject.toml."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    folder = ROOT / "experiments"
-    packaged = {path for pattern in tool["package-data"]["experiments"] for path in folder.glob(pattern)}
-    assert packaged == set(folder.rglob("*.yaml"))
+    packaged = {
+        file
+        for package, patterns in tool["package-data"].items()
+        for pattern in patterns
+        for file in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    files = {path for path in (ROOT / top).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert {path for path in files if path.name != "py.typed"} <= packaged
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
