@@ -22,8 +22,8 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator  # noqa: E40
 
 def read(csv_file):
     table = pd.read_csv(csv_file)
-    images = {usage: [] for usage in ("Training", "PublicTest", "PrivateTest")}
-    labels = {usage: [] for usage in images}
+    images: dict = {usage: [] for usage in ("Training", "PublicTest", "PrivateTest")}
+    labels: dict = {usage: [] for usage in images}
     for _, row in table.iterrows():
         pixels = np.array(row["pixels"].split(" "), "float32")
         images[row["Usage"]].append(pixels.reshape(48, 48, 1) / 255)
