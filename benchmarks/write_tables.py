@@ -309,6 +309,8 @@ def main(results: Path, readme: Path, fast: Path, export: Path) -> None:
         text = replace_between_markers(text, folder.name, accelerator_table(files))
     readme.write_text(text, encoding="utf-8")
     for name, (file, table) in {"ablation": (fast, ablation_table), "exports": (export, exports_table)}.items():
+        if not (results / f"{name}.json").is_file():
+            continue
         rows = json.loads((results / f"{name}.json").read_text())["rows"]
         file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, table(rows)), encoding="utf-8")
     figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
