@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation from four small networks on drawn faces: python docs/scripts/gallery.py.
+"""Make the pictures of the documentation from three small networks on drawn faces: python docs/scripts/gallery.py.
 
 Trains what is not recorded in build/gallery yet, and writes docs/gallery/ and the example of leaderboard.md. Requires
 Chromium and its driver for the pictures of the page.

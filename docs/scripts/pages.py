@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pandas as pd
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
@@ -25,6 +26,7 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 
 import fer_bench
+from fer_bench.cli.group import COMMANDS
 from fer_bench.config import bundled, recipe
 from fer_bench.datasets.emotions import LABEL_ORDERS
 from fer_bench.leaderboard.columns import BY_KEY
@@ -95,7 +97,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def generate() -> dict[str, str]:
     """Return the Markdown of the generated pages by their path in the site."""
-    pages = {"recipe-fields.md": _recipe_fields(), "named-recipes.md": _named_recipes(), "api.md": _api()}
+    pages = {
+        "recipe-fields.md": _recipe_fields(),
+        "named-recipes.md": _named_recipes(),
+        "commands.md": _commands(),
+        "api.md": _api(),
+    }
     return pages | {f"reference/{path.stem}.md": _leaderboard(path) for path in _leaderboards()}
 
 
@@ -116,11 +123,11 @@ def _inserted_table(name: str) -> str:
     published = [one for one in published_results() if name in (one.badge, one.model)]
     sources = [f"[{one.source}]({one.url})" if one.url else one.source for one in published]
     cells = [
-        (one.model, one.dataset, f"{one.value:.2f}", one.protocol, one.views, source)
+        (one.model, f"{one.value:.2f}", one.protocol, one.views, source)
         for one, source in zip(published, sources, strict=True)
     ]
-    titles = ("model", "dataset", "reported", "protocol", "views of a test image", "source")
-    return markdown_table([(title, "right" if title == "reported" else "left") for title in titles], cells)
+    titles = ("model", "reported (%)", "protocol", "test views", "source")
+    return markdown_table([(title, "right" if title == "reported (%)" else "left") for title in titles], cells)
 
 
 def _accuracies(path: Path) -> str:
@@ -218,15 +225,49 @@ def _named_recipes() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _commands() -> str:
+    parts = [
+        "# Commands",
+        "In a clone, `python benchmark.py` runs the program; `pip install -e .` installs the same as `fer-bench`. "
+        "Options without a command are those of [sweep](#sweep).",
+    ]
+    for panel, commands in COMMANDS.items():
+        parts.append(f"## {panel}")
+        for command in commands:
+            inner = command.commands.items() if isinstance(command, click.Group) else ()
+            parts += _command(command, str(command.name))
+            for name, subcommand in inner:
+                parts += _command(subcommand, f"{command.name} {name}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(command: click.Command, name: str) -> Iterator[str]:
+    """Yield heading, usage, help and options of a command, with the groups of options that --help has."""
+    context = click.Context(command, info_name=name)
+    usage = " ".join(["python benchmark.py", name, *command.collect_usage_pieces(context)])
+    yield f"### {name} {{ #{name.replace(' ', '-')} }}"
+    yield f"```text\n{usage}\n```"
+    yield inspect.cleandoc(command.help or "")
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            value = "" if option.is_flag else f" {option.make_metavar(context)}"
+            names = ", ".join(f"`{flag}{value}`" for flag in [*option.opts, *option.secondary_opts])
+            panels.setdefault(getattr(option, "panel", None) or "Options", []).append((names, option.help or ""))
+    lines = [line for panel, options in panels.items() for line in [(f"**{panel}**", ""), *options]]
+    if lines:
+        yield markdown_table([("option", "left"), ("meaning", "left")], lines)
+
+
 def _api() -> str:
-    functions = [name for name in fer_bench.__all__ if not name.startswith("_")]
-    entries = [f"::: fer_bench.{name}" for name in sorted(functions, key=str.lower)]
+    public = sorted((name for name in fer_bench.__all__ if not name.startswith("_")), key=str.lower)
     parts = [
         "# Python API",
         "`import fer_bench` gives the names of the first part. Trials run in worker processes: a script needs "
         '`if __name__ == "__main__":` around `run_benchmark`, as always with multiprocessing.',
-        *entries,
-        "# Objects that they return and take",
+        "## Functions and classes",
+        *(f"::: fer_bench.{name}" for name in public),
+        "## Objects that they return and take",
         *(f"::: {name}" for name in RETURNED),
     ]
     return "\n\n".join(parts) + "\n"

@@ -82,7 +82,7 @@ def test_every_named_recipe_has_a_section(site):
 
 def test_every_command_and_public_name_has_a_section(site):
     commands = page(site, "commands")
-    assert [name for name in cli.commands if f'id="benchmark-py-{name}"' not in commands] == []
+    assert [name for name in cli.commands if f'id="{name}"' not in commands] == []
     names = [name for name in fer_bench.__all__ if not name.startswith("_")]
     api = page(site, "api")
     assert [name for name in names if f'href="#fer_bench.{name}"' not in api] == []
