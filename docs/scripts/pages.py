@@ -147,17 +147,15 @@ def _recipe_fields() -> str:
         "`--set optimizer.learning_rate=3e-4` sets a field of a section, `--set epochs=5` one of the recipe itself. In "
         "a YAML file, a section is a mapping. [Recipes](recipes.md) says how recipes are combined.",
     ]
-    defaults = recipe.Recipe()
     models = {"": recipe.Recipe} | {
         name: model for name, field in recipe.Recipe.model_fields.items() if (model := _model_in(field.annotation))
     }
     for name, model in models.items():
         schema = model.model_json_schema()
         comments = _comments(model)
-        values = getattr(defaults, name) if name else defaults
         lines = [
-            (f"`{field}`", _allowed(schema["properties"][field], schema), _default(values, field), comments[field])
-            for field in model.model_fields
+            (f"`{field}`", _allowed(schema["properties"][field], schema), _code(info.default), comments[field])
+            for field, info in model.model_fields.items()
             if name or field not in models
         ]
         columns = [(title, "left") for title in ("field", "values", "default", "meaning")]
@@ -203,10 +201,6 @@ def _allowed(schema: dict[str, Any], root: dict[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
     return " ".join([names[schema["type"]], ", ".join(bounds)]).strip()
-
-
-def _default(values: BaseModel | None, field: str) -> str:
-    return "" if values is None else _code(getattr(values, field))
 
 
 def _code(value: Any) -> str:
