@@ -55,8 +55,13 @@ RETURNED = (
 TABLE = re.compile(r"<!-- table: (.+?) -->")  # in a page: the place of a table
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]+)?\)")
 # Names of older versions in results/reference/, as its README says.
-RENAMED = {"best_group": "tied", "clean_accuracy": "dedup_accuracy", "remarks": "split_notes"}
-SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1", "macro_auc")
+RENAMED = {
+    "best_group": "tied",
+    "clean_accuracy": "dedup_accuracy",
+    "clean_accuracy_sd": "dedup_accuracy_sd",
+    "remarks": "split_notes",
+}
+SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1")
 COSTS = ("rank", "label", "parameters", "training_seconds", "images_per_second", "epochs")
 
 
@@ -111,9 +116,12 @@ def _inserted_table(name: str) -> str:
     if name == "synthetic":  # written by gallery.py
         return Path(__file__).with_name("leaderboard.md").read_text(encoding="utf-8")
     if name == "recipes":
-        files = {recipe: yaml.safe_load(path.read_text(encoding="utf-8")) for recipe, path in bundled.recipes().items()}
-        ours_first = sorted(files.items(), key=lambda item: bool(item[1].get("standalone")))
-        lines = [(f"[`{recipe}`](named-recipes.md#{recipe})", content["description"]) for recipe, content in ours_first]
+        texts = {recipe: path.read_text(encoding="utf-8") for recipe, path in bundled.recipes().items()}
+        ours_first = sorted(texts.items(), key=lambda item: "# Source:" in item[1])
+        lines = [
+            (f"[`{recipe}`](named-recipes.md#{recipe})", yaml.safe_load(text)["description"])
+            for recipe, text in ours_first
+        ]
         return markdown_table([("recipe", "left"), ("what it is", "left")], lines)
     if name == "orders":
         orders = ((f"`{order}`", ", ".join(LABEL_ORDERS[order])) for order in ("fer2013", "alphabetical", "ferplus"))
@@ -245,9 +253,11 @@ def _command(command: click.Command, name: str) -> Iterator[str]:
     panels: dict[str, list[tuple[str, str]]] = {}
     for option in command.params:
         if isinstance(option, click.Option) and not option.hidden:
-            value = "" if option.is_flag else f" {option.make_metavar(context)}"
+            value = "" if option.is_flag else f" {option.make_metavar(context)}".replace("|", "/")  # | ends a cell
             names = ", ".join(f"`{flag}{value}`" for flag in [*option.opts, *option.secondary_opts])
-            panels.setdefault(getattr(option, "panel", None) or "Options", []).append((names, option.help or ""))
+            panels.setdefault(getattr(option, "panel", None) or "Options", []).append(
+                (names, (option.help or "").replace("<", "&lt;"))
+            )
     lines = [line for panel, options in panels.items() for line in [(f"**{panel}**", ""), *options]]
     if lines:
         yield markdown_table([("option", "left"), ("meaning", "left")], lines)
