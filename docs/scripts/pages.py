@@ -185,12 +185,12 @@ def _comments(model: type[BaseModel]) -> dict[str, str]:
     source = textwrap.dedent(inspect.getsource(model))
     lines, comments = source.splitlines(), {}
     for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
-        if isinstance(node, ast.AnnAssign):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             start = node.lineno - 1
             while lines[start - 1].strip().startswith("#"):
                 start -= 1
             above = [line.strip().removeprefix("# ") for line in lines[start : node.lineno - 1]]
-            behind = lines[node.end_lineno - 1][node.end_col_offset :].strip().removeprefix("# ")
+            behind = lines[(node.end_lineno or 0) - 1][node.end_col_offset :].strip().removeprefix("# ")
             comments[node.target.id] = " ".join([*above, behind]).strip()
     return comments
 
