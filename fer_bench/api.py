@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def list_architectures(pattern: str = "all") -> list[str]:
     """Return the names of the registered architectures that match a name or a pattern.
 
-    Example:
+    Examples:
         >>> fer_bench.list_architectures("vgg*")
         ['vgg10', 'vgg16', 'vgg19', 'vgg_fer']
     """
@@ -29,7 +29,7 @@ def list_architectures(pattern: str = "all") -> list[str]:
 def list_datasets() -> list[str]:
     """Return the names of the datasets that fer-bench can read.
 
-    Example:
+    Examples:
         >>> fer_bench.list_datasets()
         ['ckplus', 'ckplus_sequences', 'fer2013', 'ferplus', 'folder', 'jaffe', ...]
     """
@@ -54,7 +54,7 @@ def load_dataset(
     Raises:
         UserError: The name is unknown, or the files are missing or malformed.
 
-    Example:
+    Examples:
         >>> dataset = fer_bench.load_dataset("fer2013", data_dir="/datasets")
         >>> dataset.images.shape, dataset.classes[0]
         ((35887, 48, 48), 'angry')
@@ -86,7 +86,7 @@ def audit_dataset(
     Raises:
         UserError: The name or the protocol is unknown, they do not fit, or the files are missing or malformed.
 
-    Example:
+    Examples:
         >>> found = fer_bench.audit_dataset("fer2013", data_dir="/datasets")
         >>> found.total("test_duplicates"), found.num_tested
         (314, 3589)
@@ -115,7 +115,7 @@ def check_architecture(
     Raises:
         UserError: The name is unknown, or a file of architectures is invalid.
 
-    Example:
+    Examples:
         >>> fer_bench.check_architecture("my_net", ["my_net.py"])
     """
     import pandas as pd

@@ -128,7 +128,7 @@ def run_benchmark(
     Raises:
         UserError: Something in the request is wrong; raised before any training.
 
-    Example:
+    Examples:
         >>> result = fer_bench.run_benchmark(models=["cnn_small", "mobilenet"], datasets=["jaffe"], seeds=3)
         >>> result.leaderboard[["label", "accuracy", "accuracy_sd"]]
     """

@@ -39,7 +39,7 @@ class Backbone(_Section):
     trainable_blocks: Blocks | tuple[tuple[Start, Blocks], ...] = "all"
     learning_rate_factor: float = Field(1.0, gt=0, le=10)  # the backbone's learning rate divided by the head's
     # For how many augmentations of each training image the features of a fully frozen backbone are computed once and
-    # reused in all epochs. None: see `canonical.num_cached_augmentations`. 0: computed in every step.
+    # reused in all epochs. null: see `canonical.num_cached_augmentations`. 0: computed in every step.
     cached_augmentations: int | None = Field(None, ge=0)
 
     @field_validator("trainable_blocks", mode="before")
@@ -73,10 +73,10 @@ class Pretraining(_Section):
     architecture once per seed, with `recipe` and the target recipe's `initial_weights` and `precision`.
     """
 
-    dataset: str | None = None
+    dataset: str | None = None  # trained first
     protocol: str = "official"  # with one fold
     recipe: str = "default"  # a named recipe or a YAML file
-    model_file: str | None = None
+    model_file: str | None = None  # instead of a dataset
 
     @model_validator(mode="after")
     def _check_source(self) -> Pretraining:
@@ -95,8 +95,8 @@ class Optimizer(_Section):
     """
 
     name: Literal["adamw", "adam", "sgd", "schedule_free_adamw", "muon"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    learning_rate: float = Field(1e-3, gt=0)  # the peak of the schedule
+    weight_decay: float = Field(1e-4, ge=0)  # decoupled from the gradient
     momentum: float = Field(0.9, ge=0, lt=1)  # SGD and Muon only
     nesterov: bool = True  # SGD and Muon only
     clip_norm: float | None = Field(None, gt=0)  # of the whole gradient
@@ -209,7 +209,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 class Recipe(_Section):
     """How a model is trained."""
 
-    initial_weights: Literal["auto", "imagenet", "random"] = "auto"
+    initial_weights: Literal["auto", "imagenet", "random"] = "auto"  # auto: imagenet if they can be found, else random
     pretraining: Pretraining | None = None
     backbone: Backbone = Backbone()
     crop: int | None = Field(None, ge=8)  # pixels per side; at random in training, at the center in prediction
@@ -220,17 +220,17 @@ class Recipe(_Section):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     l1: float = Field(0.0, ge=0)  # penalties of all kernels, added to the loss
-    l2: float = Field(0.0, ge=0)
+    l2: float = Field(0.0, ge=0)  # as l1
     augmentation: Augmentation = Augmentation()
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"  # categorical
     focal_gamma: float = Field(2.0, ge=0)  # of Lin et al., ICCV 2017
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)  # share of the label that is spread over all classes
     class_weights: Literal["none", "balanced"] = "none"  # balanced: images / (classes × images of the class)
     sampling: Literal["shuffled", "balanced"] = "shuffled"  # balanced: every class equally often per epoch
     soft_labels: bool = False  # train on the dataset's label distributions
-    epochs: int = Field(30, ge=1)
-    patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; None: no early stopping
-    batch_size: int = Field(64, ge=1)
+    epochs: int = Field(30, ge=1)  # at most
+    patience: int | None = Field(10, ge=1)  # epochs without a better validation accuracy; null: no early stopping
+    batch_size: int = Field(64, ge=1)  # images per step
     # auto: mixed_bfloat16 if a few steps on this machine are at least 1.1 times as fast with it, else float32.
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     # On TensorFlow: single operations for what Keras computes with many; equal to rounding. False: those of Keras.

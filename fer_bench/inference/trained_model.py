@@ -40,7 +40,7 @@ class TrainedModel(LoadedModel):
         Raises:
             UserError: A path does not exist, or an image cannot be read.
 
-        Example:
+        Examples:
             >>> model = fer_bench.load_model("results", "cnn")
             >>> model.predict("photographs")[["file", "label", "probability"]]
         """
@@ -92,7 +92,7 @@ def load_model(
     Raises:
         UserError: There is no such model, or it cannot be loaded.
 
-    Example:
+    Examples:
         >>> model = fer_bench.load_model("results", "cnn")
         >>> model.classes
         ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')

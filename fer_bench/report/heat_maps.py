@@ -46,7 +46,8 @@ def mean_figure(results: Sequence[HeatMaps], heading: str) -> Figure:
     figure, first = tight_axes(columns * MAP_SIDE, rows * MAP_SIDE * 1.15, columns=1)
     figure.delaxes(first[0])
     grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.15})
-    for of_model, panels in zip(results, grid, strict=True):
+    names = [of_model.model.partition(",")[0] for of_model in results]
+    for of_model, name_of_model, panels in zip(results, names, grid, strict=True):
         by_class = dict(zip(of_model.classes, zip(of_model.maps, of_model.num_images, strict=True), strict=True))
         for name, axes in zip(classes, panels, strict=True):
             values, number = by_class.get(name, ([], 0))
@@ -55,7 +56,8 @@ def mean_figure(results: Sequence[HeatMaps], heading: str) -> Figure:
             _hide_frame(axes)
             if of_model is results[0]:
                 axes.set_title(f"{name} ({number})", fontsize=8)
-        panels[0].set_ylabel(_wrapped(of_model.model), fontsize=7.5)
+        unique = names.count(name_of_model) == 1  # else the settings distinguish the rows
+        panels[0].set_ylabel(name_of_model if unique else _wrapped(of_model.model), fontsize=7.5)
     fit_layout(figure, heading, *[describe(of_model) for of_model in results], HINT)
     return figure
 

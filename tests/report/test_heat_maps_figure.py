@@ -27,6 +27,15 @@ def test_models_are_rows_and_classes_are_columns():
     assert "Where models look" in title and "no face" in title
 
 
+def test_settings_are_in_the_label_of_a_row_only_if_they_distinguish_it():
+    def labels(*models):
+        figure = mean_figure([made_up(model) for model in models], "Where models look")
+        return [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+
+    assert labels("cnn, default, epochs=2, seed 0", "vgg16, default, seed 1") == ["cnn", "vgg16"]
+    assert labels("cnn, default", "cnn, fast") == ["cnn,\ndefault", "cnn,\nfast"]
+
+
 def test_a_face_is_drawn_with_its_heat_map():
     face, heat = np.full((4, 4), 99, np.uint8), np.eye(4)
     figure = face_figure(face, heat, "photo.jpg", "happy")

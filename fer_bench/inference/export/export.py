@@ -165,7 +165,7 @@ def export_model(
     Raises:
         UserError: There is no such model, it cannot be exported, or the file disagrees with Keras.
 
-    Example:
+    Examples:
         >>> fer_bench.export_model("results", "cnn", "litert").file
         PosixPath('results/exports/cnn-fer2013-s0-5a1c…/cnn.tflite')
     """

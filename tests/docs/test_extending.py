@@ -1,6 +1,8 @@
 """The examples of docs/extending.md work as they are printed."""
 
+import importlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -8,14 +10,20 @@ import numpy as np
 import pytest
 
 import fer_bench.datasets
+import fer_bench.sweep.executors
 import fer_bench.sweep.tracking
 from fer_bench.datasets import DATASETS, DataConfig
+from fer_bench.evaluation.metrics import METRICS
 from fer_bench.leaderboard.columns import BY_KEY
+from fer_bench.records import load
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.sweep.run import run
 from fer_bench.sweep.tracking.tracker import TrackerCallback, create_tracker
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+DIFFS = "".join(re.findall(r"```diff\n(.*?)```", PAGE, re.S))
+FILE = re.compile(r"^--- (\S+)\n\+\+\+ b/(\S+)\n((?:^(?!--- ).*\n)+)", re.M)
 
 
 @pytest.fixture
@@ -23,18 +31,33 @@ def example(tmp_path):
     """Write the new files of the page whose paths begin with a folder; return the folder of the copy."""
 
     def write(folder: str) -> Path:
-        diffs = "".join(re.findall(r"```diff\n(.*?)```", PAGE, re.S))
-        for path, body in re.findall(r"^--- /dev/null\n\+\+\+ b/(\S+)\n@@\n((?:^\+.*\n)+)", diffs, re.M):
-            if path.startswith(folder):
+        for before, path, body in FILE.findall(DIFFS):
+            if path.startswith(folder) and before == "/dev/null":
                 (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-                (tmp_path / path).write_text(re.sub(r"^\+", "", body, flags=re.M))
+                (tmp_path / path).write_text("".join(re.findall(r"^\+(.*\n)", body, re.M)))
         return tmp_path / folder
 
     return write
 
 
-def test_the_metric_is_a_column():
-    assert set(re.findall(r'\+ +_metric\("(\w+)"', PAGE)) <= BY_KEY.keys()
+def test_removed_and_unchanged_lines_are_those_of_the_files():
+    """A diff of an existing file can be applied: the lines that it does not add are there."""
+    for before, path, body in FILE.findall(DIFFS):
+        if before != "/dev/null":
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert [line for line in re.findall(r"^[- ](.*)\n", body, re.M) if line not in text] == [], path
+            assert [name for name in re.findall(r"^@@ (\w+)$", body, re.M) if name not in text] == [], path
+
+
+def test_the_metric_is_computed_and_is_a_column():
+    """The example shows how the metric MCC was added: its lines are in the files."""
+    added = {
+        path: re.findall(r"^\+(.+)\n", body, re.M) for before, path, body in FILE.findall(DIFFS) if before[0] == "a"
+    }
+    for path in ("fer_bench/evaluation/metrics.py", "fer_bench/leaderboard/columns.py"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert [line for line in added[path] if line not in text] == []
+    assert "mcc" in METRICS and "mcc" in BY_KEY
 
 
 def test_the_architecture_is_registered(example):
@@ -65,3 +88,13 @@ def test_the_tracker_logs_epochs(example, planned_of, tiny_architectures, tmp_pa
     tracker = create_tracker("jsonl", results, "faces")
     run([planned_of("tiny", epochs=2)], results, [TrackerCallback(tracker)])
     assert len((results / "epochs.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_executor_runs_trials(example, planned_of, tiny_architectures, tmp_path, monkeypatch):
+    executors = fer_bench.sweep.executors
+    monkeypatch.setattr(executors, "__path__", [*executors.__path__, str(example("fer_bench/sweep/executors"))])
+    module = importlib.import_module("fer_bench.sweep.executors.pool")
+    results = tmp_path / "results"
+    with ThreadPoolExecutor(1) as pool:
+        run([planned_of("tiny", seed=s, epochs=1) for s in (0, 1)], results, executor=module.PoolExecutor(pool))
+    assert [stored.record.status for stored in load(results)] == ["finished", "finished"]
