@@ -42,6 +42,7 @@ FILES = {
     "CONTRIBUTING.md": "contributing.md",
     "data/README.md": "datasets.md",
     "results/reference/README.md": "reference/index.md",
+    "results/submissions/README.md": "submissions.md",
 }
 # What the functions of the public API return or take.
 RETURNED = (
