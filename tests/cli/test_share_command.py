@@ -117,7 +117,7 @@ def test_without_the_dataset_splits_are_compared_with_published_digests(run, pac
         }
     monkeypatch.setattr(verification, "_published_digests", lambda: {"fer2013": {"official": [known]}})
     output = run("verify", pack, "--data-dir", working_dir)
-    assert output.count("–") == 2  # the dataset of both records
+    assert output.count("–") == 3  # the dataset of both records, and what – means
     known["test"] = "0" * 64
     assert "The images or labels of test are not those of official." in run(
         "verify", pack, "--data-dir", working_dir, status=1
