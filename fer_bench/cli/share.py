@@ -80,8 +80,8 @@ def verify(files: Sequence[Path], import_to: Path | None, data_dir: Path | None)
     the history of the training, the images and labels of the dataset, the split, and that no record is there twice.
     Without your copy of the dataset, the split is compared with a published digest if there is one, and the images are
     not checked. The history is that of single views, so that it is not checked for test-time augmentation. Whether
-    predictions are those of the model that a record names, only training again can tell. Exits with status 1 if anything
-    is wrong.
+    predictions are those of the model that a record names, only training again can tell. Exits with status 1 if
+    anything is wrong.
     """
     from fer_bench import records
     from fer_bench.sharing.pack import unpack
