@@ -25,7 +25,7 @@ CHANGES: dict[str, list[str]] = {
     "cosine schedule instead of one_cycle": ["schedule.name=cosine"],
     "random flips instead of alternating": ["augmentation.flip=0.5"],
     "no shifts": ["augmentation.shift=0"],
-    "no label smoothing": ["label_smoothing=0"],
+    "label smoothing 0.1": ["label_smoothing=0.1"],
     "first half of the epochs at 32 pixels": ["input_size=[[0,32],[0.5,46]]"],
     "no weight decay": ["optimizer.weight_decay=0"],
 }
