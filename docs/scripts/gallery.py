@@ -63,10 +63,9 @@ def explained_faces() -> Image.Image:
             index = (dataset.labels == dataset.classes.index(name)).nonzero()[0][0]
             files.append(Path(folder) / f"{name}.png")
             Image.fromarray(dataset.images[index]).save(files[-1])
-        run("explain", *files, "--model", MODEL, "--detector", "none", "--results-dir", RESULTS, "--output", folder)
-        figures = [Image.open(file).convert("RGB") for file in sorted(Path(folder).glob("*.png")) if file not in files]
-        # `explain` names its figures as the images: they replaced them.
-        figures = figures or [Image.open(file).convert("RGB") for file in files]
+        output = Path(folder) / "explained"
+        run("explain", *files, "--model", MODEL, "--detector", "none", "--results-dir", RESULTS, "--output", output)
+        figures = [Image.open(output / file.name).convert("RGB") for file in files]
     whole = Image.new("RGB", (sum(figure.width for figure in figures), max(f.height for f in figures)), "white")
     left = 0
     for figure in figures:

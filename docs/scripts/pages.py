@@ -85,7 +85,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links to files of the repository into links of the site."""
+    """Replace links to files of the repository by links of the site."""
     uri = page.file.src_uri
     source = next((path for path, of in FILES.items() if of == uri), f"docs/{uri}")
 

@@ -1,4 +1,4 @@
-"""The commands `share` and `verify`: results for others, and those of others."""
+"""The commands `share` and `verify`: write a file of records, and check such a file."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def atomic_write(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing(path: Path, advice: str = "") -> Iterator[None]:
-    """Turn an OSError into a UserError that the file cannot be written, with the advice."""
+    """Raise UserError that the file cannot be written, with the advice, instead of an OSError."""
     try:
         yield
     except OSError as error:

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from fer_bench.core.errors import UserError
+from fer_bench.core.splits import SPLITS as ALL_SPLITS
 from fer_bench.datasets import DataConfig
 from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols import cross_dataset
@@ -23,7 +24,7 @@ from fer_bench.records.store import READ_ERRORS
 
 CHECKS = ("files", "predictions", "history", "dataset", "split", "unique")
 NOT_CHECKED = "not checked"
-SPLITS = ("validation", "test")
+SPLITS = ALL_SPLITS[1:]  # those that are predicted
 SUM_TOLERANCE = 1e-3  # of the probabilities of an image, which are float32
 DIGESTS_FILE = Path(__file__).with_name("split_digests.yaml")
 
