@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fer_bench import records
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean, list_first
@@ -16,7 +14,7 @@ from fer_bench.datasets.face_crop.spec import spelling
 from fer_bench.protocols.registry import ARROW, spell_protocol
 from fer_bench.records import StoredRecord
 from fer_bench.records.kept_models import read_info
-from fer_bench.records.schema import ENSEMBLE, Predictions
+from fer_bench.records.schema import ENSEMBLE
 from fer_bench.records.store import READ_ERRORS
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 
@@ -103,7 +101,7 @@ def check_kept_file(file: Path) -> None:
 
 def test_accuracy(stored: StoredRecord) -> float:
     """Return the accuracy on the test split."""
-    return _accuracy(stored.predictions("test"))
+    return stored.predictions("test").accuracy
 
 
 def _matches(stored: StoredRecord, name: str | None, dataset: str | None, protocol: str | None) -> bool:
@@ -145,18 +143,13 @@ def _preference(finished: Iterable[StoredRecord]) -> Callable[[StoredRecord], tu
     def key(stored: StoredRecord) -> tuple[bool, int, float, str]:
         trial = stored.record.trial
         try:
-            accuracy = _accuracy(stored.predictions("validation"))
+            validation = stored.predictions("validation")
+            accuracy = validation.accuracy if len(validation.labels) else -1.0
         except READ_ERRORS:
             accuracy = -1.0
         return not trial.dataset.startswith(SYNTHETIC), training_images[trial.dataset], accuracy, trial.key
 
     return key
-
-
-def _accuracy(predictions: Predictions) -> float:
-    if not len(predictions.labels):
-        return -1.0
-    return float(np.mean(predictions.probabilities.argmax(axis=1) == predictions.labels))
 
 
 def _describe(name: str | None, dataset: str | None, protocol: str | None) -> str:

@@ -265,6 +265,11 @@ class Predictions:
     no_duplicate: np.ndarray | None = None
     groups: np.ndarray | None = None
 
+    @property
+    def accuracy(self) -> float:
+        """The share of samples whose most probable class is their label."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
 
 def describe_validation_error(error: ValidationError) -> str:
     """Return the field and the reason of pydantic's first error."""

@@ -85,7 +85,7 @@ def check_records(
         found = {name: " ".join(sentences) for name, sentences in problems.items()}
         seen |= dict.fromkeys(_identities(one), one.path.name)
         test = predictions.get("test")
-        checked.append(Checked(one, _accuracy(test) if test else math.nan, found))
+        checked.append(Checked(one, test.accuracy if test else math.nan, found))
     return checked
 
 
@@ -146,7 +146,7 @@ def _check_history(stored: StoredRecord, predictions: Mapping[str, Predictions])
         yield NOT_CHECKED
         return
     by_epoch = {epoch.epoch: epoch.validation_accuracy for epoch in record.history}
-    recorded, found = by_epoch.get(record.best_epoch, math.nan), _accuracy(validation)
+    recorded, found = by_epoch.get(record.best_epoch, math.nan), validation.accuracy
     if not abs(recorded - found) * len(validation.ids) < 0.5:  # less than one image
         yield f"The best epoch has {100 * recorded:.2f} % on validation, the predictions have {100 * found:.2f} %."
 
@@ -219,7 +219,3 @@ def _find_split_digests(dataset: Dataset | None, data: str, protocol: str) -> li
 def _published_digests() -> dict[str, dict[str, list[dict[str, str]]]]:
     content: dict[str, dict[str, list[dict[str, str]]]] = yaml.safe_load(DIGESTS_FILE.read_text(encoding="utf-8"))
     return content
-
-
-def _accuracy(predictions: Predictions) -> float:
-    return float((predictions.probabilities.argmax(axis=1) == predictions.labels).mean())
