@@ -154,20 +154,25 @@ def ablation_table(rows: Rows) -> str:
     return _table(
         {
             "recipe": row["change"],
-            **{f"seconds to {name} %": _time_to_target(times) for name, times in row["seconds_to_target"].items()},
-            "PublicTest, %": summarize(row["accuracies"], factor=100),
-            "seconds of the run": summarize(row["seconds"], ".0f"),
+            **{
+                f"{unit} to {name} %": _time_to_target(times)
+                for name in row["epochs_to_target"]
+                for unit in ("epochs", "seconds")
+                for times in [row[f"{unit}_to_target"][name]]
+            },
+            "PublicTest, %": summarize(map(max, row["validation_accuracies"]), ".1f", factor=100),
+            "seconds of the run": f"{np.median(row['seconds']):.0f}",
         }
         for row in rows
     )
 
 
-def _time_to_target(seconds: Sequence[float | None]) -> str:
+def _time_to_target(times: Sequence[float | None]) -> str:
     """Return the median and the number of runs that missed the target, whose time is infinite."""
-    median = np.median([np.inf if value is None else value for value in seconds])
-    missed = seconds.count(None)
+    median = np.median([np.inf if value is None else value for value in times])
+    missed = times.count(None)
     text = f"{median:.0f}" if np.isfinite(median) else "missed"
-    return f"{text} ({missed} of {len(seconds)} missed)" if missed else text
+    return f"{text} ({missed} of {len(times)} missed)" if missed and len(times) > 1 else text
 
 
 def exports_table(rows: Rows) -> str:

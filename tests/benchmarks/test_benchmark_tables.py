@@ -9,17 +9,24 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fer_bench.config.recipe import Recipe
+from tests.records.sample_records import make_epoch, make_record, make_trial
+
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 MACHINE = {"processor": "A processor", "cores": 2, "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"}}
 
 
-@pytest.fixture(scope="module")
-def tables():
-    spec = importlib.util.spec_from_file_location("benchmarks_write_tables", FOLDER / "write_tables.py")
+def load_program(name: str):
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", FOLDER / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return load_program("write_tables")
 
 
 LOOP = {
@@ -76,10 +83,15 @@ STEPS = [
 
 
 ABLATION = [
-    {"change": "fast", "accuracies": [0.62, 0.64, 0.63], "seconds": [100.0, 101.0, 102.0]}
-    | {"seconds_to_target": {"60": [80.0, 70.0, 90.0], "62": [95.0, None, 99.0]}},
-    {"change": "no shifts", "accuracies": [0.61, 0.60, 0.62], "seconds": [100.0, 101.0, 102.0]}
-    | {"seconds_to_target": {"60": [80.0, 70.0, 90.0], "62": [None, None, 99.0]}},
+    {
+        "change": "fast",
+        "validation_accuracies": [[0.61, 0.62], [0.6, 0.64], [0.63, 0.5]],
+        "seconds": [100.0, 101.0, 102.0],
+    }
+    | {"epochs_to_target": {"60": [1, 1, 1], "64": [None, 2, None]}}
+    | {"seconds_to_target": {"60": [51.0, 50.0, 52.0], "64": [None, 100.0, None]}},
+    {"change": "default recipe", "validation_accuracies": [[0.5, 0.61]], "seconds": [90.0]}
+    | {"epochs_to_target": {"60": [2], "64": [None]}, "seconds_to_target": {"60": [90.0], "64": [None]}},
 ]
 
 
@@ -132,10 +144,32 @@ def test_steps_end_with_their_geometric_mean(tables):
 
 
 def test_a_run_that_misses_the_target_counts_as_infinite(tables):
-    fast, no_shifts = cells(tables.ablation_table(ABLATION))
-    assert (fast["seconds to 60 %"], fast["seconds to 62 %"]) == ("80", "99 (1 of 3 missed)")
-    assert no_shifts["seconds to 62 %"] == "missed (2 of 3 missed)"
-    assert fast["PublicTest, %"] == "63.00 (62.00–64.00)"
+    fast, default = cells(tables.ablation_table(ABLATION))
+    assert (fast["epochs to 60 %"], fast["seconds to 60 %"]) == ("1", "51")
+    assert (fast["epochs to 64 %"], fast["seconds to 64 %"]) == ("missed (2 of 3 missed)",) * 2
+    assert (default["seconds to 60 %"], default["seconds to 64 %"]) == ("90", "missed")
+    assert fast["PublicTest, %"] == "63.0 (62.0–64.0)"
+
+
+def test_an_epoch_counts_as_long_as_the_fastest_one_of_its_input_size():
+    recipe = Recipe(epochs=3, patience=None, input_size=((0, 32), (0.5, 48))).model_dump(mode="json")
+    seconds = [[10.0, 50.0, 30.0], [12.0, 9.0, 20.0]]
+    records = [
+        make_record(
+            seed,
+            trial=make_trial(seed).model_copy(update={"recipe": recipe}),
+            history=[
+                make_epoch(n, accuracy).model_copy(update={"train_seconds": s - 1, "validation_seconds": 1})
+                for n, s, accuracy in zip((1, 2, 3), times, (0.5, 0.6, 0.64), strict=True)
+            ],
+        )
+        for seed, times in enumerate(seconds)
+    ]
+    row = load_program("ablation").measure(records, [0.6, 0.62, 0.7])
+    assert row["seconds_per_epoch"] == {"32": 9, "48": 20}
+    assert row["seconds"] == [38, 38]
+    assert row["epochs_to_target"] == {"60": [2, 2], "62": [3, 3], "70": [None, None]}
+    assert row["seconds_to_target"] == {"60": [18, 18], "62": [38, 38], "70": [None, None]}
 
 
 def test_an_export_that_failed_says_why(tables):
@@ -177,7 +211,7 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     text = readme.read_text()
     assert text.startswith("Prose.\n")
     assert "old" not in text + fast.read_text() + export.read_text()
-    assert "no shifts" in fast.read_text()
+    assert "default recipe" in fast.read_text()
     assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 4
     assert text.count("90,000 (89,000–91,000)") == 1
     assert (results / "loops.svg").read_text().startswith("<?xml")
