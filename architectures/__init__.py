@@ -1,1 +1,1 @@
-"""The registry's entries: one file per family, plus layers.py for shared blocks."""
+"""The registry's entries: one file per family."""

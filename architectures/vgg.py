@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from architectures.layers import (
+from fer_bench import register_architecture
+from fer_bench.layers import (
     BATCH_NORM_MOMENTUM,
     HistogramEqualization,
     classification_head,
@@ -12,7 +13,6 @@ from architectures.layers import (
     pooled_head,
     rescale_input,
 )
-from fer_bench import register_architecture
 
 
 @register_architecture(
@@ -22,7 +22,7 @@ from fer_bench import register_architecture
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
     num_parameters=14_720_327,
-    reference_images_per_second=36,
+    reference_images_per_second={48: 36},
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg16(inputs, recipe):
@@ -37,7 +37,7 @@ def vgg16(inputs, recipe):
     paper="Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
     input_sizes=(32, 48, 96, 224),
     num_parameters=20_030_023,
-    reference_images_per_second=28,
+    reference_images_per_second={48: 28},
     recipe={"epochs": 15, "optimizer": {"learning_rate": 1e-4}},
 )
 def vgg19(inputs, recipe):
@@ -52,7 +52,7 @@ def vgg19(inputs, recipe):
     input_sizes=(32, 40, 44, 48),
     weights_depend_on_size=True,
     num_parameters=40_378_439,
-    reference_images_per_second=45,
+    reference_images_per_second={48: 45},
     recipe={"dropout": 0.2, "optimizer": {"name": "sgd", "learning_rate": 0.01}},
 )
 def vgg_fer(inputs, recipe):
@@ -76,7 +76,7 @@ def vgg_fer(inputs, recipe):
     input_sizes=(24, 32, 40, 44, 48),
     weights_depend_on_size=True,
     num_parameters=1_767_207,
-    reference_images_per_second=180,
+    reference_images_per_second={48: 180},
     recipe={"dropout": 0.5},
 )
 def vgg10(inputs, recipe):

@@ -40,7 +40,7 @@ SOURCE = '''
 
 from keras import layers
 
-from architectures.layers import classification_head, conv_block, rescale_input
+from fer_bench.layers import classification_head, conv_block, rescale_input
 from fer_bench import register_architecture
 
 

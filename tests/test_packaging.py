@@ -6,14 +6,20 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tomllib
+import venv
+import zipfile
 from pathlib import Path
 
+import cv2
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import fer_bench
+from tests.portraits import portrait
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_SIZE = 1_000_000  # bytes
@@ -62,25 +68,58 @@ def test_the_changelog_starts_with_this_version():
     assert next(name for name in headings if name != "Unreleased") == fer_bench.__version__
 
 
-def test_architectures_and_experiments_are_next_to_the_package():
-    parent = Path(fer_bench.__file__).resolve().parent.parent
-    assert (parent / "architectures").is_dir()
-    assert list((parent / "experiments").glob("*.yaml"))
-    assert list((parent / "experiments" / "recipes").glob("*.yaml"))
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return the wheel of a copy of the checkout, as `pip install fer-bench` gets it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("fer_bench", "architectures", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, folder]
+    subprocess.run(command, check=True)
+    return next(folder.glob("*.whl"))
 
 
-@pytest.mark.parametrize("top", ["experiments", "fer_bench"])
-def test_a_wheel_contains_every_file_that_is_no_module(top):
-    """Every such file matches a package-data pattern of pyproject.toml."""
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    packaged = {
-        file
-        for package, patterns in tool["package-data"].items()
-        for pattern in patterns
-        for file in ROOT.joinpath(*package.split(".")).glob(pattern)
+def test_a_wheel_contains_every_file_in_one_package(wheel):
+    """What a checkout has beside the package lies inside it, so that it cannot collide with other packages."""
+    with zipfile.ZipFile(wheel) as opened:
+        names = {name for name in opened.namelist() if ".dist-info/" not in name}
+    files = {
+        f"{'' if top == 'fer_bench' else 'fer_bench/'}{path.relative_to(ROOT).as_posix()}"
+        for top in ("fer_bench", "architectures", "experiments")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
     }
-    files = {path for path in (ROOT / top).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
-    assert {path for path in files if path.name != "py.typed"} <= packaged
+    assert names == files
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_installed_wheel_needs_no_checkout(wheel, tmp_path):
+    """In an environment with the dependencies of this one, but without the project, and from another folder."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    (packages,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # without what its own .pth files add
+    python, fer = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin" / "fer-bench"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run(pip, check=True)
+    (tmp_path / "work" / "architectures").mkdir(parents=True)  # another project's package of this name
+    (tmp_path / "work" / "architectures" / "__init__.py").write_text("raise ImportError('not ours')\n")
+    cv2.imwrite(str(tmp_path / "work" / "face.png"), portrait()[0])
+    lines = (
+        "list",
+        "--models cnn_fast --datasets synthetic --epochs 1",
+        "report",
+        "check cnn_fast",
+        "predict face.png",
+    )
+    outputs = [
+        subprocess.run([fer, *line.split()], cwd=tmp_path / "work", capture_output=True, text=True, check=True).stdout
+        for line in lines
+    ]
+    assert "cnn_fast" in outputs[0] and "cnn_fast" in outputs[2]
+    assert "face.png" in outputs[-1]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")

@@ -1,23 +1,25 @@
-"""Names and files of the experiments, recipes and trackers in the repository. Imports only the standard library."""
+"""Names and files of the experiments, recipes and trackers in the repository. Imports no library."""
 
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+from fer_bench.core.bundled import PACKAGE_DIR, bundled_dir
+
+EXPERIMENTS_DIR = bundled_dir("experiments")
 
 
 def experiments() -> dict[str, Path]:
     """Return the YAML file of each experiment by name."""
-    return _yaml_files(_ROOT / "experiments")
+    return _yaml_files(EXPERIMENTS_DIR)
 
 
 def recipes() -> dict[str, Path]:
     """Return the YAML file of each named recipe by name."""
-    return _yaml_files(_ROOT / "experiments" / "recipes")
+    return _yaml_files(EXPERIMENTS_DIR / "recipes")
 
 
 def trackers() -> list[str]:
     """Return the values of `--tracker`."""
-    files = (_ROOT / "fer_bench" / "sweep" / "tracking").glob("*.py")
+    files = (PACKAGE_DIR / "sweep" / "tracking").glob("*.py")
     return sorted(file.stem for file in files if file.stem not in ("__init__", "tracker"))
 
 

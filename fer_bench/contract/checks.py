@@ -117,7 +117,7 @@ def learns(tested: ModelUnderTest) -> str | None:
     if before > MAX_INITIAL_LOSS:
         return (
             f"its initial loss is {before:.0f}, and guessing gives {math.log(NUM_CLASSES):.2f}: its input is pixels in "
-            "[0, 255], which `rescale_input` of architectures.layers brings to [-1, 1]"
+            "[0, 255], which `rescale_input` of fer_bench.layers brings to [-1, 1]"
         )
     if not after < before:
         return f"a training step does not lower the loss of its own batch: {before:.5f}, then {after:.5f}"

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO
 
 from fer_bench.core.backend import BACKENDS
+from fer_bench.core.bundled import PACKAGE_DIR
 from fer_bench.core.errors import UserError
 from fer_bench.registry.architectures import ARCHITECTURES
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT_PREFIX, DONE_PREFIX = "result ", "done "  # of the lines that a subprocess prints for its parent
 
 
@@ -105,7 +105,7 @@ def _run_process(
     """Yield the results of a new subprocess, remove completed names from `pending`, and return the exit status."""
     extra = [f"--extra-architectures={path}" for path in extra_architectures]
     command = [sys.executable, "-m", "fer_bench.contract", *pending, *extra]
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(PACKAGE_DIR.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=log, text=True, errors="replace", env=environment

@@ -243,7 +243,7 @@ def _beside(file: Path) -> Path | None:
 
 def _load_kept(file: Path, architecture: str) -> Classifier:
     _import_keras()
-    import architectures.layers  # noqa: F401
+    import fer_bench.layers  # noqa: F401
     from fer_bench.registry.architectures import ARCHITECTURES
 
     if architecture in ARCHITECTURES:  # a saved model refers to custom layers by name

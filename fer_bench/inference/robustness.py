@@ -203,7 +203,7 @@ def corrupt_cached(images: np.ndarray, corruption: str, severity: int, folder: P
 
 def register_layers(trial: Trial | None) -> None:
     """Import the modules that define custom layers: a saved model refers to them by name."""
-    import architectures.layers  # noqa: F401
+    import fer_bench.layers  # noqa: F401
 
     if trial is not None and trial.architecture in ARCHITECTURES:
         ARCHITECTURES.function(trial.architecture)

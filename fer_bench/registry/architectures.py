@@ -44,7 +44,7 @@ class Architecture:
             map. A recipe then cannot change the input size during training.
         num_parameters: For 7 classes at the input size of its default recipe.
         recipe: Overrides of the base recipe.
-        reference_images_per_second: Training speed at 48×48 on the reference machine of sweep/estimate.py.
+        reference_images_per_second: Training speed on the reference machine of sweep/estimate.py, by input size.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Architecture:
     weights_depend_on_size: bool = False
     num_parameters: int | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
-    reference_images_per_second: float | None = None
+    reference_images_per_second: dict[int, float] = field(default_factory=dict)
 
     @property
     def weights_name(self) -> str:
@@ -67,7 +67,7 @@ class Architecture:
 
 ARCHITECTURES = Registry("architecture")
 register_architecture = ARCHITECTURES.register
-ARCHITECTURES.scan(ARCHITECTURES_DIR, package="architectures")
+ARCHITECTURES.scan(ARCHITECTURES_DIR)
 ARCHITECTURES.add_lazy_loader(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINT_GROUP))
 
 

@@ -13,7 +13,7 @@ TEMPLATE = '''"""NAME: one function, from raw pixels to logits. See CONTRIBUTING
 
 from keras import layers
 
-from architectures.layers import classification_head, conv_block, rescale_input
+from fer_bench.layers import classification_head, conv_block, rescale_input
 from fer_bench import register_architecture
 
 
@@ -28,7 +28,7 @@ def NAME(inputs, recipe):
     """Three blocks of convolutions, global average pooling, one dense layer."""
     # From raw gray pixels in [0, 255], (batch, height, width, 1), to [-1, 1] at the recipe's input size.
     x = rescale_input(inputs, recipe)
-    # Blocks of architectures/layers.py, or any Keras layers. Register your own layers with
+    # Blocks of fer_bench/layers.py, or any Keras layers. Register your own layers with
     # @keras.saving.register_keras_serializable(package="NAME"), so that saved models can be loaded.
     for filters in (32, 64, 128):
         x = conv_block(x, filters)

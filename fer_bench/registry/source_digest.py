@@ -1,7 +1,7 @@
 """A digest of the source code that decides what a registered function does.
 
 It covers the function and, through calls and references, every definition that the function reaches in its own file,
-in files of the same folder and in the project's `architectures`. Comments, docstrings, formatting, the decorator, the
+in files of the same folder and in `fer_bench.layers`. Comments, docstrings, formatting, the decorator, the
 Python version and unreachable code do not change it. A better comment or a new neighbor therefore retrains nothing.
 """
 
@@ -15,8 +15,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-ARCHITECTURES_DIR = Path(__file__).resolve().parents[2] / "architectures"  # files elsewhere may import from it
+from fer_bench.core.bundled import PACKAGE_DIR, bundled_dir
 
+ARCHITECTURES_DIR = bundled_dir("architectures")
+LAYERS_MODULE, LAYERS_FILE = "fer_bench.layers", PACKAGE_DIR / "layers.py"  # shared by architectures everywhere
+
+_PACKAGES = ("architectures", "fer_bench")  # whose modules our files import by name
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _SHOW_EMPTY = {"show_empty": True} if sys.version_info >= (3, 13) else {}
 
@@ -84,19 +88,20 @@ def _parse_file(file: Path) -> _Names:
 
 
 def _add_from_import(node: ast.ImportFrom, file: Path, names: _Names) -> None:
-    package = ARCHITECTURES_DIR.name
     path = _find_module(node.module, file) if node.module else None
     for alias in node.names:
         if path and alias.name == "*":
             names.stars.append(path)
         elif path:
             names.imported[alias.asname or alias.name] = (path, alias.name)
-        elif node.module in (None, package) and (module := _find_module(f"{package}.{alias.name}", file)):
+        elif node.module in (None, *_PACKAGES) and (module := _find_module(f"{node.module or '.'}.{alias.name}", file)):
             names.modules[alias.asname or alias.name] = module
 
 
 def _find_module(module: str, file: Path) -> Path | None:
     """Return the file of a module that one of our files imports; None for modules of libraries."""
+    if module == LAYERS_MODULE:
+        return LAYERS_FILE
     package, _, last = module.rpartition(".")
     folders = [ARCHITECTURES_DIR, file.parent] if package == ARCHITECTURES_DIR.name else [file.parent]
     return next((path for folder in folders if (path := folder / f"{last}.py").is_file()), None)

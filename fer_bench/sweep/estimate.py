@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterable, Mapping
@@ -66,16 +67,18 @@ class Estimator:
     def seconds(self, planned: PlannedTrial) -> float | None:
         """Return the expected seconds of all epochs, tracing and prediction; None if nothing is known."""
         recipe = planned.trial.recipe
+        reference = describe(planned.trial.architecture).reference_images_per_second
+        size = last_value(recipe["input_size"])
         speed = self._measured.get(speed_key(planned.trial.architecture, recipe))
         if speed is None:
-            reference = describe(planned.trial.architecture).reference_images_per_second
-            if reference is None:
+            if not reference:
                 return None
-            speed = reference * self._scale * (48 / last_value(recipe["input_size"])) ** 2 / _relative_cost(recipe)
+            speed = self._scale / _seconds_per_image(size, reference) / _relative_cost(recipe)
         fold, views = planned.fold, NUM_VIEWS[recipe["tta"]]
         images = len(fold.training) + len(fold.validation) / PREDICTION_SPEEDUP
         tested = views * len(fold.test) + (views > 1) * views * len(fold.validation)
-        return OVERHEAD_SECONDS + _full_size_epochs(recipe) * images / speed + tested / PREDICTION_SPEEDUP / speed
+        trained = _full_size_epochs(recipe, reference) * images
+        return OVERHEAD_SECONDS + (trained + tested / PREDICTION_SPEEDUP) / speed
 
 
 def speed_key(architecture: str, recipe: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -84,14 +87,22 @@ def speed_key(architecture: str, recipe: Mapping[str, Any]) -> tuple[Any, ...]:
     return architecture, last_value(recipe["input_size"]), recipe["precision"], trainable
 
 
-def _full_size_epochs(recipe: Mapping[str, Any]) -> float:
-    """Return the number of epochs at the final input size that take as long as all epochs of a recipe.
+def _seconds_per_image(size: int, reference: Mapping[int, float]) -> float:
+    """Return the training time per image at an input size: a power of the size, through the speeds at the nearest two.
 
-    The time of an epoch is proportional to the number of pixels.
+    With the speed at one size, it is proportional to the number of pixels; so it is without any, but has no unit.
     """
-    final, epochs = last_value(recipe["input_size"]), recipe["epochs"]
-    stages = Recipe.model_validate(recipe).stages
-    return sum((value_at(stages, epoch).input_size / final) ** 2 for epoch in range(1, epochs + 1))
+    known = sorted(reference, key=lambda other: abs(other - size))[:2] or [1]
+    speeds = [reference.get(other, 1.0) for other in known]
+    exponent = math.log(speeds[0] / speeds[1]) / math.log(known[1] / known[0]) if len(known) == 2 else 2
+    return (size / known[0]) ** exponent / speeds[0]
+
+
+def _full_size_epochs(recipe: Mapping[str, Any], reference: Mapping[int, float]) -> float:
+    """Return the number of epochs at the final input size that take as long as all epochs of a recipe."""
+    sizes = [value_at(Recipe.model_validate(recipe).stages, n).input_size for n in range(1, recipe["epochs"] + 1)]
+    times = [_seconds_per_image(size, reference) for size in sizes]
+    return sum(times) / _seconds_per_image(last_value(recipe["input_size"]), reference)
 
 
 def _relative_cost(recipe: Mapping[str, Any]) -> float:

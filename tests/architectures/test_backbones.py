@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from architectures.layers import CBAM, IMAGENET_MEAN, IMAGENET_STD
+from fer_bench.layers import CBAM, IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = 32
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from architectures.layers import (
+from fer_bench.layers import (
     CBAM,
     AttentionPooling,
     ChannelAttention,

@@ -19,7 +19,7 @@ ARCHITECTURES_FILE = '''
 
 from keras import layers, ops
 
-from architectures.layers import classification_head, rescale_input
+from fer_bench.layers import classification_head, rescale_input
 from fer_bench import register_architecture
 
 

@@ -39,7 +39,7 @@ from pathlib import Path
 
 from keras import layers
 
-from architectures.layers import classification_head, rescale_input
+from fer_bench.layers import classification_head, rescale_input
 from fer_bench import register_architecture
 
 TROUBLE = Path(os.environ["TROUBLE"])

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from architectures.layers import classification_head, conv_block, rescale_input
+from fer_bench.layers import classification_head, conv_block, rescale_input
 from fer_bench import register_architecture
 
 

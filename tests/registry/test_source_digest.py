@@ -1,7 +1,10 @@
 """The digest changes if and only if the behavior of the function may change."""
 
+from pathlib import Path
+
 import pytest
 
+import fer_bench.layers
 from fer_bench.registry import source_digest
 from fer_bench.registry.source_digest import digest
 
@@ -49,8 +52,8 @@ def finish(x):
 MODEL = '''
 """A family."""
 
-from architectures.layers import Gate, block
 from fer_bench import register_architecture
+from fer_bench.layers import Gate, block
 
 STEPS = 3
 TOTAL = STEPS * 2
@@ -79,7 +82,6 @@ FILES = {"model.py": MODEL, "layers.py": LAYERS, "deeper.py": DEEPER}
 @pytest.fixture
 def digest_of(tmp_path, monkeypatch):
     """Return the digest of `net` after a replacement in one file: `digest_of("layers.py", "x", "y")`."""
-    monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", tmp_path / "architectures")  # which has a layers.py too
     count = 0
 
     def make(file: str = "", old: str = "", new: str = "", function: str = "net", files: dict = FILES) -> str:
@@ -90,6 +92,8 @@ def digest_of(tmp_path, monkeypatch):
         for name, text in files.items():
             assert name != file or old in text
             (folder / name).write_text(text.replace(old, new) if name == file else text)
+        monkeypatch.setattr(source_digest, "LAYERS_FILE", folder / "layers.py")
+        source_digest._parse_file.cache_clear()
         return digest(folder / "model.py", function)
 
     return make
@@ -155,15 +159,16 @@ def test_two_functions_of_a_file_differ(digest_of):
 
 
 IMPORTS = {
-    "from": ("from architectures.layers import block", "block(x)"),
-    "from as": ("from architectures.layers import block as b", "b(x)"),
+    "from": ("from fer_bench.layers import block", "block(x)"),
+    "from as": ("from fer_bench.layers import block as b", "b(x)"),
     "relative": ("from .layers import block", "block(x)"),
     "bare": ("from layers import block", "block(x)"),
     "module": ("from architectures import my_layers as blocks", "blocks.block(x)"),
     "relative module": ("from . import layers", "layers.block(x)"),
-    "dotted": ("import architectures.layers", "architectures.layers.block(x)"),
-    "dotted as": ("import architectures.layers as blocks", "blocks.block(x)"),
-    "star": ("from architectures.layers import *", "block(x)"),
+    "from package": ("from fer_bench import layers", "layers.block(x)"),
+    "dotted": ("import fer_bench.layers", "fer_bench.layers.block(x)"),
+    "dotted as": ("import fer_bench.layers as blocks", "blocks.block(x)"),
+    "star": ("from fer_bench.layers import *", "block(x)"),
     "inside": ("", "block(x)"),
     "re-exported": ("from architectures.reexport import block", "block(x)"),
 }
@@ -171,13 +176,13 @@ IMPORTS = {
 
 @pytest.mark.parametrize(("line", "call"), IMPORTS.values(), ids=IMPORTS)
 def test_every_form_of_import_is_followed(digest_of, line, call):
-    inside = "    from architectures.layers import block\n" if not line else ""
+    inside = "    from fer_bench.layers import block\n" if not line else ""
     files = {
         "model.py": f"{line}\n\ndef net(x):\n{inside}    return {call}\n",
         "layers.py": LAYERS,
         "my_layers.py": LAYERS,
         "deeper.py": DEEPER,
-        "reexport.py": "from architectures.layers import block\n",
+        "reexport.py": "from fer_bench.layers import block\n",
     }
     names = "my_layers.py" if "my_layers" in line else "layers.py"
     assert digest_of(names, "* WIDTH", "+ WIDTH", files=files) != digest_of(files=files)
@@ -187,12 +192,12 @@ def test_every_form_of_import_is_followed(digest_of, line, call):
 
 def test_a_file_elsewhere_is_followed_into_the_shared_layers(tmp_path, monkeypatch):
     def make(number: int, width: int) -> str:
-        shared = tmp_path / str(number) / "architectures"
+        shared = tmp_path / str(number) / "shared"
         shared.mkdir(parents=True)
         (shared / "layers.py").write_text(f"WIDTH = {width}\n\ndef block(x):\n    return x * WIDTH\n")
         file = tmp_path / str(number) / "mine.py"
-        file.write_text("from architectures.layers import block\n\ndef net(x):\n    return block(x)\n")
-        monkeypatch.setattr(source_digest, "ARCHITECTURES_DIR", shared)
+        file.write_text("from fer_bench.layers import block\n\ndef net(x):\n    return block(x)\n")
+        monkeypatch.setattr(source_digest, "LAYERS_FILE", shared / "layers.py")
         return digest(file, "net")
 
     assert make(1, 3) == make(2, 3)
@@ -210,6 +215,5 @@ def test_recursion_terminates(digest_of):
     assert digest_of(files=files) != digest_of("model.py", "net(other(x))", "other(x)", files=files)
 
 
-def test_the_shared_folder_is_the_one_of_the_project():
-    folder = source_digest.ARCHITECTURES_DIR
-    assert (folder / "layers.py").is_file() and folder.name == "architectures"
+def test_the_shared_layers_are_those_of_the_project():
+    assert Path(fer_bench.layers.__file__).resolve() == source_digest.LAYERS_FILE

@@ -24,7 +24,7 @@ def card_model(make: RecordMaker, folder: Path, **changes) -> CardModel:
     known = {
         "file_name": "model.keras",
         "sha256": "ab" * 32,
-        "custom_layers": {"architectures.layers": ["CBAM"]},
+        "custom_layers": {"fer_bench.layers": ["CBAM"]},
     } | changes
     return CardModel(stored=stored, info=info, same_row=same_row, **known)
 

@@ -80,7 +80,7 @@ def test_a_failed_trial_has_no_speed(planned):
 
 
 def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of, monkeypatch):
-    with_speed = replace(describe("tiny"), reference_images_per_second=10.0)
+    with_speed = replace(describe("tiny"), reference_images_per_second={48: 10.0})
     monkeypatch.setattr(estimate, "describe", lambda name: with_speed)
     usual = training_seconds(Estimator([], MACHINE), planned)
     assert usual == pytest.approx(training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned))
@@ -92,8 +92,17 @@ def test_a_reference_speed_is_scaled_by_machine_and_input_size(planned, plan_of,
     assert training_seconds(measured, planned) == pytest.approx(2 * usual)  # a measured speed takes precedence
 
 
+def test_two_reference_speeds_tell_how_the_time_grows_with_the_input_size(planned, plan_of, monkeypatch):
+    with_speeds = replace(describe("tiny"), reference_images_per_second={48: 10.0, 96: 5.0})
+    monkeypatch.setattr(estimate, "describe", lambda name: with_speeds)
+    usual = training_seconds(Estimator([], MACHINE), planned)
+    for size, factor in {48: 1.0, 72: 1.5, 96: 2.0, 192: 4.0}.items():
+        resized = plan_of(models=["tiny"], epochs=4, input_size=size).trials[0]
+        assert training_seconds(Estimator([], MACHINE), resized) == pytest.approx(factor * usual)
+
+
 def test_a_frozen_backbone_is_faster_and_test_time_augmentation_slower(planned, plan_of, monkeypatch):
-    with_speed = replace(describe("tiny"), reference_images_per_second=10.0)
+    with_speed = replace(describe("tiny"), reference_images_per_second={48: 10.0})
     monkeypatch.setattr(estimate, "describe", lambda name: with_speed)
 
     def seconds(**changes):

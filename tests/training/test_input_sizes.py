@@ -19,7 +19,7 @@ SIZES = {"input_size": [[0, 8], [3, 12]], "epochs": 4}
 ARCHITECTURES_FILE = '''
 from keras import layers
 
-from architectures.layers import pooled_head, rescale_input
+from fer_bench.layers import pooled_head, rescale_input
 from fer_bench import register_architecture
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_bench.core.bundled import PACKAGE_DIR, bundled_dir
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import write_atomically
 from fer_bench.records.schema import Epoch, Record
@@ -42,8 +43,7 @@ from fer_bench.training.checkpoint import from_bytes, to_bytes
 from fer_bench.training.machine import describe_machine
 from fer_bench.training.planned_trial import PlannedTrial
 
-ROOT = Path(__file__).resolve().parents[3]  # of a checkout, or site-packages
-CODE = ("fer_bench", "architectures", "experiments")
+CODE = (PACKAGE_DIR, bundled_dir("architectures"), bundled_dir("experiments"))
 MAX_NODE_LOSSES = 3  # per trial: it may be what ends them
 HEAD_SECONDS = 30.0  # for the head node to accept a connection
 ADVICE = "Records are kept. Once the cluster is back, the same command resumes."
@@ -95,8 +95,8 @@ class RayExecutor:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         where = {"address": self._address} if self._address else {"address": "local", "_node_ip_address": "127.0.0.1"}
         with tempfile.TemporaryDirectory(prefix="fer-bench-") as code:
-            for name in CODE:
-                shutil.copytree(ROOT / name, Path(code) / name, ignore=shutil.ignore_patterns("__pycache__"))
+            for folder in (folder for folder in CODE if folder.parent == PACKAGE_DIR.parent):  # others are inside it
+                shutil.copytree(folder, Path(code) / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
             try:
                 ray.init(
                     **where,
@@ -192,7 +192,7 @@ class RayExecutor:
         start = planned.pretrained_file if planned.pretrained_file and planned.pretrained_file.is_file() else None
         pretrained = self._store((planned.required_key, start), start.read_bytes) if start else None
         files = FileContents(
-            source=None if planned.source_file.is_relative_to(ROOT) else planned.source_file.read_bytes(),
+            source=None if any(map(planned.source_file.is_relative_to, CODE)) else planned.source_file.read_bytes(),
             checkpoint=to_bytes(planned.checkpoint_dir) if planned.checkpoint_dir else None,
         )
         started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -15,7 +15,7 @@ from fer_bench.records.store import MODEL_FILE, RECORD_FILE
 
 LAYERS = (
     '{"module": "keras.layers", "class_name": "Dense", "registered_name": null}, '
-    '{"module": "architectures.layers", "class_name": "Own", "registered_name": "fer_bench>Own"}'
+    '{"module": "fer_bench.layers", "class_name": "Own", "registered_name": "fer_bench>Own"}'
 )
 CONFIG = '{"module": "keras", "class_name": "Functional", "config": {"layers": [' + LAYERS + "]}}"
 
@@ -50,7 +50,7 @@ def test_folder_is_complete(make, keep, tmp_path):
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     assert files["model.keras"] == (record / MODEL_FILE).read_bytes()
     card = files["README.md"].decode()
-    assert sums["model.keras"] in card and "import architectures.layers  # defines Own\n" in card and "2 seeds" in card
+    assert sums["model.keras"] in card and "import fer_bench.layers  # defines Own\n" in card and "2 seeds" in card
     assert read_info(folder) == read_info(record)
     assert [path.name for path in folder.parent.iterdir()] == ["card"]
 

@@ -1,0 +1,13 @@
+"""The folders that a checkout has beside the package and an installed package inside it. Imports only the standard
+library.
+"""
+
+from pathlib import Path
+
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+
+
+def bundled_dir(name: str) -> Path:
+    """Return the folder `architectures` or `experiments`."""
+    inside = PACKAGE_DIR / name
+    return inside if inside.is_dir() else PACKAGE_DIR.parent / name
