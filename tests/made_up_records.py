@@ -19,7 +19,7 @@ from fer_bench.leaderboard.published_results import PublishedResult
 from fer_bench.records import heat_maps, load, robustness, write
 from fer_bench.records.heat_maps import HeatMaps
 from fer_bench.records.robustness import Robustness
-from fer_bench.records.schema import Costs, Epoch, Predictions, Record, TrainingCheck, Trial
+from fer_bench.records.schema import BENCHMARK_VERSION, Costs, Epoch, Predictions, Record, TrainingCheck, Trial
 from fer_bench.records.store import MODEL_FILE
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -145,6 +145,7 @@ class RecordMaker:
         model_notes: tuple[str, ...] = (),
         warnings: tuple[str, ...] = (),
         training_check: TrainingCheck | None = None,
+        benchmark_version: int = BENCHMARK_VERSION,
     ) -> Path:
         """Write one record; without predictions, with made-up ones of about this accuracy."""
         trial = Trial(
@@ -176,6 +177,7 @@ class RecordMaker:
             model_notes=list(model_notes),
             warnings=list(warnings),
             training_check=training_check,
+            benchmark_version=benchmark_version,
             num_parameters=parameters,
             best_epoch=max(1, epochs - 2) if finished else None,
             history=history(epochs, seed),

@@ -52,5 +52,9 @@ def compute_average_ranks(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
 
 def _versions(scored: pd.DataFrame) -> pd.Series:
     """Return what distinguishes versions of a dataset with the same protocol."""
-    several = scored.groupby(["dataset", "protocol"])["fingerprint"].transform("nunique") > 1
-    return (" (data " + scored["fingerprint"].str[:8] + ")").where(several, "")
+    groups = scored.groupby(["dataset", "protocol"])
+    data = " (data " + scored["fingerprint"].str[:8] + ")"
+    benchmark = " (benchmark version " + scored["benchmark_version"].astype(str) + ")"
+    return data.where(groups["fingerprint"].transform("nunique") > 1, "") + benchmark.where(
+        groups["benchmark_version"].transform("nunique") > 1, ""
+    )

@@ -83,7 +83,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("tied"),
     _column("label", "text", "Architecture and recipe.", View.LATEX | View.PAGE, "row", "model"),
     _column("model", "text", "Architecture.", NAMES, "row"),
-    *map(_column, ("dataset", "protocol", "fingerprint")),
+    *map(_column, ("dataset", "protocol", "fingerprint", "benchmark_version")),
     _column(
         "recipe",
         "text",

@@ -232,6 +232,8 @@ def _differences(
     if before.name != after.name:
         if before["fingerprint"] != after["fingerprint"]:
             parts.append("data")
+        if before.get("benchmark_version", 1) != after.get("benchmark_version", 1):
+            parts.append("benchmark version")
         if old and new:
             parts += _trial_differences(old, new)
         elif not parts:

@@ -107,7 +107,8 @@ def sort_rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     lower, trusted = METRICS[metric].lower_is_better, is_trusted(frame)
     place = (~trusted).astype(int).where(frame[metric].notna(), 2)
-    keys, ascending = [*SECTION, "_place", metric, "model", "recipe"], [True, True, True, True, lower, True, True]
+    keys = [*SECTION, "_place", metric, "model", "recipe"]
+    ascending = [lower if key == metric else True for key in keys]
     frame = frame.assign(_place=place).sort_values(keys, ascending=ascending, kind="stable").drop(columns="_place")
     scores = frame[metric].where(trusted)
     frame["rank"] = scores.groupby([frame[key] for key in SECTION]).rank(ascending=lower, method="min").astype("Int64")
@@ -130,31 +131,39 @@ def _confidence(
 
 
 def section_key(section: pd.DataFrame) -> Section:
-    """Return dataset, protocol and fingerprint of a section's lines."""
-    dataset, protocol, fingerprint = section[SECTION].iloc[0]
-    return dataset, protocol, fingerprint
+    """Return dataset, protocol, fingerprint and benchmark version of a section's lines."""
+    dataset, protocol, fingerprint, version = section[SECTION].iloc[0]
+    return dataset, protocol, fingerprint, int(version)
 
 
-def section_heading(dataset: str, protocol: str, fingerprint: str = "", split_notes: str = "") -> str:
+def section_heading(dataset: str, protocol: str, versions: Iterable[str] = (), split_notes: str = "") -> str:
     """Return the heading of a section; it says so if faces are synthetic or a split is leaky.
 
     Args:
         dataset: The dataset's name.
         protocol: The protocol's name.
-        fingerprint: The data's fingerprint, if there are several versions of the data.
+        versions: What distinguishes it from other sections of dataset and protocol.
         split_notes: The notes on the split.
     """
     name = f"{SYNTHETIC} (drawn faces, not a benchmark result)" if dataset == SYNTHETIC else dataset
-    data = f" (data {fingerprint[:8]})" if fingerprint else ""
-    return f"{name}, protocol {protocol}{data}" + (f" ({split_notes})" if split_notes else "")
+    notes = [*versions, *filter(None, [split_notes])]
+    return f"{name}, protocol {protocol}" + "".join(f" ({note})" for note in notes)
 
 
 def sections(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield heading, file name stem and lines of each section, in the frame's order."""
-    versions = frame.groupby(["dataset", "protocol"])["fingerprint"].nunique()
+    counts = frame.groupby(["dataset", "protocol"])[["fingerprint", "benchmark_version"]].nunique()
     for _, section in frame.groupby(SECTION, sort=False):
-        dataset, protocol, fingerprint = section_key(section)
-        version = fingerprint if versions[dataset, protocol] > 1 else ""
-        stem = f"{dataset}-{protocol}" + (f"-{version[:8]}" if version else "")
+        dataset, protocol, fingerprint, version = section_key(section)
+        several = counts.loc[(dataset, protocol)] > 1
+        versions = {"data": fingerprint[:8]} if several["fingerprint"] else {}
+        versions |= {"benchmark version": str(version)} if several["benchmark_version"] else {}
+        stem = "-".join([dataset, protocol, *versions.values()])
         notes = "; ".join(dict.fromkeys(text for text in section["split_notes"] if text))
-        yield section_heading(dataset, protocol, version, notes), stem, section
+        yield section_heading(dataset, protocol, map(" ".join, versions.items()), notes), stem, section
+
+
+def benchmark_versions(frame: pd.DataFrame) -> str:
+    """Return the benchmark versions of a leaderboard, in words."""
+    numbers = [str(number) for number in sorted(frame["benchmark_version"].unique())]
+    return f"benchmark version{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"

@@ -42,6 +42,7 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None, targets: 
         "dataset": trial.dataset,
         "protocol": trial.protocol,
         "fingerprint": trial.fingerprint,
+        "benchmark_version": row.benchmark_version,
         "recipe": trial.recipe_name,
         "weights": row.weights,
         "backend": trial.backend,

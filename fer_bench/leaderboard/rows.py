@@ -21,8 +21,8 @@ from fer_bench.records.schema import Record, Trial
 from fer_bench.records.store import READ_ERRORS
 
 SkippedRecord = tuple[Path, str]  # folder and reason
-Section = tuple[str, str, str]  # dataset, protocol and data fingerprint
-SECTION = ["dataset", "protocol", "fingerprint"]  # the same, as columns of the frame
+Section = tuple[str, str, str, int]  # dataset, protocol, data fingerprint and benchmark version
+SECTION = ["dataset", "protocol", "fingerprint", "benchmark_version"]  # the same, as columns of the frame
 SYNTHETIC = "synthetic"  # the dataset of drawn faces, which is not a benchmark
 ARRAYS = (
     *("test_ids", "test_labels", "test_probabilities", "test_no_duplicate", "test_groups"),
@@ -82,7 +82,7 @@ class LeaderboardRow:
     """Trials that differ in seed and fold only.
 
     Attributes:
-        id: 12 hexadecimal digits, which depend on the trials alone.
+        id: 12 hexadecimal digits, which depend on the trials alone, and the benchmark version if it is not the first.
         trial: The first trial; its seed and fold have no meaning here.
         seeds: The finished seeds.
         failed: The records of trials that did not finish.
@@ -104,8 +104,13 @@ class LeaderboardRow:
 
     @property
     def section(self) -> Section:
-        """Dataset, protocol and data fingerprint: only rows that agree in them can be compared."""
-        return self.trial.dataset, self.trial.protocol, self.trial.fingerprint
+        """What rows must agree in to be compared: dataset, protocol, data fingerprint and benchmark version."""
+        return self.trial.dataset, self.trial.protocol, self.trial.fingerprint, self.benchmark_version
+
+    @property
+    def benchmark_version(self) -> int:
+        """The benchmark version that all records were made for."""
+        return self.records[0].benchmark_version
 
     @property
     def weights(self) -> str:
@@ -183,7 +188,8 @@ def build_rows(stored: Iterable[StoredRecord]) -> tuple[list[LeaderboardRow], li
     """Group and score records; return the rows, and the records whose predictions cannot be read or scored."""
     groups: dict[str, list[StoredRecord]] = defaultdict(list)
     for record in stored:
-        groups[record.record.trial.row_id].append(record)
+        version = record.record.benchmark_version
+        groups[record.record.trial.row_id + (f"-{version}" if version > 1 else "")].append(record)
     state = _ReadState()
     rows = [_build_row(row_id, members, state) for row_id, members in groups.items()]
     return [row for row in rows if row.seeds or row.failed], state.skipped

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 # Raised when a change of the training code changes the meaning of a recipe on a backend; part of every key.
 PROCEDURE_VERSIONS = {"tensorflow": 3, "jax": 3, "torch": 2}
 
+# Raised when protocols, splits, metrics or named recipes change so that figures no longer compare; see CHANGELOG.md.
+# It is no part of a key: what changes an outcome does so through the fields of the trial.
+BENCHMARK_VERSION = 1
+
 # Fields of a Trial that are labels and do not affect the outcome.
 NOT_IN_KEY = {"recipe_name"}
 
@@ -221,6 +225,7 @@ class Record(FrozenModel):
         history: One entry per epoch.
         costs: Costs of the trial; None if it did not finish.
         members: Members of an ensemble.
+        benchmark_version: The BENCHMARK_VERSION that it was made for.
     """
 
     trial: Trial
@@ -239,6 +244,7 @@ class Record(FrozenModel):
     history: list[Epoch] = Field(default_factory=list)
     costs: Costs | None = None
     members: list[Member] = Field(default_factory=list)
+    benchmark_version: int = BENCHMARK_VERSION
 
     @property
     def wall_clock_seconds(self) -> float | None:

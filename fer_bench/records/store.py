@@ -172,7 +172,8 @@ class _Unreadable(Exception):
 def _read(path: Path) -> tuple[str, StoredRecord]:
     """Read a record and compute its key, which takes as long as reading."""
     try:
-        record = Record.model_validate_json((path / RECORD_FILE).read_bytes())
+        content = (path / RECORD_FILE).read_bytes()
+        record = Record.model_validate_json(content)
     except ValidationError as error:
         raise _Unreadable(f"{RECORD_FILE}: {describe_validation_error(error)}") from None
     except OSError as error:
@@ -183,6 +184,8 @@ def _read(path: Path) -> tuple[str, StoredRecord]:
     key = record.trial.key
     if key[:KEY_LENGTH] not in path.name:
         raise _Unreadable("the folder's name does not contain the key of its record: one of them was changed")
+    if b'"benchmark_version"' not in content:  # older than the field
+        record = record.model_copy(update={"benchmark_version": 1})
     if record.status == "finished" and not (path / PREDICTIONS_FILE).is_file():
         raise _Unreadable(f"{PREDICTIONS_FILE} is missing")
     return key, StoredRecord(record, path)

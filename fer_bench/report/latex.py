@@ -11,7 +11,7 @@ from fer_bench.core.text import UNKNOWN, one_line, slug
 from fer_bench.leaderboard.column import BADGE_SEPARATOR, TIED, Align, Column, Values, View, format_rank
 from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.filter import group_summary, split_groups
-from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, sections
+from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, benchmark_versions, sections
 from fer_bench.leaderboard.rows import SYNTHETIC
 from fer_bench.records.schema import EXTERNAL
 from fer_bench.report.tables import records_of, table_columns
@@ -39,7 +39,8 @@ def to_latex(leaderboard: Leaderboard) -> str:
     Labels are `tab:<dataset>-<protocol>`, followed by `-<group>`. All text is escaped.
     """
     options = leaderboard.options
-    parts = [PREAMBLE, *(f"% {one_line(note)}" for note in options.notes)]
+    made_for = f"{benchmark_versions(leaderboard.frame).capitalize()}."
+    parts = [PREAMBLE, *(f"% {one_line(note)}" for note in (made_for, *options.notes))]
     for heading, stem, section in sections(leaderboard.frame):
         notes = leaderboard.section_notes(section)
         if options.group_by is not None:

@@ -13,7 +13,7 @@ from fer_bench.core.text import one_line, percent, plural
 from fer_bench.leaderboard.column import View
 from fer_bench.leaderboard.columns import BY_KEY, TIME_TO_TARGET, columns_in
 from fer_bench.leaderboard.filter import group_summary, split_groups
-from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, sections
+from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, benchmark_versions, sections
 from fer_bench.leaderboard.row_values import machine_text
 from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.report.published_table import published_table
@@ -53,7 +53,8 @@ def to_markdown(leaderboard: Leaderboard, figures_note: str = "", folder: Path |
         folder: The folder of the file, to which links to kept models are relative; None for no links.
     """
     options, rows = leaderboard.options, list(leaderboard.rows.values())
-    parts = ["# Leaderboard", *map(one_line, options.notes)]
+    made_for = f"{benchmark_versions(leaderboard.frame).capitalize()}."
+    parts = ["# Leaderboard", *([made_for] if rows else []), *map(one_line, options.notes)]
     for heading, _, section in sections(leaderboard.frame):
         notes = [*_resolution(section), *leaderboard.section_notes(section)]
         parts += [f"## {heading}", *_summaries(section, options), _bullets(notes)]

@@ -47,7 +47,7 @@ def matching_rows(result: PublishedResult, frame: pd.DataFrame) -> pd.DataFrame:
     # The choice never uses test scores: the best of several test scores is what the badges warn of.
     follows = named_recipes(rows["recipe"]) == result.recipe
     order = rows.assign(_follows=follows).sort_values(["_follows", "validation_accuracy"], ascending=False)
-    return order.groupby(["protocol", "fingerprint"], sort=False).head(1)
+    return order.groupby(["protocol", "fingerprint", "benchmark_version"], sort=False).head(1)
 
 
 def _lines(result: PublishedResult, frame: pd.DataFrame) -> Iterator[list[str]]:

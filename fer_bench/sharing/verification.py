@@ -19,7 +19,7 @@ from fer_bench.datasets.dataset import Dataset
 from fer_bench.protocols import cross_dataset
 from fer_bench.protocols.registry import FILE_PREFIX, SPLIT_SEED, folds
 from fer_bench.records import StoredRecord
-from fer_bench.records.schema import PROCEDURE_VERSIONS, Predictions, Trial
+from fer_bench.records.schema import BENCHMARK_VERSION, PROCEDURE_VERSIONS, Predictions, Trial
 from fer_bench.records.store import READ_ERRORS
 
 CHECKS = ("files", "predictions", "history", "dataset", "split", "unique")
@@ -114,6 +114,8 @@ def _check_files(stored: StoredRecord, predictions: Mapping[str, Predictions]) -
     newest = PROCEDURE_VERSIONS.get(record.trial.backend)
     if newest and record.trial.procedure_version > newest:
         yield "A newer version of fer-bench made the record."
+    if record.benchmark_version != BENCHMARK_VERSION:
+        yield f"It was made for benchmark version {record.benchmark_version}, not {BENCHMARK_VERSION}."
 
 
 def _check_predictions(stored: StoredRecord, predictions: Mapping[str, Predictions]) -> Problems:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fer_bench import records
 from fer_bench.core.errors import write_error
+from fer_bench.records.schema import BENCHMARK_VERSION
 from fer_bench.records.store import RECORDS_DIR, TEMPORARY_PREFIX, model_file, record_dir
 from fer_bench.records.writing import recover_interrupted_writes
 from fer_bench.sweep.options import SweepOptions
@@ -32,6 +33,7 @@ class PendingTrials:
         num_failed: Number of trials that are recorded as failed or diverged.
         without_saved_model: Number of finished trials without a saved model.
         unreadable: Number of trials to run whose record cannot be read.
+        outdated: Number of trials to run that are recorded for another benchmark version.
         without_needed_model: Pretraining trials to run again because others start from a model that was not saved.
         model_bytes: Size of a recorded model by architecture.
         superseded: Start times of the records that trials replace, by key. A record with a later start time was
@@ -43,6 +45,7 @@ class PendingTrials:
     num_failed: int = 0
     without_saved_model: int = 0
     unreadable: int = 0
+    outdated: int = 0
     without_needed_model: tuple[PlannedTrial, ...] = ()
     superseded: dict[str, str] = field(default_factory=dict)
     model_bytes: dict[str, int] = field(default_factory=dict)
@@ -87,6 +90,8 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
     """
     options = options or SweepOptions()
     recorded = {} if options.overwrite else known.stored
+    outdated = {key for key, stored in recorded.items() if stored.record.benchmark_version != BENCHMARK_VERSION}
+    recorded = {key: stored for key, stored in recorded.items() if key not in outdated}
     status = {planned.key: recorded[planned.key].record.status for planned in plan.trials if planned.key in recorded}
     finished = [key for key, value in status.items() if value == "finished"]
     done = set(status if not options.retry_failed else finished)
@@ -107,6 +112,7 @@ def find_pending(plan: Plan, known: records.Records, options: SweepOptions | Non
         num_failed=len(done.difference(finished)),
         without_saved_model=sum(known.stored[key].model_file is None for key in finished),
         unreadable=unreadable,
+        outdated=sum(planned.key in outdated for planned in pending),
         without_needed_model=without_model,
         superseded=superseded,
         model_bytes={

@@ -42,6 +42,8 @@ def plan_lines(
         lines.append(f"{recorded} recorded already{failed if pending.num_failed else ''}.")
     if pending.unreadable:
         lines.append(f"{plural(pending.unreadable, 'unreadable record')}: run again.")
+    if pending.outdated:
+        lines.append(f"{plural(pending.outdated, 'record')} of another benchmark version: run again.")
     if rerun := pending.without_needed_model:
         lines.append(f"Trained again because others start from their models, which were not saved: {_names(rerun)}.")
     if estimator:

@@ -174,6 +174,13 @@ def test_a_changed_specification_is_found(run, pack, data_dir, working_dir):
     assert "does not contain the key" in run("verify", pack, "--data-dir", data_dir, status=1)
 
 
+def test_another_benchmark_version_is_found(run, pack, data_dir, working_dir):
+    members = read(pack)
+    change_record(members, lambda record: record.update(benchmark_version=2), working_dir)
+    write(pack, members)
+    assert "It was made for benchmark version 2, not 1." in run("verify", pack, "--data-dir", data_dir, status=1)
+
+
 def test_a_changed_history_is_found(run, pack, data_dir, working_dir):
     def improve(record):
         for epoch in record["history"]:

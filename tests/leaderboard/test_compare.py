@@ -40,6 +40,12 @@ def the_match(sides):
     return match
 
 
+def test_another_benchmark_version_is_named(sides):
+    sides[0]()
+    sides[1](benchmark_version=2)
+    assert "benchmark version" in the_match(sides).differences
+
+
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [

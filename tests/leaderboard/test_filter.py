@@ -32,7 +32,7 @@ def test_omitted_rows_are_counted(leaderboard):
     assert len(filtered.frame) == 5 and set(filtered.frame["dataset"]) == {"fer2013"}
     assert filtered.options.notes == ("Shown: 5 of 7 rows; omitted by --dataset fer2013: 2 rows (ckplus 1, jaffe 1).",)
     assert set(filtered.rows) == set(filtered.frame.index) and set(filtered.notes) == {
-        ("fer2013", "official", "f" * 64)
+        ("fer2013", "official", "f" * 64, 1)
     }
     assert filtered.options.notes[0] in to_markdown(filtered) and f"% {filtered.options.notes[0]}" in to_latex(filtered)
 

@@ -10,6 +10,7 @@ from made_up_records import MACHINE, exact, history, leaderboard_of
 from fer_bench.leaderboard.leaderboard import compute_leaderboard, sections
 from fer_bench.leaderboard.row_labels import shorten_recipe
 from fer_bench.records import StoredRecord, load
+from fer_bench.report.markdown import to_markdown
 
 
 def frame_of(make):
@@ -205,6 +206,20 @@ def test_a_changed_dataset_is_another_section(make):
     make("a")
     make("b", fingerprint="e" * 64)
     assert frame_of(make)["rank"].tolist() == [1, 1]
+
+
+def test_benchmark_versions_never_share_a_table(make):
+    make(seed=0)
+    make(seed=1, benchmark_version=2)
+    frame = frame_of(make)
+    assert frame["seeds"].tolist() == [1, 1] and frame["rank"].tolist() == [1, 1]
+    headings, stems, _ = zip(*sections(frame), strict=True)
+    assert headings == (
+        "fer2013, protocol official (benchmark version 1)",
+        "fer2013, protocol official (benchmark version 2)",
+    )
+    assert stems == ("fer2013-official-1", "fer2013-official-2")
+    assert to_markdown(leaderboard_of(make)).startswith("# Leaderboard\n\nBenchmark versions 1, 2.\n")
 
 
 def test_predictions_that_cannot_be_read_or_scored_are_skipped_by_name(make):

@@ -1,6 +1,7 @@
 """Records are complete or absent, even if a writer is killed; what cannot be read is skipped and named."""
 
 import gc
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,15 @@ def test_a_record_and_its_predictions_are_read_back_unchanged(tmp_path):
         for column in ("ids", "labels", "probabilities"):
             np.testing.assert_array_equal(getattr(read, column), getattr(expected, column))
             assert getattr(read, column).dtype == getattr(expected, column).dtype
+
+
+def test_a_record_without_a_benchmark_version_is_of_the_first(tmp_path):
+    folder = write(tmp_path, make_record(benchmark_version=2), make_predictions())
+    assert [stored.record.benchmark_version for stored in load(tmp_path)] == [2]
+    content = json.loads((folder / "record.json").read_text())
+    del content["benchmark_version"]
+    (folder / "record.json").write_text(json.dumps(content))
+    assert [stored.record.benchmark_version for stored in load(tmp_path)] == [1]
 
 
 def test_duplicates_and_groups_are_read_back_if_they_are_known(tmp_path):

@@ -104,7 +104,7 @@ def test_everything_unreadable_is_listed(make):
     assert leaderboard.frame["model"].tolist() == ["good"]
     page = render_page(make)
     skipped = dict(page.data["skipped"])
-    assert len(skipped) == len(reasons) and page.data["summary"].endswith("1 trial · 6 skipped")
+    assert len(skipped) == len(reasons) and page.data["summary"].endswith("1 trial · 6 skipped · benchmark version 1")
     text = to_markdown(leaderboard)
     assert "## Skipped records (6)" in text
     for name, reason in reasons.items():

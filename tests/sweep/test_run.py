@@ -120,6 +120,16 @@ def test_a_record_is_replaced_only_on_request(plan_of, tmp_path, callback, insta
     assert len(records.load(tmp_path)) == 1
 
 
+def test_records_of_another_benchmark_version_are_replaced(plan_of, tmp_path, instant_executor, monkeypatch):
+    plan = plan_of(models=["tiny"])
+    run(plan.trials, tmp_path, executor=instant_executor)
+    assert not pending(plan, tmp_path).trials
+    monkeypatch.setattr("fer_bench.sweep.pending.BENCHMARK_VERSION", 2)
+    again = pending(plan, tmp_path)
+    assert list(again.superseded) == [plan.trials[0].key]
+    assert (len(again.trials), again.outdated, again.num_finished) == (1, 1, 0)
+
+
 def test_models_are_saved_on_request(plan_of, tmp_path, instant_executor):
     plan = plan_of(models=["tiny", "tiny_raising"])
     run(plan.trials, tmp_path, options=SweepOptions(keep_models="none"), executor=instant_executor)

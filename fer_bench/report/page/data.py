@@ -12,7 +12,7 @@ import pandas as pd
 from fer_bench import __version__
 from fer_bench.core.text import plural
 from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR, reached_key
-from fer_bench.leaderboard.leaderboard import Leaderboard, sections
+from fer_bench.leaderboard.leaderboard import Leaderboard, benchmark_versions, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
 from fer_bench.leaderboard.row_labels import split_recipe_name
 from fer_bench.leaderboard.row_values import machine_text
@@ -157,7 +157,7 @@ def _summary(leaderboard: Leaderboard, num_trials: int) -> str:
     parts = [plural(len(frame), "row"), plural(frame.groupby(SECTION).ngroups, "table"), plural(num_trials, "trial")]
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"{skipped:,} skipped"] if skipped else []
-    return BADGE_SEPARATOR.join(parts)
+    return BADGE_SEPARATOR.join([*parts, benchmark_versions(frame)])
 
 
 def _footer(started: list[str]) -> str:

@@ -147,6 +147,7 @@ def _provenance(row: LeaderboardRow) -> dict[str, str]:
         "backend": trial.backend,
         "source digest": trial.source_digest[:16],
         "data fingerprint": trial.fingerprint[:16],
+        "benchmark version": str(row.benchmark_version),
         "procedure version": str(trial.procedure_version),
         "row": row.id,
     }
