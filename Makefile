@@ -16,7 +16,7 @@ PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test test-long lint format docs constraints clean
+.PHONY: help install bench test test-long lint format docs dist constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -45,6 +45,10 @@ format: $(INSTALLED) ## fix style and formatting as far as possible
 
 docs: $(INSTALLED) ## build the documentation in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
+dist: $(INSTALLED) ## build wheel and sdist in dist
+	rm -rf dist
+	$(RUN) -m build --no-isolation
 
 constraints: ## pin the newest versions allowed by pyproject.toml in constraints.txt
 	rm -rf build/constraints

@@ -6,7 +6,7 @@ The public API. Each name is imported when it is first used, so that `import fer
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "BenchmarkResult",
     "UserError",

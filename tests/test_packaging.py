@@ -124,7 +124,9 @@ def test_an_installed_wheel_needs_no_checkout(wheel, tmp_path):
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 def test_the_makefile_has_all_targets():
-    targets = ["help", "install", "bench", "test", "test-long", "lint", "format", "constraints", "clean"]
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE)
+    assert {"install", "bench", "test", "lint", "docs", "dist"} <= set(targets)
     completed = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
 

@@ -39,7 +39,7 @@ def main() -> None:
     TABLE.write_text(section.partition("\n")[2].strip() + "\n", encoding="utf-8")
     figures = RESULTS / "figures"
     for name, pattern in {
-        "overview": "**/*time*.png",
+        "overview": "**/accuracy-time.png",
         "confusion": f"**/*{MODEL}*confusion*.png",
         "curves": f"**/*{MODEL}*curves*.png",
         "heat-maps": "heat-maps-*.png",

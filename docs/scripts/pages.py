@@ -282,12 +282,18 @@ def _leaderboards() -> list[Path]:
     return sorted(REFERENCE.glob("*.csv"))
 
 
-def _leaderboard(path: Path) -> str:
-    """Return the page of one reference leaderboard: its tables, and what its README says about it."""
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Return a leaderboard.csv with the names and types of a leaderboard's frame."""
     frame = pd.read_csv(path, dtype={"fingerprint": str}).rename(columns=RENAMED)
-    frame = frame.astype({"rank": "Int64"})
+    frame = frame.astype({"rank": "Int64"}).assign(benchmark_version=frame.get("benchmark_version", 1))
     for column in ("tied", "split_notes"):
         frame[column] = frame[column].astype(object).where(frame[column].notna(), "") if column in frame else ""
+    return frame
+
+
+def _leaderboard(path: Path) -> str:
+    """Return the page of one reference leaderboard: its tables, and what its README says about it."""
+    frame = read_leaderboard(path)
     parts = [f"# {path.stem}", *_description(path.stem)]
     parts.append(f"All columns: [{path.name}]({path.name}). [How to read a leaderboard](../leaderboard.md).")
     for heading, _, rows in sections(frame):
@@ -296,12 +302,13 @@ def _leaderboard(path: Path) -> str:
         if not scored.empty:
             images, half = half_width(scored)
             parts.append(f"{images:,} test images: at the best accuracy the 95 % interval is ± {half:.1f} points.")
-        parts += [_table(rows, SCORES), _table(rows, COSTS)]
+        parts += [table(rows, SCORES), table(rows, COSTS)]
     machines = "\n".join(f"- {machine}" for machine in frame["machine"].dropna().unique())
     return "\n\n".join([*parts, "## Machines", machines]) + "\n"
 
 
-def _table(rows: pd.DataFrame, keys: tuple[str, ...]) -> str:
+def table(rows: pd.DataFrame, keys: tuple[str, ...]) -> str:
+    """Return these columns of a leaderboard as a Markdown table, without those that have no values."""
     known = set(rows.columns[rows.notna().any()])
     columns = [BY_KEY[key] for key in keys if BY_KEY[key].keys[0] in known]
     for column in columns:

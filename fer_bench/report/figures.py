@@ -1,4 +1,7 @@
-"""Confusion matrices, training curves and the accuracy-against-time overview, as matplotlib figures without pyplot."""
+"""The figures of a report, as matplotlib figures without pyplot.
+
+Confusion matrices, training curves, accuracy against time, and performance profiles of the time to target.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from fer_bench.core.text import duration, percent, plural
+from fer_bench.leaderboard.columns import TIME_TO_TARGET
 from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.records.schema import Record
 from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes
@@ -25,6 +29,7 @@ MAX_LABELS = 20  # labeled rows in an overview
 MAX_TICKS = 8
 SECONDS, MINUTES, HOURS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 20, 30), (1, 2, 5, 10, 24, 48)
 ROUND_TIMES = (*SECONDS, *(60 * m for m in MINUTES), *(3600 * h for h in HOURS))
+PROFILE_TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 CELL_SIZE = 0.66  # inches
 
 
@@ -143,6 +148,41 @@ def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
     fit_layout(figure, "Accuracy against training time", heading, "; ".join(notes))
     labels = rows["label"].where(rows.index.isin(labeled.index), "")
     place_labels(axes, rows["training_seconds"], 100 * rows["accuracy"], labels)
+    return figure
+
+
+def performance_profile_figure(section: pd.DataFrame, heading: str) -> Figure | None:
+    """Draw the performance profile of a section (Dolan and Moré, Math. Program. 2002), one curve per target.
+
+    A curve gives the share of the rows that reach the target within a factor of the time of the fastest one. Rows that
+    never reach it count. Returns None unless at least two rows reach one of the targets.
+    """
+    times = {key: section[key].dropna() for key in section if str(key).startswith(TIME_TO_TARGET)}
+    reached = {key: np.sort(all_times[np.isfinite(all_times)]) for key, all_times in times.items()}
+    if not any(len(seconds) > 1 for seconds in reached.values()):
+        return None
+    reached = {key: seconds for key, seconds in reached.items() if len(seconds)}
+    figure, (axes,) = tight_axes(7, 3.4)
+    end = max(2.0, 1.15 * max(seconds[-1] / seconds[0] for seconds in reached.values()))
+    for index, (key, seconds) in enumerate(reached.items()):
+        total = len(times[key])
+        factors = np.array([*seconds / seconds[0], end])
+        shares = 100 * np.minimum(np.arange(1, len(factors) + 1), len(seconds)) / total
+        target = f"{key.removeprefix(TIME_TO_TARGET)} %: {len(seconds)} of {total}, the fastest in"
+        label = f"{target} {duration(seconds[0])}"
+        axes.step(factors, shares, where="post", color=COLORS[index % len(COLORS)], linewidth=1.6, label=label)
+    axes.set_xscale("log")
+    axes.set_xlim(1, end)
+    axes.set_xticks([tick for tick in PROFILE_TICKS if tick <= end])
+    axes.minorticks_off()
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    axes.set_ylim(0, 102)
+    axes.set_xlabel("time to target, as a multiple of the fastest (logarithmic)")
+    axes.set_ylabel("rows that reach it (%)")
+    style_axes(axes)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1, frameon=False, fontsize=8)
+    note = "Training and validation time until the validation accuracy first reaches the target"
+    fit_layout(figure, "Performance profile", heading, note)
     return figure
 
 

@@ -131,13 +131,20 @@ def _rows_to_draw(leaderboard: Leaderboard, max_rows: int | None) -> set[str]:
 def _figures(leaderboard: Leaderboard, folder: Path, max_rows: int | None) -> Iterator[tuple[Path, bytes]]:
     """Yield path and content of each image file, drawn one at a time."""
     from fer_bench.report.figure_layout import image_files  # imports matplotlib
-    from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure
+    from fer_bench.report.figures import (
+        confusion_figure,
+        curves_figure,
+        overview_figure,
+        performance_profile_figure,
+    )
 
     drawn = _rows_to_draw(leaderboard, max_rows)
     for heading, stem, section in sections(leaderboard.frame):
         directory = folder / slug(stem)
         if overview := overview_figure(section, heading):
             yield from image_files(overview, directory / "accuracy-time").items()
+        if profile := performance_profile_figure(section, heading):
+            yield from image_files(profile, directory / "time-to-target").items()
         for row_id, name in _file_stems(section).items():
             if row_id not in drawn:
                 continue

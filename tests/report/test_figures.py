@@ -1,10 +1,12 @@
 """The figures of a report: content, layout without overlaps, and valid files."""
 
+import math
 from io import BytesIO
 from itertools import combinations
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_records import exact
 from matplotlib.text import Text
@@ -13,7 +15,12 @@ from PIL import Image
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.records import load
 from fer_bench.report.figure_layout import to_image_files
-from fer_bench.report.figures import confusion_figure, curves_figure, overview_figure
+from fer_bench.report.figures import (
+    confusion_figure,
+    curves_figure,
+    overview_figure,
+    performance_profile_figure,
+)
 
 
 def only_row(make):
@@ -127,3 +134,24 @@ def test_png_and_svg_have_the_same_size_and_are_reproducible(make):
     points = [float(svg.attrib[side].removesuffix("pt")) for side in ("width", "height")]
     assert np.array(points) / 72 == pytest.approx(inches, abs=0.01)
     assert b"<image" not in first["svg"] and b"<text" not in first["svg"]  # lines and outlines, no fonts needed
+
+
+def profile(**times):
+    """Return the performance profile of rows with these times to target."""
+    frame = pd.DataFrame({f"seconds_to_{name.removeprefix('t')}": values for name, values in times.items()})
+    return performance_profile_figure(frame, "fer2013, protocol official")
+
+
+def test_a_performance_profile_has_the_share_of_rows_within_a_factor_of_the_fastest():
+    figure = profile(t60=[20.0, 10.0, math.inf, 40.0, math.nan], t65=[math.inf] * 4 + [math.nan])
+    (curve,) = figure.axes[0].lines
+    x, y = curve.get_data()
+    assert x[:3].tolist() == [1, 2, 4] and y.tolist() == [25, 50, 75, 75]  # a miss counts, an external model does not
+    (label,) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert label == "60 %: 3 of 4, the fastest in 10.0 s"
+    assert not any(a.overlaps(b) for a, b in combinations(boxes(figure)[:3], 2))
+
+
+@pytest.mark.parametrize("times", [[math.inf, math.inf], [10.0, math.inf], [math.nan, math.nan]])
+def test_fewer_than_two_rows_have_no_performance_profile(times):
+    assert profile(t60=times) is None
