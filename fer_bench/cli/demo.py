@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -12,6 +13,8 @@ from fer_bench.cli.options import (
     add_extra_architectures,
     console,
     extra_architectures_option,
+    face_options,
+    pop_face_options,
     print_text,
     results_dir_option,
     results_option,
@@ -22,7 +25,8 @@ from fer_bench.cli.options import (
 @results_option("--port", type=click.IntRange(1, 65535), metavar="N", default=7860, help="Port. Default: 7860.")
 @extra_architectures_option(panel="Results")
 @results_dir_option
-def demo(port: int, extra_architectures: tuple[Path, ...], results_dir: Path) -> None:
+@face_options
+def demo(port: int, extra_architectures: tuple[Path, ...], results_dir: Path, **options: Any) -> None:
     """Show a local web page that predicts the expressions in pictures.
 
     Examples:
@@ -39,7 +43,7 @@ def demo(port: int, extra_architectures: tuple[Path, ...], results_dir: Path) ->
 
     import_gradio()
     add_extra_architectures(extra_architectures)
-    models = Demo(model_titles(list_models(results_dir)))
+    models = Demo(model_titles(list_models(results_dir)), pop_face_options(options))
     page = build_page(models)
     address = serve(page, port)
     terminal = console()

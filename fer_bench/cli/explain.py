@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -16,8 +16,10 @@ from fer_bench.cli.options import (
     console,
     data_dir_option,
     extra_architectures_option,
+    face_options,
     make_data_config,
     model_option,
+    pop_face_options,
     print_text,
     results_dir_option,
     skip_invalid_option,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 how_option = partial(click.option, panel="How to explain")
 OUTPUT_DIR = "explanations"
-face_option = partial(click.option, panel="Images")
+image_option = partial(click.option, panel="Images")
 
 
 @click.command()
@@ -53,12 +55,8 @@ face_option = partial(click.option, panel="Images")
 )
 @how_option("--class", "label", metavar="NAME", help="Explain this class. Default: the predicted class.")
 @how_option("--samples", type=COUNT, metavar="N", default=20, help="Test images of each class. Default: 20.")
-@face_option(
-    "--detector",
-    type=click.Choice(["haar", "none"]),
-    help="With none, images are cropped faces. Default: that of the model's dataset, else haar.",
-)
-@face_option("--output", type=PATH, metavar="DIR", help=f"Folder of the figures. Default: {OUTPUT_DIR}.")
+@face_options
+@image_option("--output", type=PATH, metavar="DIR", help=f"Folder of the figures. Default: {OUTPUT_DIR}.")
 @data_dir_option
 @skip_invalid_option
 @accept_classes_option
@@ -75,13 +73,13 @@ def explain(
     method: str,
     label: str | None,
     samples: int,
-    detector: str | None,
     output: Path | None,
     data_dir: Path | None,
     skip_invalid: bool,
     accept_classes: bool,
     extra_architectures: tuple[Path, ...],
     results_dir: Path,
+    **options: Any,
 ) -> None:
     """Show where models look, in images or in a dataset.
 
@@ -111,8 +109,9 @@ def explain(
         raise UserError("--class is for images. In a dataset each class is explained.")
     if paths and model_file is not None and (dataset or protocol):
         raise UserError("--dataset and --protocol name the test images of a --model-file. Omit them, or the paths.")
-    if not paths and (output or detector):
-        raise UserError("--output and --detector are for images; the heat maps of a dataset lie beside the model.")
+    crop = pop_face_options(options)
+    if not paths and (output or any(value is not None for value in crop.values())):
+        raise UserError("--output and options of the face are for images; those of a dataset are cropped already.")
     if output:
         check_output_folder(output, "--output")
     add_extra_architectures(extra_architectures)
@@ -126,7 +125,7 @@ def explain(
     elif images:
         loaded = load_from_results(results_dir, names[0] if names else None, dataset, protocol)
     if loaded and images:
-        _explain_images(loaded, images, label, method, detector, output or Path(OUTPUT_DIR), terminal)
+        _explain_images(loaded, images, label, method, crop, output or Path(OUTPUT_DIR), terminal)
         return
     from fer_bench.inference.explain.dataset import select_targets, target_of_file
 
@@ -143,7 +142,7 @@ def _explain_images(
     images: list[Path],
     label: str | None,
     method: str,
-    detector: str | None,
+    crop: dict[str, Any],
     output: Path,
     terminal: Console,
 ) -> None:
@@ -152,7 +151,7 @@ def _explain_images(
     from fer_bench.report.heat_maps import METHOD_NAMES, face_figure
     from fer_bench.report.robustness import write_figure
 
-    finder = make_face_finder(model, detector)
+    finder = make_face_finder(model, **crop)
     print_text(terminal, f"Model: {model.description}.")
     problems: list[str] = []
     names: set[str] = set()

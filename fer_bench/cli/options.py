@@ -57,6 +57,24 @@ accept_classes_option = data_option(
 )
 refresh_option = data_option("--refresh", is_flag=True, help="Read the files again, even if they are cached.")
 read_options = combine(skip_invalid_option, accept_classes_option, refresh_option, data_dir_option)
+_face_option = partial(click.option, panel="How faces are found")
+face_options = combine(
+    _face_option(
+        "--detector",
+        type=click.Choice(["haar", "yunet", "none"]),
+        help="Detector of faces; none takes images as cropped faces. Default: that of the model's dataset, else haar.",
+    ),
+    _face_option("--yunet-model", type=PATH, metavar="FILE", help="YuNet's model file, for --detector yunet."),
+    _face_option(
+        "--align/--no-align", default=None, help="Align by the eyes. Default: as in the model's dataset."
+    ),
+    _face_option(
+        "--margin",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        help="Added on each side of a face, in percent of its width. Default: as in the model's dataset.",
+    ),
+)
 extra_architectures_option = partial(
     click.option,
     "--extra-architectures",
@@ -65,6 +83,12 @@ extra_architectures_option = partial(
     panel="Architectures",
     help="A file or folder of further architectures. Their code runs. Repeatable.",
 )
+
+
+def pop_face_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the values of `face_options` and return them as arguments of `make_face_finder`."""
+    found = {name: options.pop(name) for name in ("detector", "yunet_model", "align", "margin")}
+    return found | {"margin": None if found["margin"] is None else found["margin"] / 100}
 
 
 def make_data_config(

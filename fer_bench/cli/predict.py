@@ -14,16 +14,16 @@ from fer_bench.cli.options import (
     add_extra_architectures,
     console,
     extra_architectures_option,
+    face_options,
     model_option,
+    pop_face_options,
     print_text,
     results_dir_option,
 )
 from fer_bench.core.errors import UserError
 
-face_option = partial(click.option, panel="How faces are found")
 output_option = partial(click.option, panel="Output")
 video_option = partial(click.option, panel="Videos")
-MARGIN = click.FloatRange(0, 100)
 
 
 @click.command()
@@ -41,19 +41,7 @@ MARGIN = click.FloatRange(0, 100)
 @model_option("--trust-model", is_flag=True, help="Load a SavedModel, whose operations can also access files.")
 @extra_architectures_option(panel="Which model")
 @results_dir_option
-@face_option(
-    "--detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    help="Detector of faces; none takes images as cropped faces. Default: that of the model's dataset, else haar.",
-)
-@face_option("--yunet-model", type=PATH, metavar="FILE", help="YuNet's model file, for --detector yunet.")
-@face_option("--align/--no-align", default=None, help="Align faces by the eyes. Default: as in the model's dataset.")
-@face_option(
-    "--margin",
-    type=MARGIN,
-    metavar="PERCENT",
-    help="Added on each side of a face, in percent of its width. Default: as in the model's dataset.",
-)
+@face_options
 @output_option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @output_option("--csv", "csv_file", type=PATH, metavar="FILE", help="Write one row per face, or per frame and face.")
 @output_option(
@@ -121,9 +109,7 @@ def predict(
         loaded = load_file(model_file, preprocessing, trust_model)
     else:
         loaded = load_from_results(results_dir, model, dataset, protocol)
-    margin = options.pop("margin")
-    crop = {name: options.pop(name) for name in ("detector", "align", "yunet_model")}
-    crop["margin"] = None if margin is None else margin / 100
+    crop = pop_face_options(options)
     finder = make_face_finder(loaded, **crop)
     terminal = stderr_console() if options["as_json"] else console()
     print_text(terminal, f"Model: {loaded.description}. Faces: {describe_crop(finder)}.")

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from fer_bench.inference.predict.annotate import draw_faces
 from fer_bench.inference.predict.face_finder import make_face_finder
 from fer_bench.inference.predict.images import FacePrediction, find_faces
 from fer_bench.inference.saved_models import Members, test_accuracy
+from fer_bench.leaderboard.row_labels import shorten_recipe
 from fer_bench.records import StoredRecord
 
 HOST = "127.0.0.1"  # other computers have no access
@@ -55,17 +57,28 @@ class Answer(NamedTuple):
 
 
 class Demo:
-    """Models by the titles that the page offers, the best one first; the last ones used stay in memory."""
+    """Predictions of the models of a results folder; the last models used stay in memory.
 
-    def __init__(self, models: Mapping[str, tuple[StoredRecord, Members]]) -> None:
-        self.titles = list(models)
+    Args:
+        models: Models by the titles that the page offers, the best one first.
+        crop: How faces are found and cropped, as arguments of `make_face_finder`.
+    """
+
+    def __init__(
+        self, models: Mapping[str, tuple[StoredRecord, Members]], crop: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self.titles, self._crop = list(models), crop
         self.load = lru_cache(MAX_LOADED)(lambda title: load_record(*models[title]))
 
     def answer(self, picture: np.ndarray, title: str) -> Answer:
         """Return what the page shows for a picture (height, width, 3) uint8, RGB, and a model."""
         model = self.load(title)
         times = [time.perf_counter()]
-        found = find_faces(model, make_face_finder(model), picture)
+        try:
+            finder = make_face_finder(model, **self._crop)
+        except UserError as error:
+            return Answer(picture, {}, None, str(error))
+        found = find_faces(model, finder, picture)
         times.append(time.perf_counter())
         if not found:
             return Answer(picture, {}, None, "No face was found. Try a larger face that looks straight ahead.")
@@ -89,7 +102,8 @@ def model_titles(models: Sequence[tuple[StoredRecord, Members]]) -> dict[str, tu
     titles: dict[str, tuple[StoredRecord, Members]] = {}
     for stored, members in models:
         trial, accuracy = stored.record.trial, percent(test_accuracy(stored))
-        title = f"{trial.architecture} on {trial.dataset}, {trial.protocol}: {accuracy} % of the test images"
+        recipe = shorten_recipe(trial.recipe_name)
+        title = f"{trial.architecture}, {recipe}, {trial.dataset} {trial.protocol}: {accuracy} % of the test images"
         titles.setdefault(f"{title} ({trial.row_id})" if title in titles else title, (stored, members))
     return titles
 

@@ -35,6 +35,8 @@ def test_a_trained_model_is_explained(run, working_dir, architectures_file, data
     cv2.imwrite("other/bright.png", image)
     run("explain", "bright.png", "other/bright.png", "--output", "new", *options)
     assert sorted(path.name for path in (working_dir / "new").glob("*.png")) == ["bright-2.png", "bright.png"]
+    with pytest.raises(UserError, match="--yunet-model"):
+        run("explain", "bright.png", "--model", "cli_tiny", "--detector", "yunet", *common)
     with pytest.raises(UserError, match=r"text\.png cannot be read"):
         run("explain", "bright.png", "text.png", *options)
 
@@ -49,6 +51,7 @@ def test_a_trained_model_is_explained(run, working_dir, architectures_file, data
         (["image.png", "--model", "cnn,vgg16"], "one --model"),
         (["image.png", "--model-file", "m.onnx", "--dataset", "jaffe"], "Omit them"),
         (["--model", "cnn", "--output", "figures"], "are for images"),
+        (["--model", "cnn", "--no-align"], "are for images"),
         (["image.png", "--output", "heat.png"], "looks like a file"),
         (["--model", "cnn"], "no trained model"),
         ([], "no trained model"),

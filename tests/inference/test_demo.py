@@ -32,7 +32,7 @@ def models(keep, tmp_path):
 
 def test_kept_models_are_offered_the_best_one_first(models):
     strong, weak = models
-    assert strong.startswith("strong on made") and "90.00 % of the test images" in strong
+    assert strong.startswith("strong, default, made official: ") and "90.00 % of the test images" in strong
     assert weak.startswith("weak")
 
 
@@ -57,6 +57,14 @@ def test_the_largest_face_is_classified_and_explained(models):
     assert answer.text.startswith("1 face:")
     nobody = page.answer(color(blank()), page.titles[0])
     assert (nobody.probabilities, nobody.heat) == ({}, None) and "No face" in nobody.text
+
+
+def test_the_way_of_finding_faces_can_be_chosen(models):
+    picture = color(portrait(1)[0])
+    whole = demo.Demo(models, {"detector": "none"}).answer(picture, next(iter(models)))
+    assert whole.text.startswith("1 face:")
+    missing = demo.Demo(models, {"detector": "yunet"}).answer(picture, next(iter(models)))
+    assert "--yunet-model" in missing.text and missing.probabilities == {}
 
 
 def test_a_face_is_found_in_every_example():
