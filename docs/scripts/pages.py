@@ -18,24 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
 import yaml
+from architecture_pages import architecture_pages
+from leaderboards import REFERENCE, ROOT, accuracies, leaderboard_files, leaderboard_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from pydantic import BaseModel
+from submission_pages import SUBMISSIONS, submission_pages
 
 import fer_bench
 from fer_bench.cli.group import COMMANDS
 from fer_bench.config import bundled, recipe
 from fer_bench.datasets.emotions import LABEL_ORDERS
-from fer_bench.leaderboard.columns import BY_KEY
-from fer_bench.leaderboard.leaderboard import sections
 from fer_bench.leaderboard.published_results import published_results
-from fer_bench.report.tables import half_width, markdown_table, records_of
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.report.tables import markdown_table
 
-ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = ROOT / "results" / "reference"
 # Files of the repository that are pages of the site.
 FILES = {
     "CHANGELOG.md": "changelog.md",
@@ -55,31 +54,28 @@ RETURNED = (
 )
 TABLE = re.compile(r"<!-- table: (.+?) -->")  # in a page: the place of a table
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]+)?\)")
-# Names of older versions in results/reference/, as its README says.
-RENAMED = {
-    "best_group": "tied",
-    "clean_accuracy": "dedup_accuracy",
-    "clean_accuracy_sd": "dedup_accuracy_sd",
-    "remarks": "split_notes",
-}
-SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1")
-COSTS = ("rank", "label", "parameters", "training_seconds", "images_per_second", "epochs")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the reference leaderboards to the navigation."""
+    """Add the generated pages of results to the navigation."""
     results = next(entry["Results"] for entry in config.nav or [] if "Results" in entry)
-    results += [f"reference/{path.stem}.md" for path in _leaderboards()]
+    results += [f"reference/{path.stem}.md" for path in leaderboard_files()]
+    results += [
+        {"Architectures": ["architectures/index.md", *(f"architectures/{n}.md" for n in ARCHITECTURES.names())]}
+    ]
+    results += [uri for uri in submission_pages(SUBMISSIONS) if uri.endswith(".md")]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, and the files of the repository that are pages."""
-    for uri, content in generate().items():
+    for uri, content in (generate() | submission_pages(SUBMISSIONS)).items():
         files.append(File.generated(config, uri, content=content))
     for source, uri in FILES.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / source)))
-    for path in _leaderboards():
+    for path in SUBMISSIONS.glob("*.zip"):
+        files.append(File.generated(config, f"submissions/{path.name}", abs_src_path=str(path)))
+    for path in leaderboard_files():
         files.append(File.generated(config, f"reference/{path.name}", abs_src_path=str(path)))
     return files
 
@@ -109,7 +105,8 @@ def generate() -> dict[str, str]:
         "commands.md": _commands(),
         "api.md": _api(),
     }
-    return pages | {f"reference/{path.stem}.md": _leaderboard(path) for path in _leaderboards()}
+    pages |= {f"architectures/{name}.md": text for name, text in architecture_pages().items()}
+    return pages | {f"reference/{path.stem}.md": leaderboard_page(path) for path in leaderboard_files()}
 
 
 def _inserted_table(name: str) -> str:
@@ -128,7 +125,7 @@ def _inserted_table(name: str) -> str:
         orders = ((f"`{order}`", ", ".join(LABEL_ORDERS[order])) for order in ("fer2013", "alphabetical", "ferplus"))
         return markdown_table([("order", "left"), ("classes", "left")], orders)
     if (path := REFERENCE / f"{name}.csv").is_file():
-        return _accuracies(path)
+        return accuracies(path)
     published = [one for one in published_results() if name in (one.badge, one.model)]
     sources = [f"[{one.source}]({one.url})" if one.url else one.source for one in published]
     cells = [
@@ -137,17 +134,6 @@ def _inserted_table(name: str) -> str:
     ]
     titles = ("model", "reported (%)", "protocol", "test views", "source")
     return markdown_table([(title, "right" if title == "reported (%)" else "left") for title in titles], cells)
-
-
-def _accuracies(path: Path) -> str:
-    """Return the accuracies of a reference leaderboard: one line per row, one column per protocol."""
-    frame = pd.read_csv(path)
-    frame["cell"] = [BY_KEY["accuracy"].cell(row) for row in records_of(frame)]
-    table = frame.pivot(index="label", columns="protocol", values="cell").sort_index(axis=1, ascending=False)
-    lines = ((label, *cells) for label, *cells in table.itertuples())
-    columns = [(f"accuracy, {protocol}", "right") for protocol in table]
-    link = f"[{path.stem}](reference/{path.stem}.md)"
-    return f"{markdown_table([('model', 'left'), *columns], lines)}\n\nFrom {link}."
 
 
 def _recipe_fields() -> str:
@@ -276,50 +262,3 @@ def _api() -> str:
         *(f"::: {name}" for name in RETURNED),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _leaderboards() -> list[Path]:
-    return sorted(REFERENCE.glob("*.csv"))
-
-
-def read_leaderboard(path: Path) -> pd.DataFrame:
-    """Return a leaderboard.csv with the names and types of a leaderboard's frame."""
-    frame = pd.read_csv(path, dtype={"fingerprint": str}).rename(columns=RENAMED)
-    frame = frame.astype({"rank": "Int64"}).assign(benchmark_version=frame.get("benchmark_version", 1))
-    for column in ("tied", "split_notes"):
-        frame[column] = frame[column].astype(object).where(frame[column].notna(), "") if column in frame else ""
-    return frame
-
-
-def _leaderboard(path: Path) -> str:
-    """Return the page of one reference leaderboard: its tables, and what its README says about it."""
-    frame = read_leaderboard(path)
-    parts = [f"# {path.stem}", *_description(path.stem)]
-    parts.append(f"All columns: [{path.name}]({path.name}). [How to read a leaderboard](../leaderboard.md).")
-    for heading, _, rows in sections(frame):
-        parts.append(f"## {heading}")
-        scored = rows.dropna(subset=["accuracy"])
-        if not scored.empty:
-            images, half = half_width(scored)
-            parts.append(f"{images:,} test images: at the best accuracy the 95 % interval is ± {half:.1f} points.")
-        parts += [table(rows, SCORES), table(rows, COSTS)]
-    machines = "\n".join(f"- {machine}" for machine in frame["machine"].dropna().unique())
-    return "\n\n".join([*parts, "## Machines", machines]) + "\n"
-
-
-def table(rows: pd.DataFrame, keys: tuple[str, ...]) -> str:
-    """Return these columns of a leaderboard as a Markdown table, without those that have no values."""
-    known = set(rows.columns[rows.notna().any()])
-    columns = [BY_KEY[key] for key in keys if BY_KEY[key].keys[0] in known]
-    for column in columns:
-        for key in set(column.keys) - set(rows):
-            rows = rows.assign(**{key: float("nan")})
-    lines = ([column.cell(row) for column in columns] for row in records_of(rows))
-    return markdown_table([(column.title, column.align) for column in columns], lines)
-
-
-def _description(stem: str) -> Iterator[str]:
-    """Yield what the table of results/reference/README.md says about a leaderboard."""
-    for line in (REFERENCE / "README.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"| `{stem}."):
-            yield from filter(None, (cell.strip() for cell in line.strip("| ").split(" | ")[1:]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pages import REFERENCE, ROOT, read_leaderboard, table
+from leaderboards import REFERENCE, ROOT, read_leaderboard, table
 
 from fer_bench.core.text import plural
 from fer_bench.report.tables import half_width

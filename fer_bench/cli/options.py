@@ -65,9 +65,7 @@ face_options = combine(
         help="Detector of faces; none takes images as cropped faces. Default: that of the model's dataset, else haar.",
     ),
     _face_option("--yunet-model", type=PATH, metavar="FILE", help="YuNet's model file, for --detector yunet."),
-    _face_option(
-        "--align/--no-align", default=None, help="Align by the eyes. Default: as in the model's dataset."
-    ),
+    _face_option("--align/--no-align", default=None, help="Align by the eyes. Default: as in the model's dataset."),
     _face_option(
         "--margin",
         type=click.FloatRange(0, 100),

@@ -152,12 +152,12 @@ def section_heading(dataset: str, protocol: str, versions: Iterable[str] = (), s
 
 def sections(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield heading, file name stem and lines of each section, in the frame's order."""
-    counts = frame.groupby(["dataset", "protocol"])[["fingerprint", "benchmark_version"]].nunique()
+    groups = frame.groupby(["dataset", "protocol"])
+    num_data, num_versions = groups["fingerprint"].nunique(), groups["benchmark_version"].nunique()
     for _, section in frame.groupby(SECTION, sort=False):
         dataset, protocol, fingerprint, version = section_key(section)
-        several = counts.loc[(dataset, protocol)] > 1
-        versions = {"data": fingerprint[:8]} if several["fingerprint"] else {}
-        versions |= {"benchmark version": str(version)} if several["benchmark_version"] else {}
+        versions = {"data": fingerprint[:8]} if num_data[dataset, protocol] > 1 else {}
+        versions |= {"benchmark version": str(version)} if num_versions[dataset, protocol] > 1 else {}
         stem = "-".join([dataset, protocol, *versions.values()])
         notes = "; ".join(dict.fromkeys(text for text in section["split_notes"] if text))
         yield section_heading(dataset, protocol, map(" ".join, versions.items()), notes), stem, section

@@ -20,7 +20,7 @@ def label_rows(rows: Iterable[LeaderboardRow]) -> dict[str, dict[str, str]]:
     `label` is the shortest name that is unique in the row's section; `variant` distinguishes rows of the same
     architecture and recipe name; `short_recipe` is the recipe's short name, and `recipe_changes` what it omits.
     """
-    models: dict[tuple[str, ...], list[LeaderboardRow]] = defaultdict(list)
+    models: dict[tuple[str | int, ...], list[LeaderboardRow]] = defaultdict(list)
     for row in rows:
         models[(*row.section, row.trial.architecture)].append(row)
     return {row.id: _names(row, model) for model in models.values() for row in model}

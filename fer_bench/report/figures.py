@@ -157,7 +157,7 @@ def performance_profile_figure(section: pd.DataFrame, heading: str) -> Figure | 
     A curve gives the share of the rows that reach the target within a factor of the time of the fastest one. Rows that
     never reach it count. Returns None unless at least two rows reach one of the targets.
     """
-    times = {key: section[key].dropna() for key in section if str(key).startswith(TIME_TO_TARGET)}
+    times = {key: section[key].dropna() for key in map(str, section) if key.startswith(TIME_TO_TARGET)}
     reached = {key: np.sort(all_times[np.isfinite(all_times)]) for key, all_times in times.items()}
     if not any(len(seconds) > 1 for seconds in reached.values()):
         return None

@@ -18,7 +18,12 @@ import fer_bench
 from fer_bench.cli.group import cli
 from fer_bench.config import bundled
 from fer_bench.config.recipe import Augmentation, Backbone, Optimizer, Pretraining, Recipe, Schedule
+from fer_bench.core.errors import UserError
 from fer_bench.protocols.registry import PROTOCOLS
+from fer_bench.records import load
+from fer_bench.registry.architectures import ARCHITECTURES
+from fer_bench.sharing.pack import write_pack
+from tests.made_up_records import RecordMaker
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -93,6 +98,41 @@ def test_every_reference_leaderboard_has_a_page(site):
     assert files
     for file in files:
         assert "<table>" in page(site, f"reference/{file.stem}")
+
+
+def test_every_architecture_has_a_page_with_its_results(site):
+    assert [
+        name for name in ARCHITECTURES.names() if f'<h1 id="{name}"' not in page(site, f"architectures/{name}")
+    ] == []
+    assert 'href="../reference/fer2013_h200.html"' in page(site, "architectures/cnn")
+
+
+def test_submissions_have_pages_by_themselves_and_together(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "scripts"))
+    from submission_pages import submission_pages
+
+    assert submission_pages(tmp_path / "none") == {}
+    make = RecordMaker(tmp_path / "results")
+    for name, model in {"first": "cnn", "second": "vgg16"}.items():
+        make(model)
+        write_pack(
+            [one for one in load(make.results) if one.record.trial.architecture == model], tmp_path / f"{name}.zip"
+        )
+    pages = submission_pages(tmp_path)
+    assert {path.removeprefix("submissions/") for path in pages} == {
+        *("first.md", "second.md", "all.md", "first-page.html", "second-page.html", "all-page.html")
+    }
+    text = pages["submissions/all.md"]
+    assert (
+        "[first.zip](first.zip), [second.zip](second.zip)" in text
+        and "vgg16" in text
+        and "Benchmark version 1." in text
+    )
+    assert "vgg16" not in pages["submissions/first.md"]
+    (tmp_path / "second.zip").write_bytes(b"damaged")
+    submission_pages.cache_clear()
+    with pytest.raises(UserError, match="no file of `share`"):
+        submission_pages(tmp_path)
 
 
 def test_every_protocol_is_explained():

@@ -1,0 +1,53 @@
+"""Pages of the results that others have sent in: one per file of results/submissions/, and one of all together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from leaderboards import ROOT
+
+from fer_bench.leaderboard.leaderboard import benchmark_versions
+from fer_bench.report.markdown import to_markdown
+from fer_bench.report.page.render import leaderboard_page
+from fer_bench.report.write import read_leaderboard
+from fer_bench.sharing.pack import unpack
+
+SUBMISSIONS = ROOT / "results" / "submissions"
+ALL = "all"  # the name of the page of all together
+NOTE = (
+    "The scores are computed from the predictions in {links}. Whether they are those of the models named there, only "
+    "training again can tell. The [leaderboard as a page]({page}) has the details of each row."
+)
+
+
+@cache
+def submission_pages(folder: Path) -> dict[str, str]:
+    """Return the content of the pages by their path in the site: Markdown, and the leaderboard as a page of its own.
+
+    Raises:
+        ValueError: A file is damaged.
+    """
+    return dict(_pages(sorted(folder.glob("*.zip"))))
+
+
+def _pages(files: list[Path]) -> Iterator[tuple[str, str]]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {file.stem: (Path(temporary) / file.stem, [file]) for file in files}
+        if len(files) > 1:
+            folders[ALL] = Path(temporary) / ALL, files
+        for name, (folder, members) in folders.items():
+            for file in members:
+                if problems := unpack(file, folder):
+                    raise ValueError(f"{file}: {' '.join(problems)}")
+            leaderboard = read_leaderboard(folder)
+            title = "All submissions" if name == ALL else name
+            links = ", ".join(f"[{file.name}]({file.name})" for file in members)
+            note = NOTE.format(links=links, page=f"{name}-page.html")
+            _, *parts = to_markdown(leaderboard).split("\n## ")
+            shown = "".join(f"\n## {part}" for part in parts if not part.startswith("Full tables"))
+            made_for = f"{benchmark_versions(leaderboard.frame).capitalize()}."
+            yield f"submissions/{name}.md", f"# {title}\n\n{note} {made_for}\n{shown}"
+            yield f"submissions/{name}-page.html", leaderboard_page(leaderboard, folder)
