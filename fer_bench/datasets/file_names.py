@@ -31,10 +31,9 @@ MAX_CLASSES = 30  # folders that may be classes of expressions; there are 22 com
 MAX_NUMBERED = 12  # folders with numbers as names that may be classes; RAF-DB has 11 compound expressions
 
 _END = r"(?![A-Za-z0-9])"
-_DATASET_NAMES = [
-    re.compile(pattern + (_END if pattern[-1] != "_" else ""), re.I) for pattern in DATASET_NAMES.values()
-]
-_GENERAL_NAMES = [re.compile(pattern + _END if i == 0 else pattern, re.I) for i, pattern in enumerate(GENERAL_NAMES)]
+# `re` compiles these patterns when they are first used, and keeps them: that takes 20 ms, and few commands need them.
+_DATASET_NAMES = [pattern + (_END if pattern[-1] != "_" else "") for pattern in DATASET_NAMES.values()]
+_GENERAL_NAMES = [pattern + _END if i == 0 else pattern for i, pattern in enumerate(GENERAL_NAMES)]
 
 _NUMBER = r"[-_ .]*\d+[a-z]?"
 _PERSON = (
@@ -53,9 +52,9 @@ _SPLIT = (
     r"private_?test|holdout)[-_ ]*(?:set|data|images?)?[-_ ]*(?:\d+|old|new|extra|aug\w*|orig\w*)?"
 )
 FOLDER_KINDS = {
-    "persons": re.compile(rf"{_PERSON}(?:[-_ ]+{_RECORDING})?", re.I),
-    "recordings": re.compile(rf"{_RECORDING}(?:[-_ ]+(?:{_RECORDING}|{_PERSON}|frames|images|faces|crops))?", re.I),
-    "splits": re.compile(_SPLIT, re.I),
+    "persons": rf"{_PERSON}(?:[-_ ]+{_RECORDING})?",
+    "recordings": rf"{_RECORDING}(?:[-_ ]+(?:{_RECORDING}|{_PERSON}|frames|images|faces|crops))?",
+    "splits": _SPLIT,
 }
 # Names of folders in lower case, without separators and words such as "set" → their split.
 SPLITS_BY_NAME = {
@@ -89,7 +88,7 @@ def split_of(name: str) -> str | None:
 
 def known_subject(stem: str) -> str | None:
     """Return the subject in a name of a well-known dataset; None for others."""
-    match = next(filter(None, (pattern.match(stem) for pattern in _DATASET_NAMES)), None)
+    match = next(filter(None, (re.match(pattern, stem, re.I) for pattern in _DATASET_NAMES)), None)
     return match["subject"].upper() if match else None
 
 
@@ -104,7 +103,7 @@ def subjects_in_names(stems: Sequence[str], labels: Sequence[str]) -> list[str] 
     if all(known) and stems:
         return [subject for subject in known if subject]
     for pattern in _GENERAL_NAMES:
-        matches = [pattern.match(stem) for stem in stems]
+        matches = [re.match(pattern, stem, re.I) for stem in stems]
         subjects = [match["subject"].upper() for match in matches if match]
         if len(subjects) == len(stems) and _are_plausible(subjects, labels):
             return subjects
@@ -119,7 +118,7 @@ def num_known_subjects(stems: Sequence[str]) -> int:
 def expression_in_name(stem: str) -> str:
     """Return the expression that a name tells, as a code or a standard word; empty if it tells none or several."""
     for pattern in _DATASET_NAMES:
-        if (match := pattern.match(stem)) and "code" in match.groupdict():
+        if (match := re.match(pattern, stem, re.I)) and "code" in match.groupdict():
             return match["code"].upper()
     words = {emotion for word in _WORD.findall(stem.lower()) if (emotion := canonical_emotion(word))}
     return words.pop() if len(words) == 1 else ""
@@ -133,7 +132,9 @@ def kind_of_folders(names: Collection[str]) -> str:
         return "persons" if len(names) > MAX_NUMBERED or min(map(len, names)) > 2 else ""
     if len(names) > 2 and all(map(_INITIALS.fullmatch, names)) and not set(names) <= _CODES:
         return "persons"
-    kinds = [next((kind for kind, p in FOLDER_KINDS.items() if p.fullmatch(name.strip())), "") for name in names]
+    kinds = [
+        next((kind for kind, p in FOLDER_KINDS.items() if re.fullmatch(p, name.strip(), re.I)), "") for name in names
+    ]
     matched = [kind for kind in kinds if kind]
     return " or ".join(dict.fromkeys(matched)) if len(matched) >= max(2, 0.8 * len(names)) else ""
 

@@ -67,7 +67,7 @@ class Architecture:
 
 ARCHITECTURES = Registry("architecture")
 register_architecture = ARCHITECTURES.register
-ARCHITECTURES.scan(ARCHITECTURES_DIR)
+ARCHITECTURES.add_lazy_loader(partial(ARCHITECTURES.scan, ARCHITECTURES_DIR))
 ARCHITECTURES.add_lazy_loader(partial(scan_entry_points, ARCHITECTURES, ENTRY_POINT_GROUP))
 
 
