@@ -3,7 +3,7 @@
 What a checkout has beside `fer_bench` lies inside it once installed, where it cannot collide with other packages.
 """
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 FOLDERS = {
     "fer_bench.architectures": "architectures",
@@ -11,4 +11,5 @@ FOLDERS = {
     "fer_bench.experiments.recipes": "experiments/recipes",
 }
 
-setup(packages=[*find_packages(include=["fer_bench*"]), *FOLDERS], package_dir=FOLDERS)
+packages = find_namespace_packages(include=["fer_bench*"], exclude=["*__pycache__*"])
+setup(packages=[*packages, *FOLDERS], package_dir=FOLDERS)
