@@ -17,9 +17,9 @@ import cv2
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from portraits import portrait
 
 import fer_bench
-from tests.portraits import portrait
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_SIZE = 1_000_000  # bytes

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sample_records import make_epoch, make_record, make_trial
 
 from fer_bench.config.recipe import Recipe
-from tests.records.sample_records import make_epoch, make_record, make_trial
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 MACHINE = {"processor": "A processor", "cores": 2, "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"}}

@@ -1,13 +1,12 @@
 """Fixtures of the command-line tests: small networks, a small fer2013.csv and an empty working folder."""
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from small_fer2013 import write_fer2013
 
 from fer_bench.cli import cli
 from fer_bench.datasets import DataConfig, load
@@ -77,15 +76,7 @@ def architectures_file(tmp_path_factory):
 def data_dir(tmp_path_factory):
     """A folder with a fer2013.csv of 98 rows whose classes differ in brightness."""
     folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    with open(folder / "fer2013.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["emotion", "pixels", "Usage"])
-        for i in range(98):
-            label = i % 7
-            pixels = np.clip(rng.normal(30 + 30 * label, 20, 48 * 48), 0, 255).astype(int)
-            usage = "Training" if i < 70 else "PublicTest" if i < 84 else "PrivateTest"
-            writer.writerow([label, " ".join(map(str, pixels)), usage])
+    write_fer2013(folder)
     return folder
 
 

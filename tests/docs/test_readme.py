@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from code_blocks import blocks
 
 from fer_bench.config.recipe import resolve
 from fer_bench.records.schema import BENCHMARK_VERSION
@@ -44,7 +45,7 @@ def test_the_badges_are_true():
 
 
 def test_the_example_of_an_architecture_works(tmp_path):
-    (code,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (code,) = blocks(ROOT / "README.md", "python")
     assert len(code.splitlines()) <= 12
     (tmp_path / "my_net.py").write_text(code)
     with ARCHITECTURES.temporary():

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from code_blocks import commands
+from made_up_records import RecordMaker
 from PIL import Image
 
 import fer_bench
@@ -23,7 +25,6 @@ from fer_bench.protocols.registry import PROTOCOLS
 from fer_bench.records import load
 from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.sharing.pack import write_pack
-from tests.made_up_records import RecordMaker
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -146,17 +147,10 @@ def test_pictures_are_small():
         assert Image.open(file).width <= 1280
 
 
-def commands_of(file: Path) -> list[str]:
-    """Return the commands of the code blocks of a page."""
-    text = file.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:bash)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("python benchmark.py")]
-
-
 COMMANDS = [
     pytest.param(command, id=f"{file.name}-{number}")
     for file in [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]
-    for number, command in enumerate(commands_of(file))
+    for number, command in enumerate(commands(file))
 ]
 
 

@@ -1,4 +1,4 @@
-"""Small records that the tests of this folder share."""
+"""Small records that several folders of tests share."""
 
 from __future__ import annotations
 
