@@ -369,7 +369,7 @@ KILLS = 15
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_writer_killed_at_any_moment_leaves_complete_records_only(tmp_path, request):
-    command = [sys.executable, "-c", KILLER, str(tmp_path), str(request.path.parent), str(KILLS)]
+    command = [sys.executable, "-c", KILLER, str(tmp_path), str(request.path.parent.parent), str(KILLS)]
     subprocess.run(command, check=True, timeout=120)
     written = 0
     for number in range(KILLS):
