@@ -350,9 +350,10 @@ def _report(
         return BenchmarkResult(pd.DataFrame(), [])  # the budget was too small for any trial
     keys = {planned.key for planned in plan.trials}
     leaderboard = compute_leaderboard(known, known.skipped, targets)
-    ours = [record for row in leaderboard.rows.values() for record in row.records if record.trial.key in keys]
-    touched = {(record.trial.dataset, record.trial.protocol, record.trial.fingerprint) for record in ours}
-    shown = leaderboard.frame.loc[[key for key, row in leaderboard.rows.items() if row.section in touched]]
+    rows = leaderboard.rows
+    ours = [record for row in rows.values() for record in row.records if record.trial.key in keys]
+    touched = {row.section for row in rows.values() if any(record.trial.key in keys for record in row.records)}
+    shown = leaderboard.frame.loc[[key for key, row in rows.items() if row.section in touched]]
     to_terminal(shown, console, leaderboard.skipped)
     written = write_leaderboard(leaderboard, results)
     figures = sum(path.suffix == ".png" for path in written)
