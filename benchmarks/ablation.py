@@ -2,10 +2,9 @@
 
     python benchmarks/ablation.py --data-dir DIR --output ablation.json
 
-The measure is the time of training and validation until PublicTest (validation) first reaches each of --targets: the
-median over the seeds, in which a run that misses the target counts as infinite. Other work on the machine only makes
-epochs slower, so that the time is that of as many epochs as it took, each as long as the fastest epoch of the same row
-and input size. The last row is the default recipe of `cnn`.
+The measure is the time of training and validation until PublicTest (validation) first reaches a target. Other work on
+the machine only makes epochs slower, so that write_tables.py computes the time from the number of epochs and the fastest
+epoch of their kind, of all rows. The last row is the default recipe of `cnn`.
 
 The same command resumes; rows that the output has already are not measured again.
 """
@@ -43,48 +42,36 @@ ROWS: dict[str, list[str]] = {
 }
 
 
-def measure(records: Sequence[Record], targets: Sequence[float]) -> dict[str, Any]:
-    """Return the accuracies of trials that differ by their seed, and the epochs and seconds to each target.
-
-    None stands for a target that was missed.
+def measure(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the validation accuracy by epoch of trials that differ by their seed, the kind of step of each epoch, and
+    the seconds of the fastest epoch of each kind.
     """
     from fer_bench.config.recipe import Recipe
     from fer_bench.config.stages import value_at
-    from fer_bench.records.time_to_target import target_name
 
-    stages = Recipe.model_validate(records[0].trial.recipe).stages
-    num_epochs = max(len(record.history) for record in records)
-    sizes = [value_at(stages, epoch).input_size for epoch in range(1, num_epochs + 1)]
-    fastest: dict[int, float] = {}
-    for record in records:
-        for size, epoch in zip(sizes, record.history, strict=False):
-            fastest[size] = min(epoch.train_seconds + epoch.validation_seconds, fastest.get(size, float("inf")))
-    row: dict[str, Any] = {
+    trial = records[0].trial
+    recipe = Recipe.model_validate(trial.recipe)
+    kinds = [
+        f"{trial.architecture}, {recipe.optimizer.name}, {value_at(recipe.stages, epoch).input_size} pixels"
+        for epoch in range(1, max(len(record.history) for record in records) + 1)
+    ]
+    fastest = dict.fromkeys(kinds, float("inf"))
+    for kind, epoch in (pair for record in records for pair in zip(kinds, record.history, strict=False)):
+        fastest[kind] = min(fastest[kind], round(epoch.train_seconds + epoch.validation_seconds, 2))
+    return {
         "validation_accuracies": [[round(e.validation_accuracy, 4) for e in record.history] for record in records],
-        "seconds_per_epoch": {str(size): round(seconds, 2) for size, seconds in fastest.items()},
-        "seconds": [sum(fastest[size] for size in sizes[: len(record.history)]) for record in records],
-        "epochs_to_target": {},
-        "seconds_to_target": {},
+        "kinds": kinds,
+        "seconds_per_epoch": fastest,
     }
-    for target in targets:
-        epochs = [
-            next((n for n, accuracy in enumerate(accuracies, 1) if accuracy >= target), None)
-            for accuracies in row["validation_accuracies"]
-        ]
-        row["epochs_to_target"][target_name(target)] = epochs
-        row["seconds_to_target"][target_name(target)] = [n and sum(fastest[size] for size in sizes[:n]) for n in epochs]
-    return row
 
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--targets", default="0.6,0.62", help="Validation accuracies, separated by commas.")
 @click.option("--results-dir", type=click.Path(path_type=Path), default=Path("build/ablation"))
 @click.option("--output", type=click.Path(path_type=Path), default=Path("ablation.json"))
-def main(data_dir: Path, targets: str, results_dir: Path, output: Path) -> None:
+def main(data_dir: Path, results_dir: Path, output: Path) -> None:
     """Measure what each part of the recipe `fast` contributes."""
     from fer_bench.records import store
-    from fer_bench.records.time_to_target import parse_targets
     from fer_bench.training.machine import describe_machine
 
     found: dict[str, Any] = {"rows": []}
@@ -98,7 +85,7 @@ def main(data_dir: Path, targets: str, results_dir: Path, output: Path) -> None:
         command += ["--exclusive", "--keep-models=none", f"--results-dir={results_dir / str(number)}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         records = [stored.record for stored in store.load(results_dir / str(number))]
-        row = measure(records, parse_targets(targets))
+        row = measure(records)
         found["rows"].append({"change": change, "machine": describe_machine("tensorflow"), **row})
         output.write_text(json.dumps(found, indent=1) + "\n")
         click.echo(json.dumps(row))
