@@ -3,8 +3,8 @@
     python benchmarks/ablation.py --data-dir DIR --output ablation.json
 
 The measure is the time of training and validation until PublicTest (validation) first reaches a target. Other work on
-the machine only makes epochs slower, so that write_tables.py computes the time from the number of epochs and the fastest
-epoch of their kind, of all rows. The last row is the default recipe of `cnn`.
+the machine only makes epochs slower, so that write_tables.py computes the time from the number of epochs and the
+fastest epoch of their kind, of all rows. The last row is the default recipe of `cnn`.
 
 The same command resumes; rows that the output has already are not measured again.
 """

@@ -18,6 +18,7 @@ from fer_bench.config import experiment as experiments
 from fer_bench.config.combinations import resolve_combinations
 from fer_bench.config.experiment import Experiment
 from fer_bench.core.backend import choose_backend
+from fer_bench.core.console import print_text
 from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import plural, split_names
 from fer_bench.datasets import DataConfig, default_dataset
@@ -326,7 +327,7 @@ class Benchmark:
         return fitting
 
     def _echo(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        print_text(self.console, text, markup=True)
 
 
 def _resolved(plan: Plan) -> Experiment:
@@ -367,5 +368,5 @@ def _report(
         count = plural(len(result.failed), "trial")
         messages.append(f"{count} failed; {results}/{LOGS_DIR} has the details, and --retry-failed runs them again.")
     for message in filter(None, messages):
-        console.print(message, soft_wrap=True, highlight=False)
+        print_text(console, message, markup=True)
     return result

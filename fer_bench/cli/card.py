@@ -6,7 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from fer_bench.cli.options import PATH, console, model_option, print_text, results_dir_option, results_option
+from fer_bench.cli.options import PATH, console, model_option, results_dir_option, results_option
+from fer_bench.core.console import print_text
 from fer_bench.core.files import check_output_folder
 
 

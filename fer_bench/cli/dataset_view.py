@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from fer_bench.cli.options import print_text
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.progress import ProgressBar
 from fer_bench.core.text import list_first

@@ -15,10 +15,10 @@ from fer_bench.cli.options import (
     extra_architectures_option,
     face_options,
     pop_face_options,
-    print_text,
     results_dir_option,
     results_option,
 )
+from fer_bench.core.console import print_text
 
 
 @click.command()

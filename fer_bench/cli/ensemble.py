@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from fer_bench.cli.options import COUNT, console, print_text, results_dir_option, rows_option
+from fer_bench.cli.options import COUNT, console, results_dir_option, rows_option
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import list_first, percent, plural
 

@@ -20,10 +20,10 @@ from fer_bench.cli.options import (
     make_data_config,
     model_option,
     pop_face_options,
-    print_text,
     results_dir_option,
     skip_invalid_option,
 )
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.files import check_output_folder, unique_name
 from fer_bench.core.text import plural, slug, split_names

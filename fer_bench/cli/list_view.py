@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_bench.cli.options import print_text
 from fer_bench.config import bundled
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import flatten, millions, one_line
 from fer_bench.datasets import DATASETS, DataConfig, find

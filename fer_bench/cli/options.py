@@ -118,8 +118,3 @@ def console() -> Console:
     from rich.console import Console
 
     return Console()
-
-
-def print_text(console: Console, text: str, markup: bool = False) -> None:
-    """Print a sentence without highlighting; lines break only where the terminal ends."""
-    console.print(text, markup=markup, highlight=False, soft_wrap=True)

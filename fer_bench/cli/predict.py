@@ -17,9 +17,9 @@ from fer_bench.cli.options import (
     face_options,
     model_option,
     pop_face_options,
-    print_text,
     results_dir_option,
 )
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 
 output_option = partial(click.option, panel="Output")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from fer_bench.cli.options import print_text
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent, plural
 

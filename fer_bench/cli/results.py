@@ -16,7 +16,6 @@ from fer_bench.cli.options import (
     data_dir_option,
     make_data_config,
     model_option,
-    print_text,
     results_dir_option,
     results_option,
     rows_option,
@@ -24,6 +23,7 @@ from fer_bench.cli.options import (
     target_option,
 )
 from fer_bench.core.backend import import_keras
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import split_names
 

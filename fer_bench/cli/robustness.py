@@ -19,11 +19,11 @@ from fer_bench.cli.options import (
     extra_architectures_option,
     make_data_config,
     model_option,
-    print_text,
     results_dir_option,
     skip_invalid_option,
 )
 from fer_bench.core.backend import BACKENDS, import_keras
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import did_you_mean, split_names
 

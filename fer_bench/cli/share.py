@@ -14,11 +14,11 @@ from fer_bench.cli.options import (
     console,
     data_dir_option,
     make_data_config,
-    print_text,
     results_dir_option,
     results_option,
     rows_option,
 )
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import plural, split_names
 

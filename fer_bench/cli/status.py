@@ -7,7 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from fer_bench.cli.options import console, print_text, results_dir_option
+from fer_bench.cli.options import console, results_dir_option
+from fer_bench.core.console import print_text
 from fer_bench.core.errors import UserError
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_bench.contract.run import CheckResult
+from fer_bench.core.console import print_text
 
 Results = dict[str, list[CheckResult]]  # per architecture, in the order of the checks
 
@@ -28,7 +29,7 @@ def collect_results(stream: Iterable[CheckResult], backend: str, total: int, con
             failed = [result.check for result in results[name] if result.problem]
             verdict = f"[red]fails {', '.join(failed)}[/]" if failed else "[green]passes[/]"
             text = f"{position}: {verdict}, {_sum_seconds(results[name]):.1f} s"
-            console.print(text, highlight=False, soft_wrap=True)
+            print_text(console, text, markup=True)
     return results
 
 
@@ -51,7 +52,7 @@ def print_results(results: Results, backend: str, console: Console) -> int:
         console.print(f"\n[bold]{name}[/] on {backend}", highlight=False)
         for result in problems:
             text = f"  [red]{result.check}[/]: {escape(str(result.problem))}"
-            console.print(text, highlight=False, soft_wrap=True)
+            print_text(console, text, markup=True)
     return len(failed)
 
 

@@ -1,10 +1,13 @@
-"""Print on consoles of any encoding: what they lack is replaced by similar characters, else by a question mark."""
+"""Print sentences, on consoles of any encoding: what they lack is replaced by similar characters, else by a `?`."""
 
 from __future__ import annotations
 
 import codecs
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HANDLER = "fer_bench_console"
 SIMILAR = {
@@ -15,6 +18,11 @@ SIMILAR = {
     **dict.fromkeys("“”", '"'),
     **{"×": "x", "±": "+/-", "…": "...", "≈": "~", "≤": "<=", "≥": ">=", "→": "->", "✓": "+", "✗": "x", "█": "#"},
 }
+
+
+def print_text(console: Console, text: str, markup: bool = False, style: str | None = None) -> None:
+    """Print a sentence without highlighting. A terminal breaks it between words; in files it stays one line."""
+    console.print(text, markup=markup, highlight=False, soft_wrap=not console.is_terminal, style=style)
 
 
 def make_printable(stream: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fer_bench.config.recipe_names import shorten_recipe
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import percent, plural
 from fer_bench.datasets.images import import_opencv
@@ -23,7 +24,6 @@ from fer_bench.inference.predict.annotate import draw_faces
 from fer_bench.inference.predict.face_finder import make_face_finder
 from fer_bench.inference.predict.images import FacePrediction, find_faces
 from fer_bench.inference.saved_models import Members, test_accuracy
-from fer_bench.leaderboard.row_labels import shorten_recipe
 from fer_bench.records import StoredRecord
 
 HOST = "127.0.0.1"  # other computers have no access

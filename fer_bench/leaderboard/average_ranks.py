@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fer_bench.leaderboard.row_labels import split_recipe_name
+from fer_bench.config.recipe_names import split_recipe_name
 from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC
 from fer_bench.protocols.class_subset import whole_protocol

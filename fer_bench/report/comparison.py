@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_bench.core.console import print_text
 from fer_bench.core.text import UNKNOWN, percent, plural
 from fer_bench.leaderboard.compare import SAME, VERDICTS, Comparison, ComparisonSide, RowMatch
 from fer_bench.report.tables import markdown_table
@@ -36,7 +37,7 @@ def to_markdown(comparison: Comparison) -> str:
 def to_terminal(comparison: Comparison, console: Console) -> None:
     """Print the same tables and counts."""
     for side in _sides(comparison):
-        console.print(side, markup=False, highlight=False, soft_wrap=True)
+        print_text(console, side)
     for title, columns, lines in _tables(comparison):
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold")
         for name in columns:
@@ -47,7 +48,7 @@ def to_terminal(comparison: Comparison, console: Console) -> None:
         console.print()
         console.print(table)
     console.print()
-    console.print(summary(comparison), markup=False, highlight=False, soft_wrap=True)
+    print_text(console, summary(comparison))
 
 
 def summary(comparison: Comparison) -> str:

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_bench.config.recipe_names import disambiguate, shorten_recipe
+from fer_bench.core.console import print_text
 from fer_bench.core.text import one_line, plural
 from fer_bench.leaderboard.average_ranks import named_recipes
 from fer_bench.leaderboard.column import TIED, Column, Values, View, format_rank
 from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import TableOptions, sections
-from fer_bench.leaderboard.row_labels import disambiguate, shorten_recipe
 from fer_bench.leaderboard.rows import SkippedRecord
 from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns, warning_lines
 
@@ -67,7 +68,7 @@ def to_terminal(
         _print_notes(section, console, options.metric)
         console.print()
     for note in options.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        print_text(console, note)
     if skipped:
         console.print(f"Skipped records ({len(skipped)}):")
         for path, reason in skipped:
@@ -82,7 +83,7 @@ def _print_notes(section: pd.DataFrame, console: Console, metric: str) -> None:
             console.print(one_line(text), markup=False)
     warnings = warning_lines(section)
     for line in warnings[:MAX_WARNINGS]:
-        console.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        print_text(console, f"Warning: {line}", style="yellow")
     if len(warnings) > MAX_WARNINGS:
         console.print(f"{plural(len(warnings) - MAX_WARNINGS, 'more warning')} in leaderboard.md.", style="yellow")
     scored = section.dropna(subset=["accuracy"])

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from fer_bench.config.recipe_names import shorten_recipe
+from fer_bench.core.console import print_text
 from fer_bench.core.text import duration
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.budget import Budget
@@ -67,8 +69,9 @@ class ProgressDisplay(Callback):
 
     def on_trial_begin(self, planned: PlannedTrial) -> None:
         trial = planned.trial
+        recipe = escape(shorten_recipe(trial.recipe_name))
         self._print(
-            f"[bold]trial {planned.number} of {planned.total}[/] · {trial} · {escape(trial.recipe_name)} · "
+            f"[bold]trial {planned.number} of {planned.total}[/] · {trial} · {recipe} · "
             f"{escape(trial.start)} · {len(planned.fold.training):,} images"
         )
         self._delegated.discard(planned.key)
@@ -145,7 +148,7 @@ class ProgressDisplay(Callback):
         self._progress.update(self._sweep_task, state=state)
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        print_text(self._console, text, markup=True)
 
 
 class _TrialProgress:

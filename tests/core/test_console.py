@@ -3,8 +3,9 @@
 import io
 
 import pytest
+from rich.console import Console
 
-from fer_bench.core.console import make_printable, to_ascii
+from fer_bench.core.console import make_printable, print_text, to_ascii
 from fer_bench.core.errors import UserError
 
 
@@ -29,3 +30,11 @@ def test_streams_without_encoding_stay_as_they_are():
 
 def test_messages_have_one_line_and_no_control_characters():
     assert str(UserError("a\nb\x1b[31m\0 é × cannot be read.")) == "a?b?[31m? é × cannot be read."
+
+
+def test_a_terminal_breaks_sentences_between_words_and_a_file_never():
+    text = "Records go to results/records, one folder each."
+    for terminal, lines in ((True, ["Records go to", "results/records, one", "folder each."]), (False, [text])):
+        stream = io.StringIO()
+        print_text(Console(file=stream, width=20, force_terminal=terminal, color_system=None), text)
+        assert [line.rstrip() for line in stream.getvalue().splitlines()] == lines

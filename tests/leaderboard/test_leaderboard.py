@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_up_records import MACHINE, exact, history, leaderboard_of
 
+from fer_bench.config.recipe_names import shorten_recipe
 from fer_bench.leaderboard.leaderboard import compute_leaderboard, sections
-from fer_bench.leaderboard.row_labels import shorten_recipe
 from fer_bench.records import StoredRecord, load
 from fer_bench.report.markdown import to_markdown
 

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from fer_bench import __version__
+from fer_bench.config.recipe_names import split_recipe_name
 from fer_bench.core.text import plural
 from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR, reached_key
 from fer_bench.leaderboard.leaderboard import Leaderboard, benchmark_versions, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
-from fer_bench.leaderboard.row_labels import split_recipe_name
 from fer_bench.leaderboard.row_values import machine_text
 from fer_bench.leaderboard.rows import SECTION
 from fer_bench.registry.architectures import ARCHITECTURES, describe
