@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -133,8 +134,10 @@ def _download(name: str) -> tuple[Path | None, str]:
         import keras
 
     url, file_hash = KERAS_FILES[name]
-    timeout = socket.getdefaulttimeout()
+    print(f"Downloading ImageNet weights for {name}.", file=sys.stderr)
+    timeout, interactive = socket.getdefaulttimeout(), keras.config.is_interactive_logging_enabled()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    keras.config.disable_interactive_logging()  # its notices and bars would be in the output of the command
     try:
         file = keras.utils.get_file(url.rpartition("/")[2], url, cache_subdir="models", file_hash=file_hash)
         return Path(file), ""
@@ -145,6 +148,8 @@ def _download(name: str) -> tuple[Path | None, str]:
         return None, _unreachable[0]
     finally:
         socket.setdefaulttimeout(timeout)
+        if interactive:
+            keras.config.enable_interactive_logging()
 
 
 @cache

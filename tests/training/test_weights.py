@@ -2,6 +2,7 @@
 
 import hashlib
 
+import keras
 import pytest
 
 from fer_bench.core.errors import UserError
@@ -31,7 +32,6 @@ def folder(tmp_path):
 @pytest.fixture
 def server(monkeypatch):
     """Replace the download of Keras and record its requests; set `response` to an exception or a path."""
-    import keras
 
     class Server:
         def __init__(self):
@@ -120,6 +120,15 @@ def test_a_damaged_download_does_not_prevent_others(server):
     assert "Incomplete or corrupted file detected." in note and "\n" not in note
     find_initial_weights(VGG19, "auto", None)
     assert len(server.requests) == 2
+
+
+def test_a_download_is_named_and_the_output_has_none_of_keras_notices(monkeypatch, home, capsys):
+    monkeypatch.setitem(KERAS_FILES, "vgg19", ("file:///no/such/file.h5", None))
+    weights._unreachable.clear()
+    find_initial_weights(VGG19, "auto", None)
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "Downloading ImageNet weights for vgg19.\n")
+    assert keras.config.is_interactive_logging_enabled()
 
 
 def test_nothing_is_downloaded_without_need(server, folder):
