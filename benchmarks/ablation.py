@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from fer_bench.records.schema import Record
 
 ROOT = Path(__file__).resolve().parent.parent
-FAST = ["--models=cnn_fast", "--recipe=fast", "--seeds=3"]
+# `fast` as it was, with shifts: without them is better, and they were removed.
+FAST = ["--models=cnn_fast", "--recipe=fast", "--seeds=3", "--set=augmentation.shift=0.05"]
 ROWS: dict[str, list[str]] = {
-    "fast": FAST,
+    "fast with shifts of 5 %": FAST,
     "AdamW, learning rate 3e-3, instead of Muon": [
         *FAST,
         "--set=optimizer.name=adamw",
@@ -34,7 +35,7 @@ ROWS: dict[str, list[str]] = {
     ],
     "cosine schedule instead of one_cycle": [*FAST, "--set=schedule.name=cosine"],
     "random flips instead of alternating": [*FAST, "--set=augmentation.flip=0.5"],
-    "no shifts": [*FAST, "--set=augmentation.shift=0"],
+    "no shifts, as in fast now": [*FAST, "--set=augmentation.shift=0"],
     "label smoothing 0.1": [*FAST, "--set=label_smoothing=0.1"],
     "first half of the epochs at 32 pixels": [*FAST, "--set=input_size=[[0,32],[0.5,46]]"],
     "no weight decay": [*FAST, "--set=optimizer.weight_decay=0"],
@@ -84,8 +85,11 @@ def main(data_dir: Path, results_dir: Path, output: Path) -> None:
         command = [sys.executable, str(ROOT / "benchmark.py"), *flags, "--datasets=fer2013", f"--data-dir={data_dir}"]
         command += ["--exclusive", "--keep-models=none", f"--results-dir={results_dir / str(number)}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        records = [stored.record for stored in store.load(results_dir / str(number))]
-        row = measure(records)
+        stored = list(store.load(results_dir / str(number)))
+        row = measure([one.record for one in stored])
+        row["accuracies"] = [
+            round(one.predictions("validation").accuracy, 4) for one in stored
+        ]  # with the recipe's views
         found["rows"].append({"change": change, "machine": describe_machine("tensorflow"), **row})
         output.write_text(json.dumps(found, indent=1) + "\n")
         click.echo(json.dumps(row))

@@ -170,6 +170,7 @@ def ablation_table(rows: Rows) -> str:
             cells[f"epochs to {target:.0%}"] = _time_to_target(epochs)
             cells[f"seconds to {target:.0%}"] = _time_to_target([n and ends[n - 1] for n in epochs])
         cells["PublicTest, %"] = summarize(map(max, row["validation_accuracies"]), ".1f", factor=100)
+        cells["with all views, %"] = summarize(row["accuracies"], ".1f", factor=100)
         cells["seconds of the run"] = f"{np.median([ends[len(run) - 1] for run in row['validation_accuracies']]):.0f}"
         table.append(cells)
     return _table(table)

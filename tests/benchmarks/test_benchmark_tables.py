@@ -84,9 +84,13 @@ STEPS = [
 
 ABLATION = [
     {"change": "fast", "validation_accuracies": [[0.61, 0.62], [0.6, 0.64], [0.63, 0.5]]}
-    | {"kinds": ["32 pixels", "48 pixels"], "seconds_per_epoch": {"32 pixels": 20.0, "48 pixels": 51.0}},
+    | {
+        "accuracies": [0.63, 0.65, 0.64],
+        "kinds": ["32 pixels", "48 pixels"],
+        "seconds_per_epoch": {"32 pixels": 20.0, "48 pixels": 51.0},
+    },
     {"change": "all at 48 pixels", "validation_accuracies": [[0.5, 0.61], [0.5, 0.59], [0.5, 0.58]]}
-    | {"kinds": ["48 pixels", "48 pixels"], "seconds_per_epoch": {"48 pixels": 50.0}},
+    | {"accuracies": [0.62, 0.6, 0.6], "kinds": ["48 pixels", "48 pixels"], "seconds_per_epoch": {"48 pixels": 50.0}},
 ]
 
 
@@ -143,6 +147,7 @@ def test_a_run_that_misses_the_target_counts_as_infinite(tables):
     assert (fast["epochs to 60%"], fast["seconds to 60%"]) == ("1", "20")
     assert (fast["epochs to 62%"], fast["seconds to 62%"]) == ("2", "70")  # the fastest epochs of all rows
     assert (large["epochs to 60%"], large["seconds to 62%"]) == ("missed (2 of 3 missed)", "missed (3 of 3 missed)")
+    assert fast["with all views, %"] == "64.0 (63.0–65.0)"
     assert (fast["PublicTest, %"], large["seconds of the run"]) == ("63.0 (62.0–64.0)", "100")
 
 
