@@ -11,13 +11,13 @@ import pytest
 from fer_bench.config.recipe import resolve
 from fer_bench.contract.checks import CHECKS
 from fer_bench.contract.run import CheckResult, run_checks, run_checks_on_backend
-from fer_bench.registry.architectures import ARCHITECTURES, describe
+from fer_bench.registry.architectures import ARCHITECTURES, ARCHITECTURES_DIR, describe
 from fer_bench.training.train import build_model
 
 # At 32 pixels some feature maps have a single position.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 
-NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
+NAMES = [entry.name for entry in ARCHITECTURES if entry.file.parent == ARCHITECTURES_DIR]
 # Run by `make test-long`: large networks, and networks whose blocks another one covers.
 SLOW = (
     *("big_xception", "cnn_deep", "convnext_tiny", "densenet121", "efficientnet_b0", "mobilenet_v2"),

@@ -67,7 +67,7 @@ def test_an_invalid_request_is_refused_before_any_check(run, arguments, reason, 
 
 
 def test_a_backend_that_cannot_start_is_an_error(monkeypatch):
-    monkeypatch.setattr(checks, "ROOT", checks.ROOT / "nowhere")
+    monkeypatch.setattr(checks, "PACKAGE_DIR", checks.PACKAGE_DIR / "no" / "where")
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="jax"):

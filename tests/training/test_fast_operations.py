@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from fer_bench.config.recipe import resolve
-from fer_bench.registry.architectures import ARCHITECTURES, describe
+from fer_bench.registry.architectures import ARCHITECTURES, ARCHITECTURES_DIR, describe
 from fer_bench.training import loop
 from fer_bench.training.cost import save_model
 from fer_bench.training.train import build_model
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from fer_bench.training.tensorflow_backend import use_fast_operations, use_plain_operations
 
-NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
+NAMES = [entry.name for entry in ARCHITECTURES if entry.file.parent == ARCHITECTURES_DIR]
 RNG = np.random.default_rng(0)
 
 

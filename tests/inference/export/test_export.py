@@ -27,14 +27,14 @@ from fer_bench.leaderboard.ensemble_members import select_candidates
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.protocols import cross_dataset
 from fer_bench.records.schema import Costs, Predictions, Record
-from fer_bench.registry.architectures import ARCHITECTURES, describe
+from fer_bench.registry.architectures import ARCHITECTURES, ARCHITECTURES_DIR, describe
 from fer_bench.training.train import build_model
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports with TensorFlow", allow_module_level=True)
 pytest.importorskip("tf2onnx")
 
-NAMES = [entry.name for entry in ARCHITECTURES if entry.module and entry.module.startswith("architectures.")]
+NAMES = [entry.name for entry in ARCHITECTURES if entry.file.parent == ARCHITECTURES_DIR]
 FAST_NAMES = ("mini_xception", "cnn_lstm_attention")
 COSTS = Costs(
     build_seconds=1,
