@@ -15,7 +15,7 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900"),
 )
-TIMEOUT_SECONDS = 30  # for a busy machine
+TIMEOUT_SECONDS = 60  # for a busy machine
 
 
 def start(profile: Path, *flags: str) -> webdriver.Chrome:
