@@ -1,9 +1,9 @@
 # fer-bench on CPUs. Build and run from a clone:
 #   docker build -t fer-bench .
-#   docker run --rm -v "$PWD/data:/work/data:ro" -v "$PWD/results:/work/results" fer-bench --models cnn --epochs 5
+#   docker run --rm -v "$PWD/data:/app/data:ro" -v "$PWD/results:/app/results" fer-bench --models cnn --epochs 5
 FROM python:3.12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*
-WORKDIR /work
+WORKDIR /app
 COPY constraints.txt pyproject.toml setup.py README.md LICENSE benchmark.py ./
 COPY fer_bench fer_bench
 COPY architectures architectures
