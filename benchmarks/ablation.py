@@ -44,8 +44,9 @@ ROWS: dict[str, list[str]] = {
 
 
 def measure(records: Sequence[Record]) -> dict[str, Any]:
-    """Return the validation accuracy by epoch of trials that differ by their seed, the kind of step of each epoch, and
-    the seconds of the fastest epoch of each kind.
+    """Return accuracies by epoch, the kind of step of each epoch, and the seconds of the fastest epoch per kind.
+
+    The records are trials that differ by their seed only.
     """
     from fer_bench.config.recipe import Recipe
     from fer_bench.config.stages import value_at
@@ -87,9 +88,8 @@ def main(data_dir: Path, results_dir: Path, output: Path) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         stored = list(store.load(results_dir / str(number)))
         row = measure([one.record for one in stored])
-        row["accuracies"] = [
-            round(one.predictions("validation").accuracy, 4) for one in stored
-        ]  # with the recipe's views
+        # With the recipe's test-time augmentation.
+        row["accuracies"] = [round(one.predictions("validation").accuracy, 4) for one in stored]
         found["rows"].append({"change": change, "machine": describe_machine("tensorflow"), **row})
         output.write_text(json.dumps(found, indent=1) + "\n")
         click.echo(json.dumps(row))

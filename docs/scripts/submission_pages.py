@@ -9,7 +9,6 @@ from pathlib import Path
 
 from leaderboards import ROOT
 
-from fer_bench.leaderboard.leaderboard import benchmark_versions
 from fer_bench.report.markdown import to_markdown
 from fer_bench.report.page.render import leaderboard_page
 from fer_bench.report.write import read_leaderboard
@@ -28,7 +27,8 @@ def submission_pages(folder: Path) -> dict[str, str]:
     """Return the content of the pages by their path in the site: Markdown, and the leaderboard as a page of its own.
 
     Raises:
-        ValueError: A file is damaged.
+        UserError: A file is no file of records.
+        ValueError: Its contents were changed.
     """
     return dict(_pages(sorted(folder.glob("*.zip"))))
 
@@ -46,8 +46,7 @@ def _pages(files: list[Path]) -> Iterator[tuple[str, str]]:
             title = "All submissions" if name == ALL else name
             links = ", ".join(f"[{file.name}]({file.name})" for file in members)
             note = NOTE.format(links=links, page=f"{name}-page.html")
-            _, *parts = to_markdown(leaderboard).split("\n## ")
+            head, *parts = to_markdown(leaderboard).removeprefix("# Leaderboard").split("\n## ")
             shown = "".join(f"\n## {part}" for part in parts if not part.startswith("Full tables"))
-            made_for = f"{benchmark_versions(leaderboard.frame).capitalize()}."
-            yield f"submissions/{name}.md", f"# {title}\n\n{note} {made_for}\n{shown}"
+            yield f"submissions/{name}.md", f"# {title}\n\n{note}\n{head}{shown}"
             yield f"submissions/{name}-page.html", leaderboard_page(leaderboard, folder)

@@ -111,7 +111,10 @@ def explain(
         raise UserError("--dataset and --protocol name the test images of a --model-file. Omit them, or the paths.")
     crop = pop_face_options(options)
     if not paths and (output or any(value is not None for value in crop.values())):
-        raise UserError("--output and options of the face are for images; those of a dataset are cropped already.")
+        raise UserError(
+            "--output, --detector, --yunet-model, --align and --margin are for images. Omit them for a dataset, whose "
+            "images are cropped and whose heat maps lie beside the model."
+        )
     if output:
         check_output_folder(output, "--output")
     add_extra_architectures(extra_architectures)

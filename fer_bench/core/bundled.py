@@ -1,6 +1,4 @@
-"""The folders that a checkout has beside the package and an installed package inside it. Imports only the standard
-library.
-"""
+"""Folders beside the package in a checkout, and inside it when installed. Imports only the standard library."""
 
 from pathlib import Path
 

@@ -100,9 +100,11 @@ def _seconds_per_image(size: int, reference: Mapping[int, float]) -> float:
 
 def _full_size_epochs(recipe: Mapping[str, Any], reference: Mapping[int, float]) -> float:
     """Return the number of epochs at the final input size that take as long as all epochs of a recipe."""
-    sizes = [value_at(Recipe.model_validate(recipe).stages, n).input_size for n in range(1, recipe["epochs"] + 1)]
-    times = [_seconds_per_image(size, reference) for size in sizes]
-    return sum(times) / _seconds_per_image(last_value(recipe["input_size"]), reference)
+    stages = Recipe.model_validate(recipe).stages
+    sizes = [value_at(stages, epoch).input_size for epoch in range(1, recipe["epochs"] + 1)]
+    return sum(_seconds_per_image(size, reference) for size in sizes) / _seconds_per_image(
+        last_value(recipe["input_size"]), reference
+    )
 
 
 def _relative_cost(recipe: Mapping[str, Any]) -> float:

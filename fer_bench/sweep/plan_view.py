@@ -100,7 +100,7 @@ def _names(trials: Iterable[PlannedTrial]) -> str:
 def _size(plan: Plan) -> str:
     """Return models × recipes × datasets × seeds = trials, and how many pairs are missing from that product.
 
-    Trials that only the pretraining of others needs are counted separately, after it.
+    Trials that are only needed for pretraining are counted separately, after it.
     """
     requested = [planned for planned in plan.trials if planned.key not in plan.pretraining]
     pairs = plan.combinations.pairs
