@@ -68,9 +68,9 @@ face_options = combine(
     _face_option("--align/--no-align", default=None, help="Align by the eyes. Default: as in the model's dataset."),
     _face_option(
         "--margin",
-        type=click.FloatRange(0, 100),
-        metavar="PERCENT",
-        help="Added on each side of a face, in percent of its width. Default: as in the model's dataset.",
+        type=click.FloatRange(0, 1),
+        metavar="FRACTION",
+        help="Added on each side of a face, as a fraction of its width. Default: as in the model's dataset.",
     ),
 )
 extra_architectures_option = partial(
@@ -85,8 +85,7 @@ extra_architectures_option = partial(
 
 def pop_face_options(options: dict[str, Any]) -> dict[str, Any]:
     """Remove the values of `face_options` and return them as arguments of `make_face_finder`."""
-    found = {name: options.pop(name) for name in ("detector", "yunet_model", "align", "margin")}
-    return found | {"margin": None if found["margin"] is None else found["margin"] / 100}
+    return {name: options.pop(name) for name in ("detector", "yunet_model", "align", "margin")}
 
 
 def make_data_config(

@@ -201,6 +201,7 @@ def _write(results: Path, trial: Trial, vote: _Vote, started: str) -> EnsembleRe
         status="finished",
         started=started,
         machine=_machine([record.machine for record in members]),
+        benchmark_version=members[0].benchmark_version,
         classes=members[0].classes,
         samples=members[0].samples,
         split_notes=list(dict.fromkeys(note for record in members for note in record.split_notes)),

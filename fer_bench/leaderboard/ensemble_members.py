@@ -101,8 +101,8 @@ def select_candidates(
         protocol: Only rows of this protocol.
 
     Raises:
-        UserError: Nothing has one of the names, no row is left, or the rows have several datasets, protocols or
-            versions of the data.
+        UserError: Nothing has one of the names, no row is left, or the rows have several datasets, protocols, versions
+            of the data or benchmark versions.
     """
     records = load(results)
     rows, unreadable = build_rows(records)
@@ -233,6 +233,11 @@ def _check_one_section(rows: Sequence[LeaderboardRow], labels: Mapping[str, str]
                 f"{labels[row.id]} and {labels[first.id]} have different versions of the data {row.trial.dataset} "
                 f"(fingerprints {row.trial.fingerprint[:8]} and {first.trial.fingerprint[:8]}): they cannot vote "
                 "together."
+            )
+        if row.benchmark_version != first.benchmark_version:
+            raise UserError(
+                f"{labels[row.id]} and {labels[first.id]} were made for different benchmark versions "
+                f"({row.benchmark_version} and {first.benchmark_version}): they cannot vote together."
             )
 
 

@@ -202,6 +202,13 @@ def test_members_without_validation_can_vote_without_weights(make, vote):
         vote(weighted=True)
 
 
+def test_a_vote_is_of_the_benchmark_version_of_its_members(make, vote):
+    for name in ("cnn", "vgg16"):
+        make(name, benchmark_version=2)
+    (made,) = vote()
+    assert made.record.benchmark_version == 2
+
+
 SAME = made_up(300, 0.6, 0)
 
 
@@ -213,11 +220,12 @@ SAME = made_up(300, 0.6, 0)
         ({"validation": SAME, "test": made_up(200, 0.6, 0)}, "test samples"),
         ({"test": exact([0, 1, 2], [0, 1, 2])}, "classes"),
         ({"fingerprint": "e" * 64}, "fingerprints"),
+        ({"benchmark_version": 2}, "benchmark versions"),
         ({"protocol": "kfold"}, "--protocol"),
         ({"seed": 4}, "seed 4"),
         ({"status": "failed", "reason": "no memory"}, "two rows"),
     ],
-    ids=["samples", "labels", "fewer samples", "classes", "data", "protocol", "seed", "failed"],
+    ids=["samples", "labels", "fewer samples", "classes", "data", "benchmark", "protocol", "seed", "failed"],
 )
 def test_members_that_cannot_vote_raise_and_nothing_is_written(make, vote, changes, word):
     make("a")
