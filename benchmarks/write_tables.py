@@ -2,7 +2,7 @@
 
     python benchmarks/write_tables.py
 
-It reads results/loops.json, results/steps.json and results/*/*.json (one folder per accelerator) and replaces the text
+It reads results/loops.json, steps.json, script.json and */*.json (one folder per accelerator) and replaces the text
 between the markers of README.md, and results/loops.png and .svg. results/ablation.json is for docs/fast.md, and
 results/exports.json for docs/export.md. A cell is the median over the rounds with the minimum and the maximum in
 parentheses. A ratio is computed within one round.
@@ -209,6 +209,32 @@ def _export_cells(row: Row) -> dict[str, str]:
     }
 
 
+def script_table(found: Row) -> str:
+    """Return the seconds of whole commands and of a student's script, at equal epochs and at equal accuracy."""
+    script, last = found["script"], found["script_to_target"]
+    table = [
+        {
+            "comparison": f"{found['epochs']} epochs of cnn, {precision}",
+            "fer-bench, s": f"{found[key]['seconds']:.0f}",
+            "script, s": f"{script['seconds']:.0f}",
+            "ratio": f"{script['seconds'] / found[key]['seconds']:.2f}",
+        }
+        for key, precision in {"sweep": "float32", "sweep_auto": "precision auto"}.items()
+    ]
+    more = "" if last["reached"] else "more than "
+    epochs = f"{last['epochs']} epochs, at most {100 * last['validation_accuracy']:.1f} %"
+    fast = found["fast"]
+    table.append(
+        {
+            "comparison": f"{found['target']:.0%} on PublicTest, fer-bench with cnn_fast and fast",
+            "fer-bench, s": f"{fast['seconds']:.0f} ({100 * fast['validation_accuracy']:.1f} %)",
+            "script, s": f"{more}{last['seconds']:.0f} ({epochs})",
+            "ratio": f"{more}{last['seconds'] / fast['seconds']:.1f}",
+        }
+    )
+    return _table(table)
+
+
 def accelerator_table(files: Sequence[Row]) -> str:
     """Return all rows of files of `accelerator.py`."""
     rows = [row | {"variant": file.get("variant", "")} for file in files for row in file["rows"]]
@@ -260,12 +286,17 @@ def replace_between_markers(text: str, name: str, content: str) -> str:
 
 def machine_line(part: Row) -> str:
     """Return the processor, the versions, the data and the load average of a file of results."""
-    machine, versions = part["machine"], part["machine"]["versions"]
     loads = [row["load"][0] for row in part["rows"]]
     source = "FER2013" if part["data"] == "fer2013" else "random images"
+    return f"{machine_name(part)}; {source}; load average {min(loads):.1f} to {max(loads):.1f}."
+
+
+def machine_name(part: Row) -> str:
+    """Return the processor and the versions of a file of results."""
+    machine, versions = part["machine"], part["machine"]["versions"]
     return (
         f"{machine['processor']}, {machine['cores']} cores, TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']}; {source}; load average {min(loads):.1f} to {max(loads):.1f}."
+        f"Keras {versions['keras']}"
     )
 
 
@@ -318,6 +349,8 @@ def main(results: Path, readme: Path, fast: Path, export: Path) -> None:
         text = replace_between_markers(text, part, "\n\n".join(blocks))
     steps = json.loads((results / "steps.json").read_text())
     text = replace_between_markers(text, "steps", f"{machine_line(steps)}\n\n{steps_table(steps['rows'])}")
+    script = json.loads((results / "script.json").read_text())
+    text = replace_between_markers(text, "script", f"{machine_name(script)}.\n\n{script_table(script)}")
     for folder in sorted({file.parent for file in results.glob("*/*.json")}):
         files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
         text = replace_between_markers(text, folder.name, accelerator_table(files))

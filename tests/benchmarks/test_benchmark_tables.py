@@ -65,6 +65,16 @@ RUNS = [
 ]
 SWEEP = {"models": ["cnn"], "epochs": 2}
 SWEEP |= {"seconds": 100.0, "train": 80.0, "validation": 8.0, "compile": 4.0, "build": 2.0}
+SCRIPT = {
+    "machine": MACHINE,
+    "epochs": 2,
+    "target": 0.62,
+    "sweep": {"seconds": 200, "validation_accuracy": 0.5},
+    "sweep_auto": {"seconds": 100, "validation_accuracy": 0.5},
+    "script": {"seconds": 320, "epochs": 2, "validation_accuracy": 0.4, "reached": False},
+    "fast": {"seconds": 100, "validation_accuracy": 0.63},
+    "script_to_target": {"seconds": 650, "epochs": 7, "validation_accuracy": 0.55, "reached": False},
+}
 ACCELERATOR = {
     "rows": [
         {"model": "cnn", "precision": "float32", "method": "resident", "seeds": 1, "images_per_second": 90000.0}
@@ -142,6 +152,14 @@ def test_steps_end_with_their_geometric_mean(tables):
     assert (mean["architecture"], mean["fast / plain"]) == ("geometric mean", "1.12")
 
 
+def test_a_script_that_was_stopped_is_slower_by_more_than_the_ratio(tables):
+    float32, auto, target = cells(tables.script_table(SCRIPT))
+    assert (float32["fer-bench, s"], float32["ratio"], auto["ratio"]) == ("200", "1.60", "3.20")
+    assert (target["script, s"], target["ratio"]) == ("more than 650 (7 epochs, at most 55.0 %)", "more than 6.5")
+    stopped = SCRIPT["script_to_target"] | {"reached": True}
+    assert cells(tables.script_table(SCRIPT | {"script_to_target": stopped}))[-1]["ratio"] == "6.5"
+
+
 def test_a_run_that_misses_the_target_counts_as_infinite(tables):
     fast, large = cells(tables.ablation_table(ABLATION))
     assert (fast["epochs to 60%"], fast["seconds to 60%"]) == ("1", "20")
@@ -195,13 +213,14 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     (results / "loops.json").write_text(json.dumps(loops))
     steps = {"machine": MACHINE, "data": "random images", "rows": [row | {"load": [1, 1, 1]} for row in STEPS]}
     (results / "steps.json").write_text(json.dumps(steps))
+    (results / "script.json").write_text(json.dumps(SCRIPT))
     (results / "ablation.json").write_text(json.dumps({"rows": ABLATION}))
     (results / "exports.json").write_text(json.dumps({"rows": EXPORTS}))
     readme, fast, export = (tmp_path / name for name in ("README.md", "fast.md", "export.md"))
     fast.write_text("<!-- ablation -->\nold\n<!-- /ablation -->\n")
     export.write_text("<!-- exports -->\nold\n<!-- /exports -->\n")
     readme.write_text(
-        "Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "steps", "gpu"))
+        "Prose.\n" + "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in (*parts, "steps", "script", "gpu"))
     )
     for _ in range(2):
         flags = {"--results": results, "--readme": readme, "--fast": fast, "--export": export}
@@ -211,6 +230,6 @@ def test_only_the_text_between_the_markers_changes(tables, tmp_path):
     assert text.startswith("Prose.\n")
     assert "old" not in text + fast.read_text() + export.read_text()
     assert "all at 48 pixels" in fast.read_text()
-    assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 4
+    assert text.count("A processor, 2 cores, TensorFlow 2.21.0") == 5
     assert text.count("90,000 (89,000–91,000)") == 1
     assert (results / "loops.svg").read_text().startswith("<?xml")
