@@ -58,7 +58,8 @@ def resolve_precisions(
         precision = PRECISIONS[speedup is not None and speedup >= MIN_SPEEDUP]
         resolved[position] = _with_precision(pairs[position], precision)
         reason = _reason(speedup, measured_here=measure is not None)
-        names_by_choice[precision, reason][planned.trial.architecture] = None
+        factor = "" if speedup is None else f" ({speedup:.2f})"
+        names_by_choice[precision, reason][planned.trial.architecture + factor] = None
     notes = [
         f"Precision {precision}, because {reason}: {', '.join(names)}."
         for (precision, reason), names in names_by_choice.items()
@@ -95,7 +96,8 @@ def _kind(planned: PlannedTrial) -> str:
 
 def _reason(speedup: float | None, measured_here: bool) -> str:
     if speedup is not None:
-        return f"bfloat16 trains {speedup:.2f} times as fast as float32 here"
+        bound = "at least" if speedup >= MIN_SPEEDUP else "less than"
+        return f"bfloat16 is {bound} {MIN_SPEEDUP} times as fast as float32 here"
     if not may_have_fast_bfloat16():
         return "this processor has no instructions for bfloat16"
     return "a measured trial failed" if measured_here else "nothing was measured yet; the sweep measures it first"

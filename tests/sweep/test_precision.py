@@ -57,7 +57,13 @@ def test_each_architecture_gets_the_precision_that_is_faster(plan):
     assert precisions(made_plan) == CHOSEN and len(made_plan.trials) == 4
     assert sorted(measure.measured) == [(m, p) for m in CHOSEN for p in ("float32", "mixed_bfloat16")]
     notes = [note for note in made_plan.notes if "Precision" in note]
-    assert len(notes) == 2 and "gains" in notes[0] and "mixed_bfloat16" in notes[0] and "1.20" in notes[0]
+    assert len(notes) == 2 and "mixed_bfloat16" in notes[0] and "gains (1.20)" in notes[0]
+
+
+def test_one_note_names_all_that_get_a_precision(plan, monkeypatch):
+    monkeypatch.setattr("fer_bench.sweep.precision.MIN_SPEEDUP", 0.5)
+    (note,) = [note for note in plan(Measure()).notes if "Precision" in note]
+    assert "gains (1.20), loses (1.05)" in note
 
 
 def test_the_choice_is_remembered(plan):
