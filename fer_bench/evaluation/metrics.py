@@ -166,8 +166,13 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int
 
 
 def accuracy_half_width(accuracy: float, samples: int) -> float:
-    """Return half the width of an accuracy's 95 % interval, by the normal approximation to the binomial; fractions."""
-    return float(1.96 * np.sqrt(accuracy * (1 - accuracy) / samples))
+    """Return half the width of an accuracy's 95 % interval as a fraction; above 0 also at an accuracy of 0 or 1.
+
+    Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22, 1927.
+    """
+    z = 1.96
+    spread = np.sqrt(accuracy * (1 - accuracy) / samples + z**2 / (4 * samples**2))
+    return float(z * spread / (1 + z**2 / samples))
 
 
 def _accuracy(counts: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from fer_bench.evaluation.metrics import METRICS, ConfusionMetric, accuracy_half_width, evaluate
 
@@ -189,6 +190,12 @@ def test_only_losses_and_errors_are_better_when_lower():
 def test_invalid_predictions_are_an_error(labels, probabilities, word):
     with pytest.raises(ValueError, match=word):
         scores(np.array(labels), probabilities)
+
+
+def test_half_width_is_that_of_the_wilson_score_interval():
+    for correct, samples in ((213, 213), (0, 40), (12, 30)):
+        low, high = binomtest(correct, samples).proportion_ci(0.95, method="wilson")
+        assert accuracy_half_width(correct / samples, samples) == pytest.approx((high - low) / 2, rel=1e-4)
 
 
 def test_half_width_at_73_percent_of_fer2013():
