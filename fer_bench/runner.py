@@ -31,7 +31,7 @@ from fer_bench.registry.architectures import ARCHITECTURES
 from fer_bench.report.terminal import to_terminal
 from fer_bench.report.write import missing_figures_note, write_leaderboard
 from fer_bench.sweep.budget import Budget
-from fer_bench.sweep.calibrate import calibrate, measure_speeds
+from fer_bench.sweep.calibrate import calibrate, measure_speeds, recall, remember
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.sweep.executors.in_process import run_in_process
 from fer_bench.sweep.options import SweepOptions
@@ -270,7 +270,10 @@ class Benchmark:
         self._echo(f"Measuring a few training steps of {names} in float32 and in bfloat16.")
         context = probe_machine(trials, (), self.options)
         in_process = self.options.executor == "in-process"
-        return measure_speeds(run_in_process if in_process else make_process_executor(1, self.options, context), trials)
+        executor = run_in_process if in_process else make_process_executor(1, self.options, context)
+        speeds = measure_speeds(executor, trials)
+        remember(trials, speeds, context.machine, self.data_config.cache_dir)
+        return speeds
 
     def _find_pending(self, plan: Plan, clean: bool) -> tuple[PendingTrials, ExecutionContext | None]:
         """Find and announce the trials to run, and what they run on if there are any.
@@ -288,6 +291,7 @@ class Benchmark:
         context = None
         if pending.trials:
             context = probe_machine(pending.trials, (stored.record for stored in known), self.options)
+            recall(pending.trials, context.estimator, context.machine, self.data_config.cache_dir)
         estimator = context.estimator if context else None
         for line in plan_lines(plan, pending, estimator, self.results, self.options.keep_models):
             self._echo(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,29 @@ class MeasurementCache:
         return content if isinstance(content, dict) else {}
 
 
+def recall(trials: Iterable[PlannedTrial], estimator: Estimator, machine: Mapping[str, Any], cache_dir: Path) -> None:
+    """Give the estimator the remembered speed of each kind of trial that this machine has no record of.
+
+    Args:
+        trials: The trials of a sweep.
+        estimator: Learns the speeds.
+        machine: The machine, as `describe_machine` returns it.
+        cache_dir: Folder in which the speeds are remembered.
+    """
+    speeds = MeasurementCache(cache_dir / FILE, machine).read()
+    for planned in trials:
+        if (speed := speeds.get(_kind(planned))) and not estimator.has_measured(planned):
+            estimator.learn(planned, speed)
+
+
+def remember(
+    trials: Iterable[PlannedTrial], speeds: Iterable[float], machine: Mapping[str, Any], cache_dir: Path
+) -> None:
+    """Remember the images per second of trials for `recall`; a speed of 0 is not remembered."""
+    measured = {_kind(planned): speed for planned, speed in zip(trials, speeds, strict=True) if speed}
+    MeasurementCache(cache_dir / FILE, machine).update(measured)
+
+
 def calibrate(
     trials: Sequence[PlannedTrial],
     estimator: Estimator,
@@ -62,7 +85,7 @@ def calibrate(
     echo: Callable[[str], None],
     executor: Executor,
 ) -> None:
-    """Give the estimator the speed of each kind of trial that this machine has no record of.
+    """Measure and remember the speed of each kind of trial that the estimator does not know, and give it to it.
 
     Args:
         trials: The trials of a sweep.
@@ -72,19 +95,18 @@ def calibrate(
         echo: Prints a line for the user.
         executor: Runs one trial at a time.
     """
-    cache = MeasurementCache(cache_dir / FILE, machine)
-    speeds = cache.read()
-    kinds = {str(speed_key(p.trial.architecture, p.trial.recipe)): p for p in trials if not estimator.has_measured(p)}
-    unknown = {key: planned for key, planned in kinds.items() if key not in speeds}
-    if unknown:
-        names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in unknown.values()))
-        echo(f"Measuring a few training steps of {names}.")
-        for key, planned in unknown.items():
-            speeds[key] = images_per_second(executor, [shortened(planned)])
-        cache.update({key: speed for key, speed in speeds.items() if speed})
-    for key, planned in kinds.items():
-        if speeds[key]:
-            estimator.learn(planned, speeds[key])
+    unknown = list({_kind(p): p for p in trials if not estimator.has_measured(p)}.values())
+    if not unknown:
+        return
+    names = ", ".join(dict.fromkeys(planned.trial.architecture for planned in unknown))
+    echo(f"Measuring a few training steps of {names}.")
+    speeds = [images_per_second(executor, [shortened(planned)]) for planned in unknown]
+    remember(unknown, speeds, machine, cache_dir)
+    recall(unknown, estimator, machine, cache_dir)
+
+
+def _kind(planned: PlannedTrial) -> str:
+    return str(speed_key(planned.trial.architecture, planned.trial.recipe))
 
 
 def images_per_second(executor: Executor, trials: Sequence[PlannedTrial]) -> float:

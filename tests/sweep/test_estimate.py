@@ -7,7 +7,7 @@ import pytest
 from fer_bench.records.schema import Costs, Record
 from fer_bench.registry.architectures import describe
 from fer_bench.sweep import estimate
-from fer_bench.sweep.calibrate import shortened
+from fer_bench.sweep.calibrate import calibrate, recall, remember, shortened
 from fer_bench.sweep.estimate import OVERHEAD_SECONDS, PREDICTION_SPEEDUP, Estimator
 
 MACHINE = {"processor": "Example CPU", "cores": 2, "accelerator": "none", "memory_bytes": 1}
@@ -52,6 +52,34 @@ def test_a_speed_measured_on_this_machine_is_used(planned):
     assert training_seconds(Estimator([recorded(planned, 10.0)], MACHINE), planned) == pytest.approx(expected)
     several = Estimator([recorded(planned, speed) for speed in (1.0, 10.0, 1000.0)], MACHINE)
     assert training_seconds(several, planned) == pytest.approx(expected)  # their median
+
+
+def test_a_remembered_speed_is_used_until_there_is_a_record(planned, tmp_path):
+    estimator = Estimator([], MACHINE)
+    recall([planned], estimator, MACHINE, tmp_path)
+    assert estimator.seconds(planned) is None
+    remember([shortened(planned)], [10.0], MACHINE, tmp_path)
+    recall([planned], estimator, MACHINE, tmp_path)
+    recorded_one = Estimator([recorded(planned, 10.0)], MACHINE)
+    assert estimator.seconds(planned) == recorded_one.seconds(planned) > 0
+    remember([shortened(planned)], [99.0], MACHINE, tmp_path)
+    remember([shortened(planned)], [0.0], MACHINE, tmp_path)  # a failed measurement
+    recall([planned], recorded_one, MACHINE, tmp_path)
+    assert estimator.seconds(planned) == recorded_one.seconds(planned)
+    other = Estimator([], MACHINE | {"cores": 64})
+    recall([planned], other, MACHINE | {"cores": 64}, tmp_path)
+    assert other.seconds(planned) is None
+
+
+def test_only_unknown_speeds_are_measured(plan_of, tmp_path, instant_executor, monkeypatch):
+    monkeypatch.setattr("fer_bench.sweep.calibrate.images_per_second", lambda executor, trials: 10.0)
+    trials, echoed, estimator = plan_of(models=["tiny"], seeds=2).trials, [], Estimator([], MACHINE)
+    calibrate(trials, estimator, MACHINE, tmp_path, echoed.append, instant_executor)
+    assert len(echoed) == 1 and "tiny" in echoed[0] and all(map(estimator.has_measured, trials))
+    again = Estimator([], MACHINE)
+    recall(trials, again, MACHINE, tmp_path)
+    calibrate(trials, again, MACHINE, tmp_path, echoed.append, instant_executor)
+    assert len(echoed) == 1 and again.seconds(trials[0]) == estimator.seconds(trials[0])
 
 
 @pytest.mark.parametrize("other", [{"processor": "Another"}, {"cores": 64}, {"accelerator": "GPU"}])
