@@ -135,18 +135,25 @@ def sweep_table(rows: Rows) -> str:
 def steps_table(rows: Rows) -> str:
     """Return the speed of one training step per architecture, relative to plain Keras, and the geometric means."""
     variants = [name for name in ("fast", "bfloat16") if any(name in row["ratio"] for row in rows)]
+    ratios = [
+        {
+            **{f"{name} / plain": row["ratio"].get(name, np.nan) for name in variants},
+            "faster of both / plain": max(row["ratio"][name] for name in variants if name in row["ratio"]),
+        }
+        for row in rows
+    ]
     table = [
         {
             "architecture": row["architecture"],
             "plain Keras, images/s": f"{row['images_per_second']['keras']:,.0f}",
             **{f"{name}, images/s": f"{row['images_per_second'].get(name, np.nan):,.0f}" for name in variants},
-            **{f"{name} / plain": f"{row['ratio'].get(name, np.nan):.2f}" for name in variants},
+            **{title: f"{ratio:.2f}" for title, ratio in own.items()},
         }
-        for row in rows
+        for row, own in zip(rows, ratios, strict=True)
     ]
-    means = {name: np.exp(np.mean([np.log(row["ratio"][name]) for row in rows])) for name in variants}
+    means = {title: np.exp(np.mean([np.log(own[title]) for own in ratios])) for title in ratios[0]}
     return _table(
-        [*table, {"architecture": "geometric mean", **{f"{n} / plain": f"{m:.2f}" for n, m in means.items()}}]
+        [*table, {"architecture": "geometric mean", **{title: f"{mean:.2f}" for title, mean in means.items()}}]
     )
 
 
