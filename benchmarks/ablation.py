@@ -91,6 +91,7 @@ def main(data_dir: Path, results_dir: Path, output: Path) -> None:
         # With the recipe's test-time augmentation.
         row["accuracies"] = [round(one.predictions("validation").accuracy, 4) for one in stored]
         found["rows"].append({"change": change, "machine": describe_machine("tensorflow"), **row})
+        found["rows"].sort(key=lambda row: list(ROWS).index(row["change"]))
         output.write_text(json.dumps(found, indent=1) + "\n")
         click.echo(json.dumps(row))
 
