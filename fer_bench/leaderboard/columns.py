@@ -203,7 +203,12 @@ COLUMNS: tuple[Column, ...] = (
         "milliseconds",
         "Time that 95 % of the predictions of one image do not exceed.",
     ),
-    _cost("predict_images_per_second", "predicted images/s", "rate", "Throughput of prediction in batches."),
+    _cost(
+        "predict_images_per_second",
+        "predicted images/s",
+        "rate",
+        "Throughput of prediction in batches, with all test views.",
+    ),
     _cost("predict_batch_size", "prediction batch", "count", "Images per batch in that measurement."),
     _cost("peak_memory_bytes", "peak memory", "bytes", "Peak memory of the process during the trial."),
     _cost("epochs", "epochs", "count", "Number of epochs trained.", optional=False),

@@ -1,0 +1,42 @@
+"""results/reference/: the records hold, and the leaderboards are those of the records."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fer_bench import records
+from fer_bench.datasets import DataConfig
+from fer_bench.sharing.pack import unpack
+from fer_bench.sharing.verification import NOT_CHECKED, check_records
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "results" / "reference"
+FOLDERS = sorted((REFERENCE / "records").iterdir())
+
+pytestmark = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def test_the_records_hold(folder, tmp_path):
+    files = sorted(folder.glob("*.zip"))
+    assert files and [problem for file in files for problem in unpack(file, tmp_path)] == []
+    loaded = records.load(tmp_path)
+    checked = check_records(loaded, DataConfig(tmp_path), [])
+    assert len(checked) >= len(files) and not loaded.skipped
+    for one in checked:
+        assert list(one.problems) == []
+        assert one.found["split"] != NOT_CHECKED  # it is compared with a published digest
+
+
+def test_the_leaderboard_is_that_of_the_records(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
+    import reference
+
+    written = reference.leaderboard_files(folder)
+    markdown, table = (REFERENCE / f"{folder.name}.{suffix}" for suffix in ("md", "csv"))
+    assert written[markdown.name] == markdown.read_text(encoding="utf-8"), "run `python docs/scripts/reference.py`"
+    # The last digits depend on the processor.
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(written[table.name])), pd.read_csv(table), rtol=1e-9)
