@@ -30,7 +30,8 @@ def plain_model(model: keras.Model, unroll: bool = False) -> keras.Model:
         unroll: Whether recurrent layers are unrolled: loops over time need operations that LiteRT does not have.
     """
     text = json.dumps(keras.saving.serialize_keras_object(model))
-    for precision in ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):  # networks of keras.applications: the latter
+    # The input of a network of keras.applications has a dtype of its own.
+    for precision in ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):
         text = text.replace(f'"{precision}"', '"float32"')
     if unroll:
         text = text.replace('"unroll": false', '"unroll": true')
