@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from fer_bench.leaderboard.columns import BY_KEY, COLUMNS
 from fer_bench.leaderboard.leaderboard import sections
 from fer_bench.report.tables import half_width, markdown_table, records_of
+from fer_bench.sharing.pack import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -22,6 +23,13 @@ RENAMED = {
 }
 SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1")
 COSTS = ("rank", "label", "parameters", "training_seconds", "images_per_second", "epochs")
+
+
+def unpack_all(files: Iterable[Path], folder: Path) -> None:
+    """Unpack files of records into a results folder. Raise ValueError if the contents of one were changed."""
+    for file in files:
+        if problems := unpack(file, folder):
+            raise ValueError(f"{file}: {' '.join(problems)}")
 
 
 def leaderboard_files() -> list[Path]:

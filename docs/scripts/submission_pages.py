@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from leaderboards import ROOT
+from leaderboards import ROOT, unpack_all
 
 from fer_bench.report.markdown import to_markdown
 from fer_bench.report.page.render import leaderboard_page
 from fer_bench.report.write import read_leaderboard
-from fer_bench.sharing.pack import unpack
 
 SUBMISSIONS = ROOT / "results" / "submissions"
 ALL = "all"  # the name of the page of all together
@@ -39,9 +38,7 @@ def _pages(files: list[Path]) -> Iterator[tuple[str, str]]:
         if len(files) > 1:
             folders[ALL] = Path(temporary) / ALL, files
         for name, (folder, members) in folders.items():
-            for file in members:
-                if problems := unpack(file, folder):
-                    raise ValueError(f"{file}: {' '.join(problems)}")
+            unpack_all(members, folder)
             leaderboard = read_leaderboard(folder)
             title = "All submissions" if name == ALL else name
             links = ", ".join(f"[{file.name}]({file.name})" for file in members)

@@ -35,7 +35,7 @@ def test_the_leaderboard_is_that_of_the_records(folder, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
     import reference
 
-    written = reference.leaderboard_files(folder)
+    written = reference.report(folder)
     markdown, table = (REFERENCE / f"{folder.name}.{suffix}" for suffix in ("md", "csv"))
     assert written[markdown.name] == markdown.read_text(encoding="utf-8"), "run `python docs/scripts/reference.py`"
     # The last digits depend on the processor.
