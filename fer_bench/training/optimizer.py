@@ -32,7 +32,7 @@ def make_optimizer(
         config: The optimizer of the recipe.
         lr_factors: Variables whose learning rate and weight decay are multiplied by a factor, with the factor.
         accumulate: Number of calls whose mean gradient makes one step.
-        fast_operations: Whether Adam updates a variable with one operation, on TensorFlow.
+        fast_operations: Whether Adam and SGD update a variable with one operation, on TensorFlow.
     """
     optimizer = (SCALED_OPTIMIZERS if lr_factors else OPTIMIZERS)[config.name](
         learning_rate=config.learning_rate,
@@ -49,11 +49,11 @@ def make_optimizer(
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if isinstance(optimizer, _ScaledLearningRate):
         optimizer.set_lr_factors(lr_factors)
-    if fast_operations and isinstance(optimizer, keras.optimizers.Adam) and keras.backend.backend() == "tensorflow":
+    if fast_operations and keras.backend.backend() == "tensorflow":
         from fer_bench.training import tensorflow_backend
 
-        factor_of = optimizer.factor_of if isinstance(optimizer, _ScaledLearningRate) else None
-        tensorflow_backend.use_adam_kernel(optimizer, factor_of)
+        factor_of = [optimizer.factor_of] if isinstance(optimizer, _ScaledLearningRate) else []
+        tensorflow_backend.use_update_kernel(optimizer, *factor_of)
     return optimizer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import layers
-from keras.optimizers import Adam
+from keras.optimizers import SGD, Adam
 
 
 def make_deterministic() -> None:
@@ -43,35 +43,57 @@ def use_plain_operations(model: keras.Model) -> None:
         vars(layer).pop("call", None)
 
 
-def use_adam_kernel(optimizer: Adam, factor_of: Callable[[Any], float] | None = None) -> None:
-    """Make Adam or AdamW update a variable with one operation of TensorFlow; Keras computes it with ten.
+def use_update_kernel(optimizer: keras.Optimizer, factor_of: Callable[[Any], float] = lambda variable: 1.0) -> None:
+    """Make Adam, AdamW or SGD with momentum update a variable with one operation; Keras computes it with about ten.
 
     Args:
-        optimizer: The optimizer, which stays an instance of its class.
+        optimizer: The optimizer, which stays an instance of its class. Others than these three do not change.
         factor_of: Returns the factor of the learning rate of a variable.
     """
+    if isinstance(optimizer, Adam) and not optimizer.amsgrad:
+        apply = _apply_adam
+    elif isinstance(optimizer, SGD) and optimizer.momentum:
+        apply = _apply_momentum
+    else:
+        return
 
     def update_step(optimizer: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if isinstance(gradient, tf.IndexedSlices) or optimizer.amsgrad:
+        if isinstance(gradient, tf.IndexedSlices):
             type(optimizer).update_step(optimizer, gradient, variable, learning_rate)
             return
-        index, dtype = optimizer._get_variable_index(variable), variable.dtype
-        step = keras.ops.cast(optimizer.iterations + 1, dtype)
-        beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=optimizer._momentums[index].value.handle,
-            v=optimizer._velocities[index].value.handle,
-            beta1_power=tf.pow(beta_1, step),
-            beta2_power=tf.pow(beta_2, step),
-            lr=tf.cast(learning_rate, dtype) * (factor_of(variable) if factor_of else 1.0),
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.cast(optimizer.epsilon, dtype),
-            grad=tf.cast(gradient, dtype),
-        )
+        learning_rate = tf.cast(learning_rate, variable.dtype) * factor_of(variable)
+        apply(optimizer, tf.cast(gradient, variable.dtype), variable, learning_rate)
 
     optimizer.update_step = MethodType(update_step, optimizer)
+
+
+def _apply_adam(optimizer: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    index, dtype = optimizer._get_variable_index(variable), variable.dtype
+    step = keras.ops.cast(optimizer.iterations + 1, dtype)
+    beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (optimizer.beta_1, optimizer.beta_2))
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=tf.pow(beta_1, step),
+        beta2_power=tf.pow(beta_2, step),
+        lr=learning_rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=tf.cast(optimizer.epsilon, dtype),
+        grad=gradient,
+    )
+
+
+def _apply_momentum(optimizer: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    tf.raw_ops.ResourceApplyKerasMomentum(
+        var=variable.handle,
+        accum=optimizer.momentums[optimizer._get_variable_index(variable)].value.handle,
+        lr=learning_rate,
+        grad=gradient,
+        momentum=tf.cast(optimizer.momentum, variable.dtype),
+        use_nesterov=optimizer.nesterov,
+    )
 
 
 def _fast_call(layer: layers.Layer) -> Callable[..., Any] | None:

@@ -99,13 +99,21 @@ def test_an_architecture_has_the_losses_of_keras(name):
     np.testing.assert_allclose(losses(name, fast=True), losses(name, fast=False), rtol=2e-3)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("factor", [1.0, 0.1])
-def test_adam_makes_the_steps_of_keras(optimizer, factor):
+@pytest.mark.parametrize(
+    "optimizer",
+    [{"name": "adam"}, {"name": "adamw"}]
+    + [
+        {"name": "sgd", "momentum": momentum, "nesterov": nesterov}
+        for momentum, nesterov in ((0, False), (0.9, False), (0.9, True))
+    ],
+    ids=lambda optimizer: "-".join(str(value) for value in optimizer.values()),
+)
+def test_an_optimizer_makes_the_steps_of_keras(optimizer, factor):
     from fer_bench.config.recipe import Optimizer
     from fer_bench.training.optimizer import make_optimizer
 
-    config = Optimizer(name=optimizer, weight_decay=0.01, learning_rate=0.05, clip_norm=0.5)
+    config = Optimizer(**optimizer, weight_decay=0.01, learning_rate=0.05, clip_norm=0.5)
     gradients = [np.array([[0.3, -2.0], [1e-4, 0.0]], np.float32) * k for k in (1, -0.5, 3)]
     found = []
     for fast in (True, False):
