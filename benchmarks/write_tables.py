@@ -148,6 +148,7 @@ def steps_table(rows: Rows) -> str:
             "plain Keras, images/s": f"{row['images_per_second']['keras']:,.0f}",
             **{f"{name}, images/s": f"{row['images_per_second'].get(name, np.nan):,.0f}" for name in variants},
             **{title: f"{ratio:.2f}" for title, ratio in own.items()},
+            **({"no normalization / plain": f"{limit:.2f}"} if (limit := row["ratio"].get("no_normalization")) else {}),
         }
         for row, own in zip(rows, ratios, strict=True)
     ]

@@ -88,7 +88,7 @@ ACCELERATOR = {
 
 STEPS = [
     {"architecture": "cnn", "images_per_second": {"keras": 1000.0, "fast": 1250.0, "bfloat16": 900.0}}
-    | {"ratio": {"fast": 1.28, "bfloat16": 0.9}},
+    | {"ratio": {"fast": 1.28, "bfloat16": 0.9, "no_normalization": 1.4}},
     {"architecture": "vgg16", "images_per_second": {"keras": 50.0, "fast": 50.0, "bfloat16": 100.0}}
     | {"ratio": {"fast": 0.98, "bfloat16": 2.0}},
 ]
@@ -153,6 +153,7 @@ def test_steps_end_with_their_geometric_mean(tables):
     assert (cnn["fast, images/s"], cnn["fast / plain"], vgg16["fast / plain"]) == ("1,250", "1.28", "0.98")
     assert (mean["architecture"], mean["fast / plain"]) == ("geometric mean", "1.12")
     assert [row["faster of both / plain"] for row in (cnn, vgg16, mean)] == ["1.28", "2.00", "1.60"]
+    assert [row["no normalization / plain"] for row in (cnn, vgg16, mean)] == ["1.40", "", ""]
 
 
 def test_a_script_that_was_stopped_is_slower_by_more_than_the_ratio(tables):
