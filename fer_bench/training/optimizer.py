@@ -52,8 +52,7 @@ def make_optimizer(
     if fast_operations and keras.backend.backend() == "tensorflow":
         from fer_bench.training import tensorflow_backend
 
-        factor_of = [optimizer.factor_of] if isinstance(optimizer, _ScaledLearningRate) else []
-        tensorflow_backend.use_update_kernel(optimizer, *factor_of)
+        tensorflow_backend.use_update_kernel(optimizer, getattr(optimizer, "factor_of", lambda variable: 1.0))
     return optimizer
 
 

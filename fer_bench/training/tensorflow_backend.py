@@ -43,7 +43,7 @@ def use_plain_operations(model: keras.Model) -> None:
         vars(layer).pop("call", None)
 
 
-def use_update_kernel(optimizer: keras.Optimizer, factor_of: Callable[[Any], float] = lambda variable: 1.0) -> None:
+def use_update_kernel(optimizer: keras.Optimizer, factor_of: Callable[[Any], float]) -> None:
     """Make Adam, AdamW or SGD with momentum update a variable with one operation; Keras computes it with about ten.
 
     Args:
