@@ -109,8 +109,9 @@ function enableArrowKeys(svg, points) {
       points[index].setAttribute("tabindex", -1);
       points[index + step].setAttribute("tabindex", 0);
       points[index + step].focus();
-    } else if (event.key === "Enter" || event.key === " ") points[index].dispatchEvent(new MouseEvent("click"));
-    if (step || event.key === " ") event.preventDefault();
+    } else if (["Enter", " "].includes(event.key)) points[index].dispatchEvent(new MouseEvent("click"));
+    // Otherwise the key press that opens the details could also reach their Close button
+    if (step || ["Enter", " "].includes(event.key)) event.preventDefault();
   });
 }
 
