@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -207,9 +208,16 @@ class VideoFile:
 
 
 def require_display() -> None:
-    """Raise UserError if there is no display for a window: Qt would abort the program."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise UserError("There is no display for a window. Pass --headless.")
+    """Raise UserError if OpenCV cannot open a window here.
+
+    Another process tries it: without a display, Qt would abort this one.
+    """
+    command = [sys.executable, "-c", "import cv2; cv2.namedWindow('fer-bench')"]
+    if subprocess.run(command, capture_output=True).returncode:
+        raise UserError(
+            "No window can be opened here: there is no display that can be reached, or this build of OpenCV has no "
+            "windows. Pass --headless."
+        )
 
 
 class Window:
@@ -219,21 +227,24 @@ class Window:
         self._title = title
 
     def __enter__(self) -> Window:
+        cv2 = import_opencv()
+        cv2.namedWindow(self._title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)  # without Qt's toolbar
         return self
 
     def show(self, image: np.ndarray) -> bool:
         """Show a frame (height, width, 3) uint8, BGR; return whether the user wants to see more."""
         cv2 = import_opencv()
+        cv2.imshow(self._title, image)
+        if cv2.waitKey(1) & 0xFF in END_KEYS:
+            return False
         try:
-            cv2.imshow(self._title, image)
-            is_ended = cv2.waitKey(1) & 0xFF in END_KEYS
-            return not is_ended and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
-        except cv2.error:
-            raise UserError("This build of OpenCV has no windows. Pass --headless.") from None
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # with Qt, when the last window was closed
+            return False
 
     def __exit__(self, *_: object) -> None:
         cv2 = import_opencv()
-        with suppress(cv2.error):
+        with suppress(cv2.error):  # closed by the user
             cv2.destroyWindow(self._title)
 
 
