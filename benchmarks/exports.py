@@ -9,7 +9,6 @@ Each export is a record of RESULTS, too. The same command continues with what is
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,8 @@ def measure(stored: Any, file_format: str, int8: bool, data_dir: Path) -> dict[s
     from fer_bench.inference.export.runtime import compare
     from fer_bench.records import store
 
-    row = {"architecture": stored.record.trial.architecture, "format": file_format + "-int8" * int8}
+    trial = stored.record.trial
+    row = {"architecture": trial.architecture, "dataset": trial.dataset, "format": file_format + "-int8" * int8}
     try:
         exported = export_record(stored, file_format, DataConfig(data_dir), int8=int8)
     except UserError as error:
@@ -49,7 +49,6 @@ def measure(stored: Any, file_format: str, int8: bool, data_dir: Path) -> dict[s
         "latency_p50_seconds": costs.latency_p50_seconds,
         "latency_p95_seconds": costs.latency_p95_seconds,
         "images_per_second": costs.predict_images_per_second,
-        "load": os.getloadavg()[0],
     }
 
 
@@ -62,7 +61,7 @@ def main(results_dir: Path, data_dir: Path, output: Path) -> None:
     from fer_bench.records import store
     from fer_bench.training.machine import describe_machine
 
-    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "data": "fer2013", "rows": []}
+    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "rows": []}
     if output.is_file():
         found = json.loads(output.read_text())
     rows = found["rows"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,29 +192,37 @@ def _time_to_target(times: Sequence[float | None]) -> str:
     return f"{text} ({missed} of {len(times)} missed)" if missed and len(times) > 1 else text
 
 
-def exports_table(rows: Rows) -> str:
-    """Return the agreement of exported models with Keras on all test images, and their costs; or why there is none."""
-    return _table(
-        {
-            "architecture": row["architecture"],
-            "format": row["format"],
-            **({"same labels, %": row["error"]} if "error" in row else _export_cells(row)),
-        }
-        for row in rows
-    )
+def exports_tables(found: Row) -> str:
+    """Return the agreement of exported models with Keras on all test images, and their costs, one table each."""
+    rows = found["rows"]
+    models = _group_by(rows, "architecture")
+    formats = list(dict.fromkeys(row["format"] for row in rows))
+
+    def table(name: str, cell: Callable[[Row], str]) -> str:
+        lines = []
+        for (architecture,), group in models.items():
+            cells = {row["format"]: "–" if "error" in row else cell(row) for row in group}
+            lines.append({"architecture": f"`{architecture}`", **{key: cells.get(key, "–") for key in formats}})
+        return f"### {name}\n\n{_table(lines)}"
+
+    tables = [
+        table("Same labels as after training, % (largest difference of a probability)", _agreement),
+        table("Test accuracy, %", lambda row: f"{100 * row['accuracy']:.2f}"),
+        table("Latency of one image, median (95th percentile), ms", _latency),
+        table("Images per second", lambda row: f"{row['images_per_second']:,.0f}"),
+        table("Size, MiB", lambda row: f"{row['mebibytes']:.1f}"),
+    ]
+    reasons = [f"- `{row['architecture']}`, {row['format']}: {row['error']}" for row in rows if "error" in row]
+    tables[1:1] = ["\n".join(reasons)] if reasons else []
+    return "\n\n".join([f"{machine_name(found)}.", *tables])
 
 
-def _export_cells(row: Row) -> dict[str, str]:
-    milliseconds = [1000 * row[f"latency_{p}_seconds"] for p in ("p50", "p95")]
-    return {
-        "same labels, %": f"{100 * row['same_labels']:.2f}",
-        "largest difference": f"{row['max_difference']:.0e}",
-        "accuracy, %": f"{100 * row['accuracy']:.2f}",
-        "Keras, %": f"{100 * row['original_accuracy']:.2f}",
-        "MiB": f"{row['mebibytes']:.1f}",
-        "latency p50 (p95), ms": f"{milliseconds[0]:.2f} ({milliseconds[1]:.2f})",
-        "images/s": f"{row['images_per_second']:,.0f}",
-    }
+def _agreement(row: Row) -> str:
+    return f"{100 * row['same_labels']:.2f} ({row['max_difference']:.0e})"
+
+
+def _latency(row: Row) -> str:
+    return f"{1000 * row['latency_p50_seconds']:.1f} ({1000 * row['latency_p95_seconds']:.1f})"
 
 
 def script_table(found: Row) -> str:
@@ -363,11 +371,10 @@ def main(results: Path, readme: Path, fast: Path, export: Path) -> None:
         files = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
         text = replace_between_markers(text, folder.name, accelerator_table(files))
     readme.write_text(text, encoding="utf-8")
-    for name, (file, table) in {"ablation": (fast, ablation_table), "exports": (export, exports_table)}.items():
-        if not (results / f"{name}.json").is_file():
-            continue
-        rows = json.loads((results / f"{name}.json").read_text())["rows"]
-        file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, table(rows)), encoding="utf-8")
+    ablation = ablation_table(json.loads((results / "ablation.json").read_text())["rows"])
+    exports = exports_tables(json.loads((results / "exports.json").read_text()))
+    for name, (file, tables) in {"ablation": (fast, ablation), "exports": (export, exports)}.items():
+        file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, tables), encoding="utf-8")
     figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
     for suffix, image in to_image_files(figure).items():
         (results / f"loops.{suffix}").write_bytes(image)
