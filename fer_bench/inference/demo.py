@@ -103,7 +103,7 @@ def model_titles(models: Sequence[tuple[StoredRecord, Members]]) -> dict[str, tu
     for stored, members in models:
         trial, accuracy = stored.record.trial, percent(test_accuracy(stored))
         recipe = shorten_recipe(trial.recipe_name)
-        title = f"{trial.architecture}, {recipe}, {trial.dataset} {trial.protocol}: {accuracy} % of the test images"
+        title = f"{trial.architecture}, {recipe}, {trial.dataset} {trial.protocol}: {accuracy} %"
         titles.setdefault(f"{title} ({trial.row_id})" if title in titles else title, (stored, members))
     return titles
 
@@ -130,7 +130,7 @@ def build_page(demo: Demo) -> Any:
         with gradio.Row():
             with gradio.Column():
                 picture = gradio.Image(label="Picture", sources=["upload", "webcam", "clipboard"], buttons=[])
-                model = gradio.Dropdown(demo.titles, value=demo.titles[0], label="Model")
+                model = gradio.Dropdown(demo.titles, value=demo.titles[0], label="Model and its test accuracy")
                 gradio.Examples([[example] for example in example_pictures()], [picture], label="Drawn examples")
             with gradio.Column():
                 faces = gradio.Image(label="Faces", interactive=False, buttons=["download", "fullscreen"])
