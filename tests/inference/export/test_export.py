@@ -126,7 +126,7 @@ def test_an_exported_model_is_a_row_of_its_own(exported, tmp_path, file_format, 
         assert predictions.ids.tolist() == known.ids.tolist()
         assert (predictions.probabilities.argmax(axis=1) == known.labels).all()
     costs = row.record.costs
-    assert costs.model_bytes == size_of(result.file) > 1 and costs.latency_p50_seconds > 0
+    assert costs.model_bytes == size_of(result.file) > 1 and costs.latency_p50_seconds is not None
     assert costs.train_seconds == COSTS.train_seconds
     (of_row, of_trained) = compute_leaderboard(stored).frame.sort_values("recipe", ascending=False).itertuples()
     assert of_row.recipe == f"default as {result.file_format}" and of_trained.recipe == "default"
