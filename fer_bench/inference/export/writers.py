@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
         if file_format == "saved_model":
             _inference_model(model).export(file, format="tf_saved_model", verbose=False)
         elif file_format == "onnx":
-            network = _inference_model(model)
+            network = _inference_model(model, for_8_bits=calibration is not None)
             _adapt_to_onnx(network)
             network.export(file, format="onnx", verbose=False)
             if calibration is not None:
@@ -64,10 +64,11 @@ def write_model(model: keras.Model, file: Path, file_format: str, calibration: n
         else:
             from fer_bench.inference.export import tensorflow_lite
 
-            tensorflow_lite.write(_inference_model(model, unroll=True), file, calibration)
+            network = _inference_model(model, unroll=True, for_8_bits=calibration is not None)
+            tensorflow_lite.write(network, file, calibration)
 
 
-def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
+def _inference_model(model: keras.Model, unroll: bool = False, for_8_bits: bool = False) -> keras.Model:
     """Return a plain copy of a model that is in inference mode however it is called.
 
     Keras exports calls without `training`, and its Resizing layer then switches all layers behind it to training mode.
@@ -77,10 +78,46 @@ def _inference_model(model: keras.Model, unroll: bool = False) -> keras.Model:
 
     plain = plain_model(model, unroll)
     use_fast_operations(plain)
+    if for_8_bits:
+        _scale_channels_apart(plain)
     pixels = keras.Input(plain.input_shape[1:], name=INPUT_NAME)
     result = keras.Model(pixels, plain(pixels, training=False))
     result(np.zeros((1, *plain.input_shape[1:]), np.float32))  # Keras refuses to export what was never called
     return result
+
+
+def _scale_channels_apart(model: keras.Model) -> None:
+    """Compute batch normalization that does not follow a convolution as a depthwise convolution with 1×1 kernels.
+
+    Converters merge the other ones into the kernel before, which has a scale per channel in 8 bits. The factors of a
+    normalization share one scale: a channel without variance, with a factor of 1/√epsilon, rounds the rest to zero.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.BatchNormalization) and not _follows_convolution(layer):
+            layer.call = _depthwise_normalization(layer)
+
+
+def _follows_convolution(layer: keras.layers.BatchNormalization) -> bool:
+    (tensor,) = layer._inbound_nodes[0].input_tensors
+    before = tensor._keras_history.operation
+    return hasattr(before, "kernel_size") and before.activation is keras.activations.linear
+
+
+def _depthwise_normalization(layer: keras.layers.BatchNormalization) -> Callable[..., Any]:
+    mean, variance = (keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance))
+    factors = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        factors *= keras.ops.convert_to_numpy(layer.gamma)
+    offsets = -mean * factors
+    if layer.center:
+        offsets += keras.ops.convert_to_numpy(layer.beta)
+
+    def call(inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        maps = inputs if inputs.ndim == 4 else keras.ops.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+        result = keras.ops.depthwise_conv(maps, factors[None, None, :, None]) + offsets
+        return keras.ops.reshape(result, (-1, *inputs.shape[1:]))
+
+    return call
 
 
 def _adapt_to_onnx(model: keras.Model) -> None:
