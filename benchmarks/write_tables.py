@@ -373,8 +373,8 @@ def main(results: Path, readme: Path, fast: Path, export: Path) -> None:
     readme.write_text(text, encoding="utf-8")
     ablation = ablation_table(json.loads((results / "ablation.json").read_text())["rows"])
     exports = exports_tables(json.loads((results / "exports.json").read_text()))
-    for name, (file, tables) in {"ablation": (fast, ablation), "exports": (export, exports)}.items():
-        file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, tables), encoding="utf-8")
+    for name, (file, content) in {"ablation": (fast, ablation), "exports": (export, exports)}.items():
+        file.write_text(replace_between_markers(file.read_text(encoding="utf-8"), name, content), encoding="utf-8")
     figure = make_figure(parts["loops"]["rows"], parts["csv"]["rows"])
     for suffix, image in to_image_files(figure).items():
         (results / f"loops.{suffix}").write_bytes(image)

@@ -98,6 +98,8 @@ def _scale_channels_apart(model: keras.Model) -> None:
 
 
 def _follows_convolution(layer: keras.layers.BatchNormalization) -> bool:
+    if not layer._inbound_nodes:  # within another layer
+        return True
     (tensor,) = layer._inbound_nodes[0].input_tensors
     before = tensor._keras_history.operation
     return hasattr(before, "kernel_size") and before.activation is keras.activations.linear

@@ -187,6 +187,24 @@ def test_operations_that_onnx_lacks_are_replaced(tmp_path):
     np.testing.assert_allclose(found, model.predict_on_batch(images), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["m.onnx", "m.tflite"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_dead_channel_does_not_spoil_an_8_bit_model(tmp_path, name, pooled):
+    pixels = keras.Input((6, 6, 1), name="pixels")
+    x = layers.Conv2D(2, 3, activation="relu")(pixels)
+    pooling, normalization = layers.GlobalAveragePooling2D(), layers.BatchNormalization()
+    x = normalization(pooling(x)) if pooled else pooling(normalization(x))
+    model = keras.Model(pixels, layers.Dense(2)(x))
+    mean_and_zero = np.full((3, 3, 1, 2), 1 / 9) * [1, 0]
+    model.layers[1].set_weights([mean_and_zero, np.zeros(2)])
+    normalization.set_weights(np.array([[1, 1], [0, 0], [128, 0], [2000, 0]]))
+    model.layers[-1].set_weights([np.array([[1, -1], [1, 1]]), np.zeros(2)])
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 1, 1)).repeat(6, 1).repeat(6, 2).astype(np.uint8)
+    writers.write_model(model, tmp_path / name, "onnx" if name == "m.onnx" else "litert", images)
+    found = model_file.load(tmp_path / name).predict(images.astype(np.float32))
+    np.testing.assert_allclose(found, model.predict_on_batch(images.astype(np.float32)), atol=0.1)  # of ± 2.9
+
+
 def test_a_failed_conversion_is_a_sentence(exported, monkeypatch):
     def fail(*_):
         raise NotImplementedError("no such\noperation.")
