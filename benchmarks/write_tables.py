@@ -209,7 +209,7 @@ def exports_tables(found: Row) -> str:
         table("Same labels as after training, % (largest difference of a probability)", _agreement),
         table("Test accuracy, %", lambda row: f"{100 * row['accuracy']:.2f}"),
         table("Latency of one image, median (95th percentile), ms", _latency),
-        table("Images per second", lambda row: f"{row['images_per_second']:,.0f}"),
+        table("Images per second", _images_per_second),
         table("Size, MiB", lambda row: f"{row['mebibytes']:.1f}"),
     ]
     reasons = [f"- `{row['architecture']}`, {row['format']}: {row['error']}" for row in rows if "error" in row]
@@ -219,6 +219,11 @@ def exports_tables(found: Row) -> str:
 
 def _agreement(row: Row) -> str:
     return f"{100 * row['same_labels']:.2f} ({row['max_difference']:.0e})"
+
+
+def _images_per_second(row: Row) -> str:
+    rate = row["images_per_second"]
+    return "–" if rate is None else f"{rate:,.0f}"  # too few images
 
 
 def _latency(row: Row) -> str:

@@ -111,6 +111,9 @@ EXPORTS = [
     | {"accuracy": 0.65, "original_accuracy": 0.65, "mebibytes": 4.4, "images_per_second": 1200.0}
     | {"latency_p50_seconds": 0.001, "latency_p95_seconds": 0.002},
     {"architecture": "cnn", "format": "litert-int8", "error": "The file disagrees with Keras."},
+    {"architecture": "sequence_gru", "format": "onnx", "images": 33, "max_difference": 2e-7, "same_labels": 1.0}
+    | {"accuracy": 0.8, "original_accuracy": 0.8, "mebibytes": 1.7, "images_per_second": None}
+    | {"latency_p50_seconds": 0.001, "latency_p95_seconds": 0.002},
 ]
 
 
@@ -199,6 +202,8 @@ def test_an_export_that_failed_says_why(tables):
     agreement, _, latency, *_ = (" ".join(row.split()) for row in text.splitlines() if row.startswith("| `cnn`"))
     assert agreement == "| `cnn` | 100.00 (4e-07) | – |"
     assert latency == "| `cnn` | 1.0 (2.0) | – |"
+    *_, rate, size = (" ".join(row.split()) for row in text.splitlines() if row.startswith("| `sequence_gru`"))
+    assert (rate, size) == ("| `sequence_gru` | – | – |", "| `sequence_gru` | 1.7 | – |")
 
 
 def test_a_failed_measurement_has_no_speed(tables):
