@@ -25,6 +25,24 @@ from fer_bench.inference.predict.video import (
 LEFT, RIGHT = (10.0, 10.0, 50.0, 50.0), (200.0, 10.0, 50.0, 50.0)
 
 
+@pytest.fixture
+def opencv_window(monkeypatch):
+    """Replace OpenCV's windows by one of which the key that is pressed and the visibility are known."""
+
+    def replace(key, visible):
+        def visibility(title, name):
+            if isinstance(visible, Exception):
+                raise visible
+            return visible
+
+        for name in ("namedWindow", "imshow", "destroyWindow"):
+            monkeypatch.setattr(cv2, name, lambda *_: None)
+        monkeypatch.setattr(cv2, "waitKey", lambda _: key)
+        monkeypatch.setattr(cv2, "getWindowProperty", visibility)
+
+    return replace
+
+
 def moved(box, pixels):
     return (box[0] + pixels, *box[1:])
 
@@ -99,21 +117,3 @@ def test_closing_a_window_ends_it(opencv_window, visible):
     opencv_window(-1, visible)
     with Window("film") as window:
         assert not window.show(np.zeros((4, 4, 3), np.uint8))
-
-
-@pytest.fixture
-def opencv_window(monkeypatch):
-    """Replace OpenCV's windows by one of which the key that is pressed and the visibility are known."""
-
-    def replace(key, visible):
-        def visibility(title, name):
-            if isinstance(visible, Exception):
-                raise visible
-            return visible
-
-        for name in ("namedWindow", "imshow", "destroyWindow"):
-            monkeypatch.setattr(cv2, name, lambda *_: None)
-        monkeypatch.setattr(cv2, "waitKey", lambda _: key)
-        monkeypatch.setattr(cv2, "getWindowProperty", visibility)
-
-    return replace
