@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "opencv-python", "jax", "torch")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine(backend: str) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def may_have_fast_bfloat16() -> bool:
     if _nvidia_devices():
         return True
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        flags = CPUINFO.read_text()
     except OSError:  # another system than Linux: unknown
         return True
     # Any AVX-512, because containers hide newer flags; without it cnn_small trained 35 times slower.
@@ -72,11 +73,14 @@ def peak_memory_bytes() -> int | None:
 
 
 def _processor() -> str:
+    """Return the processor's name; of x86 also family and model, as virtual machines give several the same name."""
     try:
-        match = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        fields = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", CPUINFO.read_text(), re.M))
     except OSError:
-        match = None
-    return match[1].strip() if match else platform.processor() or platform.machine()
+        fields = {}
+    name = fields.get("model name", "").strip() or platform.processor() or platform.machine()
+    numbers = [f"{key.split()[-1]} {fields[key].strip()}" for key in ("cpu family", "model") if key in fields]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def _cores() -> int | None:
