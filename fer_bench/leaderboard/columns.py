@@ -107,6 +107,16 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _column("folds", "count"),
     _column(
+        "machine_numbers",
+        "text",
+        "Number of the machine that measured the times, in the list of machines.",
+        View.COSTS | View.LATEX | View.PAGE_ALL,
+        "setup",
+        "machine",
+        optional=True,
+        optional_in_csv=True,
+    ),
+    _column(
         "failed", "count", "Trials that failed or diverged.", View.SCORES | View.PAGE, "setup", higher_is_better=True
     ),
     *map(_column, ("status", "reason")),

@@ -14,7 +14,7 @@ from fer_bench.leaderboard.columns import columns_for
 from fer_bench.leaderboard.confidence import AccuracyInterval, accuracy_intervals
 from fer_bench.leaderboard.corruption_notes import corruption_notes
 from fer_bench.leaderboard.row_labels import label_rows
-from fer_bench.leaderboard.row_values import row_values
+from fer_bench.leaderboard.row_values import count_machines, row_values
 from fer_bench.leaderboard.row_warnings import is_trusted
 from fer_bench.leaderboard.rows import SECTION, SYNTHETIC, LeaderboardRow, Section, SkippedRecord, build_rows
 from fer_bench.records import StoredRecord
@@ -44,6 +44,7 @@ class Leaderboard:
         frame: One line per row, see `compute_leaderboard`.
         rows: The rows, by id.
         skipped: Records that were skipped, with the reason.
+        machines: The machines of all records, most used first; tables number them from 1.
         notes: By section, sentences on its intervals, on what was compared, and on classes without test images.
         ranks: See `compute_average_ranks`.
         options: How tables show it.
@@ -52,6 +53,7 @@ class Leaderboard:
     frame: pd.DataFrame
     rows: dict[str, LeaderboardRow]
     skipped: list[SkippedRecord]
+    machines: list[str] = field(default_factory=list)
     notes: dict[Section, list[str]] = field(default_factory=dict)
     ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
     options: TableOptions = TableOptions()
@@ -59,6 +61,11 @@ class Leaderboard:
     def section_notes(self, section: pd.DataFrame) -> list[str]:
         """Return the notes of a section, given its lines of the frame."""
         return self.notes.get(section_key(section), [])
+
+    def count_machines(self) -> list[tuple[int, str, int]]:
+        """Return number, description and trials of each machine of the rows."""
+        trials = count_machines(record for row in self.rows.values() for record in row.records)
+        return [(number, text, trials[text]) for number, text in enumerate(self.machines, 1) if text in trials]
 
 
 def compute_leaderboard(
@@ -75,8 +82,9 @@ def compute_leaderboard(
     `test_groups` is their number. `tied` is whether the row is tied with the best of its section, None if it was not
     compared. A row that may have been trained on the test images has a `suspicion` and no rank. A row without a
     finished trial has NaN for its numbers, is the last of its section, and has `status` and `reason`. Columns on
-    duplicates, folds, corruptions, suspicions and warnings exist only if a row has a value. `seconds_to_60` is infinite
-    if the median trial never reaches 60 %; `reached_60` says how many do.
+    duplicates, folds, corruptions, suspicions and warnings exist only if a row has a value, and the numbers of machines
+    only if there are several. `seconds_to_60` is infinite if the median trial never reaches 60 %; `reached_60` says how
+    many do.
 
     Args:
         stored: The records.
@@ -86,7 +94,8 @@ def compute_leaderboard(
     rows, unreadable = build_rows(stored)
     labels = label_rows(rows)
     intervals, notes = _confidence(rows, {row_id: names["label"] for row_id, names in labels.items()})
-    values = [row_values(row, intervals.get(row.id), targets) | labels[row.id] for row in rows]
+    machines = list(count_machines(record for row in rows for record in row.records))
+    values = [row_values(row, intervals.get(row.id), targets, machines) | labels[row.id] for row in rows]
     columns = columns_for(targets)
     frame = pd.DataFrame(values, columns=[key for column in columns for key in column.keys])
     frame.index = pd.Index([row.id for row in rows], name="row", dtype=str)
@@ -97,7 +106,8 @@ def compute_leaderboard(
     empty = [column for column in columns if column.optional_in_csv and frame[column.key].isna().all()]
     frame = frame.drop(columns=[key for column in empty for key in column.keys])
     by_id = {row.id: row for row in rows}
-    return Leaderboard(frame, {row_id: by_id[row_id] for row_id in frame.index}, [*skipped, *unreadable], notes, ranks)
+    ranked = {row_id: by_id[row_id] for row_id in frame.index}
+    return Leaderboard(frame, ranked, [*skipped, *unreadable], machines, notes, ranks)
 
 
 def sort_rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:

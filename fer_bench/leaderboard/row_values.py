@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
@@ -27,14 +27,18 @@ METRIC_KEYS = [column.key for column in COLUMNS if column.key in METRICS]
 COST_KEYS = [column.key for column in COLUMNS if column.key in Costs.model_fields]
 
 
-def row_values(row: LeaderboardRow, interval: AccuracyInterval | None, targets: Iterable[float]) -> dict[str, Any]:
+def row_values(
+    row: LeaderboardRow, interval: AccuracyInterval | None, targets: Iterable[float], machines: Sequence[str]
+) -> dict[str, Any]:
     """Return a row's values; columns that do not apply are missing.
 
     Args:
         row: The row.
         interval: Its interval; None without a finished trial.
         targets: The validation accuracies of the times to target.
+        machines: All machines of the leaderboard, as `machine_text` describes them.
     """
+    of_row = list(count_machines(row.records))
     trial, finished = row.trial, [record for seed in row.seeds for record in seed.records]
     costs = [record.costs for record in finished if record.costs]
     return {
@@ -50,6 +54,7 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None, targets: 
         "tta": str(trial.recipe.get("tta", 1)),
         "seeds": len(row.seeds),
         "folds": len(row.folds),
+        "machine_numbers": _numbers(of_row, machines) if len(machines) > 1 else None,
         "failed": len(row.failed),
         "status": "finished" if row.seeds else row.failed[0].status,
         "reason": "; ".join(dict.fromkeys(record.reason for record in row.failed if record.reason)),
@@ -70,8 +75,13 @@ def row_values(row: LeaderboardRow, interval: AccuracyInterval | None, targets: 
         "absent_classes": ", ".join(_absent_classes(row)),
         "split_notes": "; ".join(row.split_notes),
         "badges": BADGE_SEPARATOR.join(_badges(row)),
-        "machine": " + ".join(dict.fromkeys(machine_text(record.machine) for record in row.records)),
+        "machine": " + ".join(of_row),
     }
+
+
+def count_machines(records: Iterable[Record]) -> Counter[str]:
+    """Return the number of trials by machine, most used first."""
+    return Counter(dict(Counter(machine_text(record.machine) for record in records).most_common()))
 
 
 def machine_text(machine: Mapping[str, Any]) -> str:
@@ -85,6 +95,10 @@ def machine_text(machine: Mapping[str, Any]) -> str:
         accelerator if accelerator not in (None, "", "none") else "no accelerator",
     ]
     return ", ".join(parts) + ("; " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) if versions else "")
+
+
+def _numbers(of_row: Iterable[str], machines: Sequence[str]) -> str:
+    return ", ".join(str(number) for number in sorted(1 + machines.index(text) for text in of_row))
 
 
 def _scores(row: LeaderboardRow, interval: AccuracyInterval | None) -> dict[str, Any]:

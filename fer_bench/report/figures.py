@@ -6,6 +6,7 @@ Confusion matrices, training curves, accuracy against time, and performance prof
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.records.schema import Record
 from fer_bench.report.figure_layout import COLORS, GRAY, MARKERS, fit_layout, style_axes, tight_axes
 from fer_bench.report.label_placement import place_labels
+from fer_bench.report.tables import machine_notes
 
+FILL_STYLES = ("full", "none", "left", "right", "top", "bottom")  # one per machine
 COLORMAP = "Blues"  # one hue from light to dark, readable in gray
 WHITE_TEXT_ABOVE = 70  # percent in the color map, from which white text has more contrast than black
 WEIGHTS_STYLE = {"imagenet": 0, "random": 1}  # initial weights → index of color and marker
@@ -101,7 +104,7 @@ def curves_figure(row: LeaderboardRow, heading: str, name: str) -> Figure | None
 
 
 def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
-    """Draw test accuracy against training time of one section, with its Pareto front.
+    """Draw test accuracy against training time of one section, with the Pareto front of each machine.
 
     With more than MAX_LABELS rows, only the best rows of the front are labeled, and the title says so. Returns None if
     no row has both numbers.
@@ -111,41 +114,46 @@ def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
         return None
     figure, (axes,) = tight_axes(7, 4.1)
     is_dense = len(rows) > 3 * MAX_LABELS
-    for weights, group in rows.groupby("weights"):
+    machines = rows["machine_numbers"] if "machine_numbers" in rows else pd.Series("", rows.index)
+    fills = dict(zip(sorted(machines.unique()), cycle(FILL_STYLES)))
+    for (weights, machine), group in rows.groupby([rows["weights"], machines]):
         style = WEIGHTS_STYLE.get(str(weights), len(WEIGHTS_STYLE))
         sd = group["accuracy_sd"]
+        suffix = f", machine {machine}" if len(fills) > 1 else ""
         axes.errorbar(
             group["training_seconds"],
             100 * group["accuracy"],
             yerr=None if sd.isna().all() else 100 * sd.fillna(0),
             fmt=MARKERS[style],
             color=COLORS[style],
+            fillstyle=fills[machine],
             markersize=3.5 if is_dense else 6,
             elinewidth=0.5 if is_dense else 1,
             capsize=0 if is_dense else 2,
-            label=f"{weights} initial weights",
+            label=f"{weights} initial weights{suffix}",
         )
-    front = _pareto_front(rows)
-    axes.step(
-        front["training_seconds"],
-        100 * front["accuracy"],
-        where="post",
-        color=GRAY,
-        linewidth=0.9,
-        linestyle=":",
-        label="Pareto front: no row is both faster and better",
-        zorder=1,
-    )
+    fronts = [_pareto_front(group) for _, group in rows.groupby(machines)]
+    for front in fronts:
+        axes.step(
+            front["training_seconds"],
+            100 * front["accuracy"],
+            where="post",
+            color=GRAY,
+            linewidth=0.9,
+            linestyle=":",
+            label="Pareto front: no row is both faster and better" if front is fronts[0] else None,
+            zorder=1,
+        )
     _format_time_axis(axes, rows["training_seconds"])
     axes.margins(0.12)
     axes.set_ylabel("test accuracy (%)")
     style_axes(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=8)
     notes = ["bars: standard deviation over seeds" if (rows["seeds"] > 1).any() else "one seed each"]
-    labeled = rows if len(rows) <= MAX_LABELS else front.nlargest(MAX_LABELS, "accuracy")
+    labeled = rows if len(rows) <= MAX_LABELS else pd.concat(fronts).nlargest(MAX_LABELS, "accuracy")
     if len(labeled) < len(rows):
         notes.append(f"labeled: the best {plural(len(labeled), 'row')} of the Pareto front, out of {len(rows):,}")
-    fit_layout(figure, "Accuracy against training time", heading, "; ".join(notes))
+    fit_layout(figure, "Accuracy against training time", heading, "; ".join(notes), *machine_notes(rows))
     labels = rows["label"].where(rows.index.isin(labeled.index), "")
     place_labels(axes, rows["training_seconds"], 100 * rows["accuracy"], labels)
     return figure
@@ -182,7 +190,7 @@ def performance_profile_figure(section: pd.DataFrame, heading: str) -> Figure | 
     style_axes(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1, frameon=False, fontsize=8)
     note = "Training and validation time until the validation accuracy first reaches the target"
-    fit_layout(figure, "Performance profile", heading, note)
+    fit_layout(figure, "Performance profile", heading, note, *machine_notes(section))
     return figure
 
 

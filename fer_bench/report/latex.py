@@ -14,7 +14,7 @@ from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, benchmark_versions, sections
 from fer_bench.leaderboard.rows import SYNTHETIC
 from fer_bench.records.schema import EXTERNAL
-from fer_bench.report.tables import records_of, table_columns
+from fer_bench.report.tables import machine_notes, records_of, table_columns
 
 PREAMBLE = """\
 % \\input this file; its tables need \\usepackage{booktabs} and nothing else.
@@ -43,6 +43,7 @@ def to_latex(leaderboard: Leaderboard) -> str:
     parts = [PREAMBLE, *(f"% {one_line(note)}" for note in (made_for, *options.notes))]
     for heading, stem, section in sections(leaderboard.frame):
         notes = leaderboard.section_notes(section)
+        machines = [f"{note} {_machines(leaderboard)}." for note in machine_notes(section)]
         if options.group_by is not None:
             columns, lines = group_summary(section, options.group_by, options.metric)
             grouped_by = columns[0][0]
@@ -51,7 +52,7 @@ def to_latex(leaderboard: Leaderboard) -> str:
             notes = [*notes, *options.notes[-1:]]  # the last one explains groups
         for group, rows in split_groups(section):
             title, label = (f"{heading}, {grouped_by} {group}", f"{stem}-{group}") if group else (heading, stem)
-            parts.append(_scores(rows, options, _caption(title, rows, notes, options), label))
+            parts.append(_scores(rows, options, _caption(title, rows, [*notes, *machines], options), label))
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,6 +94,10 @@ def _line(row: Values, columns: list[Column]) -> list[str]:
     if row["status"] == "finished":
         return [name, *(column.cell(row) for column in values)]
     return [name, row["status"], *(UNKNOWN for _ in values[1:])]
+
+
+def _machines(leaderboard: Leaderboard) -> str:
+    return "; ".join(f"{number}: {text}" for number, text, _ in leaderboard.count_machines())
 
 
 def _units_note(metric: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from fer_bench.leaderboard.column import View
 from fer_bench.leaderboard.columns import BY_KEY, TIME_TO_TARGET, columns_in
 from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import Leaderboard, TableOptions, benchmark_versions, sections
-from fer_bench.leaderboard.row_values import machine_text
-from fer_bench.leaderboard.rows import LeaderboardRow
 from fer_bench.report.published_table import published_table
 from fer_bench.report.tables import (
+    DIFFERENT_MACHINES,
     NO_REASON,
     RANKS_LEGEND,
     half_width,
@@ -68,7 +66,7 @@ def to_markdown(leaderboard: Leaderboard, figures_note: str = "", folder: Path |
             parts += [f"### {name}", _table(View.SCORES, group_rows, options), _table(View.COSTS, group_rows, options)]
     parts += list(filter(None, [published_table(leaderboard.frame)]))
     parts += _models(leaderboard, folder) if folder else []
-    parts += _machines(rows)
+    parts += _machines(leaderboard)
     parts += _listed(
         "Failed trials", (f"{r.trial}: {r.status}: {r.reason or NO_REASON}" for x in rows for r in x.failed)
     )
@@ -148,12 +146,11 @@ def _models(leaderboard: Leaderboard, folder: Path) -> list[str]:
     return ["## Models", note, _bullets(lines)] if lines else []
 
 
-def _machines(rows: Iterable[LeaderboardRow]) -> list[str]:
-    trials = Counter(machine_text(record.machine) for row in rows for record in row.records)
-    if len(trials) < 2:
-        return ["## Machine", *map(one_line, trials)] if trials else []
-    note = "Times of different machines cannot be compared; leaderboard.csv names the machine of each row."
-    return ["## Machines", note, _bullets(f"{text} ({plural(n, 'trial')})" for text, n in trials.items())]
+def _machines(leaderboard: Leaderboard) -> list[str]:
+    if len(leaderboard.machines) < 2:
+        return ["## Machine", *map(one_line, leaderboard.machines)] if leaderboard.machines else []
+    lines = (f"{number}. {one_line(text)} ({plural(n, 'trial')})" for number, text, n in leaderboard.count_machines())
+    return ["## Machines", DIFFERENT_MACHINES, "\n".join(lines)]
 
 
 def _listed(heading: str, lines: Iterable[str]) -> list[str]:

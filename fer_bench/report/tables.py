@@ -17,6 +17,7 @@ from fer_bench.leaderboard.column import WARNING_SEPARATOR, Column, Values, View
 from fer_bench.leaderboard.columns import columns_in, drop_empty, move_to_front, ranking_columns
 
 NO_REASON = "no reason given"
+DIFFERENT_MACHINES = "Times of different machines cannot be compared."
 RANKS_LEGEND = """\
 Accuracies in percent of the models that all of these tables have, and the mean of their ranks by accuracy (ties share \
 the mean; Demšar 2006)."""
@@ -66,6 +67,12 @@ def warning_lines(rows: pd.DataFrame) -> list[str]:
         for label, text in zip(known["label"], known["warnings"], strict=True)
         for sentence in text.split(WARNING_SEPARATOR)
     ]
+
+
+def machine_notes(rows: pd.DataFrame) -> list[str]:
+    """Return a sentence on the times of these rows if more than one machine measured them."""
+    numbers = {number for cell in rows.get("machine_numbers", ()) for number in cell.split(", ")}
+    return [DIFFERENT_MACHINES] if len(numbers) > 1 else []
 
 
 def link_to(file: Path, folder: Path) -> str:

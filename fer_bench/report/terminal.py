@@ -20,7 +20,7 @@ from fer_bench.leaderboard.columns import BY_KEY
 from fer_bench.leaderboard.filter import group_summary, split_groups
 from fer_bench.leaderboard.leaderboard import TableOptions, sections
 from fer_bench.leaderboard.rows import SkippedRecord
-from fer_bench.report.tables import NO_REASON, half_width, records_of, table_columns, warning_lines
+from fer_bench.report.tables import NO_REASON, half_width, machine_notes, records_of, table_columns, warning_lines
 
 # By key: short headers, still narrower ones, and the columns to drop if there is little space, the first one first.
 SHORT_TITLES = {
@@ -90,6 +90,8 @@ def _print_notes(section: pd.DataFrame, console: Console, metric: str) -> None:
     if not scored.empty:
         images, half = half_width(scored)
         console.print(f"{plural(images, 'test image')}: 95 % interval ± {half:.2f} points", style="dim")
+    for note in machine_notes(section):
+        console.print(note, style="dim")
     if any(TIED in format_rank(row) for row in lines):
         tests = "paired bootstrap and McNemar's test" if metric == "accuracy" else "paired bootstrap"
         by = "" if metric == "accuracy" else f" by {BY_KEY[metric].title}"

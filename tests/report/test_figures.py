@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import exact
+from made_up_records import MACHINE, exact
 from matplotlib.text import Text
 from PIL import Image
 
@@ -108,6 +108,19 @@ def test_all_rows_are_labeled_if_few_and_the_pareto_front_if_many(make):
     assert "slow" not in labels_in(figure) and "m19" in labels_in(figure)
     assert "best 20 rows of the Pareto front, out of 21" in figure.get_suptitle()
     assert sum(len(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == "None") >= 21
+
+
+def test_each_machine_has_a_pareto_front(make):
+    make("cnn", seconds=40, accuracy=0.7, machine=MACHINE | {"cores": 64})
+    for model, accuracy, seconds in (("vgg19", 0.6, 900), ("resnet18", 0.65, 1000), ("mobilenet", 0.5, 3000)):
+        make(model, seconds=seconds, accuracy=accuracy)
+    figure = overview(make)
+    fronts = [list(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert fronts == [[900, 1000], [40]]
+    assert "Times of different machines cannot be compared." in figure.get_suptitle().replace("\n", " ")
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert {"random initial weights, machine 1", "random initial weights, machine 2"} < set(names)
+    assert len(names) == 3  # one entry for both fronts
 
 
 def test_labels_do_not_overlap(make):

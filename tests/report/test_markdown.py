@@ -1,6 +1,7 @@
 """Markdown and CSV; the golden files show the whole."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from made_up_records import MACHINE, exact, leaderboard_of
 
 from fer_bench.leaderboard.columns import COLUMNS
+from fer_bench.leaderboard.filter import filter_rows
 from fer_bench.leaderboard.leaderboard import compute_leaderboard
 from fer_bench.leaderboard.ranking import rank_by
 from fer_bench.records import load
@@ -63,11 +65,25 @@ def test_failed_trials_alone_make_a_report(make):
     assert "No trial of this section has finished" in text and "failed: out of memory" in text
 
 
-def test_several_machines_are_listed_with_their_trials(make):
-    make(seed=0)
-    make(seed=1, machine=MACHINE | {"cores": 64})
+def test_costs_name_the_machine_of_each_row_by_its_number_if_there_are_several(make):
+    other = MACHINE | {"cores": 64}
+    for seed in range(2):
+        make("cnn", seed)
+        make("vgg19", seed, machine=MACHINE if seed else other)
+    make("mobilenet", dataset="jaffe", machine=other)
+    everything = leaderboard_of(make)
+    text = to_markdown(everything)
+    assert re.search(r"^1\. .* 2 cores.*\(3 trials\)\n2\. .* 64 cores.*\(2 trials\)$", text, re.M)
+    costs = [line for table in tables(text) for line in table if "machine" in line]
+    assert {line["model"]: line["machine"] for line in costs} == {"cnn": "1", "vgg19": "1, 2", "mobilenet": "2"}
+    one_left = to_markdown(filter_rows(everything, datasets=["jaffe"]))
+    assert re.search(r"^2\. .* 64 cores.*\(1 trial\)$", one_left, re.M) and "(3 trials)" not in one_left
+
+
+def test_one_machine_has_no_number(make):
+    make()
     text = to_markdown(leaderboard_of(make))
-    assert "## Machines" in text and "64 cores" in text and "(1 trial)" in text
+    assert "## Machine\n" in text and "machine" not in tables(text)[-1][0]
 
 
 def test_versions_of_a_dataset_have_different_headings(make):

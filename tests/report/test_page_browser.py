@@ -9,10 +9,13 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
 from chromium import CHROMIUM, DRIVER, contrast, emulate, find, luminance, start, texts, wait
+from made_up_records import MACHINE, RecordMaker
 from page_in_chromium import HOSTILE, NUM_ROWS, RECIPE_CHANGES, header, models, open_details, write_page
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+
+from fer_bench.report.write import write_report
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium: on Debian, apt-get install chromium chromium-driver"
@@ -250,6 +253,24 @@ def test_scatter_shows_the_pareto_front_of_the_chosen_cost(opened):
     # A slow page opens the details before the second half of the key press, which would reach their Close button
     opened.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "char", "text": "\r", **enter})
     assert find(opened, "#details").is_displayed()
+
+
+def test_each_machine_has_a_pareto_front_of_its_times(browser, tmp_path):
+    make = RecordMaker(tmp_path)
+    for model, accuracy, seconds, cores in (("cnn", 0.7, 40, 64), ("vgg19", 0.6, 900, 2), ("mobilenet", 0.5, 3000, 2)):
+        make(model, accuracy=accuracy, seconds=seconds, machine=MACHINE | {"cores": cores})
+    (page,) = (path for path in write_report(tmp_path, figures=False) if path.suffix == ".html")
+    browser.get(page.as_uri())
+    figure = find(browser, "#section-1 .scatter")
+    wait(browser, lambda: sorted(texts(figure, ".on-front")) == ["cnn", "vgg19"])
+    assert len(figure.find_elements(By.CSS_SELECTOR, ".hollow")) == 1  # cnn: most trials ran on the other machine
+    points = figure.find_elements(By.CSS_SELECTOR, ".marker")
+    assert [point.get_attribute("aria-label").split("; machine ")[1] for point in points] == ["2", "1", "1"]
+    assert "Times of different machines" in figure.text
+    Select(find(figure, "select")).select_by_visible_text("parameters")
+    wait(browser, lambda: texts(figure, ".on-front") == ["cnn"])
+    assert not figure.find_elements(By.CSS_SELECTOR, ".hollow")
+    assert [item.get_attribute("value") for item in browser.find_elements(By.CSS_SELECTOR, "#machine li")] == ["1", "2"]
 
 
 @pytest.mark.parametrize("width", [360, 820])

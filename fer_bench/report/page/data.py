@@ -15,7 +15,7 @@ from fer_bench.core.text import plural
 from fer_bench.leaderboard.column import BADGE_SEPARATOR, WARNING_SEPARATOR, reached_key
 from fer_bench.leaderboard.leaderboard import Leaderboard, benchmark_versions, sections
 from fer_bench.leaderboard.published_results import PublishedResult, published_results
-from fer_bench.leaderboard.row_values import machine_text
+from fer_bench.leaderboard.row_values import count_machines
 from fer_bench.leaderboard.rows import SECTION
 from fer_bench.registry.architectures import ARCHITECTURES, describe
 from fer_bench.report.page import columns, details, explain
@@ -42,8 +42,6 @@ def page_data(
     keys = _row_keys(frame, shown)
     rows = {row_id: leaderboard.rows[row_id] for row_id in frame.index}
     records = [record for row in rows.values() for record in row.records]
-    machines = explain.count_machines(records)
-    machine_indices = {text: index for index, text in enumerate(machines)}
     recipes: dict[str, int] = {}  # each distinct recipe, as JSON, is stored once
     row_details = {}
     for row_id, row in rows.items():
@@ -52,7 +50,7 @@ def page_data(
             "recipe": recipes.setdefault(recipe, len(recipes)),
             "model": link_to(row.model_file, folder) if row.model_file else None,
             "heat_maps": row_heat_maps(row, folder),
-            "machines": list(dict.fromkeys(machine_indices[machine_text(record.machine)] for record in row.records)),
+            "machines": [1 + leaderboard.machines.index(text) for text in count_machines(row.records)],
         }
     data = {
         "summary": _summary(leaderboard, len(records)),
@@ -63,8 +61,10 @@ def page_data(
             _section(index, heading, section, leaderboard, keys)
             for index, (heading, _, section) in enumerate(sections(frame))
         ],
-        "machines": [{"text": text, "trials": trials} for text, trials in machines.items()],
-        "machines_text": explain.machines_text(machines),
+        "machines": [
+            {"number": number, "text": text, "trials": trials} for number, text, trials in leaderboard.count_machines()
+        ],
+        "machines_text": explain.machines_text(leaderboard),
         "columns_text": f"{explain.SELECTION_TEXT} {explain.COLUMNS_TEXT}",
         "skipped": [[path.name, reason] for path, reason in leaderboard.skipped],
         "recipes": [json.loads(recipe) for recipe in recipes],

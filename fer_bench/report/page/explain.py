@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from fer_bench.core.errors import UserError
 from fer_bench.core.text import plural
-from fer_bench.leaderboard.row_values import machine_text
+from fer_bench.leaderboard.leaderboard import Leaderboard
 from fer_bench.protocols.class_subset import whole_protocol
 from fer_bench.protocols.registry import FILE_PREFIX, PROTOCOLS
 from fer_bench.records.schema import Record
+from fer_bench.report.tables import DIFFERENT_MACHINES
 
 SELECTION_TEXT = (
     "Under every protocol, the epoch is selected on validation images, and test images are predicted once, afterwards."
@@ -51,18 +51,14 @@ def _range(numbers: list[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def count_machines(records: Iterable[Record]) -> Counter[str]:
-    """Return the number of trials by machine, most used first."""
-    return Counter(dict(Counter(machine_text(record.machine) for record in records).most_common()))
-
-
-def machines_text(machines: Counter[str]) -> str:
+def machines_text(leaderboard: Leaderboard) -> str:
     """Return a paragraph on the machines that measured the times."""
+    machines = leaderboard.count_machines()
     if len(machines) == 1:
-        text, trials = next(iter(machines.items()))
+        ((_, text, trials),) = machines
         subject = f"All {trials:,} trials" if trials > 1 else "The only trial"
         return f"{subject} ran on {text}. Times and throughput apply to this machine only."
     return (
-        f"The trials ran on {plural(len(machines), 'machine')} with different hardware or library versions. Times of "
-        "different machines cannot be compared. The details of a row name its machine."
+        f"The trials ran on {plural(len(machines), 'machine')} with different hardware or library versions. "
+        f"{DIFFERENT_MACHINES} The details of a row name its machine."
     )

@@ -144,5 +144,6 @@ function recipeFigure(details) {
   return figure("Recipe and provenance", null,
     h("dl", { class: "recipe" }, entries.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "code" }, value)))),
     details.model ? h("p", { class: "machine" }, h("strong", {}, "Trained model: "), h("a", { href: details.model }, details.model)) : null,
-    details.machines.map((index) => h("p", { class: "machine" }, h("strong", {}, "Machine: "), leaderboard.machines[index].text)));
+    details.machines.map((number) => h("p", { class: "machine" }, h("strong", {}, "Machine: "),
+      leaderboard.machines.find((machine) => machine.number === number).text)));
 }

@@ -58,7 +58,7 @@ function notes() {
     leaderboard.published && publishedSection(leaderboard.published, open),
     headedSection("machine", leaderboard.machines.length > 1 ? "Machines" : "Machine",
       h("p", { class: "measure" }, leaderboard.machines_text),
-      leaderboard.machines.length > 1 ? h("ul", {}, leaderboard.machines.map(({ text, trials }) => h("li", {}, `${text} (${plural(trials, "trial")})`))) : null),
+      leaderboard.machines.length > 1 ? h("ol", {}, leaderboard.machines.map(({ number, text, trials }) => h("li", { value: number }, `${text} (${plural(trials, "trial")})`))) : null),
     headedSection("columns", "Columns", h("p", { class: "measure" }, leaderboard.columns_text),
       h("details", { class: "collapsible" }, h("summary", {}, "All columns explained"), h("dl", { class: "column-help" }, columnHelp))),
     headedSection("skipped", "Skipped records", ...(leaderboard.skipped.length

@@ -1,13 +1,13 @@
 // Accuracy against a cost, with the Pareto front.
 
 const COSTS = {
-  parameters: { label: "parameters", kind: "amount" },
+  parameters: { label: "parameters", kind: "amount", sameOnAllMachines: true },
   training_seconds: { label: "training time", kind: "duration" },
   images_per_second: { label: "training images per second", kind: "rate", higherIsBetter: true },
-  flops: { label: "FLOPs for one image", kind: "operations" },
+  flops: { label: "FLOPs for one image", kind: "operations", sameOnAllMachines: true },
   latency_p50_seconds: { label: "latency, batch of 1 (median)", kind: "milliseconds" },
   predict_images_per_second: { label: "predicted images per second", kind: "rate", higherIsBetter: true },
-  model_bytes: { label: "size on disk", kind: "bytes" },
+  model_bytes: { label: "size on disk", kind: "bytes", sameOnAllMachines: true },
   peak_memory_bytes: { label: "peak memory", kind: "bytes" },
 };
 const MAX_INTERVALS = 60; // with more points, only the Pareto front has intervals and labels
@@ -20,11 +20,18 @@ function paretoFront(rows, cost) {
   return cheapest.filter((row) => row.accuracy > best && ((best = row.accuracy), true));
 }
 
+/** The Pareto front of each machine, because times of different machines cannot be compared; one for other costs. */
+function paretoFronts(rows, cost) {
+  const machine = (row) => (COSTS[cost].sameOnAllMachines ? "" : row.machine_numbers);
+  return [...new Set(rows.map(machine))].map((number) => paretoFront(rows.filter((row) => machine(row) === number), cost));
+}
+
 /** The figure of a section; null if no cost is known for two rows. `show(rows)` dims all other rows. */
 function scatterFigure(section, open) {
   const costs = Object.keys(COSTS).filter((cost) => section.rows.filter((row) => row[cost] > 0 && isKnown(row.accuracy)).length > 1);
   if (!costs.length) return null;
   const groups = [...new Set(section.rows.map((row) => row.weights))].sort();
+  const several = new Set(section.rows.map((row) => row.machine_numbers)).size > 1;
   const note = h("p", { class: "hint", role: "status" });
   const state = { cost: costs.includes("training_seconds") ? "training_seconds" : costs[0], rows: section.rows };
   const draw = (width) => scatterChart(section, state, groups, width, open, note);
@@ -37,7 +44,8 @@ function scatterFigure(section, open) {
     h("figcaption", {}, h("h3", {}, "Accuracy against cost"), field("Cost", select)),
     box, chartLegend(entries), note,
     h("p", { class: "hint" }, "Bars are 95 % confidence intervals. No row that matches the filter beats a row of the Pareto front in both accuracy " +
-      "and cost. Arrow keys move between points; Enter opens the details."));
+      "and cost. Arrow keys move between points; Enter opens the details.",
+      several ? " Times of different machines cannot be compared: each machine has a front, and points are hollow except those of machine 1." : null));
   return { figure, show: (rows) => ((state.rows = rows), redraw()) };
 }
 
@@ -46,12 +54,13 @@ function scatterChart(section, state, groups, width, open, note) {
   const all = section.rows.filter((row) => isKnown(row.accuracy) && row[cost] > 0);
   const matching = new Set(state.rows);
   const shownRows = all.filter((row) => matching.has(row));
-  const front = paretoFront(shownRows.filter((row) => !row.suspicion), cost);
+  const fronts = paretoFronts(shownRows.filter((row) => !row.suspicion), cost);
+  const front = fronts.flat();
   const height = Math.max(280, Math.min(440, width * 0.55));
   const plot = chart(width, height, `Accuracy against ${COSTS[cost].label} of ${section.heading}`,
     costAxis(all, cost, width), accuracyAxis(all));
   const position = (row) => [plot.x(row[cost]), plot.y(row.accuracy)];
-  plot.layer.append(s("path", { class: "line front", d: pathData(steps(front.map(position))) }));
+  plot.layer.append(...fronts.map((one) => s("path", { class: "line front", d: pathData(steps(one.map(position))) })));
   const withIntervals = all.length <= MAX_INTERVALS ? shownRows : front;
   plot.layer.append(...withIntervals.filter((row) => isKnown(row.accuracy_low)).map((row) => s("line", {
     class: `bar p${groups.indexOf(row.weights)}`, x1: position(row)[0], x2: position(row)[0],
@@ -59,7 +68,8 @@ function scatterChart(section, state, groups, width, open, note) {
   })));
   const points = sorted(all, cost, false).map((row) => {
     const group = groups.indexOf(row.weights);
-    const shape = symbol(`point p${group}`, ...position(row), all.length > 300 ? 3.5 : 5.5);
+    const fill = (row.machine_numbers ?? "1") === "1" || COSTS[cost].sameOnAllMachines ? "" : " hollow";
+    const shape = symbol(`point p${group}${fill}`, ...position(row), all.length > 300 ? 3.5 : 5.5);
     return s("g", { class: matching.has(row) ? "marker" : "marker dimmed", role: "button", tabindex: -1, "data-row": row.id,
       "aria-label": pointText(row, cost), click: () => open(row),
       focus: () => (note.textContent = pointText(row, cost)),
@@ -69,13 +79,14 @@ function scatterChart(section, state, groups, width, open, note) {
   plot.layer.append(...points);
   enableArrowKeys(plot.svg, points);
   plot.svg.setAttribute("role", "group");
-  labelPoints(plot, [...front].reverse(), shownRows, position, obstacles(plot, steps(front.map(position)), withIntervals, cost));
+  labelPoints(plot, [...front].reverse(), shownRows, position, obstacles(plot, fronts.map((one) => steps(one.map(position))), withIntervals, cost));
   return plot.svg;
 }
 
 function pointText(row, cost) {
   const range = isKnown(row.accuracy_low) ? ` (${formatInterval(row.accuracy_low, row.accuracy_high)})` : "";
-  return `${row.label}: accuracy ${formatValue(row.accuracy, "score")} %${range}; ${COSTS[cost].label}: ${formatValue(row[cost], COSTS[cost].kind)}`;
+  const machine = row.machine_numbers && !COSTS[cost].sameOnAllMachines ? `; machine ${row.machine_numbers}` : "";
+  return `${row.label}: accuracy ${formatValue(row.accuracy, "score")} %${range}; ${COSTS[cost].label}: ${formatValue(row[cost], COSTS[cost].kind)}${machine}`;
 }
 
 function costAxis(rows, cost, width) {
@@ -116,8 +127,8 @@ function enableArrowKeys(svg, points) {
 }
 
 /** The boxes of the Pareto front and of the intervals, which labels avoid. */
-function obstacles(plot, corners, withIntervals, cost) {
-  const lines = corners.slice(1).map(([x, y], index) => [corners[index], [x, y]]);
+function obstacles(plot, paths, withIntervals, cost) {
+  const lines = paths.flatMap((corners) => corners.slice(1).map(([x, y], index) => [corners[index], [x, y]]));
   const bars = withIntervals.filter((row) => isKnown(row.accuracy_low)).map((row) =>
     [[plot.x(row[cost]), plot.y(row.accuracy_high)], [plot.x(row[cost]), plot.y(row.accuracy_low)]]);
   return [...lines, ...bars].map(([a, b]) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])]);
