@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
+from fer_bench.core.text import slug
 from fer_bench.leaderboard.columns import BY_KEY, COLUMNS
 from fer_bench.leaderboard.leaderboard import sections
+from fer_bench.report.figure_layout import to_image_files
+from fer_bench.report.figures import overview_figure
 from fer_bench.report.tables import half_width, markdown_table, records_of
 from fer_bench.sharing.pack import unpack
 
@@ -22,7 +26,7 @@ RENAMED = {
     "remarks": "split_notes",
 }
 SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1")
-COSTS = ("rank", "label", "parameters", "training_seconds", "images_per_second", "epochs")
+COSTS = ("rank", "label", "machine_numbers", "parameters", "training_seconds", "images_per_second", "epochs")
 
 
 def unpack_all(files: Iterable[Path], folder: Path) -> None:
@@ -38,8 +42,8 @@ def leaderboard_files() -> list[Path]:
 
 def read_leaderboard(path: Path) -> pd.DataFrame:
     """Return a leaderboard.csv with the names and types of a leaderboard's frame."""
-    frame = pd.read_csv(path, dtype={"fingerprint": str}).rename(columns=RENAMED)
-    missing = {key for column in COLUMNS for key in column.keys} - set(frame)
+    frame = pd.read_csv(path, dtype={"fingerprint": str, "machine_numbers": str}).rename(columns=RENAMED)
+    missing = {key for column in COLUMNS if not column.optional_in_csv for key in column.keys} - set(frame)
     frame = frame.assign(**dict.fromkeys(missing, float("nan"))).fillna({"benchmark_version": 1})
     frame = frame.astype({"rank": "Int64"})
     for column in ("tied", "split_notes"):
@@ -52,15 +56,37 @@ def leaderboard_page(path: Path) -> str:
     frame = read_leaderboard(path)
     parts = [f"# {path.stem}", *_description(path.stem)]
     parts.append(f"All columns: [{path.name}]({path.name}). [How to read a leaderboard](../leaderboard.md).")
-    for heading, _, rows in sections(frame):
+    figures = leaderboard_figures(path)
+    for heading, stem, rows in sections(frame):
         parts.append(f"## {heading}")
         scored = rows.dropna(subset=["accuracy"])
         if not scored.empty:
             images, half = half_width(scored)
             parts.append(f"{images:,} test images: at the best accuracy the 95 % interval is ± {half:.1f} points.")
         parts += [table(rows, SCORES), table(rows, COSTS)]
-    machines = "\n".join(f"- {machine}" for machine in frame["machine"].dropna().unique())
+        if (name := _figure_name(path, stem)) in figures:
+            parts.append(f"![Accuracy against training time of {heading}]({name})")
+    machines = "\n".join(_machines(frame))
     return "\n\n".join([*parts, "## Machines", machines]) + "\n"
+
+
+@cache
+def leaderboard_figures(path: Path) -> dict[str, bytes]:
+    """Return the figure of accuracy against time of each section, as SVG files by name."""
+    figures = {stem: overview_figure(rows, heading) for heading, stem, rows in sections(read_leaderboard(path))}
+    return {_figure_name(path, stem): to_image_files(figure)["svg"] for stem, figure in figures.items() if figure}
+
+
+def _figure_name(path: Path, section: str) -> str:
+    return f"{path.stem}-{slug(section)}.svg"
+
+
+def _machines(frame: pd.DataFrame) -> list[str]:
+    """Return the lines of a list of the machines, with their numbers if there are several."""
+    if "machine_numbers" not in frame:
+        return [f"- {machine}" for machine in frame["machine"].dropna().unique()]
+    machines = frame.drop_duplicates("machine_numbers").set_index("machine_numbers")["machine"].sort_index()
+    return [f"- {numbers}: {machine}" for numbers, machine in machines.items()]
 
 
 def table(rows: pd.DataFrame, keys: tuple[str, ...]) -> str:

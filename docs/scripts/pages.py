@@ -20,7 +20,7 @@ from typing import Any
 import click
 import yaml
 from architecture_pages import architecture_pages
-from leaderboards import REFERENCE, ROOT, accuracies, leaderboard_files, leaderboard_page
+from leaderboards import REFERENCE, ROOT, accuracies, leaderboard_figures, leaderboard_files, leaderboard_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -77,6 +77,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"submissions/{path.name}", abs_src_path=str(path)))
     for path in leaderboard_files():
         files.append(File.generated(config, f"reference/{path.name}", abs_src_path=str(path)))
+        for name, figure in leaderboard_figures(path).items():
+            files.append(File.generated(config, f"reference/{name}", content=figure))
     return files
 
 

@@ -114,6 +114,8 @@ def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
         return None
     figure, (axes,) = tight_axes(7, 4.1)
     is_dense = len(rows) > 3 * MAX_LABELS
+    floor = _axis_floor(rows["accuracy"])
+    heights = 100 * rows["accuracy"].clip(lower=floor)
     machines = rows["machine_numbers"] if "machine_numbers" in rows else pd.Series("", rows.index)
     fills = dict(zip(sorted(machines.unique()), cycle(FILL_STYLES)))
     for (weights, machine), group in rows.groupby([rows["weights"], machines]):
@@ -122,7 +124,7 @@ def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
         suffix = f", machine {machine}" if len(fills) > 1 else ""
         axes.errorbar(
             group["training_seconds"],
-            100 * group["accuracy"],
+            heights[group.index],
             yerr=None if sd.isna().all() else 100 * sd.fillna(0),
             fmt=MARKERS[style],
             color=COLORS[style],
@@ -150,12 +152,15 @@ def overview_figure(section: pd.DataFrame, heading: str) -> Figure | None:
     style_axes(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=8)
     notes = ["bars: standard deviation over seeds" if (rows["seeds"] > 1).any() else "one seed each"]
+    below = rows["accuracy"] < floor
+    if below.any():
+        notes.append(f"accuracies below {100 * floor:.0f} % are drawn at the lower edge")
     labeled = rows if len(rows) <= MAX_LABELS else pd.concat(fronts).nlargest(MAX_LABELS, "accuracy")
     if len(labeled) < len(rows):
         notes.append(f"labeled: the best {plural(len(labeled), 'row')} of the Pareto front, out of {len(rows):,}")
     fit_layout(figure, "Accuracy against training time", heading, "; ".join(notes), *machine_notes(rows))
-    labels = rows["label"].where(rows.index.isin(labeled.index), "")
-    place_labels(axes, rows["training_seconds"], 100 * rows["accuracy"], labels)
+    labels = rows["label"].where(~below, rows["label"] + " (" + rows["accuracy"].map(percent) + " %)")
+    place_labels(axes, rows["training_seconds"], heights, labels.where(rows.index.isin(labeled.index), ""))
     return figure
 
 
@@ -192,6 +197,12 @@ def performance_profile_figure(section: pd.DataFrame, heading: str) -> Figure | 
     note = "Training and validation time until the validation accuracy first reaches the target"
     fit_layout(figure, "Performance profile", heading, note, *machine_notes(section))
     return figure
+
+
+def _axis_floor(accuracies: pd.Series) -> float:
+    """Return the accuracy at which the axis begins, so that a few bad rows do not hide how the others differ."""
+    best = accuracies.max()
+    return max(0, best - max(4 * (best - accuracies.median()), 0.1))
 
 
 def _pareto_front(rows: pd.DataFrame) -> pd.DataFrame:

@@ -98,7 +98,8 @@ def test_every_reference_leaderboard_has_a_page(site):
     files = sorted((ROOT / "results" / "reference").glob("*.csv"))
     assert files
     for file in files:
-        assert "<table>" in page(site, f"reference/{file.stem}")
+        text = page(site, f"reference/{file.stem}")
+        assert "<table>" in text and f'src="{file.stem}-' in text
 
 
 def test_every_architecture_has_a_page_with_its_results(site):

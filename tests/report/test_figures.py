@@ -110,6 +110,21 @@ def test_all_rows_are_labeled_if_few_and_the_pareto_front_if_many(make):
     assert sum(len(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == "None") >= 21
 
 
+def test_a_row_far_below_the_others_is_drawn_at_the_lower_edge(make):
+    for index, accuracy in enumerate((0.7, 0.68, 0.65)):
+        make(
+            f"m{index}",
+            seconds=100 + index,
+            test=exact([0] * 100, [0] * int(100 * accuracy) + [1] * int(100 - 100 * accuracy)),
+        )
+    make("collapsed", seconds=110, test=exact([0] * 100, [0] * 20 + [1] * 80))
+    figure = overview(make)
+    assert "collapsed (20.00 %)" in labels_in(figure)
+    assert "accuracies below 56 % are drawn at the lower edge" in figure.get_suptitle()
+    low, high = figure.axes[0].get_ylim()
+    assert 53 < low < 56 and 70 < high < 73
+
+
 def test_each_machine_has_a_pareto_front(make):
     make("cnn", seconds=40, accuracy=0.7, machine=MACHINE | {"cores": 64})
     for model, accuracy, seconds in (("vgg19", 0.6, 900), ("resnet18", 0.65, 1000), ("mobilenet", 0.5, 3000)):
