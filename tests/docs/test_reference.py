@@ -9,6 +9,10 @@ import pandas as pd
 import pytest
 
 from fer_bench import records
+from fer_bench.config.canonical import canonical_recipe
+from fer_bench.config.combinations import resolve_combinations
+from fer_bench.config.experiment import Experiment
+from fer_bench.config.recipe_names import split_recipe_name
 from fer_bench.datasets import DataConfig
 from fer_bench.sharing.pack import unpack
 from fer_bench.sharing.verification import NOT_CHECKED, check_records
@@ -29,6 +33,24 @@ def test_the_records_hold(folder, tmp_path):
     for one in checked:
         assert list(one.problems) == []
         assert one.found["split"] != NOT_CHECKED  # it is compared with a published digest
+
+
+def test_the_records_have_the_settings_of_their_named_recipe(folder, tmp_path):
+    """A changed recipe needs new records; the old ones may stay under another name."""
+    for file in folder.glob("*.zip"):
+        unpack(file, tmp_path)
+    for stored in records.load(tmp_path):
+        trial = stored.record.trial
+        named, changes = split_recipe_name(trial.recipe_name)
+        assert not changes
+        request = Experiment(name="tests", models=[trial.architecture], datasets=[trial.dataset], recipes=[named])
+        (pair,) = resolve_combinations(request).pairs
+        # Those of the machine: its precision, and the weights that it had
+        requested, used = (
+            {key: value for key, value in recipe.items() if key not in ("precision", "initial_weights")}
+            for recipe in (canonical_recipe(pair.recipe), trial.recipe)
+        )
+        assert used == requested, trial.architecture
 
 
 def test_the_leaderboard_is_that_of_the_records(folder, monkeypatch):
