@@ -153,7 +153,7 @@ def run_benchmark(
         weights_dir=Path(weights_dir) if weights_dir else None,
         results=Path(results_dir),
         options=SweepOptions(backend=choose_backend(backend), **options),
-        console=console or Console(),
+        console=console or Console(highlight=False),
         targets=parse_targets(targets),
     )
     return benchmark.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FULL_TABLE_WIDTH = 110  # characters; a narrower table omits families and input kinds
 LOG_WIDTH = 200
+LIST = re.compile(r"\n[ *-]")  # in a paragraph whose line breaks mean something
 
 
 def print_listing(data_config: DataConfig, console: Console) -> None:
@@ -88,7 +90,9 @@ def _print_details(architecture: Architecture, console: Console) -> None:
         *(("published", _published_line(result)) for result in published_results(architecture=architecture.name)),
     ]
     print_text(console, f"[bold]{architecture.name}[/]", markup=True)
-    print_text(console, f"{entry.doc.strip() or 'No description.'}\n")
+    paragraphs = entry.doc.strip().split("\n\n")
+    text = "\n\n".join(part if LIST.search(part) else one_line(part) for part in paragraphs)
+    print_text(console, f"{text or 'No description.'}\n")
     for key, value in lines:
         print_text(console, f"  [dim]{key:13}[/]{escape(value)}", markup=True)
     console.print()

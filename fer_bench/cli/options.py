@@ -116,4 +116,4 @@ def console() -> Console:
     """Return a console on standard output."""
     from rich.console import Console
 
-    return Console()
+    return Console(highlight=False)

@@ -215,4 +215,4 @@ def _summary(name: str, num_frames: int, num_with_face: int, labels: Counter[str
 def stderr_console() -> Console:
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(stderr=True, highlight=False)

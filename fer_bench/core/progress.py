@@ -40,7 +40,7 @@ class ProgressBar:
                 TextColumn("{task.description}", markup=False),
                 BarColumn(24),
                 TaskProgressColumn(),
-                console=Console(stderr=True),
+                console=Console(stderr=True, highlight=False),
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,

@@ -32,6 +32,11 @@ def listed(inputs, recipe):
     """Listed in one line.
 
     More about [it].
+    It has another line.
+
+    It has two parts:
+    - one
+    - two
     """
 
 
@@ -76,7 +81,7 @@ def test_a_narrow_terminal_shows_whole_names():
 def test_details_contain_the_whole_description():
     text = "\n".join(printed(print_details, ["listed"], width=200))
     for part in (
-        "Listed in one line.\n\nMore about [it].",
+        "Listed in one line.\n\nMore about [it]. It has another line.\n\nIt has two parts:\n- one\n- two\n",
         "made up",
         "Doe, Faces [in time], 2020",
         "sequences",
