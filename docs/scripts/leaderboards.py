@@ -26,7 +26,7 @@ RENAMED = {
     "remarks": "split_notes",
 }
 SCORES = ("rank", "label", "weights", "seeds", "accuracy", "interval", "dedup_accuracy", "macro_f1")
-COSTS = ("rank", "label", "machine_numbers", "parameters", "training_seconds", "images_per_second", "epochs")
+COSTS = ("rank", "label", "parameters", "machine_numbers", "training_seconds", "images_per_second", "epochs")
 
 
 def unpack_all(files: Iterable[Path], folder: Path) -> None:

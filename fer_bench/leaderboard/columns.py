@@ -107,16 +107,6 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _column("folds", "count"),
     _column(
-        "machine_numbers",
-        "text",
-        "Number of the machine that measured the times, in the list of machines.",
-        View.COSTS | View.LATEX | View.PAGE_ALL,
-        "setup",
-        "machine",
-        optional=True,
-        optional_in_csv=True,
-    ),
-    _column(
         "failed", "count", "Trials that failed or diverged.", View.SCORES | View.PAGE, "setup", higher_is_better=True
     ),
     *map(_column, ("status", "reason")),
@@ -188,6 +178,16 @@ COLUMNS: tuple[Column, ...] = (
     _cost("parameters", "parameters", "amount", "Number of the model's parameters.", MAIN_COSTS, optional=False),
     _cost("flops", "FLOPs", "operations", "Floating-point operations per image or sequence.", View.COSTS | View.PAGE),
     _cost("model_bytes", "model size", "bytes", "Size of the saved model without the optimizer."),
+    _column(
+        "machine_numbers",
+        "text",
+        "Number of the machine that measured the times, in the list of machines.",
+        View.SUMMARY | View.COSTS | View.LATEX | View.PAGE_ALL,
+        "setup",
+        "machine",
+        optional=True,
+        optional_in_csv=True,
+    ),
     _cost(
         "training_seconds",
         "training time",
