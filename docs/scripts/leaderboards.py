@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fer_bench.core.text import slug
+from fer_bench.core.text import percent, plural, slug
 from fer_bench.leaderboard.columns import BY_KEY, COLUMNS
 from fer_bench.leaderboard.leaderboard import sections
 from fer_bench.report.figure_layout import to_image_files
@@ -113,3 +113,15 @@ def accuracies(path: Path) -> str:
     columns = [(f"accuracy, {protocol}", "right") for protocol in table]
     link = f"[{path.stem}](reference/{path.stem}.md)"
     return f"{markdown_table([('model', 'left'), *columns], lines)}\n\nFrom {link}."
+
+
+def rank_correlation(paths: list[Path]) -> str:
+    """Return the accuracies of the architectures that two leaderboards share, and how equal their order is."""
+    accuracies = {path.stem: pd.read_csv(path).groupby("model")["accuracy"].max() for path in paths}
+    shared = pd.DataFrame(accuracies).dropna().sort_values(paths[-1].stem, ascending=False)
+    columns = [("model", "left"), *((f"accuracy, {name}", "right") for name in shared)]
+    lines = ((model, *map(percent, values)) for model, *values in shared.itertuples())
+    links = " and ".join(f"[{name}](reference/{name}.md)" for name in shared)
+    correlation = shared.corr(method="spearman").iloc[0, 1]
+    text = f"{plural(len(shared), 'architecture')} of {links}: Spearman's rank correlation is {correlation:.2f}."
+    return f"{markdown_table(columns, lines)}\n\n{text}"

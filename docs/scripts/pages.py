@@ -20,7 +20,15 @@ from typing import Any
 import click
 import yaml
 from architecture_pages import architecture_pages
-from leaderboards import REFERENCE, ROOT, accuracies, leaderboard_figures, leaderboard_files, leaderboard_page
+from leaderboards import (
+    REFERENCE,
+    ROOT,
+    accuracies,
+    leaderboard_figures,
+    leaderboard_files,
+    leaderboard_page,
+    rank_correlation,
+)
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -126,8 +134,9 @@ def _inserted_table(name: str) -> str:
     if name == "orders":
         orders = ((f"`{order}`", ", ".join(LABEL_ORDERS[order])) for order in ("fer2013", "alphabetical", "ferplus"))
         return markdown_table([("order", "left"), ("classes", "left")], orders)
-    if (path := REFERENCE / f"{name}.csv").is_file():
-        return accuracies(path)
+    paths = [REFERENCE / f"{stem}.csv" for stem in name.split(" and ")]
+    if all(path.is_file() for path in paths):
+        return accuracies(*paths) if len(paths) == 1 else rank_correlation(paths)
     published = [one for one in published_results() if name in (one.badge, one.model)]
     sources = [f"[{one.source}]({one.url})" if one.url else one.source for one in published]
     cells = [

@@ -102,6 +102,10 @@ def test_every_reference_leaderboard_has_a_page(site):
         assert "<table>" in text and f'src="{file.stem}-' in text
 
 
+def test_the_page_of_fast_compares_its_order_with_that_of_a_full_training(site):
+    assert re.search(r"Spearman.s rank correlation is −?-?[01]\.\d\d", page(site, "fast"))
+
+
 def test_every_architecture_has_a_page_with_its_results(site):
     assert [
         name for name in ARCHITECTURES.names() if f'<h1 id="{name}"' not in page(site, f"architectures/{name}")
