@@ -122,6 +122,6 @@ def rank_correlation(paths: list[Path]) -> str:
     columns = [("model", "left"), *((f"accuracy, {name}", "right") for name in shared)]
     lines = ((model, *map(percent, values)) for model, *values in shared.itertuples())
     links = " and ".join(f"[{name}](reference/{name}.md)" for name in shared)
-    correlation = shared.corr(method="spearman").iloc[0, 1]
+    correlation = shared.iloc[:, 0].corr(shared.iloc[:, 1], method="spearman")
     text = f"{plural(len(shared), 'architecture')} of {links}: Spearman's rank correlation is {correlation:.2f}."
     return f"{markdown_table(columns, lines)}\n\n{text}"
