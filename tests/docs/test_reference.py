@@ -36,7 +36,7 @@ def test_the_records_hold(folder, tmp_path):
 
 
 def test_the_records_have_the_settings_of_their_named_recipe(folder, tmp_path):
-    """A changed recipe needs new records; the old ones may stay under another name."""
+    """A changed recipe needs new records."""
     for file in folder.glob("*.zip"):
         unpack(file, tmp_path)
     for stored in records.load(tmp_path):
