@@ -6,7 +6,19 @@ import sys
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress
+
+WIDE = 100  # columns of a terminal with room for a long bar
+
+
+def make_bar(width: int) -> BarColumn:
+    """Return a bar for a terminal of some width, in colors that show on light and on dark backgrounds."""
+    from rich.progress import BarColumn
+    from rich.table import Column
+
+    length = 24 if width >= WIDE else 10
+    column = Column(min_width=length, no_wrap=True)
+    return BarColumn(length, "bright_black", "cyan", "green", "cyan", table_column=column)
 
 
 class ProgressBar:
@@ -33,14 +45,15 @@ class ProgressBar:
     @classmethod
     def _create(cls) -> Progress:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.progress import Progress, TaskProgressColumn, TextColumn
 
         if cls._progress is None:
+            console = Console(stderr=True, highlight=False)
             cls._progress = Progress(
                 TextColumn("{task.description}", markup=False),
-                BarColumn(24),
+                make_bar(console.width),
                 TaskProgressColumn(),
-                console=Console(stderr=True, highlight=False),
+                console=console,
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,

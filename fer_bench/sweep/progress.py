@@ -9,16 +9,20 @@ from statistics import fmean
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 from fer_bench.config.recipe_names import shorten_recipe
 from fer_bench.core.console import print_text
+from fer_bench.core.progress import make_bar
 from fer_bench.core.text import duration
 from fer_bench.records.schema import Epoch, Record
 from fer_bench.sweep.budget import Budget
 from fer_bench.sweep.estimate import Estimator
 from fer_bench.training.callback import Callback
 from fer_bench.training.planned_trial import PlannedTrial
+
+UPDATE_SECONDS = 1.0  # between two updates of the bar of the sweep
 
 
 class ProgressDisplay(Callback):
@@ -52,16 +56,19 @@ class ProgressDisplay(Callback):
         self._spent: dict[str, float] = {}  # seconds of the trials that have ended
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
+            make_bar(console.width),
+            _StateColumn(),
             console=console,
             transient=True,
             disable=not self._live,
             refresh_per_second=4,
         )
-        self._sweep_task: TaskID = self._progress.add_task("sweep", total=len(trials), state="")
+        shown = len(trials) > 1 or budget is not None  # the bar of a single trial says everything
+        self._sweep_task: TaskID = self._progress.add_task("sweep", total=1.0, state="", visible=shown)
+        self._started = self._updated = time.monotonic()
 
     def on_sweep_begin(self, trials: Sequence[PlannedTrial]) -> None:
+        self._started = time.monotonic()
         self._progress.start()
 
     def on_sweep_end(self, stop_reason: str) -> None:
@@ -75,7 +82,7 @@ class ProgressDisplay(Callback):
             f"{escape(trial.start)} · {len(planned.fold.training):,} images"
         )
         self._delegated.discard(planned.key)
-        task = self._progress.add_task("", total=None, state="preparing")
+        task = self._progress.add_task(trial.architecture, total=None, state="preparing")
         self._running[planned.key] = _TrialProgress(planned, task)
         self._update_sweep()
 
@@ -87,8 +94,10 @@ class ProgressDisplay(Callback):
     def on_step_end(self, planned: PlannedTrial, step: int, steps: int, loss: float) -> None:
         if self._live:
             running = self._running[planned.key]
-            description, state = running.describe_step(step, steps, loss)
-            self._progress.update(running.task, description=description, completed=step, total=steps, state=state)
+            state = running.describe_step(step, steps, loss)
+            self._progress.update(running.task, completed=step, total=steps, state=state)
+            if time.monotonic() - self._updated > UPDATE_SECONDS:
+                self._update_sweep()
 
     def on_epoch_end(self, planned: PlannedTrial, epoch: Epoch) -> None:
         self._running[planned.key].add_epoch(epoch)
@@ -113,8 +122,6 @@ class ProgressDisplay(Callback):
         self._print(f"  {prefix}{record.trial.architecture}: {result}, {took} in total")
         self._progress.remove_task(running.task)
         self._spent[planned.key] = running.seconds
-        total = len(self._expected) - len(self._delegated)
-        self._progress.update(self._sweep_task, completed=len(self._spent), total=total)
 
     def seconds_left(self) -> float | None:
         """Return the expected seconds to the end of the sweep; None while too little is known.
@@ -136,19 +143,30 @@ class ProgressDisplay(Callback):
         return left / self._concurrency
 
     def _update_sweep(self) -> None:
+        self._updated = time.monotonic()
         numbers = sorted(running.planned.number for running in self._running.values())
         if not numbers:
             return
         state = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {', '.join(map(str, numbers))}"
         state += f" of {len(self._expected)}"
+        completed = len(self._spent) / (len(self._expected) - len(self._delegated))
         if (left := self.seconds_left()) is not None:
-            state += f" · about {duration(left, approximate=True)} left"
+            elapsed = self._updated - self._started
+            completed = elapsed / (elapsed + left)
+            state += f" · {duration(left, approximate=True)} left"
         if self._budget and self._budget.seconds_left is not None:
-            state += f" · {duration(self._budget.seconds_left, approximate=True)} of the budget"
-        self._progress.update(self._sweep_task, state=state)
+            state += f" · budget {duration(self._budget.seconds_left, approximate=True)}"
+        self._progress.update(self._sweep_task, completed=completed, state=state)
 
     def _print(self, text: str) -> None:
         print_text(self._console, text, markup=True)
+
+
+class _StateColumn(ProgressColumn):
+    """What stands beside a bar. A narrow terminal cuts the end of this column alone."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
 
 
 class _TrialProgress:
@@ -170,18 +188,18 @@ class _TrialProgress:
         self._last = epoch
         self._best = max(self._best, epoch.validation_accuracy)
 
-    def describe_step(self, step: int, steps: int, loss: float) -> tuple[str, str]:
-        """Return the description and the state of the trial's bar."""
+    def describe_step(self, step: int, steps: int, loss: float) -> str:
+        """Return what stands beside the trial's bar, the most important first."""
         epochs = self.planned.trial.recipe["epochs"]
         epoch = (self._last.epoch if self._last else 0) + 1
         done = (epoch - 1) * steps + step
         if self._first_step is None:
             self._first_step = time.monotonic(), done
-        state = f"loss {loss:.3f}"
-        if self._last:
-            state += f" · validation {self._last.validation_accuracy:.1%} (best {self._best:.1%})"
+        parts = [f"epoch {epoch}/{epochs}"]
         started, first = self._first_step
         if done > first + 1:  # the first step includes tracing and says nothing about the pace
             left = (time.monotonic() - started) / (done - first) * (epochs * steps - done)
-            state += f" · {duration(left, approximate=True)} left"
-        return f"{self.planned.trial.architecture} epoch {epoch}/{epochs}", state
+            parts.append(f"{duration(left, approximate=True)} left")
+        if self._last:
+            parts.append(f"validation {self._last.validation_accuracy:.1%} (best {self._best:.1%})")
+        return " · ".join([*parts, f"loss {loss:.3f}"])

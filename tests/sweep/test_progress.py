@@ -65,3 +65,28 @@ def test_a_trial_of_another_sweep_is_mentioned_once(plan_of):
     for planned in trials:
         display.on_trial_delegated(planned)
     assert out.getvalue().count("Another sweep") == 1
+
+
+def test_a_narrow_terminal_shows_the_time_left(plan_of, tmp_path):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=45, color_system=None)
+    trials = number_trials(plan_of(models=["tiny", "tiny_dropout"], epochs=12).trials, tmp_path)
+    display = ProgressDisplay(console, trials, estimator_of(60.0))
+    display.on_sweep_begin(trials)
+    display.on_trial_begin(trials[0])
+    for step in (1, 2, 3):
+        display.on_step_end(trials[0], step, 10, loss=1.5)
+    display.on_sweep_end("finished")
+    bars = out.getvalue().splitlines()
+    assert any("trial 1 of 2 · 2 min left" in line for line in bars)
+    assert any(line.startswith("tiny ") and "epoch 1/12 · " in line and " left" in line for line in bars)
+
+
+def test_the_bar_of_a_single_trial_is_the_only_one(plan_of):
+    out = io.StringIO()
+    trials = plan_of(models=["tiny"]).trials
+    display = ProgressDisplay(Console(file=out, force_terminal=True, width=80), trials, estimator_of(60.0))
+    display.on_sweep_begin(trials)
+    display.on_trial_begin(trials[0])
+    display.on_sweep_end("finished")
+    assert "preparing" in out.getvalue() and "sweep" not in out.getvalue()
