@@ -359,6 +359,7 @@ def _report(
     ours = [record for row in rows.values() for record in row.records if record.trial.key in keys]
     touched = {row.section for row in rows.values() if any(record.trial.key in keys for record in row.records)}
     shown = leaderboard.frame.loc[[key for key, row in rows.items() if row.section in touched]]
+    console.print()
     to_terminal(shown, console, leaderboard.skipped)
     written = write_leaderboard(leaderboard, results)
     figures = sum(path.suffix == ".png" for path in written)
