@@ -39,6 +39,10 @@ def folder(tmp_path_factory):
     for name in ("photo.jpg", "holiday/one.jpg", "scans/one.png", "faces/one.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(folder / name), picture)
+    for number in range(30):
+        file = folder / "data" / "folder" / ("happy", "sad", "angry")[number % 3] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), picture)
     film = cv2.VideoWriter(str(folder / "film.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (256, 256))
     for _ in range(3):
         film.write(np.repeat(picture[..., None], 3, axis=-1))
