@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@rows_option("--models", metavar="NAMES", help="Architectures, separated by commas. Default: all.")
-@rows_option("--datasets", metavar="NAMES", help="Datasets, separated by commas. Default: all.")
-@rows_option("--protocols", metavar="NAMES", help="Protocols, separated by commas. Default: all.")
+@rows_option("--models", "--model", metavar="NAMES", help="Architectures, separated by commas. Default: all.")
+@rows_option("--datasets", "--dataset", metavar="NAMES", help="Datasets, separated by commas. Default: all.")
+@rows_option("--protocols", "--protocol", metavar="NAMES", help="Protocols, separated by commas. Default: all.")
 @results_option("--output", type=PATH, metavar="FILE", default="results.zip", help="Default: results.zip.")
 @results_dir_option
 def share(models: str | None, datasets: str | None, protocols: str | None, output: Path, results_dir: Path) -> None:

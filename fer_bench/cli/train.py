@@ -144,10 +144,11 @@ train_options = combine(
 
 
 @click.command()
-@what_option("--models", metavar="NAMES", help="Architectures or patterns, separated by commas, or all.")
-@what_option("--datasets", metavar="NAMES", help=f"Datasets, separated by commas. {DATASET_HELP}")
+@what_option("--models", "--model", metavar="NAMES", help="Architectures or patterns, separated by commas, or all.")
+@what_option("--datasets", "--dataset", metavar="NAMES", help=f"Datasets, separated by commas. {DATASET_HELP}")
 @what_option(
     "--protocols",
+    "--protocol",
     metavar="NAMES",
     help="Protocols, separated by commas, such as kfold,'cross:fer2013->jaffe'. Default: official.",
 )

@@ -22,7 +22,7 @@ from fer_bench.core.errors import UserError
         (["report", "--output-dir", "x"], "--results-dir"),
         (["prepare", "--dataset-path", "x"], "--data-dir"),
         (["train", "--models", "cnn"], "--model"),
-        (["--model", "cnn"], "--models"),
+        (["--arch", "cnn"], "--models"),
         (["--batch_size", "8"], "--batch-size"),
         (["--skip-bad"], "--skip-invalid"),
         (["evaluate", "--weights", "x.h5"], "--model-file"),
@@ -39,6 +39,11 @@ def test_flags_of_other_programs(run, working_dir, arguments, words):
     message = str(raised.value)
     assert words in message and "\n" not in message and message.endswith(".")
     assert not (working_dir / "results").exists()
+
+
+def test_a_sweep_understands_the_options_that_messages_name(run):
+    output = run("--model", "cnn_small", "--dataset", "synthetic", "--protocol", "official", "--dry-run")
+    assert "cnn_small" in output and "synthetic" in output
 
 
 def test_other_unknown_options_are_refused_as_usual(run):
