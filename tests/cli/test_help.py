@@ -33,7 +33,7 @@ def test_the_help_without_a_command_shows_the_options_of_sweep():
     lines = help_lines()
     for panel in ("What to train:", "How to train:", "How the sweep runs:", "Data:", "Results:"):
         assert panel in lines
-    assert any(line.split()[:1] == ["--models"] for line in lines)
+    assert any(line.split()[:2] == ["--models,", "--model"] for line in lines)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
