@@ -68,7 +68,6 @@ class ProgressDisplay(Callback):
         self._started = self._updated = time.monotonic()
 
     def on_sweep_begin(self, trials: Sequence[PlannedTrial]) -> None:
-        self._started = time.monotonic()
         self._progress.start()
 
     def on_sweep_end(self, stop_reason: str) -> None:
